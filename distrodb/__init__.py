@@ -1,0 +1,26 @@
+"""distrodb: the Redis API, and an acknowledged write is never lost.
+
+The general layout, from what clients see to what the disk sees:
+
+    cli, master/, local     people's side: commands, the shell, a cluster on this machine
+    slave/                  one process: connections, peer links, dispatch; node.py wires it
+    raft/                   pysyncobj made safe: groups, journal, snapshots
+    store/, ring/, resp/    pure: the replicated dictionary, the cluster map, the protocol
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["LocalCluster", "__version__"]
+
+if TYPE_CHECKING:
+    from distrodb.local import LocalCluster
+
+
+def __getattr__(name: str) -> Any:
+    """``LocalCluster`` is imported when it is asked for: a slave never needs it."""
+    if name == "LocalCluster":
+        from distrodb.local import LocalCluster
+
+        return LocalCluster
+    raise AttributeError(f"module 'distrodb' has no attribute {name!r}")

@@ -1,0 +1,384 @@
+"""One Raft group on one slave: engine, state machine, and the queue of clients' commands.
+
+Commands for a group wait in one queue, in the order in which they came.  One batch at a time is
+under way: when it holds a write, its writes become one log entry, and its reads are answered
+between them when the entry is applied; when it holds reads alone, one heartbeat round to a
+majority confirms that this member still leads (read index, thesis 6.4), and they are answered from
+memory.  The next batch gathers meanwhile: that is group commit.
+
+Invariants:
+- a command is answered exactly once, and a connection sees its own writes in its own order;
+- a command that was never proposed is handed back (``hand_back``): it surely did not happen;
+- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
+
+Caveat: a read waits for the write batch in front of it, even one of another key.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from distrodb.errors import PeerError, invariant
+from distrodb.raft import messages as m
+from distrodb.raft.engine import FAIL_REASON, Engine
+from distrodb.raft.journal import Journal, WriteSet
+from distrodb.raft.transfer import SnapshotReceiver, SnapshotSender
+from distrodb.reply import Reply, error
+from distrodb.store.entry import encode_batch
+
+LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
+TAIL_FRACTION = 4  # a quarter of the log's bytes stays behind a snapshot, for followers that lag
+
+
+class Machine(Protocol):
+    """A replicated state machine; deterministic, never raises for bad input."""
+
+    now_ms: int
+
+    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
+
+    def apply(self, payload: bytes) -> list[Reply]: ...
+
+    def snapshot(self) -> Iterator[bytes]: ...
+
+
+class Request(Protocol):
+    """A client's command on its way through a group."""
+
+    slot: int
+    args: Sequence[bytes]
+    is_write: bool
+    size: int  # bytes
+
+    def resolve(self, reply: Reply) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWrite:
+    """An effect: make a snapshot durable, off the event loop, then call ``snapshot_written``."""
+
+    group: int
+    index: int
+    term: int
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOptions:
+    heartbeat_s: float
+    election_timeout_s: float
+    unknown_after_s: float
+    snapshot_log_bytes: int
+    batch_bytes_max: int
+    queue_max: int
+    queue_bytes_max: int
+
+
+class _Batch:
+    __slots__ = ("requests", "position", "now_ms", "round", "given_up_at")
+
+    def __init__(self, requests: list[Request]):
+        self.requests = requests
+        self.position: tuple[int, int | None] | None = None  # (index, term) of its entry
+        self.now_ms = 0
+        self.round = 0
+        self.given_up_at: float | None = None
+
+
+UNKNOWN = error(
+    "UNKNOWN",
+    "the leader changed while this write was under way: it may or may not have happened;"
+    " read before you write again",
+)
+
+
+class Group:
+    def __init__(
+        self,
+        now: float,
+        group: int,
+        member: str,
+        members: Sequence[str],
+        journal: Journal,
+        machine: Machine,
+        restore: Callable[[Iterable[bytes]], Machine],
+        options: GroupOptions,
+        generator: random.Random,
+        send: Callable[[str, m.Message, int], None],
+        write_snapshot: Callable[[SnapshotWrite], None],
+        hand_back: Callable[["Group", Sequence[Request]], None],
+        on_state: Callable[["Group"], None],
+    ):
+        self.id, self.members, self.machine = group, tuple(members), machine
+        self.options = options
+        self.journal = journal
+        self._restore = restore
+        self._write_snapshot, self._hand_back, self._on_state = write_snapshot, hand_back, on_state
+        self._queue: deque[Request] = deque()
+        self._queue_bytes = 0
+        self._batch: _Batch | None = None
+        self._abandoned: list[_Batch] = []  # write batches of a lost leadership, fate not yet known
+        self._senders: dict[str, SnapshotSender] = {}
+        self._receiver: SnapshotReceiver | None = None
+        self._received: tuple[int, int, str, Machine] | None = None  # being made durable
+        self._snapshot_under_way = False
+        self.engine = Engine(
+            now,
+            group,
+            member,
+            members,
+            journal,
+            heartbeat_s=options.heartbeat_s,
+            election_timeout_s=options.election_timeout_s,
+            generator=generator,
+            apply=self._apply,
+            send=send,
+            on_state=self._state_changed,
+        )
+
+    # -- clients -----------------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Queue a command; the caller has seen that this member leads."""
+        if (
+            len(self._queue) >= self.options.queue_max
+            or self._queue_bytes >= self.options.queue_bytes_max
+        ):
+            request.resolve(
+                error("TRYAGAIN", f"partition {self.id} has {len(self._queue)} commands waiting")
+            )
+            return
+        self._queue.append(request)
+        self._queue_bytes += request.size
+
+    @property
+    def is_busy(self) -> bool:
+        return self._batch is not None
+
+    @property
+    def is_idle(self) -> bool:
+        return self._batch is None and not self._queue
+
+    def pump(self, now: float, wall_ms: int) -> None:
+        """Start the next batch if none is under way."""
+        if self._batch is not None or not self._queue or not self.engine.is_ready:
+            return
+        requests: list[Request] = []
+        size = 0
+        writes = []
+        queue = self._queue
+        while queue and size < self.options.batch_bytes_max:
+            request = queue.popleft()
+            size += request.size
+            requests.append(request)
+            if request.is_write:
+                writes.append((request.slot, request.args))
+        self._queue_bytes -= size
+        self._batch = batch = _Batch(requests)
+        if writes:
+            batch.now_ms = max(wall_ms, self.machine.now_ms)
+            payload = encode_batch(batch.now_ms, writes)
+            self.engine.propose(now, payload, lambda _, reason: self._settled(batch, reason))
+            batch.position = self.journal.last_index, self.engine.term
+        else:
+            batch.round = self.engine.start_round(now)
+            self._answer_confirmed_reads()
+
+    def _apply(self, index: int, payload: bytes) -> None:
+        batch = self._batch
+        if self._abandoned and (batch is None or batch.position is None):
+            batch = self._abandoned[0]
+        if batch is None or batch.position != (index, self.journal.term_at(index)):
+            self.machine.apply(payload)
+        else:
+            self._apply_own(batch)
+
+    def _apply_own(self, batch: _Batch) -> None:
+        """Our own batch: the same writes as everywhere, with its reads in between."""
+        machine, now_ms = self.machine, batch.now_ms
+        machine.now_ms = now_ms
+        for request in batch.requests:
+            request.resolve(machine.execute(request.slot, request.args, now_ms))
+        batch.requests = []
+        if self._batch is batch:
+            self._batch = None
+
+    def _settled(self, batch: _Batch, reason: int) -> None:
+        """pysyncobj knows the fate of a batch: applied, overwritten, or hidden by a snapshot."""
+        if batch in self._abandoned:
+            self._abandoned.remove(batch)
+        if self._batch is batch:
+            self._batch = None
+        if reason == FAIL_REASON.DISCARDED:
+            self._hand_back(self, batch.requests)
+        else:
+            for request in batch.requests:
+                request.resolve(UNKNOWN)
+        batch.requests = []
+
+    def _answer_confirmed_reads(self) -> None:
+        batch = self._batch
+        if batch is None or not batch.round or self.engine.confirmed_round() < batch.round:
+            return
+        self._batch = None
+        execute, now_ms = self.machine.execute, self.machine.now_ms
+        for request in batch.requests:
+            request.resolve(execute(request.slot, request.args, now_ms))
+
+    def _lose_leadership(self) -> None:
+        queued, self._queue, self._queue_bytes = list(self._queue), deque(), 0
+        if self._batch is not None:
+            if self._batch.round:
+                queued = self._batch.requests + queued
+            else:
+                self._abandoned.append(self._batch)
+            self._batch = None
+        if queued:
+            self._hand_back(self, queued)
+
+    def _give_up_waiting(self, now: float) -> None:
+        for batch in list(self._abandoned):
+            if batch.given_up_at is None:
+                batch.given_up_at = now + self.options.unknown_after_s
+            elif now >= batch.given_up_at:
+                self._abandoned.remove(batch)
+                for request in batch.requests:
+                    request.resolve(UNKNOWN)
+                batch.requests = []
+
+    # -- Raft --------------------------------------------------------------------------------
+
+    def _state_changed(self) -> None:
+        if not self.engine.is_leader:
+            self._lose_leadership()
+            self._senders.clear()
+        self._on_state(self)
+
+    def tick(self, now: float) -> None:
+        self.engine.tick(now)
+        self._give_up_waiting(now)
+        self._answer_confirmed_reads()
+        self._send_snapshots(now)
+        self._start_snapshot_if_due()
+
+    def receive(self, now: float, peer: str, message: m.Message) -> None:
+        kind = message[1]
+        if kind == m.SNAPSHOT:
+            self._on_snapshot(now, peer, *message[2:])
+        elif kind == m.SNAPSHOT_ACK:
+            sender = self._senders.get(peer)
+            if sender is not None and self.engine.is_leader and message[2] == self.engine.term:
+                sender.on_ack(now, message[3], message[4])
+        else:
+            self.engine.receive(now, peer, message)
+
+    def on_durable(self, now: float, sequence: int) -> None:
+        self.engine.on_durable(now, sequence)
+
+    def link_up(self, now: float, peer: str) -> None:
+        if peer in self.engine.peers:
+            self.engine.link_up(now, peer)
+
+    def link_down(self, now: float, peer: str, delay_s: float) -> None:
+        if peer in self.engine.peers:
+            self._senders.pop(peer, None)
+            self.engine.link_down(now, peer, delay_s)
+
+    # -- snapshots ---------------------------------------------------------------------------
+
+    def _start_snapshot_if_due(self) -> None:
+        if self._snapshot_under_way or self._received is not None:
+            return
+        journal, index = self.journal, self.engine.applied_index
+        fresh = index - journal.meta.snapshot_index
+        # The tail that stays behind each snapshot does not count towards the next one.
+        full = self.options.snapshot_log_bytes * (TAIL_FRACTION + 1) // TAIL_FRACTION
+        if fresh > 1 and (journal.bytes >= full or fresh >= LOG_ENTRIES_MAX):
+            term = journal.term_at(index)
+            invariant(term is not None, "the applied entry is not in the log")
+            self._snapshot_under_way = True
+            self._write_snapshot(SnapshotWrite(self.id, index, term, self.machine.snapshot()))
+
+    def snapshot_written(self, now: float, index: int, term: int) -> None:
+        """The snapshot at ``index`` is durable (file and directory)."""
+        if self._received is not None and self._received[:2] == (index, term):
+            _, _, peer, machine = self._received
+            self._received = None
+            if self.engine.install(now, index, term):
+                self.machine = machine
+            self.engine.acknowledge(peer, self.engine.applied_index, 0)
+            return
+        self._snapshot_under_way = False
+        journal = self.journal
+        if index < journal.meta.snapshot_index:
+            return
+        keep, size = index, 0
+        bytes_max = self.options.snapshot_log_bytes // TAIL_FRACTION
+        while keep > journal.first_index and size < bytes_max:
+            size += len(journal.entries[keep - journal.first_index][0])
+            keep -= 1
+        for sender in self._senders.values():
+            keep = max(min(keep, sender.index), journal.first_index)
+        journal.compact(keep, index, term)
+
+    def _send_snapshots(self, now: float) -> None:
+        engine = self.engine
+        if not engine.needs_snapshot and not self._senders:
+            return
+        for peer in [p for p in self._senders if p not in engine.needs_snapshot]:
+            del self._senders[peer]  # it has caught up
+        for peer in sorted(engine.needs_snapshot):
+            sender = self._senders.get(peer)
+            if sender is not None and sender.is_stalled(now, engine.conf.raftMaxTimeout * 2):
+                sender = None
+            if sender is None:
+                index = engine.applied_index
+                sender = self._senders[peer] = SnapshotSender(
+                    now, index, self.journal.term_at(index), self.machine.snapshot()
+                )
+            for fields in sender.due():
+                engine.emit(peer, m.SNAPSHOT, engine.term, *fields)
+
+    def _on_snapshot(
+        self,
+        now: float,
+        peer: str,
+        term: int,
+        transfer: int,
+        sequence: int,
+        index: int,
+        index_term: int,
+        chunk: bytes,
+        is_last: bool,
+    ) -> None:
+        """Cures: a snapshot installed without checking that it is newer, and a damaged one
+        swallowed.  The old state serves until the new one is complete and durable."""
+        engine = self.engine
+        if peer not in engine.peers or not engine.follow(now, peer, term):
+            return
+        if index <= engine.applied_index:
+            self._receiver = None
+            engine.acknowledge(peer, engine.applied_index, 0)
+            return
+        if self._received is not None:
+            return
+        if sequence == 0:
+            self._receiver = SnapshotReceiver(transfer, index, index_term)
+        receiver = self._receiver
+        if receiver is None or not receiver.add(transfer, sequence, chunk):
+            return
+        if not is_last:
+            engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
+            return
+        self._receiver = None
+        try:
+            machine = self._restore(receiver.chunks)
+        except ValueError as problem:
+            raise PeerError(f"a snapshot of partition {self.id} is damaged: {problem}") from None
+        self._received = index, index_term, peer, machine
+        self._write_snapshot(SnapshotWrite(self.id, index, index_term, machine.snapshot()))
+
+
+__all__ = ["Group", "GroupOptions", "Machine", "Request", "SnapshotWrite", "WriteSet"]

@@ -1,0 +1,283 @@
+"""One group's journal: the log in memory, and the writes that make it durable.
+
+pysyncobj reads and changes the log through the interface of its own ``Journal`` class (camelCase
+below is its).  Here each change is applied to a list in memory at once and noted as an operation
+in the slave's ``WriteSet``; the shell commits all noted operations of all groups in one
+transaction, off the event loop, and tells the groups when it is on disk.
+
+Invariants:
+- entries are contiguous; the first one is at or below the snapshot's index;
+- operations reach the disk in the order in which they were noted, whole write sets at a time;
+- ``durable_index`` never exceeds what is on disk: a leader counts itself only up to there;
+- the commit index is written along with other writes and never causes one, so after a crash it
+  may be behind, never ahead: it is clamped to the last entry when it is loaded.
+
+Every record carries a CRC-32 of its key and content; one that does not match is never used.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgpack
+
+from distrodb.errors import CorruptionError, invariant
+
+Entry = tuple[bytes, int, int]  # command, index, term: pysyncobj's order
+NO_OP = b"\x01"  # pysyncobj's command type of an entry that does nothing
+
+_ENTRY_KEY = struct.Struct(">HcQ")
+_META_KEY = struct.Struct(">Hc")
+_CHECKSUM = struct.Struct(">I")
+_TERM = struct.Struct(">Q")
+LAST_INDEX = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRange:
+    first: bytes  # inclusive
+    last: bytes  # inclusive
+
+
+Operation = Put | DeleteRange
+
+
+class JournalStore(Protocol):
+    """A place where write sets become durable.  ``commit`` returns when they are (fsync)."""
+
+    def commit(self, operations: Iterable[Operation]) -> None: ...
+
+    def scan(self, first: bytes, last: bytes) -> Iterable[tuple[bytes, bytes]]: ...
+
+
+@dataclass(slots=True)
+class Meta:
+    """What a group remembers beside its entries; one record, rewritten whole."""
+
+    term: int = 0
+    voted_for: str | None = None
+    commit_index: int = 1
+    snapshot_index: int = 1
+    snapshot_term: int = 0
+    members: list[str] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        return msgpack.packb(
+            [self.term, self.voted_for, self.commit_index, self.snapshot_index]
+            + [self.snapshot_term, self.members]
+        )
+
+
+class WriteSet:
+    """The operations of one slave that are not yet handed to the disk, all groups in order."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.sequence = 1  # of the set now being filled
+        self.durable_sequence = 0  # of the newest set known to be on disk
+        self._lazy: set[Journal] = set()  # whose commit index moved since their last record
+
+    def add(self, operation: Operation) -> None:
+        self.operations.append(operation)
+
+    def commit_moved(self, journal: "Journal") -> None:
+        self._lazy.add(journal)
+
+    def take(self) -> tuple[int, list[Operation]] | None:
+        """Close the set that is being filled and return it, or None when it is empty."""
+        if not self.operations:
+            return None
+        for journal in sorted(self._lazy, key=lambda journal: journal.group):
+            self.operations.append(journal.meta_record())
+        self._lazy.clear()
+        taken = self.sequence, self.operations
+        self.operations = []
+        self.sequence += 1
+        return taken
+
+
+def _sealed(key: bytes, content: bytes) -> bytes:
+    return _CHECKSUM.pack(zlib.crc32(content, zlib.crc32(key))) + content
+
+
+def _unsealed(key: bytes, value: bytes, what: str) -> bytes:
+    content = value[4:]
+    if len(value) < 4 or _CHECKSUM.unpack_from(value)[0] != zlib.crc32(content, zlib.crc32(key)):
+        raise CorruptionError(f"journal: {what} is damaged (checksum does not match)")
+    return content
+
+
+class Journal:
+    """The log, term and vote of one group, as pysyncobj wants them."""
+
+    def __init__(self, group: int, members: Iterable[str], writes: WriteSet):
+        self.group = group
+        self.writes = writes
+        self.meta = Meta(members=sorted(members))
+        self.entries: list[Entry] = []
+        self.bytes = 0  # of the commands in memory
+        self.last_sequence = 0  # of the write set that holds this group's newest operation
+        self.durable_index = 0
+        self._undurable: list[tuple[int, int]] = []  # (sequence, last index) of sets under way
+
+    # -- loading -----------------------------------------------------------------------------
+
+    def load(self, store: JournalStore) -> None:
+        """Read everything back; raise ``CorruptionError`` for what cannot be trusted."""
+        where = f"group {self.group}"
+        meta_key = _META_KEY.pack(self.group, b"m")
+        for key, value in store.scan(meta_key, meta_key):
+            content = _unsealed(key, value, f"the record of {where}")
+            self.meta = Meta(*msgpack.unpackb(content))
+        for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
+            index = _ENTRY_KEY.unpack(key)[2]
+            content = _unsealed(key, value, f"entry {index} of {where}")
+            if self.entries and index != self.last_index + 1:
+                raise CorruptionError(f"journal: entries of {where} are missing before {index}")
+            command = content[8:]
+            self.entries.append((command, index, _TERM.unpack_from(content)[0]))
+            self.bytes += len(command)
+        if self.entries:
+            first, snapshot = self.entries[0][1], self.meta.snapshot_index
+            if not first <= snapshot <= self.last_index:
+                raise CorruptionError(f"journal: {where} does not reach its snapshot at {snapshot}")
+            self.meta.commit_index = min(self.meta.commit_index, self.last_index)
+            self.durable_index = self.last_index
+        elif self.meta.term:
+            raise CorruptionError(f"journal: {where} has a term but no entries")
+
+    # -- what the rest of distrodb asks ------------------------------------------------------
+
+    @property
+    def first_index(self) -> int:
+        return self.entries[0][1]
+
+    @property
+    def last_index(self) -> int:
+        return self.entries[-1][1]
+
+    @property
+    def last_term(self) -> int:
+        return self.entries[-1][2]
+
+    def term_at(self, index: int) -> int | None:
+        """The term of the entry at ``index``, or None when it is not in the log."""
+        position = index - self.entries[0][1]
+        if 0 <= position < len(self.entries):
+            return self.entries[position][2]
+        return None
+
+    def between(self, first: int, last: int) -> list[Entry]:
+        """The entries with ``first <= index <= last``."""
+        base = self.entries[0][1]
+        return self.entries[first - base : last + 1 - base]
+
+    def gate(self) -> int:
+        """The sequence that must be durable before a message may speak of this group's state."""
+        return self.last_sequence if self.last_sequence > self.writes.durable_sequence else 0
+
+    def on_durable(self, sequence: int) -> None:
+        """All write sets up to ``sequence`` are on disk."""
+        while self._undurable and self._undurable[0][0] <= sequence:
+            self.durable_index = self._undurable.pop(0)[1]
+
+    def truncate(self, index: int) -> None:
+        """Remove the entry at ``index`` and all behind it."""
+        invariant(index > self.meta.commit_index, "a committed entry would be truncated")
+        for command, _, _ in self.entries[index - self.first_index :]:
+            self.bytes -= len(command)
+        del self.entries[index - self.first_index :]
+        self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
+        self.durable_index = min(self.durable_index, index - 1)
+        self._undurable = [(s, min(last, index - 1)) for s, last in self._undurable]
+
+    def compact(self, index: int, snapshot_index: int, snapshot_term: int) -> None:
+        """Forget the entries below ``index``: a durable snapshot at ``snapshot_index`` has them."""
+        invariant(index <= snapshot_index, "the log would not reach back to its snapshot")
+        for command, _, _ in self.entries[: index - self.first_index]:
+            self.bytes -= len(command)
+        if index > self.first_index:
+            self._note(DeleteRange(self._key(0), self._key(index - 1)))
+            self.entries = self.entries[index - self.first_index :]
+        self.meta.snapshot_index, self.meta.snapshot_term = snapshot_index, snapshot_term
+        self._save_meta()
+
+    def reset(self, index: int, term: int) -> None:
+        """Replace the whole log by the position of a durable snapshot that came from the leader."""
+        self.entries = []
+        self.bytes = 0
+        self.durable_index = 0
+        self._undurable = []
+        self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
+        self.add(NO_OP, index, term)
+        self.meta.snapshot_index, self.meta.snapshot_term = index, term
+        self._save_meta()
+
+    def meta_record(self) -> Operation:
+        key = _META_KEY.pack(self.group, b"m")
+        return Put(key, _sealed(key, self.meta.pack()))
+
+    # -- pysyncobj's interface ---------------------------------------------------------------
+
+    def add(self, command: bytes, idx: int, term: int) -> None:
+        invariant(not self.entries or idx == self.last_index + 1, "a gap in the log")
+        self.entries.append((command, idx, term))
+        self.bytes += len(command)
+        key = self._key(idx)
+        self._note(Put(key, _sealed(key, _TERM.pack(term) + command)))
+        sequence = self.writes.sequence
+        if self._undurable and self._undurable[-1][0] == sequence:
+            self._undurable[-1] = sequence, idx
+        else:
+            self._undurable.append((sequence, idx))
+
+    def __getitem__(self, item):  # type: ignore[no-untyped-def]  # pysyncobj: int or slice
+        return self.entries[item]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N802, N803
+        if raftCommitIndex != self.meta.commit_index:
+            self.meta.commit_index = raftCommitIndex
+            self.writes.commit_moved(self)
+
+    def getRaftCommitIndex(self) -> int:  # noqa: N802
+        return self.meta.commit_index
+
+    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+        invariant(term >= self.meta.term, "the term would go back")
+        self.meta.term, self.meta.voted_for = term, votedForNodeId
+        self._save_meta()
+
+    def getCurrentTerm(self) -> int:  # noqa: N802
+        return self.meta.term
+
+    def getVotedForNodeId(self) -> str | None:  # noqa: N802
+        return self.meta.voted_for
+
+    def onOneSecondTimer(self) -> None:  # noqa: N802
+        """pysyncobj writes its term late here; ours is never late."""
+
+    def _destroy(self) -> None:
+        """The store is the slave's, and closed by it."""
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _key(self, index: int) -> bytes:
+        return _ENTRY_KEY.pack(self.group, b"e", index)
+
+    def _note(self, operation: Operation) -> None:
+        self.writes.add(operation)
+        self.last_sequence = self.writes.sequence
+
+    def _save_meta(self) -> None:
+        self._note(self.meta_record())

@@ -1,0 +1,94 @@
+"""The journal of one slave on disk: an LMDB environment, one transaction a write set.
+
+LMDB's commit is atomic and, with ``sync`` on, durable when it returns: a crash in the middle
+leaves the previous state.  ``commit`` runs in the slave's journal thread, everything else before
+the event loop starts.  One process at a time holds the directory (``flock``).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import lmdb
+
+from distrodb.errors import StorageError
+from distrodb.raft.journal import Operation, Put
+
+MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
+FORMAT = b"distrodb journal 1"
+_IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class LmdbStore:
+    """Raises ``StorageError`` when the directory is in use, damaged, full or unwritable."""
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = open(directory / "lock", "w")  # noqa: SIM115  # held until close
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"{directory}: another slave runs on this directory") from None
+        except OSError as problem:
+            raise StorageError(f"{directory}: {problem.strerror}") from None
+        try:
+            path = str(directory / "journal")
+            self._environment = lmdb.open(path, map_size=MAP_BYTES, max_readers=8)
+        except lmdb.Error as problem:
+            raise StorageError(f"{directory}/journal: {problem}") from None
+        _sync_directory(directory)
+
+    def commit(self, operations: Iterable[Operation]) -> None:
+        try:
+            with self._environment.begin(write=True) as transaction:
+                for operation in operations:
+                    if type(operation) is Put:
+                        transaction.put(operation.key, operation.value)
+                        continue
+                    cursor = transaction.cursor()
+                    found = cursor.set_range(operation.first)
+                    while found and cursor.key() <= operation.last:
+                        found = cursor.delete()  # moves on to the next key
+        except lmdb.Error as problem:
+            raise StorageError(f"{self._directory}/journal: cannot write: {problem}") from None
+
+    def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            with self._environment.begin() as transaction:
+                cursor = transaction.cursor()
+                found = cursor.set_range(first)
+                while found and cursor.key() <= last:
+                    yield bytes(cursor.key()), bytes(cursor.value())
+                    found = cursor.next()
+        except lmdb.Error as problem:
+            raise StorageError(f"{self._directory}/journal: cannot read: {problem}") from None
+
+    def identify(self, layout: str) -> None:
+        """Bind the directory to one slave of one cluster layout, for ever.
+
+        Raises ``StorageError`` when it holds the data of another one: a changed number of
+        partitions, or list of slaves, would look for keys where they are not.
+        """
+        ours = FORMAT + b"\n" + layout.encode()
+        for _, theirs in self.scan(_IDENTITY_KEY, _IDENTITY_KEY):
+            if theirs != ours:
+                raise StorageError(
+                    f"{self._directory}: holds the data of another slave or cluster layout;"
+                    " give this slave its own directory, or the [cluster] section it was made with"
+                )
+            return
+        self.commit([Put(_IDENTITY_KEY, ours)])
+
+    def close(self) -> None:
+        self._environment.close()
+        self._lock.close()

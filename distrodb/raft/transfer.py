@@ -1,0 +1,53 @@
+"""A snapshot on its way from a leader to a follower that lags behind the log.
+
+Pure: the sender turns the chunks of a snapshot into messages, a window at a time; the receiver
+takes them in order and keeps them until the last one.  The chunks come from a shallow copy of the
+leader's own state at ``index``, so a transfer needs no file and is never out of date.
+
+Caveat: the receiver holds the encoded chunks and then the state: about twice its size in memory.
+"""
+
+from collections.abc import Iterator
+
+WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
+
+
+class SnapshotSender:
+    def __init__(self, now: float, index: int, term: int, chunks: Iterator[bytes]):
+        self.index, self.term = index, term
+        self.transfer = int(now * 1000)  # tells two transfers of one term apart
+        self._chunks = chunks
+        self._next: bytes | None = next(chunks)
+        self._sequence = 0
+        self._acknowledged = 0
+        self._progress_at = now
+
+    def is_stalled(self, now: float, patience_s: float) -> bool:
+        return now - self._progress_at > patience_s
+
+    def on_ack(self, now: float, transfer: int, expected: int) -> None:
+        if transfer == self.transfer and self._acknowledged < expected <= self._sequence:
+            self._acknowledged = expected
+            self._progress_at = now
+
+    def due(self) -> Iterator[tuple[int, int, int, int, bytes, bool]]:
+        """The fields of the messages that may leave now."""
+        while self._next is not None and self._sequence - self._acknowledged < WINDOW:
+            chunk, self._next = self._next, next(self._chunks, None)
+            sequence, self._sequence = self._sequence, self._sequence + 1
+            yield self.transfer, sequence, self.index, self.term, chunk, self._next is None
+
+
+class SnapshotReceiver:
+    def __init__(self, transfer: int, index: int, term: int):
+        self.transfer, self.index, self.term = transfer, index, term
+        self.expected = 0
+        self.chunks: list[bytes] = []
+
+    def add(self, transfer: int, sequence: int, chunk: bytes) -> bool:
+        """Take the next chunk; False for one of another transfer or out of order."""
+        if transfer != self.transfer or sequence != self.expected:
+            return False
+        self.chunks.append(chunk)
+        self.expected += 1
+        return True

@@ -1,0 +1,55 @@
+"""The values that commands answer with; resp/ turns them into bytes.  Pure.
+
+    bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
+    Status +OK · ErrorReply -ERR … · Verbatim text · Encoded (RESP already)
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A simple string, ``+OK``; ``text`` is one line."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """An error reply; ``text`` is the whole line without the leading ``-``."""
+
+    text: bytes
+
+    @property
+    def code(self) -> str:
+        """The first word, by which clients tell errors apart."""
+        return self.text.split(b" ", 1)[0].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Text for people: a verbatim string in RESP3, a bulk string in RESP2."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Bytes that are RESP already; they are sent as they are."""
+
+    data: bytes
+
+
+Reply: TypeAlias = (
+    "bytes | int | float | bool | None | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
+    " | Status | ErrorReply | Verbatim | Encoded"
+)
+
+OK = Status(b"OK")
+
+
+def error(code: str, message: str) -> ErrorReply:
+    """An error reply, always one line whatever the message quotes."""
+    text = f"{code} {message}".replace("\r", " ").replace("\n", " ")
+    return ErrorReply(text.encode(errors="replace"))

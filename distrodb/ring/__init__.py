@@ -1,0 +1,1 @@
+"""Slots, the ring, and the cluster map.  Pure: values in, values out."""

@@ -1,0 +1,141 @@
+"""The cluster map: who is in the ring, who is up, which partition has which group.
+
+A map is a value; ``apply`` makes the next one from a command of the map's own Raft group.  It is
+deterministic and takes any input: what makes no sense changes nothing.
+
+Invariants: the partitions are in order and cover all slots; every slave that is named in the ring
+or in a group has a row in ``nodes``.  ``from_plain`` checks them, since maps come from peers.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from distrodb.ring.placement import group_of, map_group_of
+from distrodb.ring.slots import SLOT_COUNT, slot_ranges
+
+STATUSES = ("up", "suspect", "down", "joining", "leaving")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    id: str
+    status: str
+    client: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    id: int
+    first: int
+    last: int
+    owner: str
+    group: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClusterMap:
+    epoch: int  # grows by one with each change
+    ring: tuple[str, ...]
+    nodes: Mapping[str, NodeInfo]
+    partitions: tuple[Partition, ...]
+    map_group: tuple[str, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As lists, dictionaries, strings and integers; ``from_plain`` is its inverse."""
+        return {
+            "epoch": self.epoch,
+            "ring": list(self.ring),
+            "nodes": [[n.id, n.status, n.client, n.peer] for n in self.nodes.values()],
+            "partitions": [[p.id, p.first, p.last, p.owner, list(p.group)] for p in self.partitions],
+            "map_group": list(self.map_group),
+        }
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> "ClusterMap":
+        """Raises ``ValueError`` for what is not a map."""
+        try:
+            cluster_map = ClusterMap(
+                plain["epoch"],
+                tuple(plain["ring"]),
+                {id_: NodeInfo(id_, *rest) for id_, *rest in plain["nodes"]},
+                tuple(
+                    Partition(id_, first, last, owner, tuple(group))
+                    for id_, first, last, owner, group in plain["partitions"]
+                ),
+                tuple(plain["map_group"]),
+            )
+            problem = _problem(cluster_map)
+        except (KeyError, TypeError) as error:
+            problem = repr(error)
+        if problem:
+            raise ValueError(f"not a cluster map: {problem}")
+        return cluster_map
+
+    def digest(self) -> str:
+        """Equal on all slaves that have the same map (SHA-256 of its canonical JSON)."""
+        text = json.dumps(self.to_plain(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def partition_of_slot(self, slot: int) -> Partition:
+        """``slot`` is 0 to 16383."""
+        return self._partition_of_slot[slot]
+
+    @cached_property
+    def _partition_of_slot(self) -> list[Partition]:
+        return [p for p in self.partitions for _ in range(p.first, p.last + 1)]
+
+
+def _problem(cluster_map: ClusterMap) -> str | None:
+    """What is wrong with a map whose parts have the right shape but unknown types."""
+    if type(cluster_map.epoch) is not int or cluster_map.epoch < 1:
+        return f"epoch {cluster_map.epoch!r}"
+    for node in cluster_map.nodes.values():
+        texts = (node.id, node.status, node.client, node.peer)
+        if not all(isinstance(text, str) for text in texts) or node.status not in STATUSES:
+            return f"node {node!r}"
+    names = [*cluster_map.ring, *cluster_map.map_group]
+    following = 0
+    for number, partition in enumerate(cluster_map.partitions):
+        if any(type(n) is not int for n in (partition.id, partition.first, partition.last)):
+            return f"partition {partition!r}"
+        if (partition.id, partition.first) != (number, following) or partition.last < following:
+            return f"partition {partition!r}, expected {number} from slot {following} on"
+        following = partition.last + 1
+        names += [partition.owner, *partition.group]
+    if following != SLOT_COUNT:
+        return f"{following} slots"
+    unknown = [name for name in names if name not in cluster_map.nodes]
+    return f"unknown slave {unknown[0]!r}" if unknown else None
+
+
+def first_map(
+    nodes: Sequence[tuple[str, str, str]], partitions: int, replicas: int
+) -> ClusterMap:
+    """The map a cluster begins with, from (id, client address, peer address) in ring order."""
+    ring = tuple(id_ for id_, _, _ in nodes)
+    rows = []
+    for number, (first, last) in enumerate(slot_ranges(partitions)):
+        owner = ring[number % len(ring)]
+        rows.append(Partition(number, first, last, owner, group_of(ring, owner, replicas)))
+    infos = {id_: NodeInfo(id_, "up", client, peer) for id_, client, peer in nodes}
+    return ClusterMap(1, ring, infos, tuple(rows), map_group_of(ring))
+
+
+def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
+    """The next map; the same object when the command changes nothing.
+
+    ``["set_status", node, status]`` is the one command so far.
+    """
+    match command:
+        case ["set_status", str(node), str(status)] if status in STATUSES:
+            before = cluster_map.nodes.get(node)
+            if before is None or before.status == status:
+                return cluster_map
+            nodes = {**cluster_map.nodes, node: replace(before, status=status)}
+            return replace(cluster_map, epoch=cluster_map.epoch + 1, nodes=nodes)
+    return cluster_map

@@ -1,0 +1,31 @@
+"""Which slot a key is in, and which slots a partition has.
+
+Slots are those of the Redis Cluster specification: CRC16 (XMODEM) of the key modulo 16384, or of
+its hash tag, the part between the first ``{`` and the next ``}`` if that is not empty.
+"""
+
+from binascii import crc_hqx
+from itertools import pairwise
+
+SLOT_COUNT = 16384
+
+
+def slot_of(key: bytes) -> int:
+    """https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""
+    start = key.find(b"{")
+    if start >= 0:
+        end = key.find(b"}", start + 1)
+        if end > start + 1:
+            key = key[start + 1 : end]
+    return crc_hqx(key, 0) & 16383
+
+
+def slot_ranges(partitions: int) -> list[tuple[int, int]]:
+    """Contiguous ranges (first, last) that cover all slots; their sizes differ by one at most.
+
+    ``partitions`` is 1 to ``SLOT_COUNT``; ``ValueError`` otherwise.
+    """
+    if not 1 <= partitions <= SLOT_COUNT:
+        raise ValueError(f"partitions must be 1 to {SLOT_COUNT}, not {partitions}")
+    bounds = [SLOT_COUNT * number // partitions for number in range(partitions + 1)]
+    return [(first, following - 1) for first, following in pairwise(bounds)]

@@ -1,0 +1,344 @@
+"""A slave without its sockets, disk and clock: all its groups, and who leads what.
+
+Time, peers' messages, clients' commands and finished disk work go in; journal writes, messages
+and snapshots to write come out of ``flush``, in this order of duty:
+
+    1. ``output.journal`` must be durable before ``durable(sequence)`` is called;
+    2. ``output.messages`` may leave at once: whatever speaks of state that is not yet durable is
+       kept back here until it is;
+    3. replies are given (``Request.resolve``) only for what is committed, hence durable on a
+       majority.
+
+slave/node.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
+One write set is under way at a time: the next one gathers meanwhile, and one fsync serves all
+groups of the slave.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from distrodb.config import SlaveConfig
+from distrodb.errors import PeerError
+from distrodb.raft import messages as m
+from distrodb.raft.group import Group, GroupOptions, Request, SnapshotWrite
+from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet
+from distrodb.reply import ErrorReply, Reply, error
+from distrodb.ring.clustermap import ClusterMap, first_map
+from distrodb.slave.map_machine import MapMachine
+from distrodb.store.store import Store, StoreBuilder, StoreLimits
+
+MAP_GROUP = 0xFFFE
+GOSSIP_INTERVAL_S = 1.0
+RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
+
+
+def map_of(config: SlaveConfig) -> ClusterMap:
+    """The first map: the same on every slave, since it comes from the [cluster] section alone."""
+    nodes = [(node.id, str(node.client), str(node.peer)) for node in config.nodes]
+    return first_map(nodes, config.partitions, config.replicas)
+
+
+@dataclass(slots=True)
+class Output:
+    journal: tuple[int, list[Operation]] | None = None
+    messages: dict[str, list[m.Message]] = field(default_factory=dict)
+    gossip: dict[str, dict] = field(default_factory=dict)
+    snapshots: list[SnapshotWrite] = field(default_factory=list)
+
+
+class _MapRequest:
+    """A change of the map that the controller asks for; nobody waits for its reply."""
+
+    is_write, slot, size = True, -1, 64
+
+    def __init__(self, *args: bytes):
+        self.args = args
+
+    def resolve(self, reply: Reply) -> None: ...
+
+
+class Core:
+    def __init__(
+        self,
+        now: float,
+        config: SlaveConfig,
+        store: JournalStore,
+        read_snapshot: Callable[[int, int], Iterator[bytes]],
+        generator: random.Random,
+    ):
+        self.id = config.id
+        self.config = config
+        self.map = map_of(config)
+        self.writes = WriteSet()
+        self.links: set[str] = set()
+        self._generator = generator
+        self._gated: dict[int, list[tuple[str, m.Message]]] = {}
+        self._messages: dict[str, list[m.Message]] = {}
+        self._snapshots: list[SnapshotWrite] = []
+        self._journal_busy = False
+        self._dirty: set[int] = set()
+        self._link_changed_at = {node.id: now for node in config.nodes}
+        self._known_leads: dict[int, tuple[int, str]] = {}  # of other slaves' groups: term, leader
+        self._gossip_at = now
+        self._epochs: dict[str, int] = {}
+        self.is_leaving = False
+        limits = config.limits
+        self._store_limits = StoreLimits(
+            key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max
+        )
+        self._options = GroupOptions(
+            heartbeat_s=config.raft.heartbeat_ms / 1000,
+            election_timeout_s=config.raft.election_timeout_ms / 1000,
+            unknown_after_s=config.raft.unknown_after_ms / 1000,
+            snapshot_log_bytes=config.raft.snapshot_log_bytes,
+            batch_bytes_max=limits.batch_bytes_max,
+            queue_max=limits.partition_queue_max,
+            queue_bytes_max=limits.partition_queue_bytes_max,
+        )
+        self.groups: dict[int, Group] = {}
+        self._preferred: dict[int, str] = {}  # the owner, who stands first for election
+        for partition in self.map.partitions:
+            if self.id in partition.group:
+                empty = Store(partition.first, partition.last, self._store_limits)
+                self._open(now, partition.id, partition.group, partition.owner, empty, store,
+                           read_snapshot)
+        self.data_groups = [self.groups[group_id] for group_id in sorted(self.groups)]
+        self.partition_of_slot = [
+            p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
+        ]
+        if self.id in self.map.map_group:
+            members = self.map.map_group
+            machine = MapMachine(self.map, self._map_changed)
+            self._open(now, MAP_GROUP, members, members[0], machine, store, read_snapshot)
+
+    def _open(self, now, group_id, members, preferred, machine, store, read_snapshot) -> None:
+        journal = Journal(group_id, members, self.writes)
+        journal.load(store)
+        restore = machine.restore if group_id == MAP_GROUP else self._restore_store
+        if journal.meta.snapshot_index > 1:
+            machine = restore(read_snapshot(group_id, journal.meta.snapshot_index))
+        group = self.groups[group_id] = Group(
+            now,
+            group_id,
+            self.id,
+            members,
+            journal,
+            machine,
+            restore,
+            self._options,
+            random.Random(self._generator.random()),
+            send=self._send,
+            write_snapshot=self._snapshots.append,
+            hand_back=self._hand_back,
+            on_state=self._group_changed,
+        )
+        self._preferred[group_id] = preferred
+        if preferred == self.id:
+            group.engine.stand_at_once(now)
+        self._dirty.add(group_id)
+
+    def _restore_store(self, chunks) -> Store:
+        builder = StoreBuilder(self._store_limits)
+        for chunk in chunks:
+            builder.add(chunk)
+        return builder.finish()
+
+    # -- what comes in -----------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Time passed: call it every few milliseconds, at least twice a heartbeat."""
+        self._dirty.update(self.groups)
+        self._watch_links(now)
+
+    def link_up(self, now: float, peer: str) -> None:
+        self.links.add(peer)
+        self._link_changed_at[peer] = now
+        self._messages.pop(peer, None)
+        for group in self.groups.values():
+            group.link_up(now, peer)
+        self._gossip_at = now
+
+    def link_down(self, now: float, peer: str) -> None:
+        self.links.discard(peer)
+        self._link_changed_at[peer] = now
+        self._epochs.pop(peer, None)
+        self._messages.pop(peer, None)
+        for partition, (_, leader) in list(self._known_leads.items()):
+            if leader == peer:
+                del self._known_leads[partition]
+        for group in self.groups.values():
+            alive = [member for member in group.members if member in self.links or member == self.id]
+            alive.sort(key=lambda member: member != self._preferred[group.id])
+            rank = alive.index(self.id)
+            delay_s = RANK_DELAY_S * (rank + self._generator.random() / 2)
+            group.link_down(now, peer, delay_s)
+        self._dirty.update(self.groups)
+
+    def receive(self, now: float, peer: str, messages: Sequence[object]) -> None:
+        """Raft messages from a peer.  Raises ``PeerError``: the link must be closed then."""
+        groups, dirty = self.groups, self._dirty
+        for message in messages:
+            message = m.check(message)
+            group = groups.get(message[0])
+            if group is not None:
+                group.receive(now, peer, message)
+                dirty.add(message[0])
+
+    def receive_gossip(self, now: float, peer: str, gossip: dict) -> None:
+        """What a peer leads, and its map if ours was older.  Raises ``PeerError``."""
+        try:
+            leads = {int(partition): int(term) for partition, term in gossip["leads"]}
+            epoch = int(gossip["epoch"])
+            newer = gossip.get("map")
+            if newer is not None and MAP_GROUP not in self.groups and epoch > self.map.epoch:
+                self._map_changed(ClusterMap.from_plain(newer))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise PeerError(f"malformed gossip: {problem!r}") from None
+        self._epochs[peer] = epoch
+        for partition, (_, leader) in list(self._known_leads.items()):
+            if leader == peer and partition not in leads:
+                del self._known_leads[partition]
+        for partition, term in leads.items():
+            if term >= self._known_leads.get(partition, (0, ""))[0]:
+                self._known_leads[partition] = term, peer
+
+    def submit(self, request: Request, partition: int) -> None:
+        """A client's command for a partition."""
+        group = self.groups.get(partition)
+        if group is not None and group.engine.is_leader:
+            group.submit(request)
+            self._dirty.add(partition)
+        else:
+            request.resolve(self.redirect(partition, request.slot))
+
+    def durable(self, now: float, sequence: int) -> None:
+        """The write set handed out last is on disk."""
+        self._journal_busy = False
+        self.writes.durable_sequence = sequence
+        for group_id, group in self.groups.items():
+            journal = group.journal
+            if journal.durable_index != journal.last_index:
+                group.on_durable(now, sequence)
+                self._dirty.add(group_id)
+        for gate in [gate for gate in self._gated if gate <= sequence]:
+            for peer, message in self._gated.pop(gate):
+                self._messages.setdefault(peer, []).append(message)
+
+    def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
+        self.groups[written.group].snapshot_written(now, written.index, written.term)
+        self._dirty.add(written.group)
+
+    def hand_over(self, now: float) -> bool:
+        """Give leadership away; True when nothing is led any more, or nobody could take it."""
+        self.is_leaving = True
+        done = True
+        for group_id, group in self.groups.items():
+            if group.engine.is_leader and group.engine.peers:
+                if any(peer in self.links for peer in group.engine.peers):
+                    done = False
+                    if not group.is_busy:
+                        group.engine.transfer_leadership(now)
+                    self._dirty.add(group_id)
+        return done
+
+    # -- what comes out ----------------------------------------------------------------------
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._dirty or self._messages)
+
+    def flush(self, now: float, wall_ms: int) -> Output:
+        dirty, self._dirty = self._dirty, set()
+        for group_id in sorted(dirty):
+            group = self.groups[group_id]
+            group.tick(now)
+            if not self.is_leaving:
+                group.pump(now, wall_ms)
+        output = Output()
+        if not self._journal_busy:
+            output.journal = self.writes.take()
+            self._journal_busy = output.journal is not None
+        if now >= self._gossip_at:
+            self._gossip_at = now + GOSSIP_INTERVAL_S
+            output.gossip = {peer: self._gossip_for(peer) for peer in sorted(self.links)}
+        output.messages, self._messages = self._messages, {}
+        if self._snapshots:
+            output.snapshots = list(self._snapshots)
+            self._snapshots.clear()
+        return output
+
+    def _gossip_for(self, peer: str) -> dict:
+        leads = [
+            [group_id, group.engine.term]
+            for group_id, group in self.groups.items()
+            if group_id != MAP_GROUP and group.engine.is_leader
+        ]
+        gossip = {"epoch": self.map.epoch, "leads": leads}
+        if self._epochs.get(peer, self.map.epoch) < self.map.epoch:
+            gossip["map"] = self.map.to_plain()
+        return gossip
+
+    def _send(self, peer: str, message: m.Message, gate: int) -> None:
+        if peer not in self.links:
+            return
+        if gate:
+            self._gated.setdefault(gate, []).append((peer, message))
+        else:
+            self._messages.setdefault(peer, []).append(message)
+
+    # -- who leads what ----------------------------------------------------------------------
+
+    def leader_of(self, partition: int) -> str | None:
+        """The slave that leads a partition, if it is known and (as far as we see) alive."""
+        group = self.groups.get(partition)
+        if group is not None:
+            return group.engine.leader
+        return self._known_leads.get(partition, (0, None))[1]
+
+    def term_of(self, partition: int) -> int:
+        group = self.groups.get(partition)
+        return group.engine.term if group is not None else self._known_leads.get(partition, (0,))[0]
+
+    def is_alive(self, node: str) -> bool:
+        return node == self.id or node in self.links
+
+    def redirect(self, partition: int, slot: int) -> ErrorReply:
+        """Where to go instead: a reply after which a client may safely try again."""
+        leader = self.leader_of(partition)
+        if leader is None or leader == self.id:
+            return error("CLUSTERDOWN", f"partition {partition} has no leader")
+        if slot < 0:
+            slot = self.map.partitions[partition].first
+        return error("MOVED", f"{slot} {self.map.nodes[leader].client}")
+
+    def _hand_back(self, group: Group, requests: Sequence[Request]) -> None:
+        for request in requests:
+            request.resolve(self.redirect(group.id, request.slot))
+
+    def _group_changed(self, group: Group) -> None:
+        self._gossip_at = 0.0
+        self._dirty.add(group.id)
+
+    # -- the cluster map ---------------------------------------------------------------------
+
+    def _map_changed(self, cluster_map: ClusterMap) -> None:
+        self.map = cluster_map
+        self._gossip_at = 0.0
+
+    def _watch_links(self, now: float) -> None:
+        """The controller's eyes, beside the map's leader: a slave whose link has been broken for
+        ``dead_after_s`` is down, one whose link is back is up."""
+        group = self.groups.get(MAP_GROUP)
+        if group is None or not group.engine.is_ready or not group.is_idle:
+            return
+        for node in self.map.nodes.values():
+            if node.id == self.id or node.id in self.links:
+                seen = "up"
+            elif now - self._link_changed_at[node.id] >= self.config.raft.dead_after_s:
+                seen = "down"
+            else:
+                continue
+            if node.status != seen:
+                group.submit(_MapRequest(b"SET_STATUS", node.id.encode(), seen.encode()))
+                self._dirty.add(MAP_GROUP)

@@ -1,0 +1,127 @@
+"""The bytes between two slaves: frames, and the handshake that opens a link.  Pure.
+
+    frame: length of the rest (4 bytes), CRC-32 of the content (4 bytes), content (msgpack)
+
+A link opens with the three messages of the handshake, dialler first:
+
+    dialler:   [protocol, cluster, layout, from, to, challenge]
+    acceptor:  [protocol, cluster, layout, from, challenge, proof]
+    dialler:   [proof]
+
+A proof is an HMAC-SHA256 under the cluster's secret over both challenges and the prover's id, so
+a peer without the secret gets no further, and one of another cluster or layout is told why.
+Caveat: links are not encrypted; the peer port belongs on a network that is trusted to keep them.
+"""
+
+import hashlib
+import hmac
+import struct
+import zlib
+from collections.abc import Iterator
+
+import msgpack
+
+from distrodb.errors import PeerError
+
+PROTOCOL = 1
+FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
+HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger
+_HEADER = struct.Struct(">II")
+
+
+def pack(content: object) -> bytes:
+    data = msgpack.packb(content)
+    return _HEADER.pack(len(data), zlib.crc32(data)) + data
+
+
+class FrameReader:
+    """Bytes in, contents of frames out.  Raises ``PeerError`` for what is not a frame."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.bytes_max = HANDSHAKE_BYTES_MAX
+
+    def feed(self, data: bytes) -> Iterator[object]:
+        buffer = self._buffer
+        buffer += data
+        position = 0
+        try:
+            while len(buffer) - position >= _HEADER.size:
+                length, checksum = _HEADER.unpack_from(buffer, position)
+                if length > self.bytes_max:
+                    raise PeerError(f"a frame of {length} bytes")
+                end = position + _HEADER.size + length
+                if len(buffer) < end:
+                    break
+                content = bytes(buffer[position + _HEADER.size : end])
+                if zlib.crc32(content) != checksum:
+                    raise PeerError("a frame is damaged (checksum does not match)")
+                position = end
+                try:
+                    yield msgpack.unpackb(content, strict_map_key=False)
+                except (ValueError, msgpack.UnpackException):
+                    raise PeerError("a frame holds no msgpack value") from None
+        finally:
+            del buffer[:position]
+
+
+class Handshake:
+    """Either side of it.  ``receive`` returns what to answer; then ``peer`` says who it is."""
+
+    def __init__(
+        self, cluster: str, layout: str, secret: str, me: str, peer: str | None, challenge: bytes
+    ):
+        self._ours = [PROTOCOL, cluster, layout]
+        self._secret = secret.encode()
+        self._me, self._challenge = me, challenge
+        self._dials = peer is not None
+        self._expected_proof = b""
+        self.peer = peer
+        self.is_complete = False
+
+    def opening(self) -> object:
+        """What the dialler says first."""
+        return [*self._ours, self._me, self.peer, self._challenge]
+
+    def receive(self, content: object) -> object | None:
+        if not isinstance(content, list):
+            raise PeerError("it does not speak this protocol")
+        if self._dials:
+            self._check_terms(content, 6)
+            _, _, _, peer, challenge, proof = content
+            if peer != self.peer:
+                raise PeerError(f"{peer} answers where {self.peer} was expected")
+            challenges = self._challenge + challenge
+            self._check_proof(proof, self._prove(challenges, peer))
+            self.is_complete = True
+            return [self._prove(challenges, self._me)]
+        if not self.peer:
+            self._check_terms(content, 6)
+            _, _, _, peer, to, challenge = content
+            if to != self._me:
+                raise PeerError(f"{peer} looked for {to} and found {self._me}")
+            self.peer = peer
+            challenges = challenge + self._challenge
+            self._expected_proof = self._prove(challenges, peer)
+            return [*self._ours, self._me, self._challenge, self._prove(challenges, self._me)]
+        if len(content) != 1:
+            raise PeerError("it does not speak this protocol")
+        self._check_proof(content[0], self._expected_proof)
+        self.is_complete = True
+        return None
+
+    def _check_terms(self, content: list, length: int) -> None:
+        names = ("protocol version", "cluster id", "[cluster] section (nodes, partitions, replicas)")
+        for name, theirs, ours in zip(names, content, self._ours, strict=False):
+            if theirs != ours:
+                raise PeerError(f"its {name} is another one: {theirs!r}, ours {ours!r}")
+        types = (int, str, str, str, bytes, bytes) if self._dials else (int, str, str, str, str, bytes)
+        if len(content) != length or tuple(map(type, content)) != types:
+            raise PeerError("it does not speak this protocol")
+
+    def _prove(self, challenges: bytes, who: str) -> bytes:
+        return hmac.digest(self._secret, challenges + who.encode(), hashlib.sha256)
+
+    def _check_proof(self, theirs: object, ours: bytes) -> None:
+        if not isinstance(theirs, bytes) or not hmac.compare_digest(theirs, ours):
+            raise PeerError("it does not know the cluster's secret")

@@ -1,0 +1,43 @@
+"""The cluster map as a Raft group's state machine; what a command does to it is ring/'s business."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from distrodb.reply import OK, Reply, error
+from distrodb.ring.clustermap import ClusterMap, apply
+from distrodb.store.entry import decode_batch
+
+
+class MapMachine:
+    """Commands are ``[b"SET_STATUS", node, status]``; their slot is -1."""
+
+    def __init__(self, cluster_map: ClusterMap, changed: Callable[[ClusterMap], None]):
+        self.map = cluster_map
+        self.now_ms = 0
+        self._changed = changed
+
+    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        before = self.map
+        try:
+            command = [arg.decode() for arg in args]
+        except UnicodeDecodeError:
+            return error("ERR", "a map command is not text")
+        self.map = apply(before, [command[0].lower(), *command[1:]])
+        if self.map is before:
+            return error("ERR", "the map did not change")
+        self._changed(self.map)
+        return OK
+
+    def apply(self, payload: bytes) -> list[Reply]:
+        self.now_ms, commands = decode_batch(payload)
+        return [self.execute(slot, args, self.now_ms) for slot, args in commands]
+
+    def snapshot(self) -> Iterator[bytes]:
+        return iter([json.dumps([self.now_ms, self.map.to_plain()]).encode()])
+
+    def restore(self, chunks: Iterable[bytes]) -> "MapMachine":
+        now_ms, plain = json.loads(b"".join(chunks))
+        machine = MapMachine(ClusterMap.from_plain(plain), self._changed)
+        machine.now_ms = now_ms
+        self._changed(machine.map)
+        return machine

@@ -1,0 +1,220 @@
+"""One slave process: the only place where everything is wired together.
+
+The event loop turns in one order: what came in has been given to the core; ``_turn`` flushes it
+and carries out what comes out, in the order of the core's contract: messages leave, the write set
+goes to the journal thread, replies leave.  When the thread is done the core is told, which frees
+the messages that waited for it.
+
+Errors that are not an answer to somebody's bad input stop the slave: it says why in one line and
+exits; the journal holds all that was acknowledged.
+"""
+
+import asyncio
+import logging
+import random
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import uvloop
+
+from distrodb.clock import monotonic, wall_ms
+from distrodb.config import SlaveConfig, check_directory, problem
+from distrodb.errors import DistrodbError, PeerError
+from distrodb.raft.group import SnapshotWrite
+from distrodb.raft.journal import Operation
+from distrodb.raft.lmdb_store import LmdbStore
+from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.slave.clients import ClientServer
+from distrodb.slave.commands import TABLE
+from distrodb.slave.commands.spread import spread
+from distrodb.slave.core import Core, map_of
+from distrodb.slave.peers import Peers
+
+HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
+
+log = logging.getLogger("distrodb")
+
+
+class Node:
+    def __init__(self, config: SlaveConfig):
+        self._config = config
+        self._store = LmdbStore(config.directory)
+        self._layout = map_of(config).digest()
+        self._store.identify(f"{config.cluster_id} {config.id} {self._layout}")
+        self._files = SnapshotFiles(config.directory / "snapshots")
+        self._core = Core(
+            monotonic(), config, self._store, self._files.read, random.Random()
+        )
+        # One thread each: write sets reach the disk in order, and a long snapshot delays none.
+        self._journal_thread = ThreadPoolExecutor(1, "journal")
+        self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
+        self._tick_s = config.raft.heartbeat_ms / 1000 / 4
+        self._turn_is_due = False
+        self._ended: asyncio.Future[DistrodbError | None]
+        self._loop: asyncio.AbstractEventLoop
+        me = next(node for node in config.nodes if node.id == config.id)
+        self._address = me.client
+        self._peers = Peers(
+            me,
+            [node for node in config.nodes if node.id != config.id],
+            cluster=config.cluster_id,
+            layout=self._layout,
+            secret=config.secret,
+            silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
+            on_up=lambda peer: self._tell(self._core.link_up, peer),
+            on_down=lambda peer: self._tell(self._core.link_down, peer),
+            on_frame=self._on_frame,
+        )
+        self._clients = ClientServer(
+            self._core, TABLE, config.limits, self._schedule, self.stop, spread
+        )
+
+    async def run(self) -> None:
+        """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(name, self.stop)
+        self._loop.set_exception_handler(self._on_error)
+        ring = [node.id for node in self._config.nodes]
+        try:
+            await self._peers.start(ring[: ring.index(self._config.id)])
+        except OSError as error:
+            raise self._port_problem("peer", error) from None
+        try:
+            await self._clients.start(self._address.host, self._address.port)
+        except OSError as error:
+            raise self._port_problem("client", error) from None
+        log.info("slave %s serves clients at %s", self._config.id, self._address)
+        self._on_timer()
+        try:
+            await self._ended
+        finally:
+            self._clients.close()
+            await self._peers.close()
+            self._journal_thread.shutdown()
+            self._snapshot_thread.shutdown()
+            self._store.close()
+
+    def stop(self) -> None:
+        """Hand leadership over, then end."""
+        if not self._core.is_leaving:
+            self._core.is_leaving = True
+            self._clients.stop_listening()
+            self._loop.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        until = monotonic() + HAND_OVER_S_MAX
+        while monotonic() < until and not self._core.hand_over(monotonic()):
+            self._schedule()
+            await asyncio.sleep(0.01)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    # -- the turn of the loop ----------------------------------------------------------------
+
+    def _tell(self, what: Callable[..., None], *args: object) -> None:
+        what(monotonic(), *args)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_is_due = False
+        output = self._core.flush(monotonic(), wall_ms())
+        for peer, messages in output.messages.items():
+            self._peers.send(peer, [messages, output.gossip.pop(peer, None)])
+        for peer, gossip in output.gossip.items():
+            self._peers.send(peer, [[], gossip])
+        if output.journal is not None:
+            self._in_thread(self._journal_thread, self._commit, *output.journal)
+        for snapshot in output.snapshots:
+            self._in_thread(self._snapshot_thread, self._write_snapshot, snapshot)
+        self._clients.write_replies()
+        if self._core.has_work:
+            self._schedule()
+
+    def _on_timer(self) -> None:
+        if self._ended.done():
+            return
+        self._peers.close_silent()
+        self._tell(self._core.tick)
+        self._loop.call_later(self._tick_s, self._on_timer)
+
+    def _on_frame(self, peer: str, content: object) -> None:
+        if not isinstance(content, list) or len(content) != 2 or not isinstance(content[0], list):
+            raise PeerError("a frame is not [messages, gossip]")
+        messages, gossip = content
+        self._core.receive(monotonic(), peer, messages)
+        if gossip is not None:
+            if not isinstance(gossip, dict):
+                raise PeerError("gossip is not a map")
+            self._core.receive_gossip(monotonic(), peer, gossip)
+        self._schedule()
+
+    # -- disk --------------------------------------------------------------------------------
+
+    def _commit(self, sequence: int, operations: list[Operation]) -> Callable[[], None]:
+        self._store.commit(operations)
+        return lambda: self._tell(self._core.durable, sequence)
+
+    def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
+        self._files.write(snapshot.group, snapshot.index, snapshot.chunks)
+        return lambda: self._tell(self._core.snapshot_written, snapshot)
+
+    def _in_thread(
+        self, thread: ThreadPoolExecutor, work: Callable[..., Callable[[], None]], *args: object
+    ) -> None:
+        """Run ``work`` there, then what it returns here; what it raises stops the slave."""
+        thread.submit(self._work, work, *args)
+
+    def _work(self, work: Callable[..., Callable[[], None]], *args: object) -> None:
+        try:
+            done = work(*args)
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self._fail, error)
+        else:
+            self._loop.call_soon_threadsafe(done)
+
+    # -- errors ------------------------------------------------------------------------------
+
+    def _port_problem(self, key: str, error: OSError) -> DistrodbError:
+        return problem(
+            self._config.file,
+            f"cluster.nodes.{key}",
+            f"cannot listen ({error.strerror or error})",
+            "stop what uses the port, or give this slave another one in every file",
+        )
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            log.info("%s: %s", context.get("message"), error)
+        elif error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, DistrodbError):
+            log.critical("internal error", exc_info=error)
+            error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+
+def run(config: SlaveConfig) -> int:
+    """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=config.log_level.upper(),
+        format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
+    )
+    check_directory(config)
+    node = Node(config)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(node.run())
+    return 0

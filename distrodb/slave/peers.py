@@ -1,0 +1,176 @@
+"""The links between slaves: one TCP connection a pair, dialled by the slave that stands first.
+
+All groups share a link.  A frame is ``[Raft messages, gossip or None]``; everything that a flush
+of the core has for a peer travels in one.  A link that breaks is reported at once; a link that is
+silent for ``silent_after_s`` is broken off, since heartbeats and gossip never pause that long.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import cast
+
+from distrodb.clock import monotonic
+from distrodb.config import NodeAddress
+from distrodb.errors import PeerError
+from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack
+
+RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
+OUTBOX_BYTES_MAX = 1 << 29  # waiting on one link: beyond, its peer is too slow and must catch up anew
+
+log = logging.getLogger("distrodb.peers")
+
+
+class Link(asyncio.Protocol):
+    def __init__(self, peers: "Peers", peer: str | None):
+        self._peers = peers
+        self._reader = FrameReader()
+        self._handshake = peers.handshake(peer)
+        self._dials = peer is not None
+        self.peer: str | None = None  # set once the handshake is complete
+        self.heard_at = monotonic()
+        self.transport: asyncio.Transport | None = None
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        self._peers.strangers.add(self)
+        transport.set_write_buffer_limits(high=OUTBOX_BYTES_MAX)
+        if self._dials:
+            transport.write(pack(self._handshake.opening()))
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = monotonic()
+        try:
+            for content in self._reader.feed(data):
+                if self.peer is None:
+                    self._shake_hands(content)
+                else:
+                    self._peers.received(self.peer, content)
+        except PeerError as problem:
+            who = self.peer or self._handshake.peer or "a stranger"
+            log.warning("link with %s closed: %s", who, problem)
+            self.close()
+
+    def _shake_hands(self, content: object) -> None:
+        assert self.transport is not None
+        answer = self._handshake.receive(content)
+        if answer is not None:
+            self.transport.write(pack(answer))
+        if self._handshake.is_complete:
+            self._reader.bytes_max = FRAME_BYTES_MAX
+            self.peer = self._handshake.peer
+            self._peers.strangers.discard(self)
+            self._peers.opened(self)
+
+    def pause_writing(self) -> None:
+        log.warning("link with %s closed: it does not keep up", self.peer)
+        self.close()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._peers.strangers.discard(self)
+        self._peers.lost(self)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
+class Peers:
+    """All links of one slave."""
+
+    def __init__(
+        self,
+        me: NodeAddress,
+        others: list[NodeAddress],
+        *,
+        cluster: str,
+        layout: str,
+        secret: str,
+        silent_after_s: float,
+        on_up: Callable[[str], None],
+        on_down: Callable[[str], None],
+        on_frame: Callable[[str, object], None],
+    ):
+        self._me, self._others = me, {node.id: node for node in others}
+        self._terms = cluster, layout, secret
+        self._silent_after_s = silent_after_s
+        self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
+        self._links: dict[str, Link] = {}
+        self.strangers: set[Link] = set()  # connections whose handshake is not complete
+        self._dialling: list[asyncio.Task] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self, dials: list[str]) -> None:
+        """Listen, and keep dialling the peers in ``dials``.  Raises ``OSError`` if the port is
+        taken."""
+        loop = asyncio.get_running_loop()
+        address = self._me.peer
+        self._server = await loop.create_server(
+            lambda: Link(self, None), address.host, address.port
+        )
+        self._dialling = [loop.create_task(self._keep_linked(peer)) for peer in dials]
+
+    def handshake(self, peer: str | None) -> Handshake:
+        return Handshake(*self._terms, self._me.id, peer, os.urandom(16))
+
+    def send(self, peer: str, content: object) -> None:
+        link = self._links.get(peer)
+        if link is not None and link.transport is not None:
+            link.transport.write(pack(content))
+
+    def close_silent(self) -> None:
+        """Break off links that went silent; call it a few times a ``silent_after_s``."""
+        limit = monotonic() - self._silent_after_s
+        for link in [*self._links.values(), *self.strangers]:
+            if link.heard_at < limit:
+                log.warning("link with %s closed: silent", link.peer or "a stranger")
+                link.close()
+
+    async def close(self) -> None:
+        for task in self._dialling:
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+        for link in [*self._links.values(), *self.strangers]:
+            if link.transport is not None:
+                link.transport.close()
+
+    async def _keep_linked(self, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        address = self._others[peer].peer
+        while True:
+            try:
+                _, link = await loop.create_connection(
+                    lambda: Link(self, peer), address.host, address.port
+                )
+                await link.closed
+            except OSError:
+                pass  # not up yet, or no more: the map and the log of link changes say so
+            await asyncio.sleep(RETRY_S)
+
+    # -- from the links ----------------------------------------------------------------------
+
+    def opened(self, link: Link) -> None:
+        peer = link.peer
+        if peer not in self._others:
+            raise PeerError(f"{peer} is not a slave of this cluster")
+        old = self._links.get(peer)
+        self._links[peer] = link
+        if old is not None:  # the peer came back before we saw it go
+            old.close()
+            self._on_down(peer)
+        log.info("link with %s is up", peer)
+        self._on_up(peer)
+
+    def lost(self, link: Link) -> None:
+        if link.peer is not None and self._links.get(link.peer) is link:
+            del self._links[link.peer]
+            log.info("link with %s is down", link.peer)
+            self._on_down(link.peer)
+
+    def received(self, peer: str, content: object) -> None:
+        self._on_frame(peer, content)

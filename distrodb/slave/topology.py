@@ -1,0 +1,151 @@
+"""Who leads what, as Redis Cluster clients and the shell ask for it.  Pure: core in, values out.
+
+A slave that is not reachable from here leaves these answers at once, also as the leader of a
+partition whose election still runs: a client that goes to a dead address gives up within
+milliseconds, one that gets CLUSTERDOWN from a live one waits and asks again.  All 16384 slots are
+always listed, since clients refuse a map with holes: a partition without a leader is listed at a
+live member of its group, which answers CLUSTERDOWN.
+"""
+
+import hashlib
+
+from distrodb.reply import Reply
+from distrodb.ring.clustermap import Partition
+from distrodb.slave.core import Core
+
+
+def wire_id(node: str) -> str:
+    """A slave's id in Redis' form: 40 hexadecimal digits."""
+    return hashlib.sha1(node.encode(), usedforsecurity=False).hexdigest()
+
+
+def address(core: Core, node: str) -> tuple[str, int]:
+    host, _, port = core.map.nodes[node].client.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def serving(core: Core, partition: Partition) -> tuple[str, list[str]]:
+    """The slave to ask for a partition, and the live ones that hold a copy beside it."""
+    alive = [node for node in partition.group if core.is_alive(node)]
+    leader = core.leader_of(partition.id)
+    if leader is None or not core.is_alive(leader):
+        leader = alive[0] if alive else core.id
+    return leader, [node for node in alive if node != leader]
+
+
+def slots(core: Core) -> Reply:
+    """CLUSTER SLOTS (https://redis.io/docs/latest/commands/cluster-slots/)."""
+
+    def entry(node: str) -> Reply:
+        host, port = address(core, node)
+        return [host.encode(), port, wire_id(node).encode(), []]
+
+    rows = []
+    for partition in core.map.partitions:
+        leader, replicas = serving(core, partition)
+        rows.append([partition.first, partition.last, *map(entry, [leader, *replicas])])
+    return rows
+
+
+def shards(core: Core) -> Reply:
+    """CLUSTER SHARDS: one shard a partition."""
+
+    def entry(node: str, role: bytes) -> Reply:
+        host, port = address(core, node)
+        return {
+            b"id": wire_id(node).encode(),
+            b"port": port,
+            b"ip": host.encode(),
+            b"endpoint": host.encode(),
+            b"role": role,
+            b"replication-offset": 0,
+            b"health": b"online",
+        }
+
+    rows = []
+    for partition in core.map.partitions:
+        leader, replicas = serving(core, partition)
+        nodes = [entry(leader, b"master"), *(entry(node, b"replica") for node in replicas)]
+        rows.append({b"slots": [partition.first, partition.last], b"nodes": nodes})
+    return rows
+
+
+def nodes(core: Core) -> bytes:
+    """CLUSTER NODES.  A slave that leads is shown as a master with the slots it leads, another one
+    as a replica of a leader that it holds a copy of."""
+    led: dict[str, list[Partition]] = {}
+    follows: dict[str, str] = {}
+    for partition in core.map.partitions:
+        leader, replicas = serving(core, partition)
+        led.setdefault(leader, []).append(partition)
+        for node in replicas:
+            follows.setdefault(node, leader)
+    lines = []
+    for node in core.map.ring:
+        host, port = address(core, node)
+        bus = core.map.nodes[node].peer.rpartition(":")[2]
+        flags = "myself," if node == core.id else ""
+        link = "connected" if core.is_alive(node) else "disconnected"
+        ranges = " ".join(
+            str(p.first) if p.first == p.last else f"{p.first}-{p.last}" for p in led.get(node, [])
+        )
+        if not core.is_alive(node):
+            flags, master = flags + "master,fail", "-"
+        elif node in led or node not in follows:
+            flags, master = flags + "master", "-"
+        else:
+            flags, master = flags + "slave", wire_id(follows[node])
+        epoch = max((core.term_of(p.id) for p in led.get(node, [])), default=core.map.epoch)
+        line = f"{wire_id(node)} {host}:{port}@{bus} {flags} {master} 0 0 {epoch} {link} {ranges}"
+        lines.append(line.rstrip() + "\n")
+    return "".join(lines).encode()
+
+
+def info(core: Core) -> bytes:
+    """CLUSTER INFO."""
+    covered = sum(
+        p.last - p.first + 1
+        for p in core.map.partitions
+        if (leader := core.leader_of(p.id)) is not None and core.is_alive(leader)
+    )
+    fields = {
+        "cluster_enabled": 1,
+        "cluster_state": "ok" if covered == 16384 else "fail",
+        "cluster_slots_assigned": 16384,
+        "cluster_slots_ok": covered,
+        "cluster_slots_pfail": 0,
+        "cluster_slots_fail": 16384 - covered,
+        "cluster_known_nodes": len(core.map.nodes),
+        "cluster_size": len({core.leader_of(p.id) for p in core.map.partitions} - {None}),
+        "cluster_current_epoch": core.map.epoch,
+        "cluster_my_epoch": core.map.epoch,
+    }
+    return "".join(f"{name}:{value}\r\n" for name, value in fields.items()).encode()
+
+
+def status(core: Core) -> dict:
+    """The cluster map with what this slave sees of it, for ``distrodb status`` and the shell."""
+
+    def node_status(node: str) -> str:
+        known = core.map.nodes[node].status
+        return "suspect" if known == "up" and not core.is_alive(node) else known
+
+    return {
+        "epoch": core.map.epoch,
+        "ring": list(core.map.ring),
+        "nodes": {
+            node.id: {"status": node_status(node.id), "client": node.client, "peer": node.peer}
+            for node in core.map.nodes.values()
+        },
+        "partitions": [
+            {
+                "id": p.id,
+                "slots": [p.first, p.last],
+                "owner": p.owner,
+                "group": list(p.group),
+                "leader": core.leader_of(p.id),
+                "term": core.term_of(p.id),
+            }
+            for p in core.map.partitions
+        ],
+    }

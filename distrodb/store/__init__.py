@@ -1,0 +1,1 @@
+"""One partition's replicated dictionary.  Pure and deterministic: entries in, replies out."""

@@ -1,0 +1,57 @@
+"""A command is one row: name, handler, arity, flags, key positions (as in Redis' own table)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole."""
+
+    key_bytes_max: int = 65536
+    value_bytes_max: int = 16777216
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may know beside its arguments."""
+
+    now_ms: int
+    limits: StoreLimits
+
+
+@dataclass(frozen=True)
+class Command:
+    """``scope`` says what a handler works on:
+
+    key         ``handler(keyspace of the slot, args, context)``: all keys are in one slot
+    partition   ``handler(store, args, context)``: the whole partition
+    connection  ``handler(client, args)``: a command about the slave itself
+    """
+
+    name: str  # lower case
+    handler: Callable[..., Any]
+    arity: int  # Redis': with the name; negative: at least so many
+    flags: frozenset[str]
+    first_key: int = 0
+    last_key: int = 0  # negative: counted from the end
+    key_step: int = 0
+    scope: str = "key"
+    group: str = "string"
+    summary: str = ""
+    since: str = "1.0.0"
+    categories: frozenset[str] = frozenset()
+    is_write: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_write", "write" in self.flags)
+
+    def arity_ok(self, args: Sequence[bytes]) -> bool:
+        return len(args) == self.arity if self.arity >= 0 else len(args) >= -self.arity
+
+    def keys_of(self, args: Sequence[bytes]) -> list[bytes]:
+        if self.first_key == 0:
+            return []
+        last = self.last_key if self.last_key > 0 else len(args) + self.last_key
+        return list(args[self.first_key : last + 1 : self.key_step])

@@ -1,0 +1,352 @@
+"""`Cluster` against slaves of a few lines: what it says when they fail, word for word."""
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hiredis
+import pytest
+from redis.crc import key_slot
+
+from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.master import client
+from distrodb.master.client import Cluster, Read, parse_address
+
+COMMANDS = [[name, -2, ["write"], 1, 1, 1] for name in ("get", "set", "del")]
+Behaviour = Callable[["FakeSlave", list[bytes]], Any]
+
+
+class Close(Exception):
+    """The slave closes the connection in place of a reply."""
+
+
+class Raw(bytes):
+    """Already encoded."""
+
+
+CLUSTERDOWN = Raw(b"-CLUSTERDOWN partition 0 has no leader\r\n")
+
+
+def encode(value: Any) -> bytes:
+    if isinstance(value, Raw):
+        return value
+    if value is None:
+        return b"$-1\r\n"
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, list):
+        return b"*%d\r\n" % len(value) + b"".join(map(encode, value))
+    data = value.encode() if isinstance(value, str) else value
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+class FakeSlave(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, id: str, slaves: dict[str, "FakeSlave"]) -> None:
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.id = id
+        self.slaves = slaves
+        self.data: dict[bytes, bytes] = {}
+        self.behaviour: Behaviour | None = None
+        self.sockets: set[Any] = set()
+        self.port: int = self.server_address[1]
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def end(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for socket in list(self.sockets):
+            socket.close()
+
+    def answer(self, command: list[bytes]) -> Any:
+        name = command[0].upper()
+        if self.behaviour is not None and name in (b"GET", b"SET", b"DEL", b"READONLY"):
+            return self.behaviour(self, command)
+        match name:
+            case b"HELLO":
+                return Raw(b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n")
+            case b"PING":
+                return Raw(b"+PONG\r\n")
+            case b"CLIENT":
+                return Raw(b"-ERR unknown subcommand\r\n")
+            case b"COMMAND":
+                return COMMANDS
+            case b"CLUSTER":
+                return [[0, 16383, ["127.0.0.1", self.slaves["node1"].port, "node1"]]]
+            case b"DISTRODB":
+                return json.dumps(status_of(self.slaves))
+            case b"GET":
+                return self.data.get(command[1])
+            case b"SET":
+                self.data[command[1]] = command[2]
+                return Raw(b"+OK\r\n")
+            case b"DEL":
+                return int(self.data.pop(command[1], None) is not None)
+            case b"SCAN":
+                pattern = command[command.index(b"MATCH") + 1]
+                wanted = pattern.removesuffix(b"*").replace(b"\\", b"")
+                return [b"0", [key for key in self.data if key.startswith(wanted)]]
+            case b"SHUTDOWN":
+                self.data[b"how"] = b" ".join(command)
+                threading.Thread(target=self.end).start()
+                raise Close
+        return Raw(b"-ERR unknown command\r\n")
+
+
+class Connection(socketserver.BaseRequestHandler):
+    server: FakeSlave
+
+    def handle(self) -> None:
+        self.server.sockets.add(self.request)
+        reader = hiredis.Reader()
+        try:
+            while data := self.request.recv(65536):
+                reader.feed(data)
+                while (command := reader.gets()) is not False:
+                    self.request.sendall(encode(self.server.answer(command)))
+        except (Close, OSError):
+            pass
+
+
+def status_of(slaves: dict[str, FakeSlave]) -> dict[str, Any]:
+    return {
+        "epoch": 1,
+        "ring": list(slaves),
+        "nodes": {
+            slave.id: {"status": "up", "client": f"127.0.0.1:{slave.port}", "peer": "127.0.0.1:1"}
+            for slave in slaves.values()
+        },
+        "partitions": [
+            {
+                "id": 0,
+                "slots": [0, 16383],
+                "owner": "node1",
+                "group": list(slaves),
+                "leader": "node1",
+                "term": 1,
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def slaves(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, FakeSlave]]:
+    monkeypatch.setattr(client, "RETRY_S_MAX", 0.5)
+    monkeypatch.setattr(client, "RETRY_PAUSE_S", 0.01)
+    monkeypatch.setattr(client, "REPLY_S_MAX", 0.5)
+    found: dict[str, FakeSlave] = {}
+    for id in ("node1", "node2", "node3"):
+        found[id] = FakeSlave(id, found)
+    yield found
+    for slave in found.values():
+        slave.end()
+
+
+@pytest.fixture
+def cluster(slaves: dict[str, FakeSlave]) -> Cluster:
+    return Cluster(f"127.0.0.1:{slaves['node1'].port}")
+
+
+def always(reply: Any) -> Behaviour:
+    return lambda slave, command: reply
+
+
+def breaks(slave: FakeSlave, command: list[bytes]) -> Any:
+    raise Close
+
+
+def lose_majority(slaves: dict[str, FakeSlave]) -> None:
+    """Two of three end; what is left answers as a slave without a leader does."""
+    for id in ("node2", "node3"):
+        slaves[id].end()
+    slaves["node1"].behaviour = always(CLUSTERDOWN)
+
+
+def test_get_set_del(cluster: Cluster) -> None:
+    assert cluster.get(b"k") == Read(None)
+    cluster.set(b"k", b"\xff v")
+    assert cluster.get(b"k") == Read(b"\xff v")
+    assert cluster.delete(b"k") is True
+    assert cluster.delete(b"k") is False
+
+
+def test_set_many_and_keys(cluster: Cluster) -> None:
+    cluster.set_many([(b"a*%d" % n, b"v") for n in range(20)] + [(b"b", b"w")])
+    assert cluster.get(b"b") == Read(b"w")
+    assert len(cluster.keys(b"a*", 5)) == 5
+    assert cluster.keys(b"b", 5) == [b"b"]
+
+
+def test_where(cluster: Cluster) -> None:
+    slot, partition = cluster.where(b"k")
+    assert (slot, partition["id"]) == (key_slot(b"k"), 0)
+
+
+def test_a_write_without_a_majority(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    lose_majority(slaves)
+    with pytest.raises(UnavailableError) as caught:
+        cluster.set(b"k", b"v")
+    assert str(caught.value) == (
+        "partition 0 has no majority: of its group node1, node2, node3 these are down:"
+        " node2, node3; nothing was written; bring slaves back"
+    )
+    with pytest.raises(UnavailableError, match="nothing was deleted"):
+        cluster.delete(b"k")
+    with pytest.raises(UnavailableError, match="some keys were not written"):
+        cluster.set_many([(b"k", b"v")])
+
+
+def test_a_get_without_a_majority_is_stale(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    lose_majority(slaves)
+
+    def copy(slave: FakeSlave, command: list[bytes]) -> Any:
+        if command[0] == b"READONLY":
+            slave.behaviour = always(b"old")
+            return Raw(b"+OK\r\n")
+        return CLUSTERDOWN
+
+    slaves["node1"].behaviour = copy
+    expected = Read(b"old", "partition 0 has no majority, answered by node1")
+    assert cluster.get(b"k") == expected
+
+
+def test_a_get_that_no_copy_answers(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    lose_majority(slaves)
+    with pytest.raises(UnavailableError, match="no surviving copy answers"):
+        cluster.get(b"k")
+
+
+def test_an_election_is_waited_for(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    def elected_at_the_second_try(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.behaviour = None
+        return CLUSTERDOWN
+
+    slaves["node1"].behaviour = elected_at_the_second_try
+    cluster.set(b"k", b"v")
+    assert slaves["node1"].data == {b"k": b"v"}
+
+
+def test_no_leader_with_all_alive(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].behaviour = always(CLUSTERDOWN)
+    with pytest.raises(UnavailableError) as caught:
+        cluster.set(b"k", b"v")
+    assert str(caught.value) == (
+        "partition 0 has no leader: of its group node1, node2, node3 these are down: none;"
+        " nothing was written; try again"
+    )
+
+
+def test_a_link_that_breaks_leaves_a_write_unknown(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    lose_majority(slaves)
+    slaves["node1"].behaviour = breaks
+    with pytest.raises(UnavailableError, match="the outcome is unknown"):
+        cluster.set(b"k", b"v")
+
+
+def test_a_refusal_after_a_broken_link_leaves_it_unknown(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    def breaks_once(slave: FakeSlave, command: list[bytes]) -> Any:
+        lose_majority(slaves)
+        raise Close
+
+    slaves["node1"].behaviour = breaks_once
+    with pytest.raises(UnavailableError, match="the outcome is unknown"):
+        cluster.set(b"k", b"v")
+
+
+def test_unknown_is_not_tried_again(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    tries: list[list[bytes]] = []
+
+    def unknown(slave: FakeSlave, command: list[bytes]) -> Any:
+        tries.append(command)
+        return Raw(b"-UNKNOWN leader changed\r\n")
+
+    slaves["node1"].behaviour = unknown
+    with pytest.raises(UnavailableError) as caught:
+        cluster.set(b"k", b"v")
+    assert str(caught.value) == "the outcome is unknown: leader changed; GET the key to find out"
+    assert len(tries) == 1
+
+
+def test_a_refusal_is_passed_on(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].behaviour = always(Raw(b"-ERR value exceeds value_bytes_max 5\r\n"))
+    for write in (lambda: cluster.set(b"k", b"v"), lambda: cluster.set_many([(b"k", b"v")])):
+        with pytest.raises(DistrodbError) as caught:
+            write()
+        assert str(caught.value) == "refused: value exceeds value_bytes_max 5"
+
+
+def test_no_slave_at_all(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    for slave in slaves.values():
+        slave.end()
+    for call in (lambda: cluster.get(b"k"), cluster.status, lambda: cluster.set(b"k", b"v")):
+        with pytest.raises(UnavailableError, match="^no slave is reachable at"):
+            call()
+
+
+def test_a_redis_that_is_no_slave(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    answer = FakeSlave.answer
+    slave = slaves["node1"]
+    slave.answer = lambda command: (  # type: ignore[method-assign]
+        Raw(b"-ERR unknown command\r\n") if command[0] == b"DISTRODB" else answer(slave, command)
+    )
+    with pytest.raises(DistrodbError, match="is not a distrodb slave"):
+        cluster.quit()
+    assert b"how" not in slave.data
+
+
+def test_other_slaves_are_found_through_the_map(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    cluster.status()
+    slaves["node1"].end()
+    assert cluster.status()["epoch"] == 1
+    assert cluster.answering(cluster.status()) == {"node2", "node3"}
+
+
+def test_kill(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    cluster.kill("node2")
+    assert slaves["node2"].data[b"how"] == b"SHUTDOWN NOW"
+    with pytest.raises(UnavailableError, match="^node2 is not running: nothing answers at"):
+        cluster.kill("node2")
+    with pytest.raises(DistrodbError, match="^unknown node nodeX; the nodes are node1, node2"):
+        cluster.kill("nodeX")
+
+
+def test_quit_ends_those_that_run(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    cluster.kill("node2")
+    assert cluster.quit() == ["node1", "node3"]
+    assert slaves["node3"].data[b"how"] == b"SHUTDOWN"
+    with pytest.raises(UnavailableError):
+        cluster.status()
+
+
+def test_quit_says_what_did_not_end(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "SHUTDOWN_S_MAX", 0.3)
+    monkeypatch.setattr(slaves["node2"], "answer", lambda command: Raw(b"-ERR no\r\n"))
+    with pytest.raises(UnavailableError, match=r"did not end within 0.3 s: node2 \(127.0.0.1:"):
+        cluster.quit()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:55551", ("127.0.0.1", 55551)), ("[::1]:7", ("::1", 7)), ("db:80", ("db", 80))],
+)
+def test_parse_address(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "host", ":5", "host:", "host:x", "host:0", "host:65536"])
+def test_parse_address_refuses(text: str) -> None:
+    with pytest.raises(DistrodbError, match="give HOST:PORT"):
+        parse_address(text)
