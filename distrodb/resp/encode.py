@@ -5,15 +5,19 @@ from distrodb.reply import Encoded, ErrorReply, Reply, Status, Verbatim
 
 def encode(reply: Reply, protocol: int) -> bytes:
     """``protocol`` is 2 or 3.  Raises ``TypeError`` for what is not a reply."""
-    kind = type(reply)
-    if kind is bytes:
-        return b"$%d\r\n%b\r\n" % (len(reply), reply)  # type: ignore[arg-type]
-    if kind is Status:
-        return b"+%b\r\n" % reply.text  # type: ignore[union-attr]
+    # The most frequent first; a boolean is an integer too, so it comes before those.
+    if isinstance(reply, bytes):
+        return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    if isinstance(reply, Status):
+        return b"+%b\r\n" % reply.text
     if reply is None:
         return b"$-1\r\n" if protocol == 2 else b"_\r\n"
-    if kind is int:
-        return b":%d\r\n" % reply  # type: ignore[str-bytes-safe]
+    if isinstance(reply, bool):
+        if protocol == 2:
+            return b":1\r\n" if reply else b":0\r\n"
+        return b"#t\r\n" if reply else b"#f\r\n"
+    if isinstance(reply, int):
+        return b":%d\r\n" % reply
     if isinstance(reply, ErrorReply):
         return b"-%b\r\n" % reply.text
     if isinstance(reply, (list, tuple)):
@@ -22,10 +26,6 @@ def encode(reply: Reply, protocol: int) -> bytes:
         head = b"*%d\r\n" % (2 * len(reply)) if protocol == 2 else b"%%%d\r\n" % len(reply)
         items = (encode(key, protocol) + encode(item, protocol) for key, item in reply.items())
         return head + b"".join(items)
-    if isinstance(reply, bool):
-        if protocol == 2:
-            return b":1\r\n" if reply else b":0\r\n"
-        return b"#t\r\n" if reply else b"#f\r\n"
     if isinstance(reply, float):
         text = repr(reply).encode()
         return encode(text, 2) if protocol == 2 else b",%b\r\n" % text

@@ -51,7 +51,9 @@ class ClusterMap:
             "epoch": self.epoch,
             "ring": list(self.ring),
             "nodes": [[n.id, n.status, n.client, n.peer] for n in self.nodes.values()],
-            "partitions": [[p.id, p.first, p.last, p.owner, list(p.group)] for p in self.partitions],
+            "partitions": [
+                [p.id, p.first, p.last, p.owner, list(p.group)] for p in self.partitions
+            ],
             "map_group": list(self.map_group),
         }
 
@@ -70,7 +72,7 @@ class ClusterMap:
                 tuple(plain["map_group"]),
             )
             problem = _problem(cluster_map)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             problem = repr(error)
         if problem:
             raise ValueError(f"not a cluster map: {problem}")
@@ -113,9 +115,7 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     return f"unknown slave {unknown[0]!r}" if unknown else None
 
 
-def first_map(
-    nodes: Sequence[tuple[str, str, str]], partitions: int, replicas: int
-) -> ClusterMap:
+def first_map(nodes: Sequence[tuple[str, str, str]], partitions: int, replicas: int) -> ClusterMap:
     """The map a cluster begins with, from (id, client address, peer address) in ring order."""
     ring = tuple(id_ for id_, _, _ in nodes)
     rows = []

@@ -48,7 +48,9 @@ class Store:
             return reply
         keyspace = self._slots.get(slot)
         if keyspace is None:
-            invariant(self.first_slot <= slot <= self.last_slot, f"slot {slot} in a wrong partition")
+            invariant(
+                self.first_slot <= slot <= self.last_slot, f"slot {slot} in a wrong partition"
+            )
             keyspace = {}
             if row.is_write:
                 self._slots[slot] = keyspace

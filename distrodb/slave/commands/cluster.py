@@ -10,7 +10,7 @@ from distrodb.slave.clients import DEFERRED, Client, Part
 from distrodb.slave.commands.connection import unknown_subcommand
 
 
-def cluster(client: Client, args: Sequence[bytes]) -> Reply | object:
+def cluster(client: Client, args: Sequence[bytes]) -> object:
     """https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/"""
     core, verb = client.server.core, args[1].upper()
     if len(args) == 2:
@@ -31,7 +31,7 @@ def cluster(client: Client, args: Sequence[bytes]) -> Reply | object:
     return unknown_subcommand(args)
 
 
-def count_keys_in_slot(client: Client, args: Sequence[bytes]) -> Reply | object:
+def count_keys_in_slot(client: Client, args: Sequence[bytes]) -> object:
     if not args[2].isdigit() or int(args[2]) >= SLOT_COUNT:
         return error("ERR", "Invalid slot")
     slot, call = int(args[2]), client.pending[-1]

@@ -134,7 +134,7 @@ def info(client: Client, args: Sequence[bytes]) -> Reply:
     return Verbatim("\r\n".join(parts).encode())
 
 
-def shutdown(client: Client, args: Sequence[bytes]) -> Reply | object:
+def shutdown(client: Client, args: Sequence[bytes]) -> object:
     """SHUTDOWN hands leadership over and ends the slave cleanly; SHUTDOWN NOW ends it at once, as
     a crash would.  Neither replies: the connection closes.  Nothing is lost by either."""
     options = {arg.upper() for arg in args[1:]}

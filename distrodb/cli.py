@@ -1,0 +1,199 @@
+"""The command ``distrodb``: arguments, signals, exit statuses.
+
+0 all went well · 1 something failed · 2 the arguments or a file are wrong.  What goes wrong is one
+line on standard error.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from distrodb import __version__
+from distrodb.errors import ConfigError, DistrodbError
+
+NODES_MAX = 64  # processes on one machine
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except DistrodbError as error:
+        print(f"distrodb: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="distrodb",
+        description="A distributed key-value store: the Redis API, and an acknowledged write is"
+        " never lost.",
+    )
+    parser.add_argument("--version", action="version", version=f"distrodb {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    local = verbs.add_parser("local", help="run a whole cluster on this machine, with the shell")
+    local.add_argument("--nodes", type=int, help="slaves (default 5)")
+    local.add_argument("--partitions", type=int, help="partitions (default twice the slaves)")
+    local.add_argument("--dir", type=Path, help=f"where conf and data live (default {_home()})")
+    local.add_argument("--base-port", type=int, help="client port of node1 (default 55551)")
+    local.add_argument("--populate", metavar="FILE", help="fill the cluster with FILE's words")
+    local.add_argument("--no-shell", action="store_true", help="stay in the foreground instead")
+    local.set_defaults(run=_local)
+
+    slave = verbs.add_parser("slave", help="run one slave")
+    slave.add_argument("file", help="its file, e.g. conf/node1.toml")
+    slave.set_defaults(run=_slave)
+
+    master = verbs.add_parser("master", help="the shell")
+    master.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
+    master.add_argument(
+        "-c", dest="commands", metavar="COMMAND", action="append", default=[], help="run and exit"
+    )
+    master.set_defaults(run=_master)
+
+    status = verbs.add_parser("status", help="show the cluster map")
+    status.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=_status)
+    return parser
+
+
+def _home() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "distrodb" / "local"
+
+
+def _slave(options: argparse.Namespace) -> int:
+    from distrodb.config import load
+    from distrodb.slave.node import run
+
+    return run(load(options.file))
+
+
+def _master(options: argparse.Namespace) -> int:
+    from distrodb.master.app import run
+
+    return run(options.connect, options.commands)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from distrodb.master import render
+    from distrodb.master.client import Cluster
+
+    status = Cluster(options.connect).status()
+    if options.json:
+        print(json.dumps(status, indent=2))
+        return 0
+    from rich.console import Console
+
+    console = Console()
+    console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}")
+    console.print(render.nodes_table(status))
+    console.print(render.partitions_table(status))
+    return 0
+
+
+def _local(options: argparse.Namespace) -> int:
+    from distrodb.local import LocalCluster
+
+    directory = options.dir or _home()
+    if options.nodes is not None and not 1 <= options.nodes <= NODES_MAX:
+        raise ConfigError(f"--nodes {options.nodes}: use 1 to {NODES_MAX}")
+    if options.partitions is not None and not 1 <= options.partitions <= 16384:
+        raise ConfigError(f"--partitions {options.partitions}: use 1 to 16384")
+    if options.populate is not None and not os.access(options.populate, os.R_OK):
+        raise ConfigError(f"--populate {options.populate}: cannot be read; name a text file")
+    with_shell = not options.no_shell
+    cluster = LocalCluster(
+        options.nodes or 5,
+        partitions=options.partitions or 0,
+        directory=directory,
+        base_port=options.base_port or 55551,
+        detached=with_shell,
+    )
+    _check_same(options, cluster, directory)
+    leave_running = False
+    # SIGTERM ends what is under way like Ctrl-C does, slaves included.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        cluster.start_all()
+        for node in cluster.nodes:
+            print(
+                f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
+                f" peers {cluster.peer_address(node)}",
+                flush=True,
+            )
+        cluster.wait_ready()
+        partitions = len((cluster.status() or {"partitions": []})["partitions"])
+        print(f"ready: {len(cluster.nodes)} slaves, {partitions} partitions", flush=True)
+        connect = cluster.addresses[cluster.nodes[0]]
+        if options.populate is not None:
+            _populate(connect, options.populate)
+        if not with_shell:
+            return _watch(cluster)
+        from distrodb.master.app import run
+
+        status = run(connect, [])
+        leave_running = len(cluster.ended()) < len(cluster.nodes)
+        if leave_running and sys.stdout.isatty():
+            print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
+        return status
+    finally:
+        if not leave_running:
+            with contextlib.suppress(KeyboardInterrupt):
+                cluster.close()
+
+
+def _populate(connect: str, path: str) -> None:
+    from rich.console import Console
+
+    from distrodb.master.client import Cluster
+    from distrodb.master.populate import populate_file
+
+    populate_file(Cluster(connect), path, Console())
+
+
+def _check_same(options: argparse.Namespace, cluster, directory: Path) -> None:  # type: ignore[no-untyped-def]
+    """A directory keeps the shape it was made with."""
+    config = cluster.configs[cluster.nodes[0]]
+    asked = {
+        "--nodes": (options.nodes, len(config.nodes)),
+        "--partitions": (options.partitions, config.partitions),
+        "--base-port": (options.base_port, config.nodes[0].client.port),
+    }
+    for name, (wanted, there) in asked.items():
+        if wanted is not None and wanted != there:
+            raise ConfigError(
+                f"{directory}: holds a cluster made with {name} {there}, not {wanted};"
+                " use another --dir, or remove this one with its data"
+            )
+
+
+def _watch(cluster) -> int:  # type: ignore[no-untyped-def]
+    """Stay until SIGINT or SIGTERM; report a slave that ends, do not restart it."""
+    from distrodb.clock import sleep
+
+    reported: set[str] = set()
+    try:
+        while len(reported) < len(cluster.nodes):
+            for node, status in cluster.ended().items():
+                if node not in reported:
+                    reported.add(node)
+                    how = f"by signal {-status}" if status < 0 else f"with status {status}"
+                    print(f"slave {node} ended {how}", flush=True)
+            sleep(0.1)
+    except KeyboardInterrupt:
+        return 0
+    return 1

@@ -1,0 +1,289 @@
+"""A whole cluster on this machine: what ``distrodb local`` and the fault tests run.
+
+One process a slave, each from its own file in ``DIR/conf/``, with its data and its log in
+``DIR/nodeN/``.  Files that are there are kept, so a cluster is found again at the next start.
+The slaves are in sessions of their own: Ctrl-C in a terminal does not reach them.
+"""
+
+import contextlib
+import ctypes
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.cluster import ClusterNode, RedisCluster
+
+from distrodb.clock import monotonic, sleep
+from distrodb.config import Address, NodeAddress, SlaveConfig, load, render
+from distrodb.errors import ConfigError, DistrodbError, UnavailableError
+
+PEER_PORT_OFFSET = 1000
+READY_S_MAX = 30.0
+POLL_S = 0.02
+_PR_SET_PDEATHSIG = 1
+
+
+class LocalCluster:
+    """``with LocalCluster(nodes=3) as cluster: cluster.client().set("a", "1")``
+
+    Without ``directory`` the data lives in a temporary one that goes with the cluster; without
+    ``base_port`` free ports are taken.  ``options`` are those of config.py, as ``section_name``
+    (``raft_election_timeout_ms=500``).  Raises ``ConfigError``, ``UnavailableError``.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 5,
+        *,
+        partitions: int = 0,
+        replicas: int = 3,
+        directory: str | Path | None = None,
+        base_port: int | None = None,
+        detached: bool = False,
+        **options: Any,
+    ):
+        self._temporary = None
+        if directory is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="distrodb-")
+            directory = self._temporary.name
+        self.directory = Path(directory)
+        self._detached = detached  # the slaves outlive this process
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._paused: set[str] = set()
+        if not self._files():
+            ports = _ports(nodes, base_port)
+            self._write_files(
+                ports, cluster_partitions=partitions, cluster_replicas=replicas, **options
+            )
+        self.configs: dict[str, SlaveConfig] = {}
+        for file in self._files():
+            config = load(file)
+            self.configs[config.id] = config
+        self._ring = [node.id for node in next(iter(self.configs.values())).nodes]
+        if sorted(self._ring) != sorted(self.configs):
+            raise ConfigError(f"{self.directory}/conf: not one file for each slave; mend or remove it")
+
+    # -- the whole ---------------------------------------------------------------------------
+
+    def __enter__(self) -> "LocalCluster":
+        try:
+            self.start_all()
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start_all(self) -> None:
+        for node in self._ring:
+            self.start(node)
+
+    def close(self) -> None:
+        """End all slaves that are still there, politely at first."""
+        for node in list(self._paused):
+            self.resume(node)
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+        until = monotonic() + 10
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.1, until - monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def wait_ready(self, timeout_s: float = READY_S_MAX) -> None:
+        """Until every slave that runs knows one and the same leader for each partition."""
+        self.wait_until(self._is_ready, "every partition has a leader", timeout_s)
+
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, timeout_s: float = READY_S_MAX
+    ) -> None:
+        """Raises ``UnavailableError`` when ``condition`` does not come true in time."""
+        until = monotonic() + timeout_s
+        while not condition():
+            if monotonic() > until:
+                raise UnavailableError(f"after {timeout_s:g} s it is still not so that {what}")
+            sleep(POLL_S)
+
+    def _is_ready(self) -> bool:
+        statuses = []
+        for node in self.running():
+            self._check_alive(node)
+            status = self.status(node)
+            if status is None:
+                return False
+            statuses.append([row["leader"] for row in status["partitions"]])
+        return bool(statuses) and None not in statuses[0] and all(s == statuses[0] for s in statuses)
+
+    # -- one slave ---------------------------------------------------------------------------
+
+    def start(self, node: str) -> None:
+        """Start a slave (again)."""
+        home = self.directory / node
+        home.mkdir(parents=True, exist_ok=True)
+        log = open(home / "slave.log", "ab")  # noqa: SIM115  # the child's from here on
+        with log:
+            self._processes[node] = subprocess.Popen(
+                [sys.executable, "-m", "distrodb", "slave", str(self.configs[node].file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=None if self._detached else _die_with_parent,
+            )
+
+    def kill(self, node: str) -> None:
+        """SIGKILL: the slave is gone at once, as in a crash."""
+        process = self._processes[node]
+        process.kill()
+        process.wait()
+        self._paused.discard(node)
+
+    def stop(self, node: str) -> int:
+        """SIGTERM: it hands leadership over and ends.  Returns its exit status."""
+        process = self._processes[node]
+        process.terminate()
+        return process.wait(30)
+
+    def pause(self, node: str) -> None:
+        """SIGSTOP: the slave hangs, its connections stay open."""
+        self._processes[node].send_signal(signal.SIGSTOP)
+        self._paused.add(node)
+
+    def resume(self, node: str) -> None:
+        """SIGCONT."""
+        self._processes[node].send_signal(signal.SIGCONT)
+        self._paused.discard(node)
+
+    def running(self) -> list[str]:
+        """The slaves that were started, have not ended as far as we know, and are not paused."""
+        return [
+            node
+            for node in self._ring
+            if node in self._processes
+            and node not in self._paused
+            and self._processes[node].returncode != -signal.SIGKILL
+        ]
+
+    def ended(self) -> dict[str, int]:
+        """The slaves that have ended, with their exit status."""
+        return {
+            node: status
+            for node, process in self._processes.items()
+            if (status := process.poll()) is not None
+        }
+
+    def _check_alive(self, node: str) -> None:
+        status = self._processes[node].poll()
+        if status is not None and status != -signal.SIGKILL:
+            raise UnavailableError(f"slave {node} ended with status {status}: {self.last_words(node)}")
+
+    def last_words(self, node: str) -> str:
+        """The last line of a slave's log."""
+        lines = (self.directory / node / "slave.log").read_text(errors="replace").splitlines()
+        return lines[-1].removeprefix("distrodb: ") if lines else "(its log is empty)"
+
+    # -- what it looks like ------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> list[str]:
+        """The ids of all slaves, in ring order."""
+        return list(self._ring)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Id to client address."""
+        return {node: str(self._address(node)) for node in self._ring}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {node: process.pid for node, process in self._processes.items()}
+
+    def peer_address(self, node: str) -> str:
+        return next(str(row.peer) for row in self.configs[node].nodes if row.id == node)
+
+    def status(self, node: str | None = None) -> dict[str, Any] | None:
+        """The cluster map as ``node`` (or any slave that answers) sees it; None if none does."""
+        for asked in [node] if node else self.running():
+            with contextlib.suppress(redis.RedisError, OSError), self.connection(asked) as slave:
+                status: dict[str, Any] = json.loads(slave.execute_command("DISTRODB STATUS"))
+                return status
+        return None
+
+    @contextlib.contextmanager
+    def connection(self, node: str) -> Iterator[redis.Redis]:
+        """A plain connection to one slave."""
+        address = self._address(node)
+        client = redis.Redis(
+            address.host, address.port, socket_timeout=2.0, socket_connect_timeout=2.0, retry=None
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def client(self, **options: Any) -> RedisCluster:
+        """A cluster client of redis-py."""
+        addresses = [self._address(node) for node in self.running()]
+        return RedisCluster(
+            startup_nodes=[ClusterNode(a.host, a.port) for a in addresses],
+            **{"socket_timeout": 5.0, **options},
+        )
+
+    def _address(self, node: str) -> Address:
+        return next(row.client for row in self.configs[node].nodes if row.id == node)
+
+    # -- files -------------------------------------------------------------------------------
+
+    def _files(self) -> list[Path]:
+        return sorted((self.directory / "conf").glob("node*.toml"))
+
+    def _write_files(self, ports: list[tuple[int, int]], **options: Any) -> None:
+        folder = self.directory / "conf"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            nodes = [
+                NodeAddress(f"node{n}", Address("127.0.0.1", client), Address("127.0.0.1", peer))
+                for n, (client, peer) in enumerate(ports, 1)
+            ]
+            options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
+            for node in nodes:
+                text = render(node.id, f"../{node.id}", nodes, **options)
+                (folder / f"{node.id}.toml").write_text(text)
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be written ({error.strerror}); use --dir") from None
+
+
+def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
+    if base is not None:
+        if not 1 <= base <= 65535 - PEER_PORT_OFFSET - nodes:
+            raise ConfigError(f"--base-port {base}: leaves no room for {nodes} slaves; use a lower one")
+        return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
+    with contextlib.ExitStack() as stack:
+        taken = []
+        for _ in range(2 * nodes):
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            taken.append(probe.getsockname()[1])
+    return list(zip(taken[::2], taken[1::2], strict=True))
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+__all__ = ["DistrodbError", "LocalCluster"]

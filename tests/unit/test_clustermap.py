@@ -1,0 +1,130 @@
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.ring.clustermap import STATUSES, ClusterMap, apply, first_map
+from distrodb.ring.slots import SLOT_COUNT
+
+NODES = [(f"node{n}", f"127.0.0.1:5555{n}", f"127.0.0.1:5655{n}") for n in range(1, 6)]
+MAP = first_map(NODES, 10, 3)
+junk = st.recursive(
+    st.none() | st.integers() | st.text() | st.binary() | st.sampled_from(["set_status", "node1"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def test_the_first_map_deals_partitions_round_the_ring() -> None:
+    assert MAP.epoch == 1
+    assert [p.owner for p in MAP.partitions] == list(MAP.ring) * 2
+    assert MAP.partitions[0].group == ("node5", "node1", "node2")
+    assert MAP.map_group == MAP.ring
+    assert {node.status for node in MAP.nodes.values()} == {"up"}
+
+
+@given(st.integers(1, 8), st.integers(1, 40), st.sampled_from([1, 3, 5]))
+def test_every_slot_finds_its_partition(slaves: int, partitions: int, replicas: int) -> None:
+    nodes = [(f"node{n}", f"host:{n}", f"host:{n + 100}") for n in range(slaves)]
+    cluster_map = first_map(nodes, partitions, replicas)
+    for partition in cluster_map.partitions:
+        for slot in (partition.first, partition.last):
+            assert cluster_map.partition_of_slot(slot) is partition
+    assert cluster_map.partitions[-1].last == SLOT_COUNT - 1
+    assert ClusterMap.from_plain(cluster_map.to_plain()) == cluster_map
+
+
+@pytest.mark.parametrize("codec", [json, msgpack], ids=["json", "msgpack"])
+def test_a_map_goes_through_a_codec_and_back(codec: Any) -> None:
+    again = ClusterMap.from_plain(codec.loads(codec.dumps(MAP.to_plain())))
+    assert again == MAP
+    assert again.digest() == MAP.digest()
+
+
+def test_the_digest_is_the_same_in_another_process() -> None:
+    program = (
+        "import json, sys; from distrodb.ring.clustermap import ClusterMap;"
+        "print(ClusterMap.from_plain(json.load(sys.stdin)).digest())"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(MAP.to_plain()), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert output.strip() == MAP.digest()
+
+
+def test_set_status_makes_the_next_map() -> None:
+    after = apply(MAP, ["set_status", "node3", "down"])
+    assert after.epoch == MAP.epoch + 1
+    assert after.nodes["node3"].status == "down"
+    assert MAP.nodes["node3"].status == "up"
+    assert after.digest() != MAP.digest()
+    assert after.partitions == MAP.partitions
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["set_status", "node3", "up"],
+        ["set_status", "node9", "down"],
+        ["set_status", "node3", "asleep"],
+        ["set_status", ["node3"], "down"],
+        ["set_status", "node3", ["down"]],
+        ["set_status", "node3", "down", "now"],
+        ["set_weather", "node3", "down"],
+    ],
+)
+def test_what_makes_no_sense_gives_the_same_object(command: list[Any]) -> None:
+    assert apply(MAP, command) is MAP
+
+
+@given(junk)
+def test_apply_takes_anything(command: Any) -> None:
+    assert apply(MAP, command).epoch in (1, 2)
+
+
+@given(st.lists(st.tuples(st.sampled_from(MAP.ring), st.sampled_from(STATUSES)), max_size=20))
+def test_equal_commands_give_equal_maps(changes: list[tuple[str, str]]) -> None:
+    one = two = MAP
+    for node, status in changes:
+        one = apply(one, ["set_status", node, status])
+        two = apply(ClusterMap.from_plain(two.to_plain()), ["set_status", node, status])
+    assert one == two
+    assert one.digest() == two.digest()
+
+
+@given(junk, st.sampled_from(sorted(MAP.to_plain())))
+def test_a_damaged_map_is_refused_in_one_way(value: Any, key: str) -> None:
+    plain = MAP.to_plain()
+    plain[key] = value
+    try:
+        ClusterMap.from_plain(plain)
+    except ValueError as problem:
+        assert str(problem).startswith("not a cluster map: ")
+    else:
+        assert key in ("epoch", "ring", "map_group")  # some junk is a good value for these
+    del plain[key]
+    with pytest.raises(ValueError, match="not a cluster map"):
+        ClusterMap.from_plain(plain)
+
+
+def test_a_map_that_misses_a_slot_or_names_a_stranger_is_refused() -> None:
+    plain = MAP.to_plain()
+    del plain["partitions"][-1]
+    with pytest.raises(ValueError, match="slots"):
+        ClusterMap.from_plain(plain)
+    plain = MAP.to_plain()
+    plain["partitions"][0][4][0] = "node9"
+    with pytest.raises(ValueError, match="unknown slave 'node9'"):
+        ClusterMap.from_plain(plain)
+
+
+def test_a_map_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        MAP.epoch = 2  # type: ignore[misc]

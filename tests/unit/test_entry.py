@@ -1,0 +1,60 @@
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.store.entry import decode_batch, encode_batch
+
+commands = st.lists(
+    st.tuples(st.integers(-1, 16383), st.lists(st.binary(), min_size=1, max_size=5)), max_size=10
+)
+
+
+@given(st.integers(0, 2**48), commands)
+def test_a_batch_comes_back_as_it_went(now_ms: int, batch: list[tuple[int, list[bytes]]]) -> None:
+    assert decode_batch(encode_batch(now_ms, batch)) == (now_ms, batch)
+
+
+@given(st.binary())
+def test_damage_is_a_value_error(data: bytes) -> None:
+    for payload in (data, b"\x01" + data):
+        try:
+            decode_batch(payload)
+        except ValueError as problem:
+            assert str(problem).startswith("a log entry")
+
+
+@given(commands.filter(bool), st.data())
+def test_a_truncated_batch_is_refused(
+    batch: list[tuple[int, list[bytes]]], data: st.DataObject
+) -> None:
+    payload = encode_batch(1, batch)
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(payload[: data.draw(st.integers(0, len(payload) - 1))])
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        None,
+        [],
+        ["now", []],
+        [-1, []],
+        [1, [[0, []]]],
+        [1, [[0, ["text"]]]],
+        [1, [[0, [b"GET", 1]]]],
+        [1, [["0", [b"GET"]]]],
+        [1, [[0, b"GET"]]],
+        [1, [[0]]],
+    ],
+)
+def test_what_is_not_a_batch_is_refused(plain: Any) -> None:
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(b"\x01" + msgpack.packb(plain))
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version"):
+        decode_batch(b"\x02" + encode_batch(1, [])[1:])

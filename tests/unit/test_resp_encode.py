@@ -1,0 +1,77 @@
+from typing import Any
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.reply import OK, Encoded, Reply, Status, Verbatim, error
+from distrodb.resp.encode import encode
+
+TABLE = [
+    (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),
+    (b"a\r\nb", b"$4\r\na\r\nb\r\n", b"$4\r\na\r\nb\r\n"),
+    (0, b":0\r\n", b":0\r\n"),
+    (-(2**63), b":-9223372036854775808\r\n", b":-9223372036854775808\r\n"),
+    (None, b"$-1\r\n", b"_\r\n"),
+    (OK, b"+OK\r\n", b"+OK\r\n"),
+    (Status(b"PONG"), b"+PONG\r\n", b"+PONG\r\n"),
+    (error("ERR", "no"), b"-ERR no\r\n", b"-ERR no\r\n"),
+    (True, b":1\r\n", b"#t\r\n"),
+    (False, b":0\r\n", b"#f\r\n"),
+    (1.5, b"$3\r\n1.5\r\n", b",1.5\r\n"),
+    ([], b"*0\r\n", b"*0\r\n"),
+    (
+        [b"a", None, [1]],
+        b"*3\r\n$1\r\na\r\n$-1\r\n*1\r\n:1\r\n",
+        b"*3\r\n$1\r\na\r\n_\r\n*1\r\n:1\r\n",
+    ),
+    ((1, 2), b"*2\r\n:1\r\n:2\r\n", b"*2\r\n:1\r\n:2\r\n"),
+    ({b"a": 1}, b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
+    (Verbatim(b"hi"), b"$2\r\nhi\r\n", b"=6\r\ntxt:hi\r\n"),
+    (Encoded(b":7\r\n"), b":7\r\n", b":7\r\n"),
+]
+
+
+@pytest.mark.parametrize(("reply", "resp2", "resp3"), TABLE)
+def test_each_reply_in_both_protocols(reply: Reply, resp2: bytes, resp3: bytes) -> None:
+    assert encode(reply, 2) == resp2
+    assert encode(reply, 3) == resp3
+
+
+@pytest.mark.parametrize("value", ["text", object(), {1}])
+def test_what_is_no_reply_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError, match="not a reply"):
+        encode(value, 2)
+
+
+scalars = st.none() | st.binary() | st.integers(-(2**63), 2**63 - 1)
+replies = st.recursive(
+    scalars | st.booleans() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(scalars, inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(replies)
+def test_resp3_comes_back_as_it_went(reply: Reply) -> None:
+    reader = hiredis.Reader()
+    reader.feed(encode([reply], 3))
+    assert reader.gets() == [reply]
+    assert not reader.has_data()
+
+
+def _in_resp2(reply: Any) -> Any:
+    if isinstance(reply, list):
+        return [_in_resp2(item) for item in reply]
+    if isinstance(reply, dict):
+        return [_in_resp2(item) for pair in reply.items() for item in pair]
+    return repr(reply).encode() if isinstance(reply, float) else reply
+
+
+@given(replies)
+def test_resp2_flattens_maps_and_has_floats_as_text(reply: Reply) -> None:
+    reader = hiredis.Reader()
+    reader.feed(encode([reply], 2))
+    assert reader.gets() == [_in_resp2(reply)]
+    assert not reader.has_data()

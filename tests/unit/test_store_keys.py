@@ -1,0 +1,100 @@
+import pytest
+
+from distrodb.errors import InvariantViolation
+from distrodb.reply import OK, ErrorReply, Reply, Status, error
+from distrodb.ring.slots import SLOT_COUNT, slot_of
+from distrodb.store.entry import encode_batch
+from distrodb.store.store import Store
+from distrodb.store.table import DATA_COMMANDS
+
+
+def run(store: Store, line: str, slot: int = 0) -> Reply:
+    return store.execute(slot, line.encode().split(b" "), 0)
+
+
+def make() -> Store:
+    store = Store(0, SLOT_COUNT - 1)
+    run(store, "MSET a 1 b 2")
+    run(store, "SET c 3", 7)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "left"),
+    [
+        ("DEL a", 1, 2),
+        ("DEL a b none", 2, 1),
+        ("DEL a a", 1, 2),
+        ("EXISTS a a none", 2, 3),
+        ("TYPE a", Status(b"string"), 3),
+        ("TYPE none", Status(b"none"), 3),
+    ],
+)
+def test_command_on_keys(line: str, reply: Reply, left: int) -> None:
+    store = make()
+    assert run(store, line) == reply
+    assert store.key_count() == left
+
+
+def test_commands_on_the_partition() -> None:
+    store = make()
+    assert run(store, "DBSIZE", -1) == 3
+    assert run(store, "COUNTKEYSINSLOT 0", -1) == store.key_count_in_slot(0) == 2
+    assert run(store, "COUNTKEYSINSLOT 99999", -1) == error("ERR", "Invalid slot")
+    assert run(store, "COUNTKEYSINSLOT x", -1) == error("ERR", "Invalid slot")
+    assert run(store, "FLUSHALL NOW", -1) == error("ERR", "syntax error")
+    assert store.key_count() == 3
+    assert run(store, "FLUSHALL async", -1) == OK
+    assert store.key_count() == 0
+
+
+def test_a_key_of_another_partition_is_our_own_bug() -> None:
+    store = Store(10, 19)
+    for slot in (-1, 9, 20):
+        with pytest.raises(InvariantViolation):
+            run(store, "SET a 1", slot)
+
+
+def test_apply_answers_each_command_and_time_never_goes_back() -> None:
+    store = Store(0, SLOT_COUNT - 1)
+    slot = slot_of(b"a")
+    batch = [(slot, [b"SET", b"a", b"1"]), (slot, [b"INCR", b"a"]), (slot, [b"NONE"])]
+    first, second, third = store.apply(encode_batch(50, batch))
+    assert (first, second) == (OK, 2)
+    assert isinstance(third, ErrorReply)
+    assert store.apply(encode_batch(40, [])) == []
+    assert store.now_ms == 50
+
+
+def test_a_damaged_entry_changes_nothing() -> None:
+    store = make()
+    before = store.digest()
+    with pytest.raises(ValueError, match="a log entry"):
+        store.apply(encode_batch(50, [(0, [b"DEL", b"a"])])[:-1])
+    assert store.digest() == before
+
+
+@pytest.mark.parametrize("name", sorted(DATA_COMMANDS))
+def test_a_row_is_consistent(name: bytes) -> None:
+    row = DATA_COMMANDS[name]
+    assert name == row.name.upper().encode()
+    assert row.is_write == ("write" in row.flags) != ("readonly" in row.flags)
+    assert (row.scope == "key") == (row.first_key > 0)
+    assert not row.arity_ok([name] * (abs(row.arity) - 1))
+    assert row.arity_ok([name] * abs(row.arity))
+    assert row.arity_ok([name] * (abs(row.arity) + 1)) == (row.arity < 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [
+        ("GET a", [b"a"]),
+        ("SET a 1 NX", [b"a"]),
+        ("MGET a b c", [b"a", b"b", b"c"]),
+        ("MSET a 1 b 2", [b"a", b"b"]),
+        ("DBSIZE", []),
+    ],
+)
+def test_keys_of_a_command(line: str, keys: list[bytes]) -> None:
+    args = line.encode().split(b" ")
+    assert DATA_COMMANDS[args[0]].keys_of(args) == keys

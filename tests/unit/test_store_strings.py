@@ -1,0 +1,146 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.reply import OK, ErrorReply, Reply, error
+from distrodb.ring.slots import SLOT_COUNT
+from distrodb.store.command import StoreLimits
+from distrodb.store.store import Store
+from distrodb.store.strings import INT_MAX, INT_MIN, parse_integer
+from distrodb.store.table import DATA_COMMANDS
+
+NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
+SYNTAX = error("ERR", "syntax error")
+OVERFLOW = error("ERR", "increment or decrement would overflow")
+
+
+def make(**values: str) -> Store:
+    store = Store(0, SLOT_COUNT - 1, StoreLimits(key_bytes_max=10, value_bytes_max=20))
+    for key, value in values.items():
+        assert run(store, f"SET {key} {value}") == OK
+    return store
+
+
+def run(store: Store, line: str) -> Reply:
+    return store.execute(0, line.encode().split(b" "), 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "a", "n"),
+    [
+        ("GET a", b"1x", b"1x", b"7"),
+        ("get a", b"1x", b"1x", b"7"),
+        ("GET none", None, b"1x", b"7"),
+        ("SET a z", OK, b"z", b"7"),
+        ("SET a z NX", None, b"1x", b"7"),
+        ("SET a z xx", OK, b"z", b"7"),
+        ("SET c z XX", None, b"1x", b"7"),
+        ("SET a z GET", b"1x", b"z", b"7"),
+        ("SET a z NX GET", b"1x", b"1x", b"7"),
+        ("SET c z XX GET", None, b"1x", b"7"),
+        ("SET a z NX XX", SYNTAX, b"1x", b"7"),
+        ("SET a z FOO", SYNTAX, b"1x", b"7"),
+        ("SET a z EX 1", error("ERR", "SET option EX is not supported yet"), b"1x", b"7"),
+        ("SET a z keepttl", error("ERR", "SET option KEEPTTL is not supported yet"), b"1x", b"7"),
+        ("SETNX a z", 0, b"1x", b"7"),
+        ("SETNX c z", 1, b"1x", b"7"),
+        ("MGET a none n", [b"1x", None, b"7"], b"1x", b"7"),
+        ("MSET a p n q", OK, b"p", b"q"),
+        ("MSET a p a q", OK, b"q", b"7"),
+        ("MSET a p n", error("ERR", "wrong number of arguments for 'mset' command"), b"1x", b"7"),
+        ("STRLEN a", 2, b"1x", b"7"),
+        ("STRLEN none", 0, b"1x", b"7"),
+        ("APPEND a yz", 4, b"1xyz", b"7"),
+        ("APPEND c yz", 2, b"1x", b"7"),
+        ("INCR n", 8, b"1x", b"8"),
+        ("DECR n", 6, b"1x", b"6"),
+        ("INCRBY n -10", -3, b"1x", b"-3"),
+        ("DECRBY n 3", 4, b"1x", b"4"),
+        ("INCR c", 1, b"1x", b"7"),
+        ("INCR a", NOT_AN_INTEGER, b"1x", b"7"),
+        ("INCRBY n 1.5", NOT_AN_INTEGER, b"1x", b"7"),
+        ("INCRBY n +1", NOT_AN_INTEGER, b"1x", b"7"),
+        ("INCRBY n 9223372036854775808", NOT_AN_INTEGER, b"1x", b"7"),
+        ("INCRBY n 9223372036854775807", OVERFLOW, b"1x", b"7"),
+        ("DECRBY n -9223372036854775808", error("ERR", "decrement would overflow"), b"1x", b"7"),
+        ("GET", error("ERR", "wrong number of arguments for 'get' command"), b"1x", b"7"),
+        ("GET a b", error("ERR", "wrong number of arguments for 'get' command"), b"1x", b"7"),
+        ("SET a", error("ERR", "wrong number of arguments for 'set' command"), b"1x", b"7"),
+    ],
+)  # fmt: skip
+def test_command(line: str, reply: Reply, a: bytes, n: bytes) -> None:
+    store = make(a="1x", n="7")
+    assert run(store, line) == reply
+    assert run(store, "MGET a n") == [a, n]
+
+
+@pytest.mark.parametrize("name", ["SET {} {}", "SETNX {} {}", "APPEND {} {}", "MSET a 1 {} {}"])
+def test_limits_hold_at_the_byte_and_refusal_changes_nothing(name: str) -> None:
+    key, value = "k" * 10, "v" * 20
+    assert not isinstance(run(make(), name.format(key, value)), ErrorReply)
+    store = make()
+    before = store.digest()
+    assert run(store, name.format(key + "k", value)) == error(
+        "ERR", "key exceeds key_bytes_max (10 bytes)"
+    )
+    assert run(store, name.format(key, value + "v")) == error(
+        "ERR", "value exceeds value_bytes_max (20 bytes)"
+    )
+    assert store.digest() == before
+
+
+def test_append_counts_what_is_there_already() -> None:
+    store = make(a="v" * 15)
+    assert isinstance(run(store, "APPEND a 123456"), ErrorReply)
+    assert run(store, "APPEND a 12345") == 20
+
+
+def test_incr_does_not_make_a_key_that_is_too_long() -> None:
+    store = make()
+    assert isinstance(run(store, "INCR kkkkkkkkkkk"), ErrorReply)
+    assert store.key_count() == 0
+
+
+@given(st.integers(INT_MIN, INT_MAX), st.integers(INT_MIN, INT_MAX))
+def test_incrby_is_64_bit_addition_or_an_error(number: int, delta: int) -> None:
+    store = Store(0, 0)
+    run(store, f"SET n {number}")
+    reply = run(store, f"INCRBY n {delta}")
+    if INT_MIN <= number + delta <= INT_MAX:
+        assert reply == number + delta
+        assert run(store, "GET n") == b"%d" % (number + delta)
+    else:
+        assert isinstance(reply, ErrorReply)
+        assert run(store, "GET n") == b"%d" % number
+
+
+@given(st.integers(INT_MIN * 2, INT_MAX * 2))
+def test_integers_parse_within_64_bits(number: int) -> None:
+    inside = INT_MIN <= number <= INT_MAX
+    assert parse_integer(b"%d" % number) == (number if inside else None)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1_0", b"1.0", b"\xd9\xa1", b"0x1", b"-"]
+)
+def test_only_the_strict_form_is_an_integer(text: bytes) -> None:
+    assert parse_integer(text) is None
+
+
+@given(
+    st.sampled_from(sorted(DATA_COMMANDS)) | st.binary(max_size=5),
+    st.lists(
+        st.binary(max_size=4) | st.sampled_from([b"NX", b"GET", b"0", b"MATCH", b"COUNT", b"[a"]),
+        max_size=6,
+    ),
+)
+def test_execute_takes_any_command_and_errors_change_nothing(
+    name: bytes, rest: list[bytes]
+) -> None:
+    store = make(a="1x", n="7")
+    before = store.digest()
+    row = DATA_COMMANDS.get(name.upper())
+    slot = -1 if row and row.scope == "partition" else 0
+    reply = store.execute(slot, [name, *rest], 0)
+    if isinstance(reply, ErrorReply):
+        assert store.digest() == before
