@@ -42,8 +42,8 @@ class Encoded:
 
 
 Reply: TypeAlias = (
-    "bytes | int | float | bool | None | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
-    " | Status | ErrorReply | Verbatim | Encoded"
+    "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
+    " | Status | ErrorReply | Verbatim | Encoded | None"
 )
 
 OK = Status(b"OK")

@@ -2,7 +2,8 @@
 
 Deterministic: the same entries in the same order give the same state and replies everywhere; time
 is the entry's and never goes back.  ``execute`` never raises for bad input: a bad command is
-answered with an error and changes nothing.  Keys live in one dictionary a slot, since all keys of a command share a slot.
+answered with an error and changes nothing.  Keys live in one dictionary a slot, since all keys of
+a command share a slot.
 
 Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 20 ms a million
 keys; values must therefore never be changed in place.  SCAN of a slot with very many keys (one hash

@@ -85,8 +85,9 @@ def reference(data: bytes, limits: ParserLimits = LIMITS) -> Outcome:
 # What hiredis must not see, or takes and we do not; also as the payload of a good command.
 TRAPS = [
     b"*1000000000\r\n", b"*9\r\n", b"*-1\r\n", b"*0\r\n", b"*01\r\n", b"*+1\r\n", b"*-0\r\n",
-    b"*2\r\n*10000000\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$01\r\na\r\n", b"*1\r\n:5\r\n", b"*1\r\n_\r\n",
-    b"*1\r\n#f\r\n", b"#f\r\n", b"*1\r\n+OK\r\n", b"*1\r\n=5\r\ntxt:a\r\n", b"*1\r\n$1\r\naXX",
+    b"*2\r\n*10000000\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$01\r\na\r\n", b"*1\r\n:5\r\n",
+    b"*1\r\n_\r\n", b"*1\r\n#f\r\n", b"#f\r\n", b"*1\r\n+OK\r\n", b"*1\r\n=5\r\ntxt:a\r\n",
+    b"*1\r\n$1\r\naXX",
     b"%10000000\r\n", b"~10000000\r\n", b">9999999\r\n", b"|1\r\n$1\r\na\r\n$1\r\nb\r\n",
     b"*1\r\n|1\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n", b"*1\r\n*1\r\n$1\r\na\r\n", b"*1\r\n%0\r\n",
     b"$1\r\na\r\n", b"-ERR\r\n", b"PING\r\n", b"\r\n", b"\n", b"set a \"b c\"\r\n", b"set 'a\r\n",

@@ -1,0 +1,114 @@
+"""Claims about a cluster of three, each shown for a few seeds in virtual time."""
+
+import pytest
+
+from distrodb.reply import OK, ErrorReply
+from tests.sim.simulation import Simulation
+from tests.sim.workload import Client
+
+SEEDS = range(8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_owners_lead_at_first(seed):
+    cluster = Simulation(seed)
+    cluster.run(2.0)
+    for partition in cluster.slaves["node1"].core.map.partitions:
+        leaders = {slave.core.leader_of(partition.id) for slave in cluster.slaves.values()}
+        assert leaders == {partition.owner}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_write_outlives_its_leader(seed):
+    cluster = Simulation(seed)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.crash(cluster.leader("a"))
+    assert cluster.ask("GET", "a") == b"1"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_crash_of_all_loses_no_acknowledged_write(seed):
+    cluster = Simulation(seed)
+    for number in range(20):
+        assert cluster.ask("SET", f"key{number}", "x") == OK
+    for node in cluster.slaves:
+        cluster.crash(node)
+    for node in cluster.slaves:
+        cluster.start(node)
+    for number in range(20):
+        assert cluster.ask("GET", f"key{number}") == b"x"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_leader_that_was_cut_off_serves_nothing_stale(seed):
+    cluster = Simulation(seed)
+    cluster.ask("SET", "a", "old")
+    leader = cluster.leader("a")
+    cluster.isolate(leader)
+    replies = []
+    cluster.submit(leader, "SET", "a", "lost", done=replies.append)
+    cluster.run_until(lambda: cluster.leader("a") not in (leader, None))
+    assert cluster.ask("SET", "a", "new") == OK
+    cluster.submit(leader, "GET", "a", done=replies.append)
+    cluster.run(10.0)
+    assert all(isinstance(reply, ErrorReply) for reply in replies) and len(replies) == 2
+    cluster.heal()
+    cluster.run(2.0)
+    assert cluster.ask("GET", "a") == b"new"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_slave_that_was_cut_off_unseats_nobody(seed):
+    cluster = Simulation(seed)
+    cluster.ask("SET", "a", "1")
+    leader = cluster.leader("a")
+    other = next(node for node in cluster.slaves if node != leader)
+    group = cluster.slaves[leader].core.partition_of_slot[0]
+    before = {g.id: g.engine.term for g in cluster.slaves[leader].core.data_groups if g.engine.is_leader}
+    cluster.isolate(other)
+    cluster.run(60.0)
+    cluster.heal()
+    cluster.run(5.0)
+    after = {g.id: g.engine.term for g in cluster.slaves[leader].core.data_groups if g.engine.is_leader}
+    assert group is not None and before.items() <= after.items()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_slave_that_lags_catches_up_by_snapshot(seed):
+    cluster = Simulation(seed, partitions=1, snapshot_log_bytes=65536)
+    cluster.run_until(lambda: cluster.leader("a") is not None)
+    away = next(node for node in cluster.slaves if node != cluster.leader("a"))
+    cluster.crash(away)
+    for number in range(60):
+        assert cluster.ask("SET", f"key{number}", "x" * 4096) == OK
+    cluster.run(1.0)
+    assert cluster.slaves[cluster.leader("a")].core.groups[0].journal.first_index > 2
+    cluster.start(away)
+    cluster.run(5.0)
+    assert cluster.slaves[away].core.groups[0].journal.meta.snapshot_index > 1
+    cluster.crash(cluster.leader("a"))
+    for number in range(60):
+        assert cluster.ask("GET", f"key{number}") == b"x" * 4096
+    cluster.check_replicas_agree()
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 7])
+def test_clusters_of_every_size_serve(nodes):
+    cluster = Simulation(nodes, nodes=nodes, partitions=2 * nodes)
+    for number in range(20):
+        assert cluster.ask("SET", f"key{number}", str(number)) == OK
+        assert cluster.ask("GET", f"key{number}") == b"%d" % number
+    cluster.run(2.0)
+    cluster.check_replicas_agree()
+
+
+def test_a_seed_replays_exactly():
+    def trace(seed):
+        cluster = Simulation(seed)
+        clients = [Client(cluster, number) for number in range(3)]
+        cluster.run(5.0)
+        cluster.crash("node2")
+        cluster.run(5.0)
+        return cluster.trace, [client.operations for client in clients]
+
+    assert trace(7) == trace(7) != trace(8)
