@@ -12,9 +12,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distrodb import __version__
 from distrodb.errors import ConfigError, DistrodbError
+
+if TYPE_CHECKING:
+    from distrodb.local import LocalCluster
 
 NODES_MAX = 64  # processes on one machine
 
@@ -165,7 +169,7 @@ def _populate(connect: str, path: str) -> None:
     populate_file(Cluster(connect), path, Console())
 
 
-def _check_same(options: argparse.Namespace, cluster, directory: Path) -> None:  # type: ignore[no-untyped-def]
+def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory: Path) -> None:
     """A directory keeps the shape it was made with."""
     config = cluster.configs[cluster.nodes[0]]
     asked = {
@@ -181,7 +185,7 @@ def _check_same(options: argparse.Namespace, cluster, directory: Path) -> None: 
             )
 
 
-def _watch(cluster) -> int:  # type: ignore[no-untyped-def]
+def _watch(cluster: "LocalCluster") -> int:
     """Stay until SIGINT or SIGTERM; report a slave that ends, do not restart it."""
     from distrodb.clock import sleep
 

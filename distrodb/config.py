@@ -80,7 +80,7 @@ class Option:
     default: Any
     text: str  # what it does, its unit, what changing it costs
     low: float | None = None
-    high: float | None = None
+    high: float | None = None  # bounds of a number, both or neither
     choices: tuple[Any, ...] = ()
 
     @property
@@ -286,7 +286,9 @@ def load(path: str | os.PathLike[str]) -> SlaveConfig:
     try:
         plain = tomllib.loads(file.read_bytes().decode())
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); name a slave's file") from None
+        raise ConfigError(
+            f"{file}: cannot be read ({error.strerror}); name a slave's file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: is not TOML ({error}); mend the line it names") from None
     return _check(file, plain)
@@ -299,7 +301,9 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
     me = values["node.id"]
     if me not in [node.id for node in nodes]:
         known = ", ".join(node.id for node in nodes)
-        raise problem(file, "node.id", f"{me!r} is not among [[cluster.nodes]]", f"use one of {known}")
+        raise problem(
+            file, "node.id", f"{me!r} is not among [[cluster.nodes]]", f"use one of {known}"
+        )
     if values["raft.election_timeout_ms"] <= 3 * values["raft.heartbeat_ms"]:
         raise problem(
             file,
@@ -360,7 +364,7 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
         choices = ", ".join(map(str, option.choices))
         raise problem(file, option.key, f"is {value!r}", f"use one of {choices}")
     if option.low is not None and option.high is not None:
-        if not option.low <= value <= option.high:
+        if not option.low <= float(value) <= option.high:
             bounds = f"{option.low} to {option.high}"
             raise problem(file, option.key, f"is {value!r}", f"use {bounds}")
     if wanted is str and option.default is None and not value:
@@ -406,7 +410,13 @@ def parse_address(file: Path, key: str, text: str) -> Address:
     """``host:port`` or ``[ipv6]:port``."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if (
+        not colon
+        or not host
+        or not port.isascii()
+        or not port.isdigit()
+        or not 0 < int(port) < 65536
+    ):
         raise problem(file, key, f"{text!r} is not an address", 'write it as "host:port"')
     return Address(host, int(port))
 

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, render
@@ -68,7 +70,9 @@ class LocalCluster:
             self.configs[config.id] = config
         self._ring = [node.id for node in next(iter(self.configs.values())).nodes]
         if sorted(self._ring) != sorted(self.configs):
-            raise ConfigError(f"{self.directory}/conf: not one file for each slave; mend or remove it")
+            raise ConfigError(
+                f"{self.directory}/conf: not one file for each slave; mend or remove it"
+            )
 
     # -- the whole ---------------------------------------------------------------------------
 
@@ -127,7 +131,9 @@ class LocalCluster:
             if status is None:
                 return False
             statuses.append([row["leader"] for row in status["partitions"]])
-        return bool(statuses) and None not in statuses[0] and all(s == statuses[0] for s in statuses)
+        return (
+            bool(statuses) and None not in statuses[0] and all(s == statuses[0] for s in statuses)
+        )
 
     # -- one slave ---------------------------------------------------------------------------
 
@@ -190,7 +196,9 @@ class LocalCluster:
     def _check_alive(self, node: str) -> None:
         status = self._processes[node].poll()
         if status is not None and status != -signal.SIGKILL:
-            raise UnavailableError(f"slave {node} ended with status {status}: {self.last_words(node)}")
+            raise UnavailableError(
+                f"slave {node} ended with status {status}: {self.last_words(node)}"
+            )
 
     def last_words(self, node: str) -> str:
         """The last line of a slave's log."""
@@ -229,7 +237,11 @@ class LocalCluster:
         """A plain connection to one slave."""
         address = self._address(node)
         client = redis.Redis(
-            address.host, address.port, socket_timeout=2.0, socket_connect_timeout=2.0, retry=None
+            address.host,
+            address.port,
+            socket_timeout=2.0,
+            socket_connect_timeout=2.0,
+            retry=Retry(NoBackoff(), 0),
         )
         try:
             yield client
@@ -265,13 +277,17 @@ class LocalCluster:
                 text = render(node.id, f"../{node.id}", nodes, **options)
                 (folder / f"{node.id}.toml").write_text(text)
         except OSError as error:
-            raise ConfigError(f"{folder}: cannot be written ({error.strerror}); use --dir") from None
+            raise ConfigError(
+                f"{folder}: cannot be written ({error.strerror}); use --dir"
+            ) from None
 
 
 def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
     if base is not None:
         if not 1 <= base <= 65535 - PEER_PORT_OFFSET - nodes:
-            raise ConfigError(f"--base-port {base}: leaves no room for {nodes} slaves; use a lower one")
+            raise ConfigError(
+                f"--base-port {base}: leaves no room for {nodes} slaves; use a lower one"
+            )
         return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
     with contextlib.ExitStack() as stack:
         taken = []

@@ -1,7 +1,7 @@
 """The values that commands answer with; resp/ turns them into bytes.  Pure.
 
-    bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
-    Status +OK · ErrorReply -ERR … · Verbatim text · Encoded (RESP already)
+bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
+Status +OK · ErrorReply -ERR … · Verbatim text · Encoded (RESP already)
 """
 
 from dataclasses import dataclass

@@ -200,9 +200,7 @@ class Engine(syncobj.SyncObj):
             self._SyncObj__raftElectionDeadline, now + delay_s
         )
 
-    def propose(
-        self, now: float, payload: bytes, callback: Callable[[object, int], None]
-    ) -> None:
+    def propose(self, now: float, payload: bytes, callback: Callable[[object, int], None]) -> None:
         """Append one entry and send it.  Only while ``is_ready``.
 
         ``callback(result of apply, 0)`` when it is applied, ``callback(None, reason)`` when
@@ -435,7 +433,7 @@ class Engine(syncobj.SyncObj):
 
     # -- replication -------------------------------------------------------------------------
 
-    def _SyncObj__sendAppendEntries(self) -> None:  # noqa: N802
+    def _SyncObj__sendAppendEntries(self) -> None:
         """Cures: chunks cut by the wrong length; an unbounded burst to a follower that lags."""
         self._SyncObj__newAppendEntriesTime = _now + self.conf.appendEntriesPeriod
         for node in self._peers.values():
@@ -450,7 +448,7 @@ class Engine(syncobj.SyncObj):
             self.needs_snapshot.add(peer)
             following = journal.first_index + 1  # a heartbeat it will refuse, but it is one
         while True:
-            entries = []
+            entries: list[tuple[int, bytes]] = []
             if (
                 peer not in self.needs_snapshot
                 and self._unacknowledged.get(peer, 0) < APPENDS_UNACKNOWLEDGED_MAX
@@ -503,9 +501,7 @@ class Engine(syncobj.SyncObj):
         ours = journal.term_at(previous_index)
         if ours != previous_term:
             hint = journal.last_index + 1 if ours is None else self._first_of_term(previous_index)
-            self.emit(
-                node.id, m.ACK, self.term, False, hint, round_, gate=journal.gate()
-            )
+            self.emit(node.id, m.ACK, self.term, False, hint, round_, gate=journal.gate())
             return
         for position, (entry_term, _) in enumerate(entries):
             index = previous_index + 1 + position
@@ -541,9 +537,7 @@ class Engine(syncobj.SyncObj):
         peer = node.id
         self._SyncObj__lastResponseTime[node] = _now
         self._rounds[peer] = max(self._rounds.get(peer, 0), round_)
-        invariant(
-            not success or index <= self.journal.last_index, "an ack beyond the leader's log"
-        )
+        invariant(not success or index <= self.journal.last_index, "an ack beyond the leader's log")
         if not success:
             if peer not in self.needs_snapshot:
                 matched = self._SyncObj__raftMatchIndex[node]
@@ -579,19 +573,19 @@ class Engine(syncobj.SyncObj):
 
     # -- the rest of what is replaced in pysyncobj -------------------------------------------
 
-    def _SyncObj__doApplyCommand(self, command: bytes) -> object:  # noqa: N802
+    def _SyncObj__doApplyCommand(self, command: bytes) -> object:
         """Cures: pickle in the log.  The payload of an entry is the state machine's own."""
         if command[:1] == _REGULAR:
             return self._apply(self.applied_index + 1, command[1:])
         return None
 
-    def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:  # noqa: N802
+    def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
         """Cures: pickle in membership entries.  Groups do not change their members yet."""
 
-    def _SyncObj__tryLogCompaction(self) -> None:  # noqa: N802
+    def _SyncObj__tryLogCompaction(self) -> None:
         """Snapshots are the group's business: see group.py."""
 
-    def _SyncObj__generateRaftTimeout(self) -> float:  # noqa: N802
+    def _SyncObj__generateRaftTimeout(self) -> float:
         return self._timeout * self._between(1.0, 2.0)
 
     def _between(self, low: float, high: float) -> float:
@@ -609,4 +603,4 @@ class Engine(syncobj.SyncObj):
         _now = now
 
 
-__all__ = ["Engine", "FAIL_REASON", "NO_OP"]
+__all__ = ["FAIL_REASON", "NO_OP", "Engine"]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from distrodb.errors import PeerError, invariant
+from distrodb.errors import InvariantViolation, PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.journal import Journal, WriteSet
@@ -47,10 +47,17 @@ class Machine(Protocol):
 class Request(Protocol):
     """A client's command on its way through a group."""
 
-    slot: int
-    args: Sequence[bytes]
-    is_write: bool
-    size: int  # bytes
+    @property
+    def slot(self) -> int: ...
+
+    @property
+    def args(self) -> Sequence[bytes]: ...
+
+    @property
+    def is_write(self) -> bool: ...
+
+    @property
+    def size(self) -> int: ...  # bytes
 
     def resolve(self, reply: Reply) -> None: ...
 
@@ -77,7 +84,7 @@ class GroupOptions:
 
 
 class _Batch:
-    __slots__ = ("requests", "position", "now_ms", "round", "given_up_at")
+    __slots__ = ("given_up_at", "now_ms", "position", "requests", "round")
 
     def __init__(self, requests: list[Request]):
         self.requests = requests
@@ -296,10 +303,15 @@ class Group:
         # The tail that stays behind each snapshot does not count towards the next one.
         full = self.options.snapshot_log_bytes * (TAIL_FRACTION + 1) // TAIL_FRACTION
         if fresh > 1 and (journal.bytes >= full or fresh >= LOG_ENTRIES_MAX):
-            term = journal.term_at(index)
-            invariant(term is not None, "the applied entry is not in the log")
+            term = self._term_at(index)
             self._snapshot_under_way = True
             self._write_snapshot(SnapshotWrite(self.id, index, term, self.machine.snapshot()))
+
+    def _term_at(self, index: int) -> int:
+        term = self.journal.term_at(index)
+        if term is None:
+            raise InvariantViolation("an applied entry is not in the log")
+        return term
 
     def snapshot_written(self, now: float, index: int, term: int) -> None:
         """The snapshot at ``index`` is durable (file and directory)."""
@@ -336,7 +348,7 @@ class Group:
             if sender is None:
                 index = engine.applied_index
                 sender = self._senders[peer] = SnapshotSender(
-                    now, index, self.journal.term_at(index), self.machine.snapshot()
+                    now, index, self._term_at(index), self.machine.snapshot()
                 )
             for fields in sender.due():
                 engine.emit(peer, m.SNAPSHOT, engine.term, *fields)

@@ -19,7 +19,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgpack
 
@@ -70,10 +70,17 @@ class Meta:
     members: list[str] = field(default_factory=list)
 
     def pack(self) -> bytes:
-        return msgpack.packb(
-            [self.term, self.voted_for, self.commit_index, self.snapshot_index]
-            + [self.snapshot_term, self.members]
+        data: bytes = msgpack.packb(
+            [
+                self.term,
+                self.voted_for,
+                self.commit_index,
+                self.snapshot_index,
+                self.snapshot_term,
+                self.members,
+            ]
         )
+        return data
 
 
 class WriteSet:
@@ -239,7 +246,7 @@ class Journal:
         else:
             self._undurable.append((sequence, idx))
 
-    def __getitem__(self, item):  # type: ignore[no-untyped-def]  # pysyncobj: int or slice
+    def __getitem__(self, item: Any) -> Any:  # an int or a slice
         return self.entries[item]
 
     def __len__(self) -> int:

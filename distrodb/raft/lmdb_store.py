@@ -52,7 +52,7 @@ class LmdbStore:
         try:
             with self._environment.begin(write=True) as transaction:
                 for operation in operations:
-                    if type(operation) is Put:
+                    if isinstance(operation, Put):
                         transaction.put(operation.key, operation.value)
                         continue
                     cursor = transaction.cursor()

@@ -10,6 +10,8 @@ that a stale one can be told (pysyncobj's carries neither); STALE answers any me
 term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis' 9.6.
 """
 
+from typing import Any
+
 from distrodb.errors import PeerError
 
 VOTE_REQUEST = 1  # term, last index, last term, is this a leadership transfer?
@@ -49,7 +51,7 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     STALE: (int,),
 }
 
-Message = list  # [group, kind, *fields]
+Message = list[Any]  # [group, kind, *fields]
 
 
 def check(message: object) -> Message:

@@ -33,7 +33,7 @@ DEFERRED = object()  # what a connection command returns when its call is resolv
 class Call:
     """One command of one connection; the core's ``Request``."""
 
-    __slots__ = ("client", "args", "slot", "is_write", "size", "reply")
+    __slots__ = ("args", "client", "is_write", "reply", "size", "slot")
 
     def __init__(self, client: "Client", args: Sequence[bytes], slot: int, is_write: bool):
         self.client = client
@@ -52,7 +52,7 @@ class Call:
 class Part:
     """One partition's share of a command that concerns all partitions led here."""
 
-    __slots__ = ("args", "slot", "is_write", "size", "_resolved")
+    __slots__ = ("_resolved", "args", "is_write", "size", "slot")
 
     def __init__(
         self, args: Sequence[bytes], is_write: bool, slot: int, resolved: Callable[[Reply], None]

@@ -26,7 +26,8 @@ from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet
 from distrodb.reply import ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.slave.map_machine import MapMachine
-from distrodb.store.store import Store, StoreBuilder, StoreLimits
+from distrodb.store.command import StoreLimits
+from distrodb.store.store import Store, StoreBuilder
 
 MAP_GROUP = 0xFFFE
 GOSSIP_INTERVAL_S = 1.0
@@ -101,8 +102,9 @@ class Core:
         for partition in self.map.partitions:
             if self.id in partition.group:
                 empty = Store(partition.first, partition.last, self._store_limits)
-                self._open(now, partition.id, partition.group, partition.owner, empty, store,
-                           read_snapshot)
+                self._open(
+                    now, partition.id, partition.group, partition.owner, empty, store, read_snapshot
+                )
         self.data_groups = [self.groups[group_id] for group_id in sorted(self.groups)]
         self.partition_of_slot = [
             p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
@@ -168,7 +170,9 @@ class Core:
             if leader == peer:
                 del self._known_leads[partition]
         for group in self.groups.values():
-            alive = [member for member in group.members if member in self.links or member == self.id]
+            alive = [
+                member for member in group.members if member in self.links or member == self.id
+            ]
             alive.sort(key=lambda member: member != self._preferred[group.id])
             rank = alive.index(self.id)
             delay_s = RANK_DELAY_S * (rank + self._generator.random() / 2)
@@ -299,6 +303,16 @@ class Core:
     def term_of(self, partition: int) -> int:
         group = self.groups.get(partition)
         return group.engine.term if group is not None else self._known_leads.get(partition, (0,))[0]
+
+    def leads(self, partition: int) -> bool:
+        group = self.groups.get(partition)
+        return group is not None and group.engine.is_leader
+
+    @property
+    def led_stores(self) -> list[Store]:
+        """What this slave answers for, as far as it knows."""
+        machines = [group.machine for group in self.data_groups if group.engine.is_leader]
+        return [machine for machine in machines if isinstance(machine, Store)]
 
     def is_alive(self, node: str) -> bool:
         return node == self.id or node in self.links

@@ -18,6 +18,7 @@ import hmac
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import msgpack
 
@@ -30,7 +31,7 @@ _HEADER = struct.Struct(">II")
 
 
 def pack(content: object) -> bytes:
-    data = msgpack.packb(content)
+    data: bytes = msgpack.packb(content)
     return _HEADER.pack(len(data), zlib.crc32(data)) + data
 
 
@@ -110,12 +111,18 @@ class Handshake:
         self.is_complete = True
         return None
 
-    def _check_terms(self, content: list, length: int) -> None:
-        names = ("protocol version", "cluster id", "[cluster] section (nodes, partitions, replicas)")
+    def _check_terms(self, content: list[Any], length: int) -> None:
+        names = (
+            "protocol version",
+            "cluster id",
+            "[cluster] section (nodes, partitions, replicas)",
+        )
         for name, theirs, ours in zip(names, content, self._ours, strict=False):
             if theirs != ours:
                 raise PeerError(f"its {name} is another one: {theirs!r}, ours {ours!r}")
-        types = (int, str, str, str, bytes, bytes) if self._dials else (int, str, str, str, str, bytes)
+        types = (
+            (int, str, str, str, bytes, bytes) if self._dials else (int, str, str, str, str, bytes)
+        )
         if len(content) != length or tuple(map(type, content)) != types:
             raise PeerError("it does not speak this protocol")
 

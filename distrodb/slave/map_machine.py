@@ -1,4 +1,4 @@
-"""The cluster map as a Raft group's state machine; what a command does to it is ring/'s business."""
+"""The cluster map as a Raft group's state machine; what a command does is ring/'s business."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -44,9 +44,7 @@ class Node:
         self._layout = map_of(config).digest()
         self._store.identify(f"{config.cluster_id} {config.id} {self._layout}")
         self._files = SnapshotFiles(config.directory / "snapshots")
-        self._core = Core(
-            monotonic(), config, self._store, self._files.read, random.Random()
-        )
+        self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")

@@ -17,7 +17,9 @@ from distrodb.errors import PeerError
 from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack
 
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
-OUTBOX_BYTES_MAX = 1 << 29  # waiting on one link: beyond, its peer is too slow and must catch up anew
+OUTBOX_BYTES_MAX = (
+    1 << 29
+)  # waiting on one link: beyond, its peer is too slow and must catch up anew
 
 log = logging.getLogger("distrodb.peers")
 

@@ -40,7 +40,7 @@ def slots(core: Core) -> Reply:
         host, port = address(core, node)
         return [host.encode(), port, wire_id(node).encode(), []]
 
-    rows = []
+    rows: list[Reply] = []
     for partition in core.map.partitions:
         leader, replicas = serving(core, partition)
         rows.append([partition.first, partition.last, *map(entry, [leader, *replicas])])
@@ -62,10 +62,13 @@ def shards(core: Core) -> Reply:
             b"health": b"online",
         }
 
-    rows = []
+    rows: list[Reply] = []
     for partition in core.map.partitions:
         leader, replicas = serving(core, partition)
-        nodes = [entry(leader, b"master"), *(entry(node, b"replica") for node in replicas)]
+        nodes: list[Reply] = [
+            entry(leader, b"master"),
+            *(entry(node, b"replica") for node in replicas),
+        ]
         rows.append({b"slots": [partition.first, partition.last], b"nodes": nodes})
     return rows
 

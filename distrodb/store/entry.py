@@ -1,6 +1,6 @@
 """The payload of a log entry: a batch of write commands with the leader's wall clock.
 
-    format version (1 byte), then msgpack [milliseconds, [[slot, [name, argument, ...]], ...]]
+format version (1 byte), then msgpack [milliseconds, [[slot, [name, argument, ...]], ...]]
 """
 
 from collections.abc import Sequence

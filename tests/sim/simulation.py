@@ -83,9 +83,7 @@ class Slave:
         self.life += 1
         self.turn_is_due = False
         generator = random.Random(simulation.random.random())
-        self.core = Core(
-            simulation.now, self.config, self.disk, self.disk.read_snapshot, generator
-        )
+        self.core = Core(simulation.now, self.config, self.disk, self.disk.read_snapshot, generator)
         self._tick(self.life)
 
     def crash(self) -> None:
@@ -235,13 +233,14 @@ class Simulation:
 
     def _connect(self, a: str, b: str) -> None:
         pair = frozenset((a, b))
-        if a != b and pair not in self._cut and pair not in self._links:
-            if self.is_up(a) and self.is_up(b):
-                self._links[pair] = next(self._order)
-                for node, peer in ((a, b), (b, a)):
-                    delay = self.random.uniform(0.0, 0.02)
-                    self._arrival[node, peer] = self._arrival[peer, node] = self.now
-                    self._tell(delay, pair, node, "link_up", peer)
+        if a == b or pair in self._cut or pair in self._links:
+            return
+        if self.is_up(a) and self.is_up(b):
+            self._links[pair] = next(self._order)
+            for node, peer in ((a, b), (b, a)):
+                delay = self.random.uniform(0.0, 0.02)
+                self._arrival[node, peer] = self._arrival[peer, node] = self.now
+                self._tell(delay, pair, node, "link_up", peer)
 
     def _break(self, a: str, b: str) -> None:
         pair = frozenset((a, b))
@@ -268,7 +267,8 @@ class Simulation:
         if link is None:
             return
         self.trace = zlib.crc32(frame, self.trace)
-        arrival = max(self._arrival[sender, receiver], self.now + self.random.uniform(0.0002, 0.005))
+        delay = self.random.uniform(0.0002, 0.005)
+        arrival = max(self._arrival[sender, receiver], self.now + delay)
         self._arrival[sender, receiver] = arrival
         slave = self.slaves[receiver]
 
@@ -300,6 +300,10 @@ class Simulation:
                 if group is not None and group.engine.is_ready:
                     return node
         return None
+
+    def terms_led_by(self, node: str) -> dict[int, int]:
+        groups = self.slaves[node].core.data_groups
+        return {group.id: group.engine.term for group in groups if group.engine.is_leader}
 
     def ask(self, *args: str, within_s: float = 30.0) -> Reply:
         """A patient client: again, while the reply says that nothing happened."""

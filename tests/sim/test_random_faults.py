@@ -56,7 +56,12 @@ def run_with_faults(seed: int, virtual_s: float = 40.0) -> None:
     assert sum(client.operations for client in clients) > 0
 
 
-@pytest.mark.parametrize("seed", [int(os.environ.get("DISTRODB_SEED", -1))] if "DISTRODB_SEED" in os.environ else FIXED)
+def seeds() -> list[int]:
+    replayed = os.environ.get("DISTRODB_SEED")
+    return [int(replayed)] if replayed else list(FIXED)
+
+
+@pytest.mark.parametrize("seed", seeds())
 def test_no_acknowledged_write_is_lost(seed):
     run_with_faults(seed)
 

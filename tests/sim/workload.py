@@ -98,6 +98,7 @@ class Client:
 
     def check_at_the_end(self) -> None:
         self.is_stopped = True
+        self._simulation.run_until(lambda: self._under_way is None)
         self.check_register(
             self._simulation.ask("GET", self.register), self.acknowledged, self.tried
         )

@@ -1,11 +1,13 @@
 """The commands a slave answers: the data commands of store/ and those about the server itself."""
 
+from typing import Any
+
 from distrodb.slave.commands import cluster, connection, server
 from distrodb.store.command import Command
 from distrodb.store.table import DATA_COMMANDS
 
 
-def _row(name: str, handler, arity: int, flags: str, group: str, summary: str) -> Command:  # type: ignore[no-untyped-def]
+def _row(name: str, handler: Any, arity: int, flags: str, group: str, summary: str) -> Command:
     return Command(
         name=name,
         handler=handler,

@@ -20,8 +20,10 @@ _started_at = monotonic()
 
 
 def _row(row: Command) -> Reply:
-    flags = [Status(flag.encode()) for flag in sorted(row.flags)]
-    categories = [Status(b"@" + category.encode()) for category in sorted(row.categories)]
+    flags: list[Reply] = [Status(flag.encode()) for flag in sorted(row.flags)]
+    categories: list[Reply] = [
+        Status(b"@" + category.encode()) for category in sorted(row.categories)
+    ]
     return [
         row.name.encode(),
         row.arity,
@@ -95,10 +97,10 @@ def config(client: Client, args: Sequence[bytes]) -> Reply:
 def info(client: Client, args: Sequence[bytes]) -> Reply:
     """https://redis.io/docs/latest/commands/info/, as far as its fields mean something here."""
     server, core = client.server, client.server.core
-    led = [g for g in core.data_groups if g.engine.is_leader]
-    keys = sum(group.machine.key_count() for group in led)
+    led = core.led_stores
+    keys = sum(store.key_count() for store in core.led_stores)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    sections = {
+    sections: dict[str, dict[str, object]] = {
         "server": {
             "redis_version": REDIS_VERSION,
             "distrodb_version": __version__,

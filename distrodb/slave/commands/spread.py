@@ -15,7 +15,7 @@ def spread(client: Client, row: Command, call: Call) -> None:
         _scan(client, call)
         return
     core = client.server.core
-    groups = [group for group in core.data_groups if group.engine.is_leader]
+    groups = [group for group in core.data_groups if core.leads(group.id)]
     replies: list[Reply] = []
 
     def resolved(reply: Reply) -> None:
@@ -26,7 +26,8 @@ def spread(client: Client, row: Command, call: Call) -> None:
             if failed:
                 call.resolve((unknown or failed)[0])
             else:
-                call.resolve(sum(replies) if row.name == "dbsize" else OK)
+                counts = [reply for reply in replies if isinstance(reply, int)]
+                call.resolve(sum(counts) if row.name == "dbsize" else OK)
 
     if not groups:
         call.resolve(0 if row.name == "dbsize" else OK)
@@ -41,11 +42,11 @@ def _scan(client: Client, call: Call) -> None:
         call.resolve(error("ERR", "invalid cursor"))
         return
     position = int(args[1])
-    led = sorted(
-        (group.machine.first_slot, group.machine.last_slot, group.id)
-        for group in core.data_groups
-        if group.engine.is_leader
-    )
+    led = [
+        (partition.first, partition.last, partition.id)
+        for partition in core.map.partitions
+        if core.leads(partition.id)
+    ]
     ahead = [part for part in led if position < (part[1] + 1) * POSITIONS_PER_SLOT]
     if not ahead:
         call.resolve([b"0", []])
@@ -55,7 +56,7 @@ def _scan(client: Client, call: Call) -> None:
     position = max(position, first * POSITIONS_PER_SLOT)
 
     def resolved(reply: Reply) -> None:
-        if not isinstance(reply, ErrorReply) and reply[0] == b"0":
+        if isinstance(reply, list) and reply[0] == b"0":
             reply = [str(following).encode(), reply[1]]
         call.resolve(reply)
 
