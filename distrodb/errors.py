@@ -41,7 +41,7 @@ class UnavailableError(DistrodbError):
     """Not deterministic.  Raised on the client's side: the shell, LocalCluster."""
 
 
-class InvariantViolation(DistrodbError):  # noqa: N818 (a broken invariant, not an input)
+class InvariantViolation(DistrodbError):
     """Deterministic: something that always holds does not."""
 
 

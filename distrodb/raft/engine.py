@@ -301,10 +301,10 @@ class Engine(syncobj.SyncObj):
         if term < self.term:
             self.emit(peer, m.STALE, self.term, gate=self.journal.gate())
             return False
+        invariant(term > self.term or not self.is_leader, "two leaders in one term")
         if term > self.term:
             self._SyncObj__transferInProgress = False
             self._SyncObj__setCurrentTerm(term, None)
-        invariant(not self.is_leader, "two leaders in one term")
         before = self.leader
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
