@@ -150,8 +150,8 @@ def _local(options: argparse.Namespace) -> int:
         from distrodb.master.app import run
 
         status = run(connect, [])
-        leave_running = len(cluster.ended()) < len(cluster.nodes)
-        if leave_running and sys.stdout.isatty():
+        leave_running = cluster.status() is not None
+        if leave_running:
             print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
         return status
     finally:

@@ -23,7 +23,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
-from distrodb.config import Address, NodeAddress, SlaveConfig, load, render
+from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, DistrodbError, UnavailableError
 
 PEER_PORT_OFFSET = 1000
@@ -138,7 +138,8 @@ class LocalCluster:
     # -- one slave ---------------------------------------------------------------------------
 
     def start(self, node: str) -> None:
-        """Start a slave (again)."""
+        """Start a slave (again).  Raises ``ConfigError`` when its port is in use."""
+        self._check_port(node)
         home = self.directory / node
         home.mkdir(parents=True, exist_ok=True)
         log = open(home / "slave.log", "ab")  # noqa: SIM115  # the child's from here on
@@ -255,6 +256,21 @@ class LocalCluster:
             startup_nodes=[ClusterNode(a.host, a.port) for a in addresses],
             **{"socket_timeout": 5.0, **options},
         )
+
+    def _check_port(self, node: str) -> None:
+        """The slave would say so too, but until then another one would answer in its place."""
+        address = self._address(node)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address.host, address.port))
+            except OSError:
+                raise problem(
+                    self.configs[node].file,
+                    "cluster.nodes.client",
+                    f"{address} is in use, perhaps by a slave that still runs",
+                    f"end it (distrodb master --connect {address} -c QUIT) or use --base-port",
+                ) from None
 
     def _address(self, node: str) -> Address:
         return next(row.client for row in self.configs[node].nodes if row.id == node)
