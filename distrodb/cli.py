@@ -124,7 +124,7 @@ def _local(options: argparse.Namespace) -> int:
         options.nodes or 5,
         partitions=options.partitions or 0,
         directory=directory,
-        base_port=options.base_port or 55551,
+        base_port=55551 if options.base_port is None else options.base_port,
         detached=with_shell,
     )
     _check_same(options, cluster, directory)

@@ -1,11 +1,12 @@
 """What a slave is told: one TOML file, typed and validated.
 
-One table of options drives both the validation and the commented files in conf/, so that what is
-written there is what is checked.  A wrong file raises ``ConfigError`` with one line: the file, the
-key, what is wrong, the remedy.
+One table of options (options.py) drives both the validation and the commented files in conf/, so
+that what is written there is what is checked.  A wrong file raises ``ConfigError`` with one line:
+the file, the key, what is wrong, the remedy.
 """
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distrodb.errors import ConfigError
+from distrodb.options import OPTIONS, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,206 +73,6 @@ class SlaveConfig:
     log_level: str
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One key of a file: its type and default, its bounds, and what is said about it."""
-
-    section: str
-    name: str
-    default: Any
-    text: str  # what it does, its unit, what changing it costs
-    low: float | None = None
-    high: float | None = None  # bounds of a number, both or neither
-    choices: tuple[Any, ...] = ()
-
-    @property
-    def key(self) -> str:
-        return f"{self.section}.{self.name}"
-
-
-OPTIONS = (
-    Option("node", "id", None, "This slave's id: one of those under [[cluster.nodes]]."),
-    Option(
-        "node",
-        "directory",
-        None,
-        "Where this slave keeps its journal and snapshots, relative to this file. One slave, one"
-        " directory. Losing it is losing this slave's copies and its votes.",
-    ),
-    Option(
-        "cluster",
-        "id",
-        "distrodb",
-        "The cluster's name. Slaves of another cluster are refused at the handshake. Changing it"
-        " makes the slave refuse its old directory.",
-    ),
-    Option(
-        "cluster",
-        "secret",
-        "",
-        "A secret that slaves prove to each other that they know; empty: anybody who reaches the"
-        " peer port may join in. The same in every file. Links are not encrypted.",
-    ),
-    Option(
-        "cluster",
-        "partitions",
-        0,
-        "How many Raft groups share the 16384 slots; 0: twice the number of slaves. Chosen once,"
-        " for ever. More of them spread better over many slaves and make each write dearer.",
-        0,
-        16384,
-    ),
-    Option(
-        "cluster",
-        "replicas",
-        3,
-        "Copies of each partition: 1, 3 or 5. A partition survives the loss of 0, 1 or 2 of them."
-        " Each write waits for a majority of them to reach their disks.",
-        choices=(1, 3, 5),
-    ),
-    Option(
-        "raft",
-        "heartbeat_ms",
-        100,
-        "Milliseconds between a leader's heartbeats. Lower costs idle CPU, higher slows the"
-        " copies' view of what is committed.",
-        5,
-        10000,
-    ),
-    Option(
-        "raft",
-        "election_timeout_ms",
-        1000,
-        "Milliseconds of silence after which a leader is given up (at random up to twice as long)."
-        " A broken link is noticed at once; this is for slaves that hang. Lower: elections while"
-        " the machine is merely busy. Higher: longer pauses.",
-        50,
-        60000,
-    ),
-    Option(
-        "raft",
-        "unknown_after_ms",
-        2000,
-        "Milliseconds that a write under way waits, once its leader has lost the lead, to learn"
-        " its fate before it is answered UNKNOWN.",
-        100,
-        600000,
-    ),
-    Option(
-        "raft",
-        "snapshot_log_bytes",
-        16777216,
-        "Bytes of log, per partition, after which a snapshot is taken and the log cut. Lower:"
-        " faster restarts, more writing. Higher: the reverse, and more memory.",
-        65536,
-        1 << 36,
-    ),
-    Option(
-        "raft",
-        "dead_after_s",
-        10.0,
-        "Seconds without a link after which a slave is marked down in the cluster map.",
-        0.1,
-        86400,
-    ),
-    Option(
-        "limits",
-        "key_bytes_max",
-        65536,
-        "Bytes of a key. Keys are held in memory on every copy.",
-        1,
-        1 << 24,
-    ),
-    Option(
-        "limits",
-        "value_bytes_max",
-        16777216,
-        "Bytes of a value. A value travels whole in one log entry and delays what is behind it.",
-        1,
-        1 << 26,
-    ),
-    Option(
-        "limits",
-        "inline_bytes_max",
-        65536,
-        "Bytes of an inline command (typed by hand), as in Redis.",
-        64,
-        1 << 20,
-    ),
-    Option(
-        "limits",
-        "arguments_max",
-        65536,
-        "Arguments of one command; their list is held whole before it runs.",
-        8,
-        1 << 20,
-    ),
-    Option(
-        "limits",
-        "command_bytes_max",
-        67108864,
-        "Bytes of one command with all its arguments; it becomes one log entry.",
-        1024,
-        1 << 27,
-    ),
-    Option(
-        "limits",
-        "output_bytes_max",
-        67108864,
-        "Bytes of replies that wait on one connection; a client that does not read is closed.",
-        65536,
-        1 << 30,
-    ),
-    Option(
-        "limits",
-        "input_pending_max",
-        1024,
-        "Commands of one connection under way; beyond, it is not read until half are answered.",
-        1,
-        1 << 20,
-    ),
-    Option(
-        "limits",
-        "connections_max",
-        10000,
-        "Client connections; each costs a few KiB and a file descriptor.",
-        1,
-        1 << 20,
-    ),
-    Option(
-        "limits",
-        "partition_queue_max",
-        100000,
-        "Commands that wait on one partition; beyond, TRYAGAIN. They wait in memory.",
-        1,
-        1 << 24,
-    ),
-    Option(
-        "limits",
-        "partition_queue_bytes_max",
-        134217728,
-        "The same in bytes.",
-        65536,
-        1 << 34,
-    ),
-    Option(
-        "limits",
-        "batch_bytes_max",
-        1048576,
-        "Bytes of writes gathered into one log entry (a larger command goes alone). Higher: more"
-        " writes a disk sync, longer waits behind each.",
-        1024,
-        1 << 26,
-    ),
-    Option(
-        "log",
-        "level",
-        "info",
-        "What is logged (to standard error): debug, info, warning or error.",
-        choices=("debug", "info", "warning", "error"),
-    ),
-)
-
 _NODE_KEYS = ("id", "client", "peer")
 _SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
 
@@ -289,7 +91,7 @@ def load(path: str | os.PathLike[str]) -> SlaveConfig:
         raise ConfigError(
             f"{file}: cannot be read ({error.strerror}); name a slave's file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8, too long or too deep
         raise ConfigError(f"{file}: is not TOML ({error}); mend the line it names") from None
     return _check(file, plain)
 
@@ -312,13 +114,18 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
             f"set it above {3 * values['raft.heartbeat_ms']}",
         )
 
+    try:
+        directory = (file.parent / values["node.directory"]).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL; links in a circle
+        raise problem(file, "node.directory", f"is not a path ({error})", "mend it") from None
+
     def section(name: str) -> dict[str, Any]:
         return {o.name: values[o.key] for o in OPTIONS if o.section == name}
 
     return SlaveConfig(
         file=file,
         id=me,
-        directory=(file.parent / values["node.directory"]).resolve(),
+        directory=directory,
         cluster_id=values["cluster.id"],
         secret=values["cluster.secret"],
         partitions=values["cluster.partitions"] or 2 * len(nodes),
@@ -355,21 +162,28 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
     if value is None:
         raise problem(file, option.key, "is missing", "add it")
     wanted = str if option.default is None else type(option.default)
-    if wanted is float and type(value) is int:
-        value = float(value)
-    if type(value) is not wanted:
+    is_wanted = type(value) is wanted or (wanted is float and type(value) is int)
+    if not is_wanted:
         names = {str: "a string", int: "a whole number", float: "a number"}
-        raise problem(file, option.key, f"{value!r} is not {names[wanted]}", "mend it")
+        raise problem(file, option.key, f"{_shown(value)} is not {names[wanted]}", "mend it")
     if option.choices and value not in option.choices:
         choices = ", ".join(map(str, option.choices))
-        raise problem(file, option.key, f"is {value!r}", f"use one of {choices}")
+        raise problem(file, option.key, f"is {_shown(value)}", f"use one of {choices}")
     if option.low is not None and option.high is not None:
-        if not option.low <= float(value) <= option.high:
+        if not option.low <= value <= option.high:
             bounds = f"{option.low} to {option.high}"
-            raise problem(file, option.key, f"is {value!r}", f"use {bounds}")
+            raise problem(file, option.key, f"is {_shown(value)}", f"use {bounds}")
     if wanted is str and option.default is None and not value:
         raise problem(file, option.key, "is empty", "give it a value")
-    return value
+    return float(value) if wanted is float else value
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a very long number"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _nodes(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
@@ -415,9 +229,10 @@ def parse_address(file: Path, key: str, text: str) -> Address:
         or not host
         or not port.isascii()
         or not port.isdigit()
+        or len(port) > 5
         or not 0 < int(port) < 65536
     ):
-        raise problem(file, key, f"{text!r} is not an address", 'write it as "host:port"')
+        raise problem(file, key, f"{_shown(text)} is not an address", 'write it as "host:port"')
     return Address(host, int(port))
 
 
@@ -440,7 +255,13 @@ def render(
     nodes: Sequence[NodeAddress],
     **changed: Any,
 ) -> str:
-    """A commented file.  ``changed`` holds other values than the defaults, as ``section_name``."""
+    """A commented file.  ``changed`` holds other values than the defaults, as ``section_name``.
+
+    Raises ``TypeError`` for a name that is no option: left out silently, it would seem to work.
+    """
+    for name in changed:
+        if name not in [f"{option.section}_{option.name}" for option in OPTIONS]:
+            raise TypeError(f"no option of a slave is called {name!r}")
     changed = {"node_id": node_id, "node_directory": directory, **changed}
     lines = [
         "# One slave of a distrodb cluster: `distrodb slave THIS-FILE`.",
@@ -470,7 +291,8 @@ def _changed(changed: dict[str, Any], option: Option) -> Any:
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        # A string of JSON is one of TOML, except that TOML wants DEL escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value)
 
 

@@ -28,8 +28,11 @@ from distrodb.errors import ConfigError, DistrodbError, UnavailableError
 
 PEER_PORT_OFFSET = 1000
 READY_S_MAX = 30.0
+STOP_S_MAX = 30.0  # far above what handing over takes
 POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
+# How a slave ends that was told to; the last when SIGTERM came before it could listen for it.
+_AS_TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
 class LocalCluster:
@@ -51,6 +54,8 @@ class LocalCluster:
         detached: bool = False,
         **options: Any,
     ):
+        if nodes < 1:
+            raise ConfigError(f"{nodes} slaves make no cluster; use 1 or more")
         self._temporary = None
         if directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="distrodb-")
@@ -61,6 +66,7 @@ class LocalCluster:
         self._paused: set[str] = set()
         if not self._files():
             ports = _ports(nodes, base_port)
+            _check_free(ports)  # before a file fixes them for this directory
             self._write_files(
                 ports, cluster_partitions=partitions, cluster_replicas=replicas, **options
             )
@@ -138,7 +144,11 @@ class LocalCluster:
     # -- one slave ---------------------------------------------------------------------------
 
     def start(self, node: str) -> None:
-        """Start a slave (again).  Raises ``ConfigError`` when its port is in use."""
+        """Start a slave (again).  Raises ``ConfigError`` when its port is in use.
+
+        Unless detached it dies with the *thread* that started it, as Linux has it: call this from
+        one that lasts.
+        """
         self._check_port(node)
         home = self.directory / node
         home.mkdir(parents=True, exist_ok=True)
@@ -164,7 +174,14 @@ class LocalCluster:
         """SIGTERM: it hands leadership over and ends.  Returns its exit status."""
         process = self._processes[node]
         process.terminate()
-        return process.wait(30)
+        if node in self._paused:
+            self.resume(node)  # or it would not hear of it
+        try:
+            return process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            raise UnavailableError(
+                f"slave {node} has not ended {STOP_S_MAX:g} s after SIGTERM"
+            ) from None
 
     def pause(self, node: str) -> None:
         """SIGSTOP: the slave hangs, its connections stay open."""
@@ -183,7 +200,7 @@ class LocalCluster:
             for node in self._ring
             if node in self._processes
             and node not in self._paused
-            and self._processes[node].returncode != -signal.SIGKILL
+            and self._processes[node].returncode not in _AS_TOLD
         ]
 
     def ended(self) -> dict[str, int]:
@@ -196,7 +213,7 @@ class LocalCluster:
 
     def _check_alive(self, node: str) -> None:
         status = self._processes[node].poll()
-        if status is not None and status != -signal.SIGKILL:
+        if status is not None and status not in _AS_TOLD:
             raise UnavailableError(
                 f"slave {node} ended with status {status}: {self.last_words(node)}"
             )
@@ -260,17 +277,14 @@ class LocalCluster:
     def _check_port(self, node: str) -> None:
         """The slave would say so too, but until then another one would answer in its place."""
         address = self._address(node)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address.host, address.port))
-            except OSError:
-                raise problem(
-                    self.configs[node].file,
-                    "cluster.nodes.client",
-                    f"{address} is in use, perhaps by a slave that still runs",
-                    f"end it (distrodb master --connect {address} -c QUIT) or use --base-port",
-                ) from None
+        if not _is_free(address):
+            raise problem(
+                self.configs[node].file,
+                "cluster.nodes.client",
+                f"{address} is in use, perhaps by a slave that still runs",
+                f"reach it with distrodb master --connect {address} (there QUIT ends it),"
+                " or use another --dir and --base-port",
+            )
 
     def _address(self, node: str) -> Address:
         return next(row.client for row in self.configs[node].nodes if row.id == node)
@@ -302,7 +316,8 @@ def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
     if base is not None:
         if not 1 <= base <= 65535 - PEER_PORT_OFFSET - nodes:
             raise ConfigError(
-                f"--base-port {base}: leaves no room for {nodes} slaves; use a lower one"
+                f"--base-port {base}: no ports for {nodes} slaves;"
+                f" use 1 to {65535 - PEER_PORT_OFFSET - nodes}"
             )
         return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
     with contextlib.ExitStack() as stack:
@@ -312,6 +327,25 @@ def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
             probe.bind(("127.0.0.1", 0))
             taken.append(probe.getsockname()[1])
     return list(zip(taken[::2], taken[1::2], strict=True))
+
+
+def _check_free(ports: list[tuple[int, int]]) -> None:
+    for address in (Address("127.0.0.1", port) for pair in ports for port in pair):
+        if not _is_free(address):
+            raise ConfigError(
+                f"{address} is in use, perhaps by a slave of another cluster;"
+                " end what uses it, or use another --base-port"
+            )
+
+
+def _is_free(address: Address) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError:
+            return False
+    return True
 
 
 def _die_with_parent() -> None:

@@ -17,7 +17,6 @@ over another client's write that fell between the two tries. UNKNOWN from a slav
 import json
 import re
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
 
 DEFAULT_ADDRESSES = tuple(("127.0.0.1", port) for port in range(55551, 55556))
@@ -173,13 +173,13 @@ class Cluster:
         """At most `limit` keys that begin with `prefix`; fewer when time or the cluster fails."""
         found: list[bytes] = []
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", prefix) + b"*"
-        until = time.monotonic() + SCAN_S_MAX
+        until = monotonic() + SCAN_S_MAX
         with suppress(RedisError, RedisClusterException, OSError, DistrodbError):
             # One page at a time: scan_iter would look for a first match for as long as it takes.
             client = self._client()
             for node in client.get_primaries():
                 cursor = 0
-                while len(found) < limit and time.monotonic() < until:
+                while len(found) < limit and monotonic() < until:
                     link = client.get_redis_connection(node)
                     cursor, page = link.scan(cursor, match=pattern, count=SCAN_COUNT)
                     found += [bytes(name) for name in page if isinstance(name, bytes)]
@@ -189,7 +189,7 @@ class Cluster:
 
     def set_many(self, pairs: Sequence[Pair]) -> None:
         """Set all, pipelined per slave. Keys must be distinct: what failed is sent again."""
-        until = time.monotonic() + RETRY_S_MAX
+        until = monotonic() + RETRY_S_MAX
         waiting = list(pairs)
         unsure = False
         while True:
@@ -264,12 +264,12 @@ class Cluster:
         # All are told before any is waited for: a slave that closes hands its leaderships over,
         # and need not find a new home for each in turn. The connection stays open meanwhile.
         told = [_tell(address, command) for address in slaves.values()]
-        until = time.monotonic() + wait_s
+        until = monotonic() + wait_s
         left = dict(slaves)
-        while left and time.monotonic() < until:
+        while left and monotonic() < until:
             left = {node_id: at for node_id, at in left.items() if _port_open(at)}
             if left:
-                time.sleep(0.02)
+                sleep(0.02)
         for connection in told:
             if connection is not None:
                 connection.disconnect()
@@ -301,7 +301,7 @@ class Cluster:
             self._redis = None
 
     def _call(self, key: bytes, *command: bytes | str) -> Any:
-        until = time.monotonic() + RETRY_S_MAX
+        until = monotonic() + RETRY_S_MAX
         unsure = False
         while True:
             sent = False
@@ -328,9 +328,9 @@ class Cluster:
             outcome = "the outcome is unknown: " if unsure else ""
             raise UnavailableError(f"{outcome}{error}") from error
         standing = self._standing(_partition_of(status, key_slot(key)), status)
-        if standing.lost or time.monotonic() > until:
+        if standing.lost or monotonic() > until:
             raise _NoLeader(standing, unsure)
-        time.sleep(RETRY_PAUSE_S)
+        sleep(RETRY_PAUSE_S)
 
     def _standing(self, partition: dict[str, Any], status: dict[str, Any]) -> Standing:
         nodes = status["nodes"]

@@ -2,8 +2,8 @@
 
 pysyncobj 0.3.17 keeps the state (term, vote, log, commit index, match indexes) and runs the
 elections, the commit rule, the apply loop and leadership transfer.  This subclass replaces, under
-their mangled names, the parts of it that lose acknowledged writes; each replaced part says which
-fault it cures (the list with its evidence is docs/pysyncobj.md).
+their mangled names, the parts of it that lose acknowledged writes (elections.py and replication.py
+hold most of them); each says which fault it cures (the list is docs/pysyncobj.md).
 
 It does no I/O and reads no clock: ``now`` (monotonic seconds) comes in with each call; messages
 leave through ``send``, changes of the log through the journal.
@@ -19,6 +19,7 @@ The contract with whoever drives it (compare etcd/raft's ``Ready``):
 
 import random
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from pysyncobj import syncobj
@@ -28,13 +29,11 @@ from pysyncobj.transport import Transport
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
+from distrodb.raft.elections import FOLLOWER, LEADER, Elections
 from distrodb.raft.journal import NO_OP, Journal
-
-APPEND_BYTES_MAX = 1 << 20  # of commands in one append: bounds a frame; a larger entry goes alone
-APPENDS_UNACKNOWLEDGED_MAX = 16  # per follower: bounds what a slow one makes the leader send
+from distrodb.raft.replication import Replication
 
 _REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
-_FOLLOWER, _LEADER = 0, 2
 
 _now = 0.0
 
@@ -75,7 +74,7 @@ class _Outbox(Transport):
         return True
 
 
-class Engine(syncobj.SyncObj):
+class Engine(Elections, Replication, syncobj.SyncObj):
     """One member of one Raft group.
 
     ``apply`` is called with (index, payload) for each committed entry, in order, exactly once
@@ -110,7 +109,8 @@ class Engine(syncobj.SyncObj):
         self._transferred = False  # the election under way was asked for by the old leader
         self._round = 0
         self._rounds: dict[str, int] = {}
-        self._unacknowledged: dict[str, int] = {}
+        # Per peer the appends under way: (last index, bytes of commands) of each.
+        self._unacknowledged: dict[str, deque[tuple[int, int]]] = {}
         self._held: dict[str, int] = {}  # acks above our own durable index
         self.needs_snapshot: set[str] = set()  # peers whose next entry is compacted away
         self.alone = set(members) == {member}
@@ -150,7 +150,7 @@ class Engine(syncobj.SyncObj):
 
     @property
     def is_leader(self) -> bool:
-        return self._SyncObj__raftState == _LEADER
+        return self._SyncObj__raftState == LEADER
 
     @property
     def is_ready(self) -> bool:
@@ -241,7 +241,7 @@ class Engine(syncobj.SyncObj):
         if self.is_leader:  # what was under way on the old link is lost
             matched = max(self._SyncObj__raftMatchIndex[node], self.journal.first_index)
             self._SyncObj__raftNextIndex[node] = matched + 1
-            self._unacknowledged[peer] = 0
+            self._unacknowledged.pop(peer, None)
             self._send_append(node)
 
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
@@ -286,14 +286,13 @@ class Engine(syncobj.SyncObj):
         elif kind == m.STALE:
             self._newer_term(term)
 
-    def transfer_leadership(self, now: float) -> bool:
-        """Ask the most caught-up follower to take over (thesis 3.10); False when none can."""
+    def transfer_leadership(self, now: float, candidates: Iterable[str]) -> None:
+        """Ask a follower that has the whole log to take over (thesis 3.10), if there is one."""
         self._at(now)
-        if not self.is_leader or not self._peers:
-            return False
-        reasons: list[int] = []
-        self.transferLeadership(None, lambda _, reason: reasons.append(reason))
-        return reasons == [FAIL_REASON.SUCCESS]
+        for peer in candidates:
+            if self._SyncObj__raftMatchIndex[self._peers[peer]] == self.journal.last_index:
+                self.transferLeadership(self._peers[peer])
+                return
 
     def follow(self, now: float, peer: str, term: int) -> bool:
         """A message of a leader came; False when it is of an older term (and was told so)."""
@@ -309,7 +308,7 @@ class Engine(syncobj.SyncObj):
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__raftLeader = self._peers[peer]
-        self._SyncObj__setState(_FOLLOWER)
+        self._SyncObj__setState(FOLLOWER)
         self._heard_at, self._leader_link_broken = now, False
         if before != peer:
             self._on_state()
@@ -339,85 +338,6 @@ class Engine(syncobj.SyncObj):
     def emit(self, peer: str, kind: int, *fields: object, gate: int = 0) -> None:
         self._send(peer, [self.group, kind, *fields], gate)
 
-    # -- elections ---------------------------------------------------------------------------
-
-    def _may_stand(self) -> bool:
-        """pysyncobj starts an election in its tick as soon as the deadline is over; with PreVote
-        (thesis 9.6) that must wait for a majority that would vote for us."""
-        if self._SyncObj__transferInProgress:
-            return True
-        return (
-            self._prevote_term == self.term + 1
-            and len(self._prevotes & self._connected()) + 1 >= self.majority
-        )
-
-    def _ask_for_prevotes(self, now: float) -> None:
-        self._prevote_term = self.term + 1
-        self._prevotes = set()
-        if self._SyncObj__raftLeader is not None:  # silent for too long
-            self._SyncObj__raftLeader = None
-            self._on_state()
-        # A round of pre-votes changes nothing, so a lost one is repeated soon.
-        self._SyncObj__raftElectionDeadline = now + self._timeout * self._between(0.05, 0.15)
-        for peer in self._peers:
-            self.emit(
-                peer,
-                m.PREVOTE_REQUEST,
-                self._prevote_term,
-                self.journal.last_index,
-                self.journal.last_term,
-            )
-
-    def _on_prevote_request(self, node: Node, term: int, last_index: int, last_term: int) -> None:
-        if term <= self.term:
-            self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif not self._leader_is_alive() and self._is_up_to_date(last_index, last_term):
-            self.emit(node.id, m.PREVOTE, term)
-
-    def _on_vote_request(
-        self, node: Node, term: int, last_index: int, last_term: int, transfer: bool
-    ) -> None:
-        """Cures: no stickiness (a member that was cut off unseats a healthy leader)."""
-        if term < self.term:
-            self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif transfer or not self._leader_is_alive():
-            self._SyncObj__onMessageReceived(
-                node,
-                {
-                    "type": "request_vote",
-                    "term": term,
-                    "last_log_index": last_index,
-                    "last_log_term": last_term,
-                },
-            )
-            self._on_state()
-
-    def _leader_is_alive(self) -> bool:
-        """As this member sees it.  A leader steps down by itself once it hears no majority."""
-        if self.is_leader:
-            return True
-        return not self._leader_link_broken and _now - self._heard_at < self._timeout
-
-    def _is_up_to_date(self, last_index: int, last_term: int) -> bool:
-        return (last_term, last_index) >= (self.journal.last_term, self.journal.last_index)
-
-    def _newer_term(self, term: int) -> None:
-        """Somebody is in a newer term.  Cures: a leader of an old term is never told."""
-        if term > self.term:
-            self._SyncObj__setCurrentTerm(term, None)
-            self._SyncObj__raftLeader = None
-            self._SyncObj__setState(_FOLLOWER)
-            self._on_state()
-
-    def _state_changed(self, state: int) -> None:
-        if state == _LEADER:
-            self._rounds = {}
-            self._unacknowledged = {}
-            self.needs_snapshot = set()
-        self._held = {}
-        self._prevotes = set()
-        self._on_state()
-
     def send_library_message(self, node: Node, message: dict) -> None:
         """Votes and transfers, which pysyncobj writes as dictionaries."""
         kind, term = message["type"], message["term"]
@@ -430,146 +350,6 @@ class Engine(syncobj.SyncObj):
             self.emit(node.id, m.VOTE, term, gate=gate)
         elif kind == "timeout_now":
             self.emit(node.id, m.TIMEOUT_NOW, term, gate=gate)
-
-    # -- replication -------------------------------------------------------------------------
-
-    def _SyncObj__sendAppendEntries(self) -> None:
-        """Cures: chunks cut by the wrong length; an unbounded burst to a follower that lags."""
-        self._SyncObj__newAppendEntriesTime = _now + self.conf.appendEntriesPeriod
-        for node in self._peers.values():
-            if node in self._SyncObj__connectedNodes:
-                self._send_append(node)
-
-    def _send_append(self, node: Node) -> None:
-        """Send what the follower lacks, within the window; a heartbeat if that is nothing."""
-        journal, peer = self.journal, node.id
-        following = self._SyncObj__raftNextIndex[node]
-        if following <= journal.first_index:
-            self.needs_snapshot.add(peer)
-            following = journal.first_index + 1  # a heartbeat it will refuse, but it is one
-        while True:
-            entries: list[tuple[int, bytes]] = []
-            if (
-                peer not in self.needs_snapshot
-                and self._unacknowledged.get(peer, 0) < APPENDS_UNACKNOWLEDGED_MAX
-            ):
-                size = 0
-                for command, _, term in journal.between(following, journal.last_index):
-                    size += len(command)
-                    if entries and size > APPEND_BYTES_MAX:
-                        break
-                    entries.append((term, command))
-            self.emit(
-                peer,
-                m.APPEND,
-                self.term,
-                following - 1,
-                journal.term_at(following - 1),
-                self.commit_index,
-                self._round,
-                entries,
-            )
-            if not entries:
-                return
-            following += len(entries)
-            self._SyncObj__raftNextIndex[node] = following
-            self._unacknowledged[peer] = self._unacknowledged.get(peer, 0) + 1
-            if following > journal.last_index:
-                return
-
-    def _on_append(
-        self,
-        node: Node,
-        term: int,
-        previous_index: int,
-        previous_term: int,
-        commit_index: int,
-        round_: int,
-        entries: list,
-    ) -> None:
-        """Cures: matching entries truncated; commit beyond what this message verified."""
-        if not self.follow(_now, node.id, term):
-            return
-        journal = self.journal
-        verified = previous_index + len(entries)
-        if previous_index < journal.first_index:
-            # Below our snapshot everything is committed, so it matches (leader completeness).
-            if verified <= journal.first_index:
-                return self.acknowledge(node.id, verified, round_)
-            entries = entries[journal.first_index - previous_index :]
-            previous_index, previous_term = journal.first_index, journal.entries[0][2]
-        ours = journal.term_at(previous_index)
-        if ours != previous_term:
-            hint = journal.last_index + 1 if ours is None else self._first_of_term(previous_index)
-            self.emit(node.id, m.ACK, self.term, False, hint, round_, gate=journal.gate())
-            return
-        for position, (entry_term, _) in enumerate(entries):
-            index = previous_index + 1 + position
-            known = journal.term_at(index)
-            if known == entry_term:
-                continue
-            if known is not None:
-                journal.truncate(index)
-            for appended_term, command in entries[position:]:
-                journal.add(command, index, appended_term)
-                index += 1
-            break
-        if commit_index > self.commit_index:
-            self._set_commit_index(max(self.commit_index, min(commit_index, verified)))
-        self.acknowledge(node.id, verified, round_)
-
-    def _first_of_term(self, index: int) -> int:
-        """The first index of the term at ``index``: the leader skips a whole term at a time."""
-        journal = self.journal
-        term = journal.term_at(index)
-        while index > max(journal.first_index, self.commit_index) + 1:
-            if journal.term_at(index - 1) != term:
-                break
-            index -= 1
-        return index
-
-    def _on_ack(self, node: Node, term: int, success: bool, index: int, round_: int) -> None:
-        """Cures: acks without a term; acks that move the next index back."""
-        if term > self.term:
-            return self._newer_term(term)
-        if term < self.term or not self.is_leader:
-            return
-        peer = node.id
-        self._SyncObj__lastResponseTime[node] = _now
-        self._rounds[peer] = max(self._rounds.get(peer, 0), round_)
-        invariant(not success or index <= self.journal.last_index, "an ack beyond the leader's log")
-        if not success:
-            if peer not in self.needs_snapshot:
-                matched = self._SyncObj__raftMatchIndex[node]
-                following = max(matched + 1, min(index, self.journal.last_index + 1))
-                if following < self._SyncObj__raftNextIndex[node]:
-                    self._SyncObj__raftNextIndex[node] = following
-                    self._unacknowledged[peer] = 0
-                    self._send_append(node)
-            return
-        if self._unacknowledged.get(peer, 0):
-            self._unacknowledged[peer] -= 1
-        self._matched(peer, index)
-        if peer in self.needs_snapshot and index >= self.journal.first_index:
-            self.needs_snapshot.discard(peer)
-            self._SyncObj__raftNextIndex[node] = index + 1
-        if index == self._SyncObj__raftNextIndex[node] - 1:
-            self._unacknowledged[peer] = 0
-        if self._SyncObj__raftNextIndex[node] <= self.journal.last_index:
-            self._send_append(node)
-
-    def _matched(self, peer: str, index: int) -> None:
-        """Count an ack, but only up to our own durable index: pysyncobj counts the leader itself
-        at once, so its own fsync must come first (thesis 10.2.1)."""
-        durable = self.journal.durable_index
-        if index > durable:
-            self._held[peer] = max(self._held.get(peer, 0), index)
-            index = durable
-        node = self._peers[peer]
-        if index > self._SyncObj__raftMatchIndex[node]:
-            self._SyncObj__raftMatchIndex[node] = index
-        following = self._SyncObj__raftNextIndex
-        following[node] = max(following[node], self._SyncObj__raftMatchIndex[node] + 1)
 
     # -- the rest of what is replaced in pysyncobj -------------------------------------------
 
@@ -600,7 +380,7 @@ class Engine(syncobj.SyncObj):
 
     def _at(self, now: float) -> None:
         global _now
-        _now = now
+        _now = self.now = now
 
 
 __all__ = ["FAIL_REASON", "NO_OP", "Engine"]

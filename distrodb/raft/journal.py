@@ -252,26 +252,26 @@ class Journal:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N802, N803
+    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N803
         if raftCommitIndex != self.meta.commit_index:
             self.meta.commit_index = raftCommitIndex
             self.writes.commit_moved(self)
 
-    def getRaftCommitIndex(self) -> int:  # noqa: N802
+    def getRaftCommitIndex(self) -> int:
         return self.meta.commit_index
 
-    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N803
         invariant(term >= self.meta.term, "the term would go back")
         self.meta.term, self.meta.voted_for = term, votedForNodeId
         self._save_meta()
 
-    def getCurrentTerm(self) -> int:  # noqa: N802
+    def getCurrentTerm(self) -> int:
         return self.meta.term
 
-    def getVotedForNodeId(self) -> str | None:  # noqa: N802
+    def getVotedForNodeId(self) -> str | None:
         return self.meta.voted_for
 
-    def onOneSecondTimer(self) -> None:  # noqa: N802
+    def onOneSecondTimer(self) -> None:
         """pysyncobj writes its term late here; ours is never late."""
 
     def _destroy(self) -> None:

@@ -33,10 +33,11 @@ DEFERRED = object()  # what a connection command returns when its call is resolv
 class Call:
     """One command of one connection; the core's ``Request``."""
 
-    __slots__ = ("args", "client", "is_write", "reply", "size", "slot")
+    __slots__ = ("args", "client", "is_write", "protocol", "reply", "size", "slot")
 
     def __init__(self, client: "Client", args: Sequence[bytes], slot: int, is_write: bool):
         self.client = client
+        self.protocol = client.protocol  # that of the moment: a later HELLO changes later replies
         self.args = args
         self.slot = slot
         self.is_write = is_write
@@ -45,7 +46,7 @@ class Call:
 
     def resolve(self, reply: Reply) -> None:
         client = self.client
-        self.reply = encode(reply, client.protocol)
+        self.reply = encode(reply, self.protocol)
         client.server.touched.add(client)
 
 
@@ -158,6 +159,7 @@ class Client(asyncio.Protocol):
                 self.server.spread(self, row, call)
                 return
             reply = row.handler(self, args)
+            call.protocol = self.protocol  # HELLO answers in the protocol that it chose
             if reply is not DEFERRED:
                 call.resolve(reply)
 

@@ -84,6 +84,7 @@ class Core:
         self._gossip_at = now
         self._epochs: dict[str, int] = {}
         self.is_leaving = False
+        self._leaving: set[str] = set()  # peers that hand over too and take nothing more
         limits = config.limits
         self._store_limits = StoreLimits(
             key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max
@@ -163,6 +164,7 @@ class Core:
 
     def link_down(self, now: float, peer: str) -> None:
         self.links.discard(peer)
+        self._leaving.discard(peer)
         self._link_changed_at[peer] = now
         self._epochs.pop(peer, None)
         self._messages.pop(peer, None)
@@ -200,6 +202,8 @@ class Core:
         except (KeyError, TypeError, ValueError) as problem:
             raise PeerError(f"malformed gossip: {problem!r}") from None
         self._epochs[peer] = epoch
+        if gossip.get("leaving"):
+            self._leaving.add(peer)
         for partition, (_, leader) in list(self._known_leads.items()):
             if leader == peer and partition not in leads:
                 del self._known_leads[partition]
@@ -235,15 +239,17 @@ class Core:
 
     def hand_over(self, now: float) -> bool:
         """Give leadership away; True when nothing is led any more, or nobody could take it."""
-        self.is_leaving = True
+        if not self.is_leaving:
+            self.is_leaving = True
+            self._gossip_at = now
         done = True
         for group_id, group in self.groups.items():
-            if group.engine.is_leader and group.engine.peers:
-                if any(peer in self.links for peer in group.engine.peers):
-                    done = False
-                    if not group.is_busy:
-                        group.engine.transfer_leadership(now)
-                    self._dirty.add(group_id)
+            staying = [p for p in group.engine.peers if p in self.links and p not in self._leaving]
+            if group.engine.is_leader and staying:
+                done = False
+                if not group.is_busy:
+                    group.engine.transfer_leadership(now, staying)
+                self._dirty.add(group_id)
         return done
 
     # -- what comes out ----------------------------------------------------------------------
@@ -278,7 +284,7 @@ class Core:
             for group_id, group in self.groups.items()
             if group_id != MAP_GROUP and group.engine.is_leader
         ]
-        gossip = {"epoch": self.map.epoch, "leads": leads}
+        gossip = {"epoch": self.map.epoch, "leads": leads, "leaving": self.is_leaving}
         if self._epochs.get(peer, self.map.epoch) < self.map.epoch:
             gossip["map"] = self.map.to_plain()
         return gossip

@@ -23,9 +23,11 @@ from typing import Any
 import msgpack
 
 from distrodb.errors import PeerError
+from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 
 PROTOCOL = 1
 FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
+PART_BYTES = 1 << 20  # beyond, the rest of a flush goes in another frame
 HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger
 _HEADER = struct.Struct(">II")
 
@@ -33,6 +35,23 @@ _HEADER = struct.Struct(">II")
 def pack(content: object) -> bytes:
     data: bytes = msgpack.packb(content)
     return _HEADER.pack(len(data), zlib.crc32(data)) + data
+
+
+def split(messages: list[Message]) -> Iterator[list[Message]]:
+    """The messages in parts that each fit a frame: one large message, or several small ones."""
+    part: list[Message] = []
+    size = 0
+    for message in messages:
+        part.append(message)
+        if message[1] == APPEND:
+            size += sum(len(command) for _, command in message[7])
+        elif message[1] == SNAPSHOT:
+            size += len(message[7])
+        if size > PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 class FrameReader:

@@ -50,6 +50,7 @@ class Node:
         self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
         self._tick_s = config.raft.heartbeat_ms / 1000 / 4
         self._turn_is_due = False
+        self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
         me = next(node for node in config.nodes if node.id == config.id)
@@ -98,8 +99,8 @@ class Node:
 
     def stop(self) -> None:
         """Hand leadership over, then end."""
-        if not self._core.is_leaving:
-            self._core.is_leaving = True
+        if not self._is_stopping:
+            self._is_stopping = True
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
 
@@ -125,10 +126,8 @@ class Node:
     def _turn(self) -> None:
         self._turn_is_due = False
         output = self._core.flush(monotonic(), wall_ms())
-        for peer, messages in output.messages.items():
-            self._peers.send(peer, [messages, output.gossip.pop(peer, None)])
-        for peer, gossip in output.gossip.items():
-            self._peers.send(peer, [[], gossip])
+        for peer in {**output.messages, **output.gossip}:
+            self._peers.send(peer, output.messages.get(peer, []), output.gossip.get(peer))
         if output.journal is not None:
             self._in_thread(self._journal_thread, self._commit, *output.journal)
         for snapshot in output.snapshots:

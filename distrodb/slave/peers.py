@@ -1,25 +1,30 @@
-"""The links between slaves: one TCP connection a pair, dialled by the slave that stands first.
+"""The links between slaves: one TCP connection a pair, dialled by the slave later in the ring.
 
 All groups share a link.  A frame is ``[Raft messages, gossip or None]``; everything that a flush
-of the core has for a peer travels in one.  A link that breaks is reported at once; a link that is
-silent for ``silent_after_s`` is broken off, since heartbeats and gossip never pause that long.
+of the core has for a peer travels in one, or in a few where it is large.  A link that breaks is
+reported at once; a link that is silent for ``silent_after_s`` is broken off, since heartbeats and
+gossip never pause that long.
 """
 
 import asyncio
 import logging
 import os
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from distrodb.clock import monotonic
 from distrodb.config import NodeAddress
 from distrodb.errors import PeerError
-from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack
+from distrodb.raft.messages import Message
+from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
 
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
+REFUSED_RETRY_S = 1.0
 OUTBOX_BYTES_MAX = (
     1 << 29
 )  # waiting on one link: beyond, its peer is too slow and must catch up anew
+
+Gossip = dict[str, Any]
 
 log = logging.getLogger("distrodb.peers")
 
@@ -119,10 +124,13 @@ class Peers:
     def handshake(self, peer: str | None) -> Handshake:
         return Handshake(*self._terms, self._me.id, peer, os.urandom(16))
 
-    def send(self, peer: str, content: object) -> None:
+    def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
         link = self._links.get(peer)
         if link is not None and link.transport is not None:
-            link.transport.write(pack(content))
+            for part in split(messages):
+                link.transport.write(pack([part, None]))
+            if gossip is not None:
+                link.transport.write(pack([[], gossip]))
 
     def close_silent(self) -> None:
         """Break off links that went silent; call it a few times a ``silent_after_s``."""
@@ -150,6 +158,8 @@ class Peers:
                     lambda: Link(self, peer), address.host, address.port
                 )
                 await link.closed
+                if link.peer is None:  # refused at the handshake: that will not change soon
+                    await asyncio.sleep(REFUSED_RETRY_S)
             except OSError:
                 pass  # not up yet, or no more: the map and the log of link changes say so
             await asyncio.sleep(RETRY_S)

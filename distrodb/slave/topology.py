@@ -24,13 +24,25 @@ def address(core: Core, node: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def serving(core: Core, partition: Partition) -> tuple[str, list[str]]:
-    """The slave to ask for a partition, and the live ones that hold a copy beside it."""
-    alive = [node for node in partition.group if core.is_alive(node)]
-    leader = core.leader_of(partition.id)
-    if leader is None or not core.is_alive(leader):
-        leader = alive[0] if alive else core.id
-    return leader, [node for node in alive if node != leader]
+def serving(core: Core) -> list[tuple[Partition, str, list[str]]]:
+    """For each partition the slave to ask, and the live ones that hold a copy and lead nothing.
+
+    A slave that leads a partition and holds a copy of another one is listed as a leader only: to
+    Redis Cluster clients a node is a master or a replica (redis-py forgets the first role of one
+    that is listed in both).
+    """
+    leaders = []
+    for partition in core.map.partitions:
+        leader = core.leader_of(partition.id)
+        if leader is None or not core.is_alive(leader):
+            alive = [node for node in partition.group if core.is_alive(node)]
+            leader = alive[0] if alive else core.id
+        leaders.append(leader)
+    masters = set(leaders)
+    return [
+        (partition, leader, [n for n in partition.group if core.is_alive(n) and n not in masters])
+        for partition, leader in zip(core.map.partitions, leaders, strict=True)
+    ]
 
 
 def slots(core: Core) -> Reply:
@@ -41,8 +53,7 @@ def slots(core: Core) -> Reply:
         return [host.encode(), port, wire_id(node).encode(), []]
 
     rows: list[Reply] = []
-    for partition in core.map.partitions:
-        leader, replicas = serving(core, partition)
+    for partition, leader, replicas in serving(core):
         rows.append([partition.first, partition.last, *map(entry, [leader, *replicas])])
     return rows
 
@@ -63,8 +74,7 @@ def shards(core: Core) -> Reply:
         }
 
     rows: list[Reply] = []
-    for partition in core.map.partitions:
-        leader, replicas = serving(core, partition)
+    for partition, leader, replicas in serving(core):
         nodes: list[Reply] = [
             entry(leader, b"master"),
             *(entry(node, b"replica") for node in replicas),
@@ -78,8 +88,7 @@ def nodes(core: Core) -> bytes:
     as a replica of a leader that it holds a copy of."""
     led: dict[str, list[Partition]] = {}
     follows: dict[str, str] = {}
-    for partition in core.map.partitions:
-        leader, replicas = serving(core, partition)
+    for partition, leader, replicas in serving(core):
         led.setdefault(leader, []).append(partition)
         for node in replicas:
             follows.setdefault(node, leader)

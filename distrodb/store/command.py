@@ -42,6 +42,7 @@ class Command:
     summary: str = ""
     since: str = "1.0.0"
     categories: frozenset[str] = frozenset()
+    tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
     is_write: bool = field(init=False)
 
     def __post_init__(self) -> None:

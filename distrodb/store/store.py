@@ -5,7 +5,7 @@ is the entry's and never goes back.  ``execute`` never raises for bad input: a b
 answered with an error and changes nothing.  Keys live in one dictionary a slot, since all keys of
 a command share a slot.
 
-Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 20 ms a million
+Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 40 ms a million
 keys; values must therefore never be changed in place.  SCAN of a slot with very many keys (one hash
 tag) looks at all of them for each of its 64 windows.
 """

@@ -5,6 +5,18 @@ from distrodb.store.command import Command
 
 _READ, _WRITE = frozenset({"readonly", "fast"}), frozenset({"write", "denyoom", "fast"})
 
+# How cluster clients spread a command and add up its replies, as Redis 7 has it.
+_SUM = ("request_policy:multi_shard", "response_policy:agg_sum")
+_TIPS = {
+    "del": _SUM,
+    "exists": _SUM,
+    "mget": ("request_policy:multi_shard",),
+    "mset": ("request_policy:multi_shard", "response_policy:all_succeeded"),
+    "dbsize": ("request_policy:all_shards", "response_policy:agg_sum"),
+    "flushall": ("request_policy:all_shards", "response_policy:all_succeeded"),
+    "scan": ("nondeterministic_output", "request_policy:special", "response_policy:special"),
+}
+
 
 def _row(
     name: str,
@@ -30,6 +42,7 @@ def _row(
         summary=summary,
         since=since,
         categories=frozenset({kind, "string" if group == "string" else "keyspace"}),
+        tips=_TIPS.get(name, ()),
     )
 
 

@@ -32,7 +32,7 @@ def cluster(client: Client, args: Sequence[bytes]) -> object:
 
 
 def count_keys_in_slot(client: Client, args: Sequence[bytes]) -> object:
-    if not args[2].isdigit() or int(args[2]) >= SLOT_COUNT:
+    if not args[2].isdigit() or len(args[2]) > 5 or int(args[2]) >= SLOT_COUNT:
         return error("ERR", "Invalid slot")
     slot, call = int(args[2]), client.pending[-1]
     part = Part([b"COUNTKEYSINSLOT", args[2]], False, slot, call.resolve)

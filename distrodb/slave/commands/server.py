@@ -32,7 +32,7 @@ def _row(row: Command) -> Reply:
         row.last_key,
         row.key_step,
         categories,
-        [],
+        [tip.encode() for tip in row.tips],
         [],
         [],
     ]

@@ -1,0 +1,205 @@
+"""Every option of a slave's file: its default, its bounds, and what is said about it in conf/."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key of a file: its type and default, its bounds, and what is said about it."""
+
+    section: str
+    name: str
+    default: Any
+    text: str  # what it does, its unit, what changing it costs
+    low: float | None = None
+    high: float | None = None  # bounds of a number, both or neither
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+
+OPTIONS = (
+    Option("node", "id", None, "This slave's id: one of those under [[cluster.nodes]]."),
+    Option(
+        "node",
+        "directory",
+        None,
+        "Where this slave keeps its journal and snapshots, relative to this file. One slave, one"
+        " directory. Losing it is losing this slave's copies and its votes.",
+    ),
+    Option(
+        "cluster",
+        "id",
+        "distrodb",
+        "The cluster's name. Slaves of another cluster are refused at the handshake. Changing it"
+        " makes the slave refuse its old directory.",
+    ),
+    Option(
+        "cluster",
+        "secret",
+        "",
+        "A secret that slaves prove to each other that they know; empty: anybody who reaches the"
+        " peer port may join in. The same in every file. Links are not encrypted.",
+    ),
+    Option(
+        "cluster",
+        "partitions",
+        0,
+        "How many Raft groups share the 16384 slots; 0: twice the number of slaves. Chosen once,"
+        " for ever. More of them spread better over many slaves and make each write dearer.",
+        0,
+        16384,
+    ),
+    Option(
+        "cluster",
+        "replicas",
+        3,
+        "Copies of each partition: 1, 3 or 5. A partition survives the loss of 0, 1 or 2 of them."
+        " Each write waits for a majority of them to reach their disks.",
+        choices=(1, 3, 5),
+    ),
+    Option(
+        "raft",
+        "heartbeat_ms",
+        100,
+        "Milliseconds between a leader's heartbeats. Lower costs idle CPU, higher slows the"
+        " copies' view of what is committed.",
+        5,
+        10000,
+    ),
+    Option(
+        "raft",
+        "election_timeout_ms",
+        1000,
+        "Milliseconds of silence after which a leader is given up (at random up to twice as long)."
+        " A broken link is noticed at once; this is for slaves that hang. Lower: elections while"
+        " the machine is merely busy. Higher: longer pauses.",
+        50,
+        60000,
+    ),
+    Option(
+        "raft",
+        "unknown_after_ms",
+        2000,
+        "Milliseconds that a write under way waits, once its leader has lost the lead, to learn"
+        " its fate before it is answered UNKNOWN.",
+        100,
+        600000,
+    ),
+    Option(
+        "raft",
+        "snapshot_log_bytes",
+        16777216,
+        "Bytes of log, per partition, after which a snapshot is taken and the log cut. Lower:"
+        " faster restarts, more writing. Higher: the reverse, and more memory.",
+        65536,
+        1 << 36,
+    ),
+    Option(
+        "raft",
+        "dead_after_s",
+        10.0,
+        "Seconds without a link after which a slave is marked down in the cluster map.",
+        0.1,
+        86400,
+    ),
+    Option(
+        "limits",
+        "key_bytes_max",
+        65536,
+        "Bytes of a key. Keys are held in memory on every copy.",
+        1,
+        1 << 24,
+    ),
+    Option(
+        "limits",
+        "value_bytes_max",
+        16777216,
+        "Bytes of a value. A value travels whole in one log entry and delays what is behind it.",
+        1,
+        1 << 26,
+    ),
+    Option(
+        "limits",
+        "inline_bytes_max",
+        65536,
+        "Bytes of an inline command (typed by hand), as in Redis.",
+        64,
+        1 << 20,
+    ),
+    Option(
+        "limits",
+        "arguments_max",
+        65536,
+        "Arguments of one command; their list is held whole before it runs.",
+        8,
+        1 << 20,
+    ),
+    Option(
+        "limits",
+        "command_bytes_max",
+        67108864,
+        "Bytes of one command with all its arguments; it becomes one log entry.",
+        1024,
+        1 << 27,
+    ),
+    Option(
+        "limits",
+        "output_bytes_max",
+        67108864,
+        "Bytes of replies that wait on one connection; a client that does not read is closed.",
+        65536,
+        1 << 30,
+    ),
+    Option(
+        "limits",
+        "input_pending_max",
+        1024,
+        "Commands of one connection under way; beyond, it is not read until half are answered.",
+        1,
+        1 << 20,
+    ),
+    Option(
+        "limits",
+        "connections_max",
+        10000,
+        "Client connections; each costs a few KiB and a file descriptor.",
+        1,
+        1 << 20,
+    ),
+    Option(
+        "limits",
+        "partition_queue_max",
+        100000,
+        "Commands that wait on one partition; beyond, TRYAGAIN. They wait in memory.",
+        1,
+        1 << 24,
+    ),
+    Option(
+        "limits",
+        "partition_queue_bytes_max",
+        134217728,
+        "The same in bytes.",
+        65536,
+        1 << 34,
+    ),
+    Option(
+        "limits",
+        "batch_bytes_max",
+        1048576,
+        "Bytes of writes gathered into one log entry (a larger command goes alone). Higher: more"
+        " writes a disk sync, longer waits behind each.",
+        1024,
+        1 << 26,
+    ),
+    Option(
+        "log",
+        "level",
+        "info",
+        "What is logged (to standard error): debug, info, warning or error.",
+        choices=("debug", "info", "warning", "error"),
+    ),
+)
