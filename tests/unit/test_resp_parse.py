@@ -155,6 +155,10 @@ def test_errors_have_redis_wording_and_keep_the_commands_before(data: bytes, tex
         b"*65536\r\n",
         b"*2\r\n*99999999\r\n",
         b"%99999999\r\n",
+        b"~99999999\r\n",
+        b">99999999\r\n",
+        b"|99999999\r\n",
+        b"*1\r\n>99999999\r\n",
         b"*1\r\n$16777216\r\n",
         b"*9999\r\n" * 9,
     ],
@@ -188,6 +192,9 @@ def test_limits_hold_at_the_byte() -> None:
     assert outcome([exact]) == outcome([exact[:9], exact[9:]]) == reference(exact)
     assert outcome([exact])[1] is None
     assert outcome([pack(b"x" * 300, b"y" * 181)])[1] is not None
+    most = [b"a"] * LIMITS.arguments_max
+    assert outcome([pack(*most)]) == ([most], None)
+    assert outcome([pack(*most, b"a")]) == ([], "Protocol error: invalid multibulk length")
 
 
 @pytest.mark.parametrize(

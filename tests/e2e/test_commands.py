@@ -1,0 +1,183 @@
+"""The command line and the shell, as a user runs them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from distrodb import LocalCluster
+from distrodb.clock import monotonic, sleep
+
+DISTRODB = [sys.executable, "-m", "distrodb"]
+
+
+def free_base_port() -> int:
+    """A port with room above it, for clients and (1000 higher) peers."""
+    for base in range(21000, 29000, 50):
+        with socket.socket() as client, socket.socket() as peer:
+            try:
+                client.bind(("127.0.0.1", base))
+                peer.bind(("127.0.0.1", base + 1000))
+                return base
+            except OSError:
+                continue
+    raise AssertionError("no free port")
+
+
+def distrodb(*arguments: str, lines: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*DISTRODB, *arguments], input=lines, capture_output=True, text=True, timeout=120
+    )
+
+
+def slaves_of(directory) -> list[int]:
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline") as file:
+                    if f"{directory}/conf/" in file.read():
+                        found.append(int(entry))
+            except OSError:
+                continue
+    return found
+
+
+def wait_until_gone(directory) -> None:
+    until = monotonic() + 30
+    while slaves_of(directory):
+        assert monotonic() < until, "slaves are still there"
+        sleep(0.05)
+
+
+@pytest.fixture
+def home(tmp_path):
+    yield tmp_path / "cluster"
+    for pid in slaves_of(tmp_path / "cluster"):
+        os.kill(pid, signal.SIGKILL)
+
+
+def local(home, *arguments: str, lines: str = ""):
+    base = ["local", "--dir", str(home), "--base-port", str(free_base_port())]
+    return distrodb(*base, *arguments, lines=lines)
+
+
+def test_the_first_session(home, tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("the quick brown fox\njumps over the lazy dog\n")
+    lines = [
+        "GET quick",
+        "GET absent",
+        "SET new 1",
+        "SET quick slow",
+        "KILL node2",
+        "GET new",
+        "GET quick",
+        "SET new 2",
+        "GET new",
+        "QUIT",
+    ]
+    done = local(home, "--populate", str(words), lines="\n".join(lines) + "\n")
+    output = [line.strip() for line in done.stdout.splitlines()]
+    assert output[0].startswith("slave node1 pid ")
+    assert output[5].startswith("ready")
+    answers = output[output.index('Just "brown"') :]
+    assert answers[:9] == [
+        'Just "brown"',
+        "Nothing",
+        "OK",
+        "OK",
+        "Killed node2",
+        'Just "1"',
+        'Just "slow"',
+        "OK",
+        'Just "2"',
+    ]
+    assert done.returncode == 0 and done.stderr == ""
+    wait_until_gone(home)
+
+
+def test_exit_leaves_the_slaves_and_their_data(home):
+    done = local(home, "--nodes", "3", lines="SET kept yes\nEXIT\n")
+    assert done.returncode == 0 and len(slaves_of(home)) == 3
+    connect = done.stdout.splitlines()[-1].split()[-1]
+    assert 'Just "yes"' in distrodb("master", "--connect", connect, "-c", "GET kept").stdout
+    assert distrodb("local", "--dir", str(home)).returncode == 2  # they run already
+    assert distrodb("master", "--connect", connect, "-c", "QUIT").returncode == 0
+    wait_until_gone(home)
+    again = distrodb("local", "--dir", str(home), lines="GET kept\nQUIT\n")
+    assert 'Just "yes"' in again.stdout
+    wait_until_gone(home)
+
+
+def test_no_shell_takes_its_slaves_along(home):
+    arguments = ["local", "--no-shell", "--nodes", "3", "--dir", str(home)]
+    arguments += ["--base-port", str(free_base_port())]
+    with subprocess.Popen([*DISTRODB, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        lines = iter(process.stdout.readline, "")
+        assert any(line.startswith("ready") for line in lines)
+        os.kill(slaves_of(home)[0], signal.SIGKILL)
+        assert "ended by signal 9" in next(lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    wait_until_gone(home)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(nodes=3) as cluster:
+        yield cluster
+
+
+def test_status_for_programs(cluster):
+    address = cluster.addresses["node2"]
+    done = distrodb("status", "--json", "--connect", address)
+    status = json.loads(done.stdout)
+    assert set(status) == {"epoch", "ring", "nodes", "partitions"}
+    assert status["ring"] == ["node1", "node2", "node3"]
+    assert set(status["nodes"]["node1"]) == {"status", "client", "peer"}
+    assert len(status["partitions"]) == 6
+    assert set(status["partitions"][0]) == {"id", "slots", "owner", "group", "leader", "term"}
+    people = distrodb("status", "--connect", address)
+    assert people.returncode == 0 and "node3" in people.stdout
+
+
+@pytest.mark.parametrize("line", ["BREW tea", "GET", "SET a", "KILL node9", "POPULATE /no/such"])
+def test_a_wrong_line_is_one_line_and_fails(cluster, line):
+    done = distrodb("master", "--connect", cluster.addresses["node1"], "-c", line)
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+def test_no_slave_reachable_is_one_line(cluster):
+    for verb in (["master", "-c", "GET a"], ["status"]):
+        done = distrodb(verb[0], "--connect", "127.0.0.1:1", *verb[1:])
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1 and "no slave is reachable" in done.stderr
+
+
+def test_quoted_values_come_back_as_they_were(cluster):
+    commands = ["-c", 'SET "a key" "b  | c > d # é"', "-c", 'GET "a key"', "-c", 'SET empty ""']
+    done = distrodb("master", "--connect", cluster.addresses["node1"], *commands, "-c", "get empty")
+    assert done.stdout.splitlines() == ["OK", 'Just "b  | c > d # é"', "OK", 'Just ""']
+
+
+def test_a_wrong_file_is_one_line_with_status_2(cluster, tmp_path):
+    text = cluster.configs["node1"].file.read_text()
+    for wrong, key in (
+        (text.replace("replicas = 3", "replicas = 4"), "cluster.replicas"),
+        (text.replace("heartbeat_ms", "hartbeat_ms"), "raft.hartbeat_ms"),
+        (text.replace('id = "node2"', 'id = "node1"'), "cluster.nodes[1].id"),
+        (text.replace('client = "127.0.0.1:', 'client = "127.0.0.1'), "cluster.nodes[0].client"),
+        (text.replace('"../node1"', '"/proc/nowhere"'), "node.directory"),
+    ):
+        file = tmp_path / "wrong.toml"
+        file.write_text(wrong)
+        done = distrodb("slave", str(file))
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1 and str(file) in done.stderr
+        assert key in done.stderr

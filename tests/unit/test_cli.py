@@ -1,0 +1,234 @@
+"""The command line without a slave: what runs slaves is in tests/e2e and tests/faults."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import distrodb
+from distrodb import cli
+from distrodb.errors import DistrodbError, StorageError, UnavailableError
+from distrodb.local import PEER_PORT_OFFSET, LocalCluster
+
+CONF = Path(__file__).parents[2] / "conf"
+STATUS = {
+    "epoch": 1,
+    "ring": ["node1"],
+    "nodes": {"node1": {"status": "up", "client": "127.0.0.1:1", "peer": "127.0.0.1:2"}},
+    "partitions": [
+        {
+            "id": 0,
+            "slots": [0, 16383],
+            "owner": "node1",
+            "group": ["node1"],
+            "leader": None,
+            "term": 0,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def free_port():
+    """The first of two client ports that are free, with their peers', and that the kernel gives to
+    no outgoing connection (it does from 32768 on)."""
+    return next(base for base in range(20000, 30000) if all(_is_free(p) for p in _ports_from(base)))
+
+
+def _ports_from(base):
+    return [base, base + 1, base + PEER_PORT_OFFSET, base + PEER_PORT_OFFSET + 1]
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def one_line(capsys) -> str:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("distrodb: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("distrodb: ").rstrip("\n")
+
+
+def test_slave_runs_what_its_file_says(monkeypatch):
+    import distrodb.slave.node
+
+    monkeypatch.setattr(distrodb.slave.node, "run", lambda config: int(config.id[-1]))
+    assert cli.main(["slave", str(CONF / "node4.toml")]) == 4
+
+
+def test_a_wrong_file_is_one_line_and_status_2(tmp_path, capsys):
+    file = tmp_path / "slave.toml"
+    file.write_text((CONF / "node1.toml").read_text().replace("replicas = 3", "replicas = 4"))
+    assert cli.main(["slave", str(file)]) == 2
+    assert one_line(capsys) == f"{file}: cluster.replicas: is 4; use one of 1, 3, 5"
+
+
+@pytest.mark.parametrize("error", [DistrodbError, StorageError, UnavailableError])
+def test_what_stops_a_slave_is_one_line_and_status_1(monkeypatch, capsys, error):
+    import distrodb.slave.node
+
+    def run(config):
+        raise error("the disk is full; make room")
+
+    monkeypatch.setattr(distrodb.slave.node, "run", run)
+    assert cli.main(["slave", str(CONF / "node1.toml")]) == 1
+    assert one_line(capsys) == "the disk is full; make room"
+
+
+def test_master_hands_its_commands_over(monkeypatch):
+    import distrodb.master.app
+
+    seen = []
+    monkeypatch.setattr(distrodb.master.app, "run", lambda *arguments: seen.append(arguments) or 3)
+    assert cli.main(["master"]) == 3
+    assert cli.main(["master", "--connect", "h:1", "-c", "GET a", "-c", "NODES"]) == 3
+    assert seen == [(None, []), ("h:1", ["GET a", "NODES"])]
+
+
+@pytest.fixture
+def one_status(monkeypatch):
+    import distrodb.master.client
+
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: STATUS)
+
+
+@pytest.mark.usefixtures("one_status")
+def test_status_for_programs_is_the_map_as_it_is(capsys):
+    assert cli.main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == STATUS
+
+
+@pytest.mark.usefixtures("one_status")
+def test_status_for_people_is_tables(capsys):
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert "epoch 1, ring node1" in out
+    assert "127.0.0.1:1" in out
+    assert "16383" in out
+
+
+def test_status_without_a_slave_is_one_line(capsys, free_port):
+    assert cli.main(["status", "--connect", f"127.0.0.1:{free_port}"]) == 1
+    assert f"no slave is reachable at 127.0.0.1:{free_port}" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--nodes", "0"], "--nodes 0: use 1 to 64"),
+        (["--nodes", "65"], "--nodes 65: use 1 to 64"),
+        (["--partitions", "0"], "--partitions 0: use 1 to 16384"),
+        (["--partitions", "16385"], "--partitions 16385: use 1 to 16384"),
+        (["--base-port", "0"], "--base-port 0: no ports for 5 slaves; use 1 to 64530"),
+        (["--base-port", "64531"], "--base-port 64531: no ports for 5 slaves; use 1 to 64530"),
+        (["--populate", "absent"], "--populate absent: cannot be read; name a text file"),
+    ],
+)
+def test_local_refuses_what_cannot_be(tmp_path, capsys, arguments, expected):
+    home = tmp_path / "home"
+    assert cli.main(["local", "--dir", str(home), *arguments]) == 2
+    assert one_line(capsys) == expected
+    assert not home.exists()
+
+
+def test_local_leaves_no_files_when_a_port_is_in_use(tmp_path, capsys, free_port):
+    home = tmp_path / "home"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port))
+        other.listen()
+        assert cli.main(["local", "--dir", str(home), "--base-port", str(free_port)]) == 2
+    assert one_line(capsys).startswith(f"127.0.0.1:{free_port} is in use")
+    assert not home.exists(), "another --base-port would not count any more"
+
+
+@pytest.mark.parametrize(
+    ("option", "there"), [("--nodes", 2), ("--partitions", 4), ("--base-port", None)]
+)
+def test_a_directory_keeps_the_shape_it_was_made_with(tmp_path, capsys, free_port, option, there):
+    LocalCluster(2, directory=tmp_path, base_port=free_port)
+    assert cli.main(["local", "--dir", str(tmp_path), option, "7"]) == 2
+    made = f"{tmp_path}: holds a cluster made with {option} {there or free_port}, not 7; "
+    assert one_line(capsys).startswith(made)
+
+
+def test_local_says_when_its_slaves_still_run(tmp_path, capsys, free_port):
+    LocalCluster(1, directory=tmp_path, base_port=free_port)
+    with socket.socket() as slave:
+        slave.bind(("127.0.0.1", free_port))
+        slave.listen()
+        assert cli.main(["local", "--dir", str(tmp_path), "--no-shell"]) == 2
+    message = one_line(capsys)
+    assert f"127.0.0.1:{free_port} is in use, perhaps by a slave that still runs" in message
+
+
+def test_the_home_of_local(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert cli._home() == tmp_path / "distrodb" / "local"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/h")
+    assert cli._home() == Path("/h/.local/share/distrodb/local")
+
+
+def test_files_that_are_there_are_kept(tmp_path, free_port):
+    LocalCluster(1, directory=tmp_path, base_port=free_port)
+    file = tmp_path / "conf" / "node1.toml"
+    file.write_text(file.read_text().replace('level = "info"', 'level = "debug"'))
+    again = LocalCluster(5, directory=tmp_path)
+    assert again.nodes == ["node1"]
+    assert again.configs["node1"].log_level == "debug"
+
+
+def test_ports_that_are_chosen_do_not_collide():
+    cluster = LocalCluster(7)
+    addresses = [*cluster.addresses.values(), *map(cluster.peer_address, cluster.nodes)]
+    assert len(set(addresses)) == 14
+    cluster.close()
+    assert not cluster.directory.exists()
+
+
+def test_a_cluster_of_none_and_an_unknown_option():
+    with pytest.raises(DistrodbError, match="0 slaves make no cluster"):
+        LocalCluster(0)
+    with pytest.raises(TypeError, match="raft_timeout"):
+        LocalCluster(1, raft_timeout=5)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["bogus"], ["slave"], ["local", "--nodes", "x"], ["status", "x"]]
+)
+def test_wrong_arguments_are_status_2(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: distrodb" in capsys.readouterr().err
+
+
+def test_the_package_can_be_run():
+    result = python("-m", "distrodb", "--version")
+    assert (result.returncode, result.stdout) == (0, f"distrodb {distrodb.__version__}\n")
+    assert python("-m", "distrodb", "slave", "absent").returncode == 2
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = python("-c", "import distrodb, distrodb.cli, sys; print(*sys.modules)").stdout.split()
+    assert not {"redis", "uvloop", "cmd2", "rich", "pysyncobj", "lmdb"} & set(loaded)
+    assert "distrodb.cli" in loaded
+
+
+def test_what_is_public_is_there():
+    assert distrodb.LocalCluster is LocalCluster
+    assert {"LocalCluster", "__version__"} <= set(distrodb.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        _ = distrodb.absent

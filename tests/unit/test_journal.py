@@ -1,0 +1,132 @@
+"""The journal: what is loaded is what was committed, and nothing damaged is."""
+
+import pytest
+
+from distrodb.errors import CorruptionError, InvariantViolation
+from distrodb.raft.journal import Journal, Put, WriteSet
+from distrodb.raft.lmdb_store import LmdbStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = LmdbStore(tmp_path / "slave")
+    yield store
+    store.close()
+
+
+def commit(store, writes: WriteSet) -> int:
+    sequence, operations = writes.take()
+    store.commit(operations)
+    writes.durable_sequence = sequence
+    return sequence
+
+
+def filled(writes: WriteSet, entries: int = 5, group: int = 3) -> Journal:
+    journal = Journal(group, ["a", "b"], writes)
+    for index in range(1, entries + 1):
+        journal.add(b"command %d" % index, index, 1)
+    journal.setCurrentTerm(1, "a")
+    return journal
+
+
+def loaded(store, group: int = 3) -> Journal:
+    journal = Journal(group, ["a", "b"], WriteSet())
+    journal.load(store)
+    return journal
+
+
+def test_what_was_committed_is_loaded(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    other = filled(writes, 2, group=4)
+    journal.setRaftCommitIndex(4)
+    commit(store, writes)
+    again = loaded(store)
+    assert again.entries == journal.entries and again.meta == journal.meta
+    assert again.getRaftCommitIndex() == 4 and again.getVotedForNodeId() == "a"
+    assert loaded(store, 4).entries == other.entries
+
+
+def test_the_commit_index_alone_writes_nothing_and_is_clamped(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    journal.setRaftCommitIndex(9)
+    commit(store, writes)
+    assert loaded(store).getRaftCommitIndex() == 5
+    journal.setRaftCommitIndex(10)
+    assert writes.take() is None
+
+
+def test_the_durable_index_follows_the_disk():
+    writes = WriteSet()
+    journal = filled(writes, 3)
+    first, _ = writes.take()
+    journal.add(b"later", 4, 1)
+    assert journal.durable_index == 0 and journal.gate() == 2
+    writes.durable_sequence = first
+    journal.on_durable(first)
+    assert journal.durable_index == 3 and journal.gate() == 2
+    second, _ = writes.take()
+    writes.durable_sequence = second
+    journal.on_durable(second)
+    assert journal.durable_index == 4 and journal.gate() == 0
+
+
+def test_truncated_and_compacted_entries_are_gone(store):
+    writes = WriteSet()
+    journal = filled(writes, 9)
+    commit(store, writes)
+    journal.truncate(8)
+    journal.add(b"other", 8, 2)
+    journal.setRaftCommitIndex(6)
+    journal.compact(4, 6, 1)
+    commit(store, writes)
+    again = loaded(store)
+    assert again.entries == journal.entries
+    assert (again.first_index, again.last_index, again.last_term) == (4, 8, 2)
+    assert again.bytes == journal.bytes == sum(len(entry[0]) for entry in journal.entries)
+    assert again.term_at(3) is None and again.term_at(8) == 2
+
+
+def test_a_committed_entry_is_never_truncated():
+    journal = filled(WriteSet())
+    journal.setRaftCommitIndex(3)
+    with pytest.raises(InvariantViolation):
+        journal.truncate(3)
+
+
+def test_a_reset_replaces_the_log(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    commit(store, writes)
+    journal.reset(100, 7)
+    commit(store, writes)
+    again = loaded(store)
+    assert (again.first_index, again.last_index, again.last_term) == (100, 100, 7)
+    assert again.meta.snapshot_index == 100
+
+
+@pytest.mark.parametrize("position", [0, 3, 4, 10, -1])
+def test_a_flipped_bit_is_noticed(store, position):
+    writes = WriteSet()
+    filled(writes)
+    commit(store, writes)
+    for key, value in list(store.scan(b"\x00\x03", b"\x00\x03\xff")):
+        flipped = bytearray(value)
+        flipped[position] ^= 1
+        store.commit([Put(key, bytes(flipped))])
+        with pytest.raises(CorruptionError, match="checksum"):
+            loaded(store)
+        store.commit([Put(key, value)])
+    assert loaded(store).last_index == 5
+
+
+def test_a_missing_entry_is_noticed(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    operations = writes.take()[1]
+    store.commit([o for n, o in enumerate(operations) if n != 2])
+    assert journal.last_index == 5
+    with pytest.raises(CorruptionError, match="missing before 4"):
+        loaded(store)
+

@@ -1,0 +1,83 @@
+"""What the design says about the house, read from the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from distrodb.config import Address, NodeAddress, load, render
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "distrodb"
+PURE = ("resp", "store", "ring")
+NOT_PURE = {"asyncio", "uvloop", "socket", "time", "random", "os", "threading", "lmdb", "pathlib"}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def importers(module: str) -> set[str]:
+    return {
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        if any(name == module or name.startswith(module + ".") for name in imports(path))
+    }
+
+
+def test_one_module_imports_pysyncobj_and_one_the_time():
+    assert importers("pysyncobj") == {"raft/engine.py"}
+    assert importers("time") == {"clock.py"}
+
+
+def test_nothing_is_unpickled():
+    assert importers("pickle") == importers("marshal") == set()
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_pure_packages_do_no_io(package):
+    for path in (PACKAGE / package).glob("*.py"):
+        names = {name.split(".")[0] for name in imports(path)}
+        assert not names & NOT_PURE, path
+        inner = {name.split(".")[1] for name in imports(path) if name.startswith("distrodb.")}
+        assert inner <= {package, "reply", "errors"}, path
+
+
+def test_imports_point_one_way():
+    order = {"resp": 0, "store": 0, "ring": 0, "raft": 1, "slave": 2, "master": 2, "cli.py": 3}
+    for path in SOURCES:
+        place = order.get(path.relative_to(PACKAGE).parts[0])
+        for name in imports(path):
+            parts = name.split(".")
+            if place is not None and parts[0] == "distrodb" and len(parts) > 1:
+                assert order.get(parts[1], 0) <= place, f"{path} imports {name}"
+
+
+def test_no_file_is_longer_than_500_lines():
+    lengths = {str(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name for name, length in lengths.items() if length > 500} == set()
+
+
+def test_the_files_in_conf_are_as_rendered():
+    nodes = [
+        NodeAddress(f"node{n}", Address("127.0.0.1", 55550 + n), Address("127.0.0.1", 56550 + n))
+        for n in range(1, 6)
+    ]
+    for node in nodes:
+        file = ROOT / "conf" / f"{node.id}.toml"
+        text = render(node.id, f"../data/{node.id}", nodes, cluster_id="example")
+        assert file.read_text() == text
+        assert load(file).id == node.id
+
+
+def test_ci_runs_the_readmes_command():
+    command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'"
+    assert command in (ROOT / "README.md").read_text()
