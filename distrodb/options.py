@@ -93,8 +93,9 @@ OPTIONS = (
         "raft",
         "snapshot_log_bytes",
         16777216,
-        "Bytes of log, per partition, after which a snapshot is taken and the log cut. Lower:"
-        " faster restarts, more writing. Higher: the reverse, and more memory.",
+        "Bytes of log, per partition, after which a snapshot is taken and the log cut (but not"
+        " before the log has half the bytes of the last snapshot). Lower: faster restarts, more"
+        " writing. Higher: the reverse, and more memory.",
         65536,
         1 << 36,
     ),

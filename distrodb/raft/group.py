@@ -131,6 +131,8 @@ class Group:
         self._receiver: SnapshotReceiver | None = None
         self._received: tuple[int, int, str, Machine] | None = None  # being made durable
         self._snapshot_under_way = False
+        self._snapshot_bytes = 0  # of the newest one that was written in this life
+        self._tail_bytes = 0  # of the log that stayed behind it
         self.engine = Engine(
             now,
             group,
@@ -300,12 +302,22 @@ class Group:
             return
         journal, index = self.journal, self.engine.applied_index
         fresh = index - journal.meta.snapshot_index
-        # The tail that stays behind each snapshot does not count towards the next one.
-        full = self.options.snapshot_log_bytes * (TAIL_FRACTION + 1) // TAIL_FRACTION
-        if fresh > 1 and (journal.bytes >= full or fresh >= LOG_ENTRIES_MAX):
+        # A large state is not written again for a small log: at most three bytes for each new one.
+        full = max(self.options.snapshot_log_bytes, self._snapshot_bytes // 2)
+        if fresh > 1 and (journal.bytes - self._tail_bytes >= full or fresh >= LOG_ENTRIES_MAX):
             term = self._term_at(index)
             self._snapshot_under_way = True
-            self._write_snapshot(SnapshotWrite(self.id, index, term, self.machine.snapshot()))
+            self._write_snapshot(SnapshotWrite(self.id, index, term, self._counted_snapshot()))
+
+    def _counted_snapshot(self) -> Iterator[bytes]:
+        chunks, self._snapshot_bytes = self.machine.snapshot(), 0
+
+        def counted() -> Iterator[bytes]:
+            for chunk in chunks:
+                self._snapshot_bytes += len(chunk)
+                yield chunk
+
+        return counted()
 
     def _term_at(self, index: int) -> int:
         term = self.journal.term_at(index)
@@ -334,6 +346,7 @@ class Group:
         for sender in self._senders.values():
             keep = max(min(keep, sender.index), journal.first_index)
         journal.compact(keep, index, term)
+        self._tail_bytes = size
 
     def _send_snapshots(self, now: float) -> None:
         engine = self.engine
