@@ -29,6 +29,7 @@ from distrodb.reply import Reply, error
 from distrodb.store.entry import encode_batch
 
 LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
+COMMIT_NEWS_S = 0.02  # until followers of an idle group learn what is committed: their copies' age
 TAIL_FRACTION = 4  # a quarter of the log's bytes stays behind a snapshot, for followers that lag
 
 
@@ -213,6 +214,7 @@ class Group:
         batch.requests = []
         if self._batch is batch:
             self._batch = None
+        self.engine.heartbeat_within(COMMIT_NEWS_S)
 
     def _settled(self, batch: _Batch, reason: int) -> None:
         """pysyncobj knows the fate of a batch: applied, overwritten, or hidden by a snapshot."""
