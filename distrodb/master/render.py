@@ -35,7 +35,13 @@ def maybe(value: bytes | None, stale: str | None = None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,  # so that NODES fits into 80 columns
+        header_style="bold",
+    )
     for column in columns:
         # A wrapped id or address cannot be copied; a narrow terminal may cut the last columns.
         table.add_column(column, no_wrap=True)

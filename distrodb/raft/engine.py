@@ -311,6 +311,7 @@ class Engine(Elections, Replication, syncobj.SyncObj):
             self._SyncObj__transferInProgress = False
             self._SyncObj__setCurrentTerm(term, None)
         before = self.leader
+        self._prevotes = set()
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__raftLeader = self._peers[peer]

@@ -295,6 +295,7 @@ class Group:
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
         if peer in self.engine.peers:
             self._senders.pop(peer, None)
+            self._receiver = None  # if it came from there; another leader begins anew
             self.engine.link_down(now, peer, delay_s)
 
     # -- snapshots ---------------------------------------------------------------------------

@@ -6,7 +6,6 @@ the event loop starts.  One process at a time holds the directory (``flock``).
 """
 
 import fcntl
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,18 +13,11 @@ import lmdb
 
 from distrodb.errors import StorageError
 from distrodb.raft.journal import Operation, Put
+from distrodb.raft.snapshot_files import sync_directory
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 FORMAT = b"distrodb journal 1"
 _IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class LmdbStore:
@@ -46,7 +38,8 @@ class LmdbStore:
             self._environment = lmdb.open(path, map_size=MAP_BYTES, max_readers=8)
         except lmdb.Error as problem:
             raise StorageError(f"{directory}/journal: {problem}") from None
-        _sync_directory(directory)
+        for folder in (directory / "journal", directory, directory.parent):
+            sync_directory(folder)
 
     def commit(self, operations: Iterable[Operation]) -> None:
         try:
@@ -87,6 +80,12 @@ class LmdbStore:
                     " give this slave its own directory, or the [cluster] section it was made with"
                 )
             return
+        if any(self._directory.glob("snapshots/*.snapshot")):
+            # Started empty it would vote against what its old self has acknowledged.
+            raise StorageError(
+                f"{self._directory}/journal: is empty beside snapshots, so it was lost;"
+                " bring it back from where it went"
+            )
         self.commit([Put(_IDENTITY_KEY, ours)])
 
     def close(self) -> None:

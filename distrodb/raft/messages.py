@@ -51,6 +51,8 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     STALE: (int,),
 }
 
+NUMBER_MAX = 1 << 62  # terms and indexes never get there; sums of them still fit 64 bits
+
 Message = list[Any]  # [group, kind, *fields]
 
 
@@ -58,12 +60,16 @@ def check(message: object) -> Message:
     """Return the message if its shape is right; raise ``PeerError`` if it is not."""
     if not isinstance(message, list) or len(message) < 3:
         raise PeerError("a Raft message is not a list of at least three fields")
+    if type(message[0]) is not int or type(message[1]) is not int:
+        raise PeerError("a Raft message does not begin with a group and a kind")
     shape = _SHAPES.get(message[1])
-    if shape is None or type(message[0]) is not int:
+    if shape is None:
         raise PeerError(f"unknown kind of Raft message: {message[1]!r}")
     fields = message[2:]
     if tuple(map(type, fields)) != shape:
         raise PeerError(f"a {KIND_NAMES[message[1]]} message has the wrong fields")
+    if not all(0 <= field < NUMBER_MAX for field in fields if type(field) is int):
+        raise PeerError(f"a {KIND_NAMES[message[1]]} message has a number out of range")
     if message[1] == APPEND:
         for entry in message[7]:
             if type(entry) is not list or tuple(map(type, entry)) != (int, bytes) or not entry[1]:

@@ -4,8 +4,7 @@
     the length 0xFFFFFFFF and the number of records.
 
 A file is written under a temporary name, synced, renamed, and its directory synced.  The journal's
-record names the snapshot that counts; older files are removed once a newer one is durable, but for
-the one before it, which the journal may still name after a crash.
+record names the snapshot that counts; ``remove_older`` is for when that record is durable.
 """
 
 import os
@@ -21,10 +20,20 @@ _RECORD = struct.Struct(">II")
 _END = 0xFFFFFFFF
 
 
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class SnapshotFiles:
     def __init__(self, directory: Path):
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
+        sync_directory(directory.parent)
 
     def _path(self, group: int, index: int) -> Path:
         return self._directory / f"{group:05d}-{index:020d}.snapshot"
@@ -45,15 +54,18 @@ class SnapshotFiles:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            descriptor = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            for old in sorted(self._directory.glob(f"{group:05d}-*.snapshot"))[:-2]:
-                old.unlink()
+            sync_directory(self._directory)
         except OSError as problem:
             raise StorageError(f"{path}: cannot write: {problem.strerror}") from None
+
+    def remove_older(self, group: int, index: int) -> None:
+        """Remove what came before the snapshot at ``index``."""
+        try:
+            for old in self._directory.glob(f"{group:05d}-*.snapshot"):
+                if old < self._path(group, index):
+                    old.unlink()
+        except OSError as problem:
+            raise StorageError(f"{self._directory}: cannot remove: {problem.strerror}") from None
 
     def read(self, group: int, index: int) -> Iterator[bytes]:
         """The chunks of a snapshot; raises ``CorruptionError`` at the first that is damaged."""

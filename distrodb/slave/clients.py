@@ -4,10 +4,10 @@ A command is looked up in the table, its keys give the slot, the slot the partit
 is the core's.  Its place in the connection's queue is taken when it comes, so replies leave in
 order whenever the partitions answer.  Replies of one turn of the event loop leave in one write.
 
-Limits, beside those of the parser: a connection with ``input_pending_max`` commands under way is
-not read until half of them are answered; one that lets ``output_bytes_max`` of replies pile up is
-closed (as Redis does to a client that does not read); beyond ``connections_max`` a connection is
-told so and closed.
+Limits, beside those of the parser: of one connection ``input_pending_max`` commands are under way,
+and it is not read while more are parsed; a read whose reply would make ``output_bytes_max`` bytes
+wait is answered with an error instead; beyond ``connections_max`` a connection is told so and
+closed.
 """
 
 import asyncio
@@ -30,6 +30,21 @@ CROSSSLOT = error("CROSSSLOT", "Keys in request don't hash to the same slot")
 DEFERRED = object()  # what a connection command returns when its call is resolved later
 
 
+TOO_MUCH_OUTPUT = error(
+    "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
+)
+WRITE_BYTES = 1 << 20  # handed to the socket at a time; the rest waits here, where it is counted
+
+
+def _size(reply: Reply) -> int:
+    """About the bytes that a reply will have, seen before it is encoded."""
+    if type(reply) is bytes:
+        return len(reply)
+    if isinstance(reply, list):
+        return sum(len(item) if type(item) is bytes else 16 for item in reply)
+    return 0
+
+
 class Call:
     """One command of one connection; the core's ``Request``."""
 
@@ -46,7 +61,15 @@ class Call:
 
     def resolve(self, reply: Reply) -> None:
         client = self.client
+        if client.is_lost:
+            return
+        if client.output_bytes + _size(reply) > client.server.limits.output_bytes_max:
+            if self.is_write:  # an error in its place would say that it did not happen
+                client.abort("it does not read the replies of its writes")
+                return
+            reply = TOO_MUCH_OUTPUT
         self.reply = encode(reply, self.protocol)
+        client.output_bytes += len(self.reply)
         client.server.touched.add(client)
 
 
@@ -76,15 +99,18 @@ class Client(asyncio.Protocol):
         self.name = b""
         self.library: dict[bytes, bytes] = {}
         self.is_readonly = False
-        self.is_closing = False
+        self.is_closing = False  # takes no more commands
+        self.is_lost = False  # nobody is there to read
+        self.output_bytes = 0  # of replies that are not yet handed to the socket
         self.pending: deque[Call] = deque()
+        self._backlog: deque[list[bytes] | ErrorReply] = deque()  # parsed, not yet under way
         self.transport: asyncio.Transport | None = None
         self._parser = CommandParser(server.parser_limits)
         self._is_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
-        transport.set_write_buffer_limits(high=self.server.limits.output_bytes_max)
+        transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
         if len(self.server.clients) >= self.server.limits.connections_max:
             transport.write(b"-ERR max number of clients reached\r\n")
             transport.close()
@@ -92,47 +118,65 @@ class Client(asyncio.Protocol):
         self.server.clients.add(self)
 
     def connection_lost(self, problem: Exception | None) -> None:
-        self.is_closing = True
+        self.is_closing = self.is_lost = True
         self.pending.clear()
+        self._backlog.clear()
         self.server.clients.discard(self)
 
-    def pause_writing(self) -> None:
-        log.warning("client %d closed: it does not read its replies", self.id)
-        assert self.transport is not None
-        self.is_closing = True
-        self.transport.abort()
+    def resume_writing(self) -> None:
+        self.server.touched.add(self)
+        self.server.schedule()
+
+    def abort(self, reason: str) -> None:
+        log.warning("client %d closed: %s", self.id, reason)
+        self.is_closing = self.is_lost = True
+        if self.transport is not None:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.is_closing:
             return
         try:
-            for args in self._parser.feed(data):
-                self._dispatch(args)
+            self._backlog += self._parser.feed(data)
         except ProtocolError as problem:
-            for args in problem.commands:
-                self._dispatch(args)
-            self._new_call((), -1, False).resolve(error("ERR", str(problem)))
-            self.is_closing = True
-        if len(self.pending) >= self.server.limits.input_pending_max and not self._is_paused:
+            self._backlog += problem.commands
+            self._backlog.append(error("ERR", str(problem)))
+        self._dispatch_backlog()
+        if self._backlog and not self._is_paused and self.transport is not None:
             self._is_paused = True
-            assert self.transport is not None
             self.transport.pause_reading()
+
+    def _dispatch_backlog(self) -> None:
+        while self._backlog and len(self.pending) < self.server.limits.input_pending_max:
+            command = self._backlog.popleft()
+            if isinstance(command, ErrorReply):  # the stream cannot be followed behind it
+                self._new_call((), -1, False).resolve(command)
+                self.is_closing = True
+            elif not self.is_closing:
+                self._dispatch(command)
         self.server.schedule()
 
     def write_replies(self) -> None:
-        """Send what is answered, up to the first command that is not."""
-        pending, ready = self.pending, []
-        while pending and (reply := pending[0].reply) is not None:
-            ready.append(reply)
-            pending.popleft()
-        transport = self.transport
+        """Send what is answered, up to the first command that is not; as much as is taken."""
+        pending, transport = self.pending, self.transport
         if transport is None or transport.is_closing():
             return
-        if ready:
+        while pending and pending[0].reply is not None:
+            if transport.get_write_buffer_size() >= WRITE_BYTES:
+                return  # resume_writing goes on
+            ready: list[bytes] = []
+            size = 0
+            while pending and size < WRITE_BYTES and (reply := pending[0].reply) is not None:
+                ready.append(reply)
+                size += len(reply)
+                pending.popleft()
+            self.output_bytes -= size
             transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
         if self.is_closing and not pending:
             transport.close()
-        elif self._is_paused and len(pending) <= self.server.limits.input_pending_max // 2:
+        elif self._backlog and len(pending) <= self.server.limits.input_pending_max // 2:
+            self._dispatch_backlog()
+        if self._is_paused and not self._backlog:
             self._is_paused = False
             transport.resume_reading()
 
@@ -142,8 +186,6 @@ class Client(asyncio.Protocol):
         return call
 
     def _dispatch(self, args: list[bytes]) -> None:
-        if self.is_closing:
-            return
         table = self.server.table
         row = table.get(args[0]) or table.get(args[0].upper())
         if row is None:

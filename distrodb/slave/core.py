@@ -46,6 +46,8 @@ class Output:
     messages: dict[str, list[m.Message]] = field(default_factory=dict)
     gossip: dict[str, dict] = field(default_factory=dict)
     snapshots: list[SnapshotWrite] = field(default_factory=list)
+    # (group, index): the durable journal names this snapshot, older ones may be removed
+    obsolete: list[tuple[int, int]] = field(default_factory=list)
 
 
 class _MapRequest:
@@ -77,6 +79,9 @@ class Core:
         self._gated: dict[int, list[tuple[str, m.Message]]] = {}
         self._messages: dict[str, list[m.Message]] = {}
         self._snapshots: list[SnapshotWrite] = []
+        # Snapshots that the journal names: (sequence of the write set that says so, group, index).
+        self._named: list[tuple[int, int, int]] = []
+        self._obsolete: list[tuple[int, int]] = []
         self._journal_busy = False
         self._dirty: set[int] = set()
         self._link_changed_at = {node.id: now for node in config.nodes}
@@ -121,6 +126,8 @@ class Core:
         restore = machine.restore if group_id == MAP_GROUP else self._restore_store
         if journal.meta.snapshot_index > 1:
             machine = restore(read_snapshot(group_id, journal.meta.snapshot_index))
+            if isinstance(machine, MapMachine):
+                self.map = machine.map
         group = self.groups[group_id] = Group(
             now,
             group_id,
@@ -199,7 +206,7 @@ class Core:
             newer = gossip.get("map")
             if newer is not None and MAP_GROUP not in self.groups and epoch > self.map.epoch:
                 self._map_changed(ClusterMap.from_plain(newer))
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, TypeError, ValueError, OverflowError) as problem:
             raise PeerError(f"malformed gossip: {problem!r}") from None
         self._epochs[peer] = epoch
         if gossip.get("leaving"):
@@ -229,12 +236,21 @@ class Core:
             if journal.durable_index != journal.last_index:
                 group.on_durable(now, sequence)
                 self._dirty.add(group_id)
+        for named in [named for named in self._named if named[0] <= sequence]:
+            self._named.remove(named)
+            self._obsolete.append(named[1:])
         for gate in [gate for gate in self._gated if gate <= sequence]:
             for peer, message in self._gated.pop(gate):
                 self._messages.setdefault(peer, []).append(message)
 
     def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
-        self.groups[written.group].snapshot_written(now, written.index, written.term)
+        group = self.groups[written.group]
+        group.snapshot_written(now, written.index, written.term)
+        if isinstance(group.machine, MapMachine) and group.machine.map.epoch > self.map.epoch:
+            self._map_changed(group.machine.map)
+        if group.journal.meta.snapshot_index == written.index:
+            named = group.journal.last_sequence, written.group, written.index
+            self._named.append(named)
         self._dirty.add(written.group)
 
     def hand_over(self, now: float) -> bool:
@@ -273,6 +289,7 @@ class Core:
             self._gossip_at = now + GOSSIP_INTERVAL_S
             output.gossip = {peer: self._gossip_for(peer) for peer in sorted(self.links)}
         output.messages, self._messages = self._messages, {}
+        output.obsolete, self._obsolete = self._obsolete, []
         if self._snapshots:
             output.snapshots = list(self._snapshots)
             self._snapshots.clear()
@@ -320,6 +337,10 @@ class Core:
         machines = [group.machine for group in self.data_groups if group.engine.is_leader]
         return [machine for machine in machines if isinstance(machine, Store)]
 
+    def leaderless(self) -> list[int]:
+        """The partitions held here that nobody leads, as far as this slave knows."""
+        return [g.id for g in self.data_groups if self.leader_of(g.id) is None]
+
     def is_alive(self, node: str) -> bool:
         return node == self.id or node in self.links
 
@@ -334,7 +355,10 @@ class Core:
 
     def _hand_back(self, group: Group, requests: Sequence[Request]) -> None:
         for request in requests:
-            request.resolve(self.redirect(group.id, request.slot))
+            if group.id == MAP_GROUP:  # asked for by the controller; it asks again
+                request.resolve(error("CLUSTERDOWN", "the cluster map has no leader"))
+            else:
+                request.resolve(self.redirect(group.id, request.slot))
 
     def _group_changed(self, group: Group) -> None:
         self._gossip_at = 0.0

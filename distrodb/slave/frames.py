@@ -78,8 +78,8 @@ class FrameReader:
                     raise PeerError("a frame is damaged (checksum does not match)")
                 position = end
                 try:
-                    yield msgpack.unpackb(content, strict_map_key=False)
-                except (ValueError, msgpack.UnpackException):
+                    yield msgpack.unpackb(content)
+                except (ValueError, TypeError, OverflowError, msgpack.UnpackException):
                     raise PeerError("a frame holds no msgpack value") from None
         finally:
             del buffer[:position]

@@ -39,5 +39,4 @@ class MapMachine:
         now_ms, plain = json.loads(b"".join(chunks))
         machine = MapMachine(ClusterMap.from_plain(plain), self._changed)
         machine.now_ms = now_ms
-        self._changed(machine.map)
         return machine

@@ -10,8 +10,10 @@ exits; the journal holds all that was acknowledged.
 """
 
 import asyncio
+import dataclasses
 import logging
 import random
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -32,13 +34,14 @@ from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import Core, map_of
 from distrodb.slave.peers import Peers
 
+DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
 log = logging.getLogger("distrodb")
 
 
 class Node:
-    def __init__(self, config: SlaveConfig):
+    def __init__(self, config: SlaveConfig, connections_max: int):
         self._config = config
         self._store = LmdbStore(config.directory)
         self._layout = map_of(config).digest()
@@ -66,8 +69,9 @@ class Node:
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
+        limits = dataclasses.replace(config.limits, connections_max=connections_max)
         self._clients = ClientServer(
-            self._core, TABLE, config.limits, self._schedule, self.stop, spread
+            self._core, TABLE, limits, self._schedule, self.stop, spread
         )
 
     async def run(self) -> None:
@@ -91,6 +95,10 @@ class Node:
         try:
             await self._ended
         finally:
+            for name in (signal.SIGTERM, signal.SIGINT):
+                # A second one, when the loop is gone, would change the exit status.
+                self._loop.remove_signal_handler(name)
+                signal.signal(name, signal.SIG_IGN)
             self._clients.close()
             await self._peers.close()
             self._journal_thread.shutdown()
@@ -132,6 +140,8 @@ class Node:
             self._in_thread(self._journal_thread, self._commit, *output.journal)
         for snapshot in output.snapshots:
             self._in_thread(self._snapshot_thread, self._write_snapshot, snapshot)
+        for group, index in output.obsolete:
+            self._in_thread(self._snapshot_thread, self._remove_older, group, index)
         self._clients.write_replies()
         if self._core.has_work:
             self._schedule()
@@ -163,6 +173,10 @@ class Node:
     def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
         self._files.write(snapshot.group, snapshot.index, snapshot.chunks)
         return lambda: self._tell(self._core.snapshot_written, snapshot)
+
+    def _remove_older(self, group: int, index: int) -> Callable[[], None]:
+        self._files.remove_older(group, index)
+        return lambda: None
 
     def _in_thread(
         self, thread: ThreadPoolExecutor, work: Callable[..., Callable[[], None]], *args: object
@@ -203,6 +217,18 @@ class Node:
             self._ended.set_exception(error)
 
 
+def _raise_descriptor_limit(config: SlaveConfig) -> int:
+    """Connections that may be open at once, so that files and peers never lack a descriptor."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = config.limits.connections_max + DESCRIPTORS_RESERVED
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = max(16, soft - DESCRIPTORS_RESERVED)
+    if room < config.limits.connections_max:
+        log.warning("connections_max is %d here: the system allows %d open files", room, soft)
+    return min(config.limits.connections_max, room)
+
+
 def run(config: SlaveConfig) -> int:
     """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
     logging.basicConfig(
@@ -211,7 +237,7 @@ def run(config: SlaveConfig) -> int:
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
     check_directory(config)
-    node = Node(config)
+    node = Node(config, connections_max=_raise_descriptor_limit(config))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
     return 0

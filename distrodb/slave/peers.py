@@ -18,6 +18,8 @@ from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
 
+DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
+STRANGERS_MAX = 256  # connections whose handshake is not complete
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
 REFUSED_RETRY_S = 1.0
 OUTBOX_BYTES_MAX = (
@@ -42,13 +44,17 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        if len(self._peers.strangers) >= STRANGERS_MAX:
+            transport.abort()
+            return
         self._peers.strangers.add(self)
         transport.set_write_buffer_limits(high=OUTBOX_BYTES_MAX)
         if self._dials:
             transport.write(pack(self._handshake.opening()))
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = monotonic()
+        if self.peer is not None:  # a stranger has no more than its first seconds
+            self.heard_at = monotonic()
         try:
             for content in self._reader.feed(data):
                 if self.peer is None:
@@ -67,7 +73,7 @@ class Link(asyncio.Protocol):
             self.transport.write(pack(answer))
         if self._handshake.is_complete:
             self._reader.bytes_max = FRAME_BYTES_MAX
-            self.peer = self._handshake.peer
+            self.peer, self.heard_at = self._handshake.peer, monotonic()
             self._peers.strangers.discard(self)
             self._peers.opened(self)
 
@@ -154,9 +160,10 @@ class Peers:
         address = self._others[peer].peer
         while True:
             try:
-                _, link = await loop.create_connection(
-                    lambda: Link(self, peer), address.host, address.port
-                )
+                async with asyncio.timeout(DIAL_S_MAX):
+                    _, link = await loop.create_connection(
+                        lambda: Link(self, peer), address.host, address.port
+                    )
                 await link.closed
                 if link.peer is None:  # refused at the handshake: that will not change soon
                     await asyncio.sleep(REFUSED_RETRY_S)

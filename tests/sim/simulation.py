@@ -117,6 +117,9 @@ class Slave:
             self.later(simulation.fsync_s(), self._durable, sequence, operations)
         for snapshot in output.snapshots:
             self.later(5 * simulation.fsync_s(), self._snapshot_written, snapshot)
+        for group, index in output.obsolete:
+            for other in [o for o in self.disk.snapshots if o[0] == group and o[1] < index]:
+                del self.disk.snapshots[other]
         if core.has_work:
             self.turn_soon()
         simulation.check()
@@ -132,7 +135,7 @@ class Slave:
         self.turn_soon()
 
     def receive(self, peer: str, frame: bytes) -> None:
-        messages, gossip = msgpack.unpackb(frame, strict_map_key=False)
+        messages, gossip = msgpack.unpackb(frame)
         self.core.receive(self.simulation.now, peer, messages)
         if gossip is not None:
             self.core.receive_gossip(self.simulation.now, peer, gossip)

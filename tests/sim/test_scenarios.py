@@ -3,6 +3,7 @@
 import pytest
 
 from distrodb.reply import OK, ErrorReply
+from distrodb.slave.core import MAP_GROUP
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 
@@ -88,6 +89,23 @@ def test_a_slave_that_lags_catches_up_by_snapshot(seed):
     for number in range(60):
         assert cluster.ask("GET", f"key{number}") == b"x" * 4096
     cluster.check_replicas_agree()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_map_leader_that_is_cut_off_while_it_judges_goes_on(seed):
+    cluster = Simulation(seed, dead_after_s=3)
+    cluster.run(2.0)
+    cluster.crash("node3")
+    judge = next(s for s in cluster.slaves.values() if s.core and s.core.leads(MAP_GROUP))
+    cluster.run_until(lambda: judge.core.groups[MAP_GROUP].is_busy)
+    cluster.start("node3")
+    cluster.run(0.1)
+    cluster.isolate(judge.id)
+    cluster.run(1.0 + seed / 4)
+    cluster.heal()
+    cluster.run(10.0)
+    assert cluster.ask("SET", "a", "1") == OK
+    assert {s.core.map.nodes["node3"].status for s in cluster.slaves.values()} == {"up"}
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 5, 7])

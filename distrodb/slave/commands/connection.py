@@ -9,6 +9,14 @@ from distrodb.slave.clients import Client
 SYNTAX = error("ERR", "syntax error")
 
 
+BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
+NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
+
+
+def is_name(text: bytes) -> bool:
+    return len(text) <= NAME_BYTES_MAX and all(33 <= byte <= 126 for byte in text)
+
+
 def ping(client: Client, args: Sequence[bytes]) -> Reply:
     if len(args) > 2:
         return error("ERR", "wrong number of arguments for 'ping' command")
@@ -31,6 +39,8 @@ def hello(client: Client, args: Sequence[bytes]) -> Reply:
         option = rest.pop(0).upper()
         if option == b"SETNAME" and rest:
             name = rest.pop(0)
+            if not is_name(name):
+                return BAD_NAME
         elif option == b"AUTH" and len(rest) >= 2:
             return error("ERR", "AUTH called without any password configured")
         else:
@@ -72,16 +82,16 @@ def client_command(client: Client, args: Sequence[bytes]) -> Reply:
     if verb == b"GETNAME" and len(args) == 2:
         return client.name or None
     if verb == b"SETNAME" and len(args) == 3:
-        if any(byte < 33 or byte > 126 for byte in args[2]):
-            return error(
-                "ERR", "Client names cannot contain spaces, newlines or special characters."
-            )
+        if not is_name(args[2]):
+            return BAD_NAME
         client.name = args[2]
         return OK
     if verb == b"SETINFO" and len(args) == 4:
         attribute = args[2].upper()
         if attribute not in (b"LIB-NAME", b"LIB-VER"):
-            return error("ERR", f"Unrecognized option '{args[2].decode(errors='replace')}'")
+            return error("ERR", f"Unrecognized option '{args[2][:128].decode(errors='replace')}'")
+        if not is_name(args[3]):
+            return error("ERR", f"{attribute.decode().lower()} cannot contain spaces or newlines")
         client.library[attribute] = args[3]
         return OK
     return unknown_subcommand(args)

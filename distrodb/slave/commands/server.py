@@ -16,6 +16,7 @@ from distrodb.slave.commands.connection import SYNTAX, unknown_subcommand
 from distrodb.store.command import Command
 
 REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
+PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else waits
 _started_at = monotonic()
 
 
@@ -73,7 +74,7 @@ def command(client: Client, args: Sequence[bytes]) -> Reply:
 
 def config(client: Client, args: Sequence[bytes]) -> Reply:
     """CONFIG GET pattern ...; values are set in the slave's file, not at run time."""
-    if args[1].upper() != b"GET" or len(args) < 3:
+    if args[1].upper() != b"GET" or not 3 <= len(args) <= 2 + PATTERNS_MAX:
         return unknown_subcommand(args)
     known = {
         "save": "",

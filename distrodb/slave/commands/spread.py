@@ -11,6 +11,10 @@ POSITIONS_PER_SLOT = 64  # see Store.scan
 
 
 def spread(client: Client, row: Command, call: Call) -> None:
+    if leaderless := client.server.core.leaderless():
+        # Passing over it would be a FLUSHALL that did not flush, a DBSIZE that did not count.
+        call.resolve(error("CLUSTERDOWN", f"partition {leaderless[0]} has no leader"))
+        return
     if row.name == "scan":
         _scan(client, call)
         return

@@ -1,0 +1,124 @@
+"""Bytes from a peer, or from a stranger on the peer port: nothing wrong gets past the border."""
+
+import contextlib
+import struct
+import zlib
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.errors import PeerError
+from distrodb.raft import messages as m
+from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@given(plain, st.integers(1, 30))
+def test_frames_survive_any_chunking(content, step):
+    reader = FrameReader()
+    reader.bytes_max = FRAME_BYTES_MAX
+    data = pack(content) * 2
+    chunks = [data[start : start + step] for start in range(0, len(data), step)]
+    assert [frame for chunk in chunks for frame in reader.feed(chunk)] == [content] * 2
+
+
+@given(st.binary(min_size=8, max_size=64))
+def test_any_bytes_are_a_frame_or_a_peer_error(data):
+    with contextlib.suppress(PeerError):
+        list(FrameReader().feed(data))
+
+
+@given(st.binary(max_size=40))
+def test_any_content_is_a_value_or_a_peer_error(content):
+    data = struct.pack(">II", len(content), zlib.crc32(content)) + content
+    with contextlib.suppress(PeerError):
+        list(FrameReader().feed(data))
+
+
+def test_a_flipped_bit_is_noticed():
+    data = bytearray(pack([1, 2, 3]))
+    data[-1] ^= 1
+    with pytest.raises(PeerError, match="checksum"):
+        list(FrameReader().feed(bytes(data)))
+
+
+def test_a_stranger_gets_no_large_frame():
+    with pytest.raises(PeerError, match="a frame of"):
+        list(FrameReader().feed(pack(b"x" * 5000)))
+
+
+@given(plain)
+def test_any_value_is_a_message_or_a_peer_error(value):
+    with contextlib.suppress(PeerError):
+        m.check(value)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [0, [], 0],
+        [0, True, 1, 1, 1, False],
+        [0, m.VOTE, -1],
+        [0, m.STALE, 2**64 - 1],
+        [0, m.APPEND, 1, 1, 1, 1, 1, [[1, b""]]],
+        [0, m.APPEND, 1, 1, 1, 1, 1, [1]],
+        [0, m.ACK, 1, 1, 1, 1],
+    ],
+)
+def test_messages_of_the_wrong_shape_are_refused(message):
+    with pytest.raises(PeerError):
+        m.check(message)
+
+
+def test_large_messages_travel_in_frames_of_their_own():
+    large = [0, m.APPEND, 1, 1, 1, 1, 1, [[1, b"x" * (3 << 20)]]]
+    small = [0, m.VOTE, 1]
+    assert list(split([small, large, small, small])) == [[small, large], [small, small]]
+    assert list(split([])) == []
+
+
+def shake(dialler: Handshake, acceptor: Handshake) -> None:
+    def travel(content):
+        return msgpack.unpackb(msgpack.packb(content))
+
+    answer = acceptor.receive(travel(dialler.opening()))
+    proof = dialler.receive(travel(answer))
+    assert acceptor.receive(travel(proof)) is None
+
+
+def side(me, peer, cluster="c", layout="l", secret="s", challenge=b"1" * 16):
+    return Handshake(cluster, layout, secret, me, peer, challenge)
+
+
+def test_two_slaves_of_one_cluster_shake_hands():
+    dialler, acceptor = side("a", "b"), side("b", None, challenge=b"2" * 16)
+    shake(dialler, acceptor)
+    assert dialler.is_complete and acceptor.is_complete and acceptor.peer == "a"
+
+
+@pytest.mark.parametrize(
+    ("dialler", "words"),
+    [
+        (side("a", "b", cluster="other"), "cluster id"),
+        (side("a", "b", layout="other"), "section"),
+        (side("a", "b", secret="other"), "secret"),
+        (side("a", "x"), "looked for x and found b"),
+    ],
+)
+def test_others_are_refused_and_told_why(dialler, words):
+    with pytest.raises(PeerError, match=words):
+        shake(dialler, side("b", None, challenge=b"2" * 16))
+    assert not dialler.is_complete
+
+
+@given(plain)
+def test_any_opening_is_refused(content):
+    with pytest.raises(PeerError):
+        side("b", None).receive(content)
