@@ -200,6 +200,14 @@ class Simulation:
             assert self.now < until, f"seed {self.seed}: no progress within {within_s} virtual s"
             self.run(TICK_S)
 
+    def at_once(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
+        """Run to the very event after which ``condition`` holds."""
+        until = self.now + within_s
+        while not condition():
+            assert self.now < until, f"seed {self.seed}: it did not come to that"
+            self.now, _, what = heapq.heappop(self._events)
+            what()
+
     def fsync_s(self) -> float:
         return self.random.uniform(0.0005, 0.01)
 
