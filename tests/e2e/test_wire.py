@@ -1,0 +1,218 @@
+"""Bytes on a connection: limits, order, RESP3, and who may answer for a key."""
+
+import socket
+
+import pytest
+
+from distrodb import LocalCluster
+from distrodb.ring.slots import slot_of
+
+LIMITS = {
+    "limits_value_bytes_max": 1000,
+    "limits_key_bytes_max": 100,
+    "limits_arguments_max": 64,
+    "limits_inline_bytes_max": 200,
+    "limits_command_bytes_max": 8192,
+    "limits_connections_max": 64,
+}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(nodes=3, **LIMITS) as cluster:
+        yield cluster
+
+
+class Wire:
+    def __init__(self, cluster: LocalCluster, node: str):
+        host, _, port = cluster.addresses[node].rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=30)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> "Wire":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def line(self) -> bytes:
+        return self._file.readline().removesuffix(b"\r\n")
+
+    def ask(self, *args: bytes) -> bytes:
+        self.send(command(*args))
+        return self.line()
+
+    def is_closed(self) -> bool:
+        try:
+            return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def command(*args: bytes) -> bytes:
+    return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(a), a) for a in args)
+
+
+def led_by(cluster: LocalCluster, node: str, count: int = 1) -> list[bytes]:
+    """Keys of partitions that this slave leads."""
+    led = [p["slots"] for p in cluster.status()["partitions"] if p["leader"] == node]
+    names = (b"key%d" % number for number in range(100000))
+    found = (n for n in names if any(first <= slot_of(n) <= last for first, last in led))
+    return [next(found) for _ in range(count)]
+
+
+@pytest.fixture
+def key(cluster):
+    return led_by(cluster, "node1")[0]
+
+
+@pytest.fixture
+def wire(cluster):
+    with Wire(cluster, "node1") as wire:
+        yield wire
+
+
+def test_a_value_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
+    assert wire.ask(b"SET", key, b"v" * 1000) == b"+OK"
+    assert wire.ask(b"APPEND", key, b"w").startswith(b"-ERR")
+    assert wire.ask(b"STRLEN", key) == b":1000"
+    assert wire.ask(b"SET", key, b"v" * 1001) == b"-ERR Protocol error: invalid bulk length"
+    assert wire.is_closed()
+
+
+def test_a_key_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
+    tag = b"{" + key + b"}"
+    assert wire.ask(b"SET", tag.ljust(100, b"k"), b"1") == b"+OK"
+    assert wire.ask(b"SET", tag.ljust(101, b"k"), b"1").startswith(b"-ERR key exceeds")
+    assert wire.ask(b"MSET", tag, b"1", tag.ljust(101, b"k"), b"1").startswith(b"-ERR key exceeds")
+    assert wire.ask(b"EXISTS", tag, tag.ljust(101, b"k")) == b":0", "half of an MSET was done"
+
+
+def test_arguments_at_the_limit_are_taken_and_one_more_is_refused(wire, key):
+    assert wire.ask(b"EXISTS", *[key] * 63) in (b":0", b":63")
+    assert wire.ask(b"EXISTS", *[key] * 64) == b"-ERR Protocol error: invalid multibulk length"
+    assert wire.is_closed()
+
+
+def test_a_command_of_too_many_bytes_is_refused(wire, key):
+    tag = b"{" + key + b"}"
+    pairs = [part for n in range(12) for part in (tag + b"%d" % n, b"v" * 1000)]
+    assert wire.ask(b"MSET", *pairs).startswith(b"-ERR Protocol error: command exceeds")
+    assert wire.is_closed()
+
+
+def test_inline_commands(wire, key):
+    wire.send(b"SET " + key + b' "a \\x41 b"\r\n\r\nget ' + key + b"\nPING\r\n")
+    assert [wire.line() for _ in range(4)] == [b"+OK", b"$5", b"a A b", b"+PONG"]
+    wire.send(b"SET " + key + b' "open\r\n')
+    assert wire.line() == b"-ERR Protocol error: unbalanced quotes in request"
+    assert wire.is_closed()
+
+
+def test_a_long_inline_command_is_refused_before_its_end(wire):
+    wire.send(b"x" * 300)
+    assert wire.line() == b"-ERR Protocol error: too big inline request"
+    assert wire.is_closed()
+
+
+def test_what_comes_before_bad_bytes_is_still_answered(wire, key):
+    wire.send(command(b"SET", key, b"before") + command(b"GET", key) + b"*1\r\n$x\r\n")
+    assert [wire.line() for _ in range(3)] == [b"+OK", b"$6", b"before"]
+    assert wire.line().startswith(b"-ERR Protocol error")
+    assert wire.is_closed()
+
+
+def test_replies_keep_their_order_whoever_answers(cluster):
+    """Commands for several partitions, for other slaves, about the connection, and wrong ones."""
+    mine, other = led_by(cluster, "node1", 30), led_by(cluster, "node2")[0]
+    data, expected = b"", []
+    with Wire(cluster, "node1") as wire:
+        for number, name in enumerate(mine):
+            value = b"%d" % number
+            data += command(b"SET", name, value) + command(b"ECHO", value) + command(b"GET", name)
+            data += command(b"GET", other) + command(b"BREW") + command(b"INCR", name)
+            expected += [b"+OK", b"$%d" % len(value), value, b"$%d" % len(value), value]
+            expected += [b"-MOVED", b"-ERR", b":%d" % (number + 1)]
+        wire.send(data)
+        assert [wire.line().split()[0] for _ in expected] == expected
+
+
+def test_byte_by_byte_is_the_same_command(wire, key):
+    for byte in command(b"SET", key, b"slowly") + command(b"GET", key):
+        wire.send(bytes([byte]))
+    assert [wire.line() for _ in range(3)] == [b"+OK", b"$6", b"slowly"]
+
+
+def test_moved_names_the_slot_and_the_leader(cluster, wire):
+    name = led_by(cluster, "node2")[0]
+    moved = b"-MOVED %d %b" % (slot_of(name), cluster.addresses["node2"].encode())
+    assert wire.ask(b"GET", name) == wire.ask(b"SET", name, b"1") == moved
+
+
+def test_keys_of_two_slots_are_refused(wire):
+    crossed = b"-CROSSSLOT Keys in request don't hash to the same slot"
+    assert wire.ask(b"MGET", b"a", b"b") == wire.ask(b"DEL", b"a", b"b") == crossed
+    assert wire.ask(b"MSET", b"a", b"1", b"b", b"2") == crossed
+
+
+def test_resp3_is_chosen_by_hello(wire, key):
+    nothing = led_nothing(key)
+    assert wire.ask(b"GET", nothing) == b"$-1"
+    assert wire.ask(b"HELLO", b"4") == b"-NOPROTO unsupported protocol version"
+    header = wire.ask(b"HELLO", b"3")
+    assert header.startswith(b"%")
+    fields = {}
+    for _ in range(int(header[1:])):
+        name, value = (_value(wire) for _ in range(2))
+        fields[name] = value
+    assert fields[b"proto"] == 3 and fields[b"mode"] == b"cluster" and b"version" in fields
+    assert wire.ask(b"GET", nothing) == b"_"
+    assert wire.ask(b"CONFIG", b"GET", b"appendonly") == b"%1"
+
+
+def led_nothing(key: bytes) -> bytes:
+    return b"{" + key + b"}nothing"
+
+
+def _value(wire: Wire) -> object:
+    line = wire.line()
+    if line[:1] == b"$":
+        return wire.line()
+    if line[:1] == b"*":
+        return [_value(wire) for _ in range(int(line[1:]))]
+    return int(line[1:]) if line[:1] == b":" else line[1:]
+
+
+def test_more_connections_than_allowed_are_told_so(cluster):
+    wires = []
+    try:
+        for _ in range(80):
+            wires.append(Wire(cluster, "node3"))
+        assert wires[-1].line() == b"-ERR max number of clients reached"
+        assert wires[-1].is_closed()
+        wires[0].send(command(b"PING"))
+        assert wires[0].line() == b"+PONG"
+    finally:
+        for wire in wires:
+            wire.__exit__()
+    cluster.wait_until(lambda: _pings(cluster), "there is room again")
+
+
+def _pings(cluster: LocalCluster) -> bool:
+    with Wire(cluster, "node3") as wire:
+        return wire.ask(b"PING") == b"+PONG"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_pipeline_of_redis_py_spreads_and_gathers(cluster, protocol):
+    client = cluster.client(protocol=protocol)
+    with client.pipeline() as pipeline:
+        for number in range(300):
+            pipeline.set(f"p{number}", number).incr(f"p{number}").get(f"p{number}")
+        replies = pipeline.execute()
+    assert [bytes(reply) for reply in replies[2::3]] == [b"%d" % (n + 1) for n in range(300)]
+    assert replies[1::3] == [n + 1 for n in range(300)]
