@@ -1,13 +1,17 @@
 """A wrong file gets one line: the file, the key, what is wrong, the remedy."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from distrodb.config import load
+from distrodb.config import Address, NodeAddress, check_directory, load, parse_address, render
 from distrodb.errors import ConfigError
 
 GOOD = (Path(__file__).parents[2] / "conf" / "node1.toml").read_text()
+NODES = [NodeAddress("a", Address("h", 1), Address("h", 2))]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,16 @@ GOOD = (Path(__file__).parents[2] / "conf" / "node1.toml").read_text()
         ('level = "info"', 'level = "loud"', "log.level: is 'loud'; use one of debug, info"),
         ("[limits]", "[limits", "is not TOML"),
         ("dead_after_s = 10.0", "dead_after_s = nan", "raft.dead_after_s"),
+        ("replicas = 3", "replicas = true", "cluster.replicas: True is not a whole number"),
+        ("127.0.0.1:56552", "127.0.0.1:55551", "55551 is also cluster.nodes[0].client"),
+        # what Python itself stumbles over
+        ("partitions = 0", f"partitions = 1{'0' * 400}", "cluster.partitions: is 1000"),
+        ("partitions = 0", f"partitions = 0x{'f' * 5000}", "cluster.partitions: is a very long"),
+        ("partitions = 0", f"partitions = 1{'0' * 5000}", "is not TOML"),
+        ("dead_after_s = 10.0", f"dead_after_s = 1{'0' * 400}", "raft.dead_after_s: is 1000"),
+        ("127.0.0.1:55552", f"h:{'9' * 5000}", "cluster.nodes[1].client: 'h:9999"),
+        ("../data/node1", r"a\u0000b", "node.directory: is not a path"),
+        ("[raft]", f"x = {'[' * 5000}", "is not TOML"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path, old, new, words):
@@ -55,3 +69,39 @@ def test_left_out_options_have_their_defaults(tmp_path):
     assert config.partitions == 2 and config.replicas == 3
     assert config.directory == tmp_path / "d"
     assert str(config.nodes[0].client) == "[::1]:1"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_get_anything_but_a_config_error(tmp_path_factory, data):
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError):
+        load(file)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_survives_rendering(text):
+    assert tomllib.loads(render("a", "d", NODES, cluster_secret=text))["cluster"]["secret"] == text
+
+
+def test_rendering_an_unknown_option_is_a_mistake():
+    with pytest.raises(TypeError, match="'raft_election_timeout'"):
+        render("a", "d", NODES, raft_election_timeout=5)
+
+
+def test_a_directory_is_made_or_refused(tmp_path):
+    file = tmp_path / "slave.toml"
+    file.write_text(render("a", "data/a", NODES))
+    config = load(file)
+    check_directory(config)
+    assert not list(config.directory.iterdir())
+    config.directory.rmdir()
+    config.directory.write_text("a file in the way")
+    with pytest.raises(ConfigError, match=r"slave.toml: node.directory: .*cannot be written to"):
+        check_directory(config)
+
+
+@pytest.mark.parametrize("text", ["", ":1", "a:", "a:0", "a:65536", "a:-1", "a:+1", "a:1 ", "a:¹"])
+def test_what_is_no_address(text):
+    with pytest.raises(ConfigError):
+        parse_address(Path("f"), "k", text)
