@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
-from distrodb.errors import ConfigError, DistrodbError, UnavailableError
+from distrodb.errors import ConfigError, UnavailableError
 
 PEER_PORT_OFFSET = 1000
 READY_S_MAX = 30.0
@@ -351,5 +351,3 @@ def _is_free(address: Address) -> bool:
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
-
-__all__ = ["DistrodbError", "LocalCluster"]

@@ -30,7 +30,7 @@ from pysyncobj.transport import Transport
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
 from distrodb.raft.elections import FOLLOWER, LEADER, Elections
-from distrodb.raft.journal import NO_OP, Journal
+from distrodb.raft.journal import Journal
 from distrodb.raft.replication import Replication
 
 _REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
@@ -168,9 +168,6 @@ class Engine(Elections, Replication, syncobj.SyncObj):
     @property
     def peers(self) -> list[str]:
         return list(self._peers)
-
-    def is_connected(self, peer: str) -> bool:
-        return self._peers[peer] in self._SyncObj__connectedNodes
 
     @property
     def majority(self) -> int:
@@ -390,4 +387,4 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         _now = self.now = now
 
 
-__all__ = ["FAIL_REASON", "NO_OP", "Engine"]
+__all__ = ["FAIL_REASON", "Engine"]

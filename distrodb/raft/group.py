@@ -23,7 +23,7 @@ from typing import Protocol
 from distrodb.errors import InvariantViolation, PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
-from distrodb.raft.journal import Journal, WriteSet
+from distrodb.raft.journal import Journal
 from distrodb.raft.transfer import SnapshotReceiver, SnapshotSender
 from distrodb.reply import Reply, error
 from distrodb.store.entry import encode_batch
@@ -408,5 +408,3 @@ class Group:
         self._received = index, index_term, peer, machine
         self._write_snapshot(SnapshotWrite(self.id, index, index_term, machine.snapshot()))
 
-
-__all__ = ["Group", "GroupOptions", "Machine", "Request", "SnapshotWrite", "WriteSet"]

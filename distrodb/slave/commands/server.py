@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from distrodb import __version__
 from distrodb.clock import monotonic
-from distrodb.reply import OK, Reply, Status, Verbatim, error
+from distrodb.reply import Reply, Status, Verbatim, error
 from distrodb.slave import topology
 from distrodb.slave.clients import DEFERRED, Client
 from distrodb.slave.commands.connection import SYNTAX, unknown_subcommand
@@ -148,5 +148,3 @@ def shutdown(client: Client, args: Sequence[bytes]) -> object:
     client.server.stop()
     return DEFERRED
 
-
-__all__ = ["OK", "command", "config", "info", "shutdown"]
