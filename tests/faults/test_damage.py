@@ -79,6 +79,16 @@ def test_a_snapshot_that_is_gone(filled):
     assert "cannot read" in start_refused(filled, "node3")
 
 
+def test_a_flipped_bit_in_a_journal_record(filled):
+    path = filled.directory / "node3" / "journal" / "data.mdb"
+    data = path.read_bytes()
+    position = data.find(b"marker")
+    while position >= 0:  # every copy, since LMDB keeps old pages too
+        flip(path, position)
+        position = data.find(b"marker", position + 1)
+    assert "checksum does not match" in start_refused(filled, "node3")
+
+
 def test_a_journal_that_is_no_journal(filled):
     (filled.directory / "node3" / "journal" / "data.mdb").write_bytes(b"no journal" * 1000)
     assert "/node3/journal" in start_refused(filled, "node3")
