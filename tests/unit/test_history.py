@@ -1,0 +1,313 @@
+"""The linearizability checker: histories known to be good or bad, and all orders of small ones."""
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.history import NotLinearizable, Operation, _fits, _keys_of, _step, check
+
+UNKNOWN = None
+
+
+def history(*rows: tuple) -> list[Operation]:
+    """Rows of (called, returned, "COMMAND in words", reply), a client each."""
+    return [
+        Operation(number, called, returned, tuple(words.split()), reply)
+        for number, (called, returned, words, reply) in enumerate(rows)
+    ]
+
+
+GOOD = {
+    "nothing": [],
+    "a read sees the write before it": [(0, 1, "SET x a", "OK"), (2, 3, "GET x", b"a")],
+    "a concurrent read may see the old value": [(0, 9, "SET x a", "OK"), (2, 3, "GET x", None)],
+    "or the new one": [(0, 9, "SET x a", "OK"), (2, 3, "GET x", b"a")],
+    "concurrent writes in either order": [
+        (0, 9, "SET x a", "OK"),
+        (0, 9, "SET x b", "OK"),
+        (10, 11, "GET x", b"a"),
+    ],
+    "an unknown write appears late": [
+        (0, UNKNOWN, "SET x a", None),
+        (1, 2, "GET x", None),
+        (3, 4, "SET x b", "OK"),
+        (5, 6, "GET x", b"b"),
+        (7, 8, "GET x", b"a"),
+    ],
+    "an unknown write never appears": [(0, UNKNOWN, "SET x a", None), (1, 2, "GET x", None)],
+    "an unknown count is seen by the next one": [
+        (0, 1, "INCR x", 1),
+        (2, UNKNOWN, "INCR x", None),
+        (3, 4, "INCR x", 3),
+    ],
+    "an unknown delete makes room for NX": [
+        (0, 1, "SET x a", "OK"),
+        (2, UNKNOWN, "DEL x", None),
+        (3, 4, "SET x b NX", "OK"),
+    ],
+    "two unknown writes explain two deletes": [
+        (0, UNKNOWN, "SET x a", None),
+        (0, UNKNOWN, "SET x b", None),
+        (1, 2, "DEL x", 1),
+        (3, 4, "DEL x", 1),
+    ],
+    "an unknown read says nothing": [(0, UNKNOWN, "GET x", None), (1, 2, "GET x", None)],
+    "MSET and MGET together": [
+        (0, 9, "MSET x a y b", True),
+        (1, 2, "MGET x y", [None, None]),
+        (3, 4, "MGET x y", [b"a", b"b"]),
+    ],
+    "the value before, with GET": [
+        (0, 1, "SET x a GET", None),
+        (2, 3, "SET x b GET", b"a"),
+        (4, 5, "SET x c NX GET", b"b"),
+        (6, 7, "SET y c XX GET", None),
+        (8, 9, "MGET x y", [b"b", None]),
+    ],
+    "text and numbers": [
+        (0, 1, "APPEND x 4", 1),
+        (2, 3, "INCRBY x 8", 12),
+        (4, 5, "DECRBY x 2", 10),
+        (6, 7, "APPEND x a", 3),
+        (8, 9, "STRLEN x", 3),
+        (10, 11, "INCR x", ValueError("not an integer")),
+        (12, 13, "EXISTS x x y", 2),
+        (14, 15, "GET x", b"10a"),
+    ],
+}
+
+BAD = {
+    "a stale read": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "SET x b", "OK"),
+        (4, 5, "GET x", b"a"),
+    ],
+    "reads that go back while a write is under way": [
+        (0, 9, "SET x a", "OK"),
+        (1, 2, "GET x", b"a"),
+        (3, 4, "GET x", None),
+    ],
+    "a lost update": [(0, 5, "INCR x", 1), (0, 5, "INCR x", 1), (6, 7, "GET x", b"1")],
+    "a lost acknowledged write": [(0, 1, "SET x a", "OK"), (2, 3, "GET x", None)],
+    "a value that nobody wrote": [(0, 1, "SET x a", "OK"), (2, 3, "GET x", b"b")],
+    "a value before it was written": [(0, 1, "GET x", b"a"), (2, 3, "SET x a", "OK")],
+    "two leaders, each with its own readers": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "SET x b", "OK"),
+        (4, 5, "GET x", b"b"),
+        (4, 6, "GET x", b"a"),
+    ],
+    "NX succeeds twice": [(0, 5, "SET x a NX", "OK"), (0, 5, "SET x b NX", "OK")],
+    "SETNX succeeds twice": [(0, 5, "SETNX x a", 1), (0, 5, "SETNX x b", 1)],
+    "NX is refused without a reason": [(0, 1, "SET x a NX", None)],
+    "XX succeeds without a value": [(0, 1, "SET x a XX", "OK")],
+    "a counter skips": [(0, 1, "INCR x", 1), (2, 3, "INCR x", 3)],
+    "one unknown count is seen twice": [
+        (0, UNKNOWN, "INCR x", None),
+        (1, 2, "INCR x", 2),
+        (3, 4, "INCR x", 4),
+    ],
+    "a torn MSET": [(0, 1, "MSET x a y b", "OK"), (2, 3, "MGET x y", [b"a", None])],
+    "a torn MSET, while it is under way": [
+        (0, 9, "MSET x a y b", "OK"),
+        (1, 2, "GET x", b"a"),
+        (3, 4, "GET y", None),
+    ],
+    "an unknown write appears and vanishes": [
+        (0, UNKNOWN, "SET x a", None),
+        (1, 2, "GET x", b"a"),
+        (3, 4, "GET x", None),
+    ],
+    "an unknown write appears twice": [
+        (0, UNKNOWN, "SET x a", None),
+        (1, 2, "GET x", b"a"),
+        (3, 4, "SET x b", "OK"),
+        (5, 6, "GET x", b"b"),
+        (7, 8, "GET x", b"a"),
+    ],
+    "an unknown write appears before it was sent": [
+        (1, 2, "GET x", b"a"),
+        (3, UNKNOWN, "SET x a", None),
+    ],
+    "two deletes of one value": [
+        (0, 1, "SET x a", "OK"),
+        (2, 5, "DEL x", 1),
+        (2, 5, "DEL x", 1),
+    ],
+    "two appends of which one is lost": [
+        (0, 5, "APPEND x a", 1),
+        (0, 5, "APPEND x b", 2),
+        (6, 7, "GET x", b"b"),
+    ],
+}
+
+
+@pytest.mark.parametrize("rows", GOOD.values(), ids=GOOD)
+def test_good(rows):
+    check(history(*rows))
+
+
+@pytest.mark.parametrize("rows", BAD.values(), ids=BAD)
+def test_bad(rows):
+    with pytest.raises(NotLinearizable):
+        check(history(*rows))
+
+
+def test_the_explanation_names_the_key_and_the_operations_it_is_about():
+    rows = [(n, n + 0.5, "INCR other", n + 1) for n in range(50)]
+    rows += [(0, 1, "SET x a", "OK"), (2, 3, "SET x b", "OK"), (4, 5, "GET x", b"a")]
+    rows += [(6 + n, 6.5 + n, f"SET x c{n}", "OK") for n in range(50)]
+    with pytest.raises(NotLinearizable) as caught:
+        check(history(*rows))
+    assert str(caught.value).splitlines() == [
+        "not linearizable: x",
+        "2 of 53 answered operations can be put in an order, at most; it ends with",
+        "    client 50: SET x a -> OK [0.000000, 1.000000]",
+        "    client 51: SET x b -> OK [2.000000, 3.000000]",
+        "which leaves x = b'b'",
+        "and there is no moment for",
+        "    client 52: GET x -> b'a' [4.000000, 5.000000]",
+    ]
+
+
+# -- against all orders --------------------------------------------------------------------------
+
+
+def brute_force(operations: list[Operation]) -> bool:
+    known = [operation for operation in operations if operation.returned is not None]
+    unknown = [operation for operation in operations if operation.returned is None]
+    keys = sorted({key for operation in operations for key in _keys_of(operation.command)})
+    places = {key: place for place, key in enumerate(keys)}
+    return any(
+        respects_time(order) and explains(order, places)
+        for count in range(len(unknown) + 1)
+        for happened in itertools.combinations(unknown, count)
+        for order in itertools.permutations([*known, *happened])
+    )
+
+
+def respects_time(order: tuple[Operation, ...]) -> bool:
+    latest_call = -math.inf
+    for operation in order:
+        if operation.returned is not None and operation.returned < latest_call:
+            return False
+        latest_call = max(latest_call, operation.called)
+    return True
+
+
+def explains(order: tuple[Operation, ...], places: dict[str, int]) -> bool:
+    values: tuple[bytes | None, ...] = (None,) * len(places)
+    for operation in order:
+        values, reply = _step(operation.command, places)(values)
+        if operation.returned is not None and not _fits(reply, operation.reply):
+            return False
+    return True
+
+
+def is_linearizable(operations: list[Operation]) -> bool:
+    try:
+        check(operations)
+    except NotLinearizable:
+        return False
+    return True
+
+
+KINDS = {
+    "registers": ["SET x {}", "SET x {}", "GET x", "GET x"],
+    "options": ["SET x {} NX", "SET x {} XX", "SET x {} GET", "SETNX x {}", "DEL x", "GET x"],
+    "counters": ["INCR x", "INCR x", "INCRBY x 2", "DECRBY x 1", "GET x", "SET x 1", "DEL x"],
+    "texts": ["APPEND x {}", "APPEND x {}", "STRLEN x", "GET x", "SET x {}", "EXISTS x"],
+    "deletes": ["SET x {}", "SET x {}", "DEL x", "EXISTS x", "SETNX x {}", "GET x"],
+    "several keys": ["MSET x {} y {}", "MGET x y", "SET x {}", "GET y", "DEL x y", "EXISTS x y"],
+    "a mixture": ["APPEND x {}", "INCR x", "SET x {}", "SET x 1", "GET x", "DEL x", "SETNX x {}"],
+}
+
+
+def played(
+    chance: random.Random, commands: list[str], count: int, clients: int, unknown: float
+) -> list[Operation]:
+    """What ``clients`` saw of a single Redis; some outcomes unknown, of which half happened."""
+    places = {"x": 0, "y": 1}
+    values: tuple[bytes | None, ...] = (None, None)
+    free = [0.0] * clients
+    moments = []
+    numbers = itertools.count()
+    for _ in range(count):
+        client = min(range(clients), key=free.__getitem__)
+        called = free[client] + chance.random() / 10
+        moment = called + chance.random()
+        returned = moment + chance.random()
+        free[client] = returned
+        words = chance.choice(commands)
+        while "{}" in words:
+            words = words.replace("{}", f"v{next(numbers)}", 1)
+        moments.append((moment, client, called, returned, tuple(words.split())))
+    operations = []
+    for _, client, called, returned, command in sorted(moments):
+        lost = chance.random() < unknown
+        if lost and chance.random() < 0.5:
+            operations.append(Operation(client, called, None, command))
+            continue
+        values, reply = _step(command, places)(values)
+        reply = ValueError("not an integer") if type(reply) is object else reply
+        operations.append(Operation(client, called, None if lost else returned, command, reply))
+    return operations
+
+
+def spoilt(chance: random.Random, operations: list[Operation]) -> list[Operation]:
+    """Two replies exchanged, a write left out, or a reply that comes before its time."""
+    operations = list(operations)
+    if len(operations) < 2:
+        return operations
+    n, m = chance.sample(range(len(operations)), 2)
+    a, b = operations[n], operations[m]
+    how = chance.randrange(3)
+    if how == 0 and a.command[0] == b.command[0]:
+        operations[n] = Operation(a.process, a.called, a.returned, a.command, b.reply)
+    elif how == 1:
+        del operations[n]
+    elif a.returned is not None:
+        early = a.called + (a.returned - a.called) * 0.05
+        operations[n] = Operation(a.process, a.called, early, a.command, a.reply)
+    return operations
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=150, deadline=None)
+@example(seed=1, count=6, clients=3, unknown=0.5, damage=1)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(1, 6),
+    clients=st.integers(1, 4),
+    unknown=st.sampled_from([0.0, 0.3, 0.6]),
+    damage=st.integers(0, 2),
+)
+def test_it_finds_what_trying_all_orders_finds(kind, seed, count, clients, unknown, damage):
+    chance = random.Random(seed)
+    operations = played(chance, KINDS[kind], count, clients, unknown)
+    for _ in range(damage):
+        operations = spoilt(chance, operations)
+    assert is_linearizable(operations) == brute_force(operations)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_history_takes_no_time(kind):
+    """Two thousand operations of eight clients, a twentieth of them unknown."""
+    commands = KINDS[kind] if kind != "texts" else KINDS[kind] + ["DEL x", "GET x", "GET x"]
+    check(played(random.Random(kind), commands, 2000, 8, 0.05))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_history_with_one_wrong_reply_takes_no_time_either(kind):
+    chance = random.Random(kind)
+    operations = played(chance, KINDS[kind], 2000, 8, 0.03)
+    late = max(o.returned for o in operations if o.returned is not None)
+    reply = [b"never", b"written"] if kind == "several keys" else b"never written"
+    wrong = "MGET x y" if kind == "several keys" else "GET x"
+    last = Operation(0, late / 2, late / 2 + 1, tuple(wrong.split()), reply)
+    with pytest.raises(NotLinearizable, match="never"):
+        check([*operations, last])
