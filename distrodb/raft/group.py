@@ -289,7 +289,8 @@ class Group:
 
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
         self._senders.pop(peer, None)
-        self._receiver = None  # if it came from there; another leader begins anew
+        if self._receiver is not None and self._receiver.sender == peer:
+            self._receiver = None  # another leader begins anew
         self.engine.link_down(now, peer, delay_s)
 
     # -- snapshots ---------------------------------------------------------------------------
@@ -390,9 +391,9 @@ class Group:
         if self._received is not None:
             return
         if sequence == 0:
-            self._receiver = SnapshotReceiver(transfer, index, index_term)
+            self._receiver = SnapshotReceiver(peer, transfer)
         receiver = self._receiver
-        if receiver is None or not receiver.add(transfer, sequence, chunk):
+        if receiver is None or not receiver.add(peer, transfer, sequence, chunk):
             return
         if not is_last:
             engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
