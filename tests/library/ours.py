@@ -226,6 +226,9 @@ class Cluster(Links):
         """As in plain.py, pre-votes first; the voters have not heard a leader for a while."""
         voters = voters or tuple(other for other in self.members if other != name)
         self.pass_time(TIMEOUT_S * 1.01)
+        for voter in voters:
+            if self[voter].leads:  # without a majority, so it steps down
+                self.tick_one(voter)
         self.stand(name)
         for _ in range(2):
             for voter in voters:
