@@ -148,6 +148,7 @@ class Links:
 
     def elect(self, name: str, *voters: str) -> None:
         """Let a member be elected by these (by all); its first append is on its way then."""
+        assert not self[name].leads, f"{name} leads already"
         voters = voters or tuple(other for other in self.members if other != name)
         self.stand(name)
         for voter in voters:

@@ -224,6 +224,7 @@ class Cluster(Links):
 
     def elect(self, name: str, *voters: str) -> None:
         """As in plain.py, pre-votes first; the voters have not heard a leader for a while."""
+        assert not self[name].leads, f"{name} leads already"
         voters = voters or tuple(other for other in self.members if other != name)
         self.pass_time(TIMEOUT_S * 1.01)
         for voter in voters:
