@@ -62,6 +62,10 @@ class Wire(transport.Transport):
     def addNode(self, node: Member) -> None:  # noqa: N802
         self.added.append(node.id)
 
+    def dropNode(self, node: Member) -> None:  # noqa: N802
+        if node.id in self._cluster.members:
+            self._cluster.cut(self._name, node.id)
+
 
 class Replica(syncobj.SyncObj):
     """A member whose state is the list of what was written."""
