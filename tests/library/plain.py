@@ -47,6 +47,10 @@ class Member(node.Node):
     """The library pickles nodes, so their class must be found under its name."""
 
 
+class AddressedMember(node.TCPNode):
+    """The same for members that have an address."""
+
+
 class Wire(transport.Transport):
     """What a member sends lies in ``cluster.links[sender, receiver]`` until it is delivered."""
 
