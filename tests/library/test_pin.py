@@ -1,6 +1,8 @@
 """The evidence in this package is about one release; another one must be read anew."""
 
+import re
 from importlib.metadata import requires, version
+from pathlib import Path
 
 from tests.library import plain
 
@@ -20,3 +22,13 @@ def test_plain_members_are_not_the_ones_that_the_product_has_changed():
     assert plain.syncobj.createJournal(None).__class__.__name__ == "MemoryJournal"
     assert plain.syncobj.createPoller("auto").__class__.__module__ == "pysyncobj.poller"
     assert not issubclass(engine.Engine, plain.syncobj.SyncObj)
+
+
+def test_the_table_names_every_fault_and_no_test_that_does_not_exist():
+    here = Path(__file__).parent
+    code = "".join(file.read_text() for file in here.glob("test_*.py"))
+    table = (here.parents[1] / "docs" / "pysyncobj.md").read_text()
+    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`", table))
+    plain_ones = set(re.findall(r"^def test_plain_(?!and_ours|members_are)(\w+)", code, re.M))
+    ours_ones = set(re.findall(r"^def test_ours_(\w+)", code, re.M))
+    assert named <= plain_ones | ours_ones and plain_ones <= named

@@ -254,3 +254,18 @@ def test_ours_a_leader_meets_no_snapshot_of_its_own_term():
     cluster.elect("b", "c")
     cluster.run(10.0, "a", "b", "c")
     assert cluster["b"].leads
+
+
+@pytest.mark.xfail(strict=True, reason="Group.link_down forgets a transfer from whomever it comes")
+def test_ours_a_snapshot_survives_the_loss_of_another_link():
+    """It costs the whole transfer: the sender notices after twice the longest election timeout."""
+    compacted_while_one_is_away(cluster := ours.Cluster())
+    cluster.join("b")
+    while len(cluster.under_way("a", "b", m.SNAPSHOT)) < 3:
+        cluster.tick("a")
+        cluster.deliver("b", "a")
+        cluster.deliver("a", "b", len(cluster.under_way("a", "b", m.APPEND)))
+    cluster.deliver("a", "b", 1)
+    cluster.cut("b", "c")
+    cluster.deliver("a", "b")
+    assert cluster["b"].values == [f"value{n}" for n in range(5)]
