@@ -174,6 +174,10 @@ class Replica:
     def values(self) -> list[str]:
         return [value.decode() for value in self.group.machine.values]
 
+    def be_patient(self) -> None:
+        """Its own election timeout begins now."""
+        self.engine._SyncObj__raftElectionDeadline = self._cluster.now + TIMEOUT_S
+
     def match_index(self, peer: str) -> int:
         return self.engine._SyncObj__raftMatchIndex[self.engine._peers[peer]]
 
@@ -230,6 +234,7 @@ class Cluster(Links):
         for voter in voters:
             if self[voter].leads:  # without a majority, so it steps down
                 self.tick_one(voter)
+            self[voter].be_patient()
         self.stand(name)
         for _ in range(2):
             for voter in voters:

@@ -261,6 +261,7 @@ def test_plain_a_journal_ends_at_four_gibibytes(tmp_path):
 def test_ours_a_journal_has_no_such_end(store):
     writes = WriteSet()
     journal = Journal(ours.GROUP, "abc", writes)
+    journal.setCurrentTerm(5, None)
     journal.reset(2**33, 5)
     journal.add(b"\x00one more", 2**33 + 1, 5)
     commit(store, writes)

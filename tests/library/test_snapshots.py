@@ -217,6 +217,7 @@ def a_leader_that_sends_a_snapshot_is_replaced(cluster):
         cluster.tick("a")
         cluster.deliver("a", "b")
         cluster.deliver("b", "a")
+    cluster.deliver("a", "c")
     cluster.elect("c", "a")
     cluster.deliver("c", "a")
     assert cluster["c"].leads and cluster["a"].engine.leader == "c"
