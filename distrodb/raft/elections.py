@@ -26,7 +26,7 @@ class Elections:
             return True
         return (
             self._prevote_term == self.term + 1
-            and len(self._prevotes & self._connected()) + 1 >= self.majority
+            and len(self._prevotes & self._connected() & set(self.voters)) + 1 >= self.majority
         )
 
     def _ask_for_prevotes(self, now: float) -> None:
@@ -37,7 +37,7 @@ class Elections:
             self._on_state()
         # A round of pre-votes changes nothing, so a lost one is repeated soon.
         self._SyncObj__raftElectionDeadline = now + self._timeout * self._between(0.05, 0.15)
-        for peer in self._peers:
+        for peer in self.voters:
             self.emit(
                 peer,
                 m.PREVOTE_REQUEST,
@@ -92,6 +92,8 @@ class Elections:
             self._rounds = {}
             self._unacknowledged = {}
             self.needs_snapshot = set()
+        self.learners = {}
+        self._peers = dict(self.voters)
         self._held = {}
         self._prevotes = set()
         self._on_state()

@@ -2,8 +2,8 @@
 
 pysyncobj 0.3.17 keeps the state (term, vote, log, commit index, match indexes) and runs the
 elections, the commit rule, the apply loop and leadership transfer.  This subclass replaces, under
-their mangled names, the parts of it that lose acknowledged writes (elections.py and replication.py
-hold most of them); each says which fault it cures (the list is docs/pysyncobj.md).
+their mangled names, the parts of it that lose acknowledged writes (elections.py, replication.py and
+membership.py hold most of them); each says which fault it cures (the list is docs/pysyncobj.md).
 
 It does no I/O and reads no clock: ``now`` (monotonic seconds) comes in with each call; messages
 leave through ``send``, changes of the log through the journal.
@@ -30,7 +30,8 @@ from pysyncobj.transport import Transport
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
 from distrodb.raft.elections import FOLLOWER, LEADER, Elections
-from distrodb.raft.journal import Journal
+from distrodb.raft.journal import Configuration, Journal
+from distrodb.raft.membership import Membership
 from distrodb.raft.replication import Replication
 
 _REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
@@ -74,8 +75,8 @@ class _Outbox(Transport):
         return True
 
 
-class Engine(Elections, Replication, syncobj.SyncObj):
-    """One member of one Raft group.
+class Engine(Elections, Replication, Membership, syncobj.SyncObj):
+    """One member of one Raft group.  Its log is begun, or loaded; its members are in there.
 
     ``apply`` is called with (index, payload) for each committed entry, in order, exactly once
     a process lifetime; what it returns is passed to the proposer's callback.
@@ -87,7 +88,6 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         now: float,
         group: int,
         member: str,
-        members: Iterable[str],
         journal: Journal,
         *,
         heartbeat_s: float,
@@ -113,8 +113,11 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         self._unacknowledged: dict[str, deque[tuple[int, int]]] = {}
         self._held: dict[str, int] = {}  # acks above our own durable index
         self.needs_snapshot: set[str] = set()  # peers whose next entry is compacted away
-        self.alone = set(members) == {member}
-        self._peers = {peer: Member(peer) for peer in sorted(members) if peer != member}
+        self.voters: dict[str, Member] = {}  # the other members
+        self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
+        self._peers: dict[str, Member] = {}  # both
+        self.is_member = False
+        self._configuration: Configuration | None = None
         self._at(now)
         conf = SyncObjConf(
             autoTick=False,
@@ -128,9 +131,8 @@ class Engine(Elections, Replication, syncobj.SyncObj):
             journalFile=journal,
             onStateChanged=lambda old, new: self._state_changed(new),
         )
-        super().__init__(
-            Member(member), self._peers.values(), conf, nodeClass=Member, transport=_Outbox(self)
-        )
+        super().__init__(Member(member), (), conf, nodeClass=Member, transport=_Outbox(self))
+        self._use_configuration()
         self._SyncObj__raftLastApplied = journal.meta.snapshot_index
         self._SyncObj__raftCommitIndex = max(
             journal.meta.snapshot_index, self._SyncObj__raftCommitIndex
@@ -166,22 +168,29 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         return self._SyncObj__raftCommitIndex
 
     @property
-    def peers(self) -> list[str]:
-        return list(self._peers)
+    def members(self) -> tuple[str, ...]:
+        return self.journal.configuration.members
+
+    @property
+    def is_alone(self) -> bool:
+        """The only member: its own disk is the majority."""
+        return not self.voters
 
     @property
     def majority(self) -> int:
-        return (len(self._peers) + 1) // 2 + 1
+        return (len(self.voters) + 1) // 2 + 1
 
     # -- what comes in -----------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """Let time pass: elections, the commit rule, the apply loop, heartbeats."""
         self._at(now)
-        if self.alone and self.journal.gate():
+        if self.is_alone and self.journal.gate():
             return
-        if not self.is_leader and now > self._SyncObj__raftElectionDeadline and self._peers:
-            if not self._may_stand():
+        if not self.is_leader and now > self._SyncObj__raftElectionDeadline:
+            if not self.is_member:
+                self._SyncObj__raftElectionDeadline = now + self._timeout
+            elif self.voters and not self._may_stand():
                 self._ask_for_prevotes(now)
                 return
         before = self.term
@@ -224,9 +233,9 @@ class Engine(Elections, Replication, syncobj.SyncObj):
 
     def confirmed_round(self) -> int:
         """The newest read round that a majority has answered."""
-        if not self._peers:
+        if not self.voters:
             return self._round
-        answered = sorted((self._rounds.get(p, 0) for p in self._peers), reverse=True)
+        answered = sorted((self._rounds.get(p, 0) for p in self.voters), reverse=True)
         return answered[self.majority - 2]
 
     def on_durable(self, now: float, sequence: int) -> None:
@@ -239,9 +248,9 @@ class Engine(Elections, Replication, syncobj.SyncObj):
 
     def link_up(self, now: float, peer: str) -> None:
         self._at(now)
-        node = self._peers[peer]
+        node = self._node(peer)
         self._SyncObj__onNodeConnected(node)
-        if self.is_leader:  # what was under way on the old link is lost
+        if self.is_leader and peer in self._peers:  # what was under way on the old link is lost
             matched = max(self._SyncObj__raftMatchIndex[node], self.journal.first_index)
             self._SyncObj__raftNextIndex[node] = matched + 1
             self._unacknowledged.pop(peer, None)
@@ -250,7 +259,7 @@ class Engine(Elections, Replication, syncobj.SyncObj):
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
         """The link broke.  If it led to the leader, an election starts after ``delay_s``."""
         self._at(now)
-        self._SyncObj__onNodeDisconnected(self._peers[peer])
+        self._SyncObj__onNodeDisconnected(self._node(peer))
         self.needs_snapshot.discard(peer)
         if self.leader == peer:
             self._leader_link_broken = True
@@ -261,23 +270,23 @@ class Engine(Elections, Replication, syncobj.SyncObj):
     def receive(self, now: float, peer: str, message: m.Message) -> None:
         """A checked message of this group came from ``peer``."""
         self._at(now)
-        node = self._peers.get(peer)
-        if node is None:
-            return
+        node = self._node(peer)
         kind, term = message[1], message[2]
         if kind == m.APPEND:
             self._on_append(node, *message[2:])
-        elif kind == m.ACK:
-            self._on_ack(node, *message[2:])
         elif kind == m.VOTE_REQUEST:
             self._on_vote_request(node, *message[2:])
-        elif kind == m.VOTE:
+        elif kind == m.PREVOTE_REQUEST:
+            self._on_prevote_request(node, *message[2:])
+        elif peer not in self._peers:
+            return  # the rest counts from members only
+        elif kind == m.ACK:
+            self._on_ack(node, *message[2:])
+        elif kind == m.VOTE and peer in self.voters:
             if term == self.term and (term, peer) not in self._votes:  # pysyncobj counts both
                 self._votes = {vote for vote in self._votes if vote[0] == term} | {(term, peer)}
                 self._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": term})
-        elif kind == m.PREVOTE_REQUEST:
-            self._on_prevote_request(node, *message[2:])
-        elif kind == m.PREVOTE:
+        elif kind == m.PREVOTE and peer in self.voters:
             if term == self._prevote_term == self.term + 1 and not self.is_leader:
                 self._prevotes.add(peer)
                 if self._may_stand():
@@ -293,8 +302,9 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         """Ask a follower that has the whole log to take over (thesis 3.10), if there is one."""
         self._at(now)
         for peer in candidates:
-            if self._SyncObj__raftMatchIndex[self._peers[peer]] == self.journal.last_index:
-                self.transferLeadership(self._peers[peer])
+            node = self.voters.get(peer)
+            if node and self._SyncObj__raftMatchIndex[node] == self.journal.last_index:
+                self.transferLeadership(node)
                 return
 
     def follow(self, now: float, peer: str, term: int) -> bool:
@@ -311,22 +321,24 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         self._prevotes = set()
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
-        self._SyncObj__raftLeader = self._peers[peer]
+        self._SyncObj__raftLeader = self._node(peer)
         self._SyncObj__setState(FOLLOWER)
         self._heard_at, self._leader_link_broken = now, False
         if before != peer:
             self._on_state()
         return True
 
-    def install(self, now: float, index: int, term: int) -> bool:
-        """A snapshot at ``index`` from the leader is durable; False if it is no news."""
+    def install(self, now: float, term: int, configuration: Configuration) -> bool:
+        """A leader's snapshot at ``configuration.index`` is durable; False if it is no news."""
         self._at(now)
+        index = configuration.index
         if index <= self.applied_index:
             return False
         if self.journal.term_at(index) == term:
             self.journal.compact(index, index, term)
         else:
-            self.journal.reset(index, term)
+            self.journal.reset(index, term, configuration)
+        self._use_configuration()
         waiting = self._SyncObj__commandsWaitingCommit
         for position in [p for p in waiting if p <= index]:
             for _, callback in waiting.pop(position):
@@ -364,13 +376,16 @@ class Engine(Elections, Replication, syncobj.SyncObj):
         return None
 
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
-        """Cures: pickle in membership entries.  Groups do not change their members yet."""
+        """Cures: pickle in membership entries; membership.py has its own."""
 
     def _SyncObj__tryLogCompaction(self) -> None:
         """Snapshots are the group's business: see group.py."""
 
     def _SyncObj__generateRaftTimeout(self) -> float:
         return self._timeout * self._between(1.0, 2.0)
+
+    def _node(self, peer: str) -> Member:
+        return self._peers.get(peer) or Member(peer)
 
     def _between(self, low: float, high: float) -> float:
         return low + (high - low) * self._generator.random()

@@ -17,13 +17,13 @@ Caveat: a read waits for the write batch in front of it, even one of another key
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from distrodb.errors import InvariantViolation, PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
-from distrodb.raft.journal import Journal
+from distrodb.raft.journal import Configuration, Journal
 from distrodb.raft.transfer import SnapshotReceiver, SnapshotSender
 from distrodb.reply import Reply, error
 from distrodb.store.entry import encode_batch
@@ -108,7 +108,6 @@ class Group:
         now: float,
         group: int,
         member: str,
-        members: Sequence[str],
         journal: Journal,
         machine: Machine,
         restore: Callable[[Iterable[bytes]], Machine],
@@ -119,7 +118,7 @@ class Group:
         hand_back: Callable[["Group", Sequence[Request]], None],
         on_state: Callable[["Group"], None],
     ):
-        self.id, self.members, self.machine = group, tuple(members), machine
+        self.id, self.machine = group, machine
         self.options = options
         self.journal = journal
         self._restore = restore
@@ -130,7 +129,8 @@ class Group:
         self._abandoned: list[_Batch] = []  # write batches of a lost leadership, fate not yet known
         self._senders: dict[str, SnapshotSender] = {}
         self._receiver: SnapshotReceiver | None = None
-        self._received: tuple[int, int, str, Machine] | None = None  # being made durable
+        # Being made durable: where it stands, its term, who sent it.
+        self._received: tuple[Configuration, int, str, Machine] | None = None
         self._snapshot_under_way = False
         self._snapshot_bytes = 0  # of the newest one that was written in this life
         self._tail_bytes = 0  # of the log that stayed behind it
@@ -138,7 +138,6 @@ class Group:
             now,
             group,
             member,
-            members,
             journal,
             heartbeat_s=options.heartbeat_s,
             election_timeout_s=options.election_timeout_s,
@@ -289,14 +288,12 @@ class Group:
         self.engine.on_durable(now, sequence)
 
     def link_up(self, now: float, peer: str) -> None:
-        if peer in self.engine.peers:
-            self.engine.link_up(now, peer)
+        self.engine.link_up(now, peer)
 
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
-        if peer in self.engine.peers:
-            self._senders.pop(peer, None)
-            self._receiver = None  # if it came from there; another leader begins anew
-            self.engine.link_down(now, peer, delay_s)
+        self._senders.pop(peer, None)
+        self._receiver = None  # if it came from there; another leader begins anew
+        self.engine.link_down(now, peer, delay_s)
 
     # -- snapshots ---------------------------------------------------------------------------
 
@@ -330,10 +327,11 @@ class Group:
 
     def snapshot_written(self, now: float, index: int, term: int) -> None:
         """The snapshot at ``index`` is durable (file and directory)."""
-        if self._received is not None and self._received[:2] == (index, term):
-            _, _, peer, machine = self._received
+        received = self._received
+        if received is not None and (received[0].index, received[1]) == (index, term):
+            configuration, _, peer, machine = received
             self._received = None
-            if self.engine.install(now, index, term):
+            if self.engine.install(now, term, configuration):
                 self.machine = machine
             self.engine.acknowledge(peer, self.engine.applied_index, 0)
             return
@@ -363,8 +361,9 @@ class Group:
                 sender = None
             if sender is None:
                 index = engine.applied_index
+                configuration = replace(self.journal.configuration_at(index), index=index)
                 sender = self._senders[peer] = SnapshotSender(
-                    now, index, self._term_at(index), self.machine.snapshot()
+                    now, configuration, self._term_at(index), self.machine.snapshot()
                 )
             for fields in sender.due():
                 engine.emit(peer, m.SNAPSHOT, engine.term, *fields)
@@ -378,13 +377,14 @@ class Group:
         sequence: int,
         index: int,
         index_term: int,
+        members: list,
         chunk: bytes,
         is_last: bool,
     ) -> None:
         """Cures: a snapshot installed without checking that it is newer, and a damaged one
         swallowed.  The old state serves until the new one is complete and durable."""
         engine = self.engine
-        if peer not in engine.peers or not engine.follow(now, peer, term):
+        if not engine.follow(now, peer, term):
             return
         if index <= engine.applied_index:
             self._receiver = None
@@ -405,6 +405,6 @@ class Group:
             machine = self._restore(receiver.chunks)
         except ValueError as problem:
             raise PeerError(f"a snapshot of partition {self.id} is damaged: {problem}") from None
-        self._received = index, index_term, peer, machine
+        configuration = Configuration(index, members[0], tuple(members[1]))
+        self._received = configuration, index_term, peer, machine
         self._write_snapshot(SnapshotWrite(self.id, index, index_term, machine.snapshot()))
-

@@ -10,7 +10,13 @@ Invariants:
 - operations reach the disk in the order in which they were noted, whole write sets at a time;
 - ``durable_index`` never exceeds what is on disk: a leader counts itself only up to there;
 - the commit index is written along with other writes and never causes one, so after a crash it
-  may be behind, never ahead: it is clamped to the last entry when it is loaded.
+  may be behind, never ahead: it is clamped to the last entry when it is loaded;
+- the configuration (who is a member) is part of the log: the newest one in it is in force,
+  committed or not (thesis 4.1), and one that is truncated away gives way to the one before it.
+
+A log that was begun together with the cluster starts with an entry at index 1 and its configuration
+is the first one; that of a slave that joins starts at index 0 without any, so that it cannot match
+and must begin with a snapshot.
 
 Every record carries a CRC-32 of its key and content; one that does not match is never used.
 """
@@ -27,6 +33,7 @@ from distrodb.errors import CorruptionError, invariant
 
 Entry = tuple[bytes, int, int]  # command, index, term: pysyncobj's order
 NO_OP = b"\x01"  # pysyncobj's command type of an entry that does nothing
+MEMBERSHIP = b"\x02"  # and of one that changes who is a member
 
 _ENTRY_KEY = struct.Struct(">HcQ")
 _META_KEY = struct.Struct(">Hc")
@@ -50,6 +57,32 @@ class DeleteRange:
 Operation = Put | DeleteRange
 
 
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Who is a member of a group, from the entry at ``index`` on."""
+
+    index: int
+    epoch: int  # of the cluster map that asked for it
+    members: tuple[str, ...]  # sorted
+
+    def pack(self) -> bytes:
+        """The command of its log entry."""
+        data: bytes = msgpack.packb([self.epoch, self.members])
+        return MEMBERSHIP + data
+
+    @staticmethod
+    def unpack(index: int, command: bytes) -> "Configuration":
+        """Raises ``ValueError`` for what is not one."""
+        epoch, members = msgpack.unpackb(command[1:])
+        if type(epoch) is not int or not all(isinstance(member, str) for member in members):
+            raise ValueError("a membership entry has the wrong fields")
+        return Configuration(index, epoch, tuple(members))
+
+
+def is_configuration(command: bytes) -> bool:
+    return command[:1] == MEMBERSHIP
+
+
 class JournalStore(Protocol):
     """A place where write sets become durable.  ``commit`` returns when they are (fsync)."""
 
@@ -67,7 +100,8 @@ class Meta:
     commit_index: int = 1
     snapshot_index: int = 1
     snapshot_term: int = 0
-    members: list[str] = field(default_factory=list)
+    epoch: int = 0  # of the configuration at the snapshot
+    members: list[str] = field(default_factory=list)  # at the snapshot
 
     def pack(self) -> bytes:
         data: bytes = msgpack.packb(
@@ -77,6 +111,7 @@ class Meta:
                 self.commit_index,
                 self.snapshot_index,
                 self.snapshot_term,
+                self.epoch,
                 self.members,
             ]
         )
@@ -111,11 +146,11 @@ class WriteSet:
         return taken
 
 
-def _sealed(key: bytes, content: bytes) -> bytes:
+def seal(key: bytes, content: bytes) -> bytes:
     return _CHECKSUM.pack(zlib.crc32(content, zlib.crc32(key))) + content
 
 
-def _unsealed(key: bytes, value: bytes, what: str) -> bytes:
+def unseal(key: bytes, value: bytes, what: str) -> bytes:
     content = value[4:]
     if len(value) < 4 or _CHECKSUM.unpack_from(value)[0] != zlib.crc32(content, zlib.crc32(key)):
         raise CorruptionError(f"journal: {what} is damaged (checksum does not match)")
@@ -125,41 +160,71 @@ def _unsealed(key: bytes, value: bytes, what: str) -> bytes:
 class Journal:
     """The log, term and vote of one group, as pysyncobj wants them."""
 
-    def __init__(self, group: int, members: Iterable[str], writes: WriteSet):
+    def __init__(self, group: int, writes: WriteSet):
         self.group = group
         self.writes = writes
-        self.meta = Meta(members=sorted(members))
+        self.meta = Meta()
         self.entries: list[Entry] = []
+        # In force is the last one; the first is that of the snapshot.
+        self.configurations = [Configuration(0, 0, ())]
         self.bytes = 0  # of the commands in memory
         self.last_sequence = 0  # of the write set that holds this group's newest operation
         self.durable_index = 0
         self._undurable: list[tuple[int, int]] = []  # (sequence, last index) of sets under way
 
-    # -- loading -----------------------------------------------------------------------------
+    # -- beginning ---------------------------------------------------------------------------
 
-    def load(self, store: JournalStore) -> None:
-        """Read everything back; raise ``CorruptionError`` for what cannot be trusted."""
+    def begin(self, members: Iterable[str], epoch: int = 1) -> None:
+        """Begin the log of a group together with its other members."""
+        self.meta.members, self.meta.epoch = sorted(members), epoch
+        self._begin(1)
+
+    def join(self) -> None:
+        """Begin the log of one that the group's leader will take in, from a snapshot on."""
+        self.meta.commit_index = self.meta.snapshot_index = 0
+        self._begin(0)
+
+    def _begin(self, index: int) -> None:
+        invariant(not self.entries, "a log begins twice")
+        self.configurations = [self._base()]
+        self.add(NO_OP, index, 0)
+        self._save_meta()
+
+    def load(self, store: JournalStore) -> bool:
+        """Read everything back; False when there is nothing.
+
+        Raises ``CorruptionError`` for what cannot be trusted.
+        """
         where = f"group {self.group}"
         meta_key = _META_KEY.pack(self.group, b"m")
         for key, value in store.scan(meta_key, meta_key):
-            content = _unsealed(key, value, f"the record of {where}")
+            content = unseal(key, value, f"the record of {where}")
             self.meta = Meta(*msgpack.unpackb(content))
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
             index = _ENTRY_KEY.unpack(key)[2]
-            content = _unsealed(key, value, f"entry {index} of {where}")
+            content = unseal(key, value, f"entry {index} of {where}")
             if self.entries and index != self.last_index + 1:
                 raise CorruptionError(f"journal: entries of {where} are missing before {index}")
             command = content[8:]
             self.entries.append((command, index, _TERM.unpack_from(content)[0]))
             self.bytes += len(command)
+        self.configurations = [self._base()]
         if self.entries:
             first, snapshot = self.entries[0][1], self.meta.snapshot_index
             if not first <= snapshot <= self.last_index:
                 raise CorruptionError(f"journal: {where} does not reach its snapshot at {snapshot}")
             self.meta.commit_index = min(self.meta.commit_index, self.last_index)
             self.durable_index = self.last_index
+            for command, index, _ in self.entries[snapshot + 1 - first :]:
+                if is_configuration(command):
+                    self.configurations.append(Configuration.unpack(index, command))
         elif self.meta.term:
             raise CorruptionError(f"journal: {where} has a term but no entries")
+        return bool(self.entries)
+
+    def _base(self) -> Configuration:
+        meta = self.meta
+        return Configuration(meta.snapshot_index, meta.epoch, tuple(meta.members))
 
     # -- what the rest of distrodb asks ------------------------------------------------------
 
@@ -187,6 +252,14 @@ class Journal:
         base = self.entries[0][1]
         return self.entries[first - base : last + 1 - base]
 
+    @property
+    def configuration(self) -> Configuration:
+        return self.configurations[-1]
+
+    def configuration_at(self, index: int) -> Configuration:
+        """The one in force at ``index``, which is not below the snapshot's."""
+        return [c for c in self.configurations if c.index <= index][-1]
+
     def gate(self) -> int:
         """The sequence that must be durable before a message may speak of this group's state."""
         return self.last_sequence if self.last_sequence > self.writes.durable_sequence else 0
@@ -205,6 +278,7 @@ class Journal:
         self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
         self.durable_index = min(self.durable_index, index - 1)
         self._undurable = [(s, min(last, index - 1)) for s, last in self._undurable]
+        self.configurations = [c for c in self.configurations if c.index < index]
 
     def compact(self, index: int, snapshot_index: int, snapshot_term: int) -> None:
         """Forget the entries below ``index``: a durable snapshot at ``snapshot_index`` has them."""
@@ -214,23 +288,30 @@ class Journal:
         if index > self.first_index:
             self._note(DeleteRange(self._key(0), self._key(index - 1)))
             self.entries = self.entries[index - self.first_index :]
-        self.meta.snapshot_index, self.meta.snapshot_term = snapshot_index, snapshot_term
-        self._save_meta()
+        self._snapshot_at(snapshot_index, snapshot_term, self.configuration_at(snapshot_index))
 
-    def reset(self, index: int, term: int) -> None:
+    def reset(self, index: int, term: int, configuration: Configuration) -> None:
         """Replace the whole log by the position of a durable snapshot that came from the leader."""
         self.entries = []
         self.bytes = 0
         self.durable_index = 0
         self._undurable = []
         self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
+        self.configurations = []
         self.add(NO_OP, index, term)
-        self.meta.snapshot_index, self.meta.snapshot_term = index, term
+        self._snapshot_at(index, term, configuration)
+
+    def _snapshot_at(self, index: int, term: int, configuration: Configuration) -> None:
+        meta = self.meta
+        meta.snapshot_index, meta.snapshot_term = index, term
+        meta.epoch, meta.members = configuration.epoch, list(configuration.members)
+        later = [c for c in self.configurations if c.index > index]
+        self.configurations = [self._base(), *later]
         self._save_meta()
 
     def meta_record(self) -> Operation:
         key = _META_KEY.pack(self.group, b"m")
-        return Put(key, _sealed(key, self.meta.pack()))
+        return Put(key, seal(key, self.meta.pack()))
 
     # -- pysyncobj's interface ---------------------------------------------------------------
 
@@ -238,8 +319,10 @@ class Journal:
         invariant(not self.entries or idx == self.last_index + 1, "a gap in the log")
         self.entries.append((command, idx, term))
         self.bytes += len(command)
+        if is_configuration(command):
+            self.configurations.append(Configuration.unpack(idx, command))
         key = self._key(idx)
-        self._note(Put(key, _sealed(key, _TERM.pack(term) + command)))
+        self._note(Put(key, seal(key, _TERM.pack(term) + command)))
         sequence = self.writes.sequence
         if self._undurable and self._undurable[-1][0] == sequence:
             self._undurable[-1] = sequence, idx

@@ -12,7 +12,10 @@ term, so that a leader that was cut off learns of its successor; PREVOTE is the 
 
 from typing import Any
 
+from msgpack import UnpackException
+
 from distrodb.errors import PeerError
+from distrodb.raft.journal import Configuration, is_configuration
 
 VOTE_REQUEST = 1  # term, last index, last term, is this a leadership transfer?
 VOTE = 2  # term
@@ -21,7 +24,8 @@ PREVOTE = 4  # proposed term
 APPEND = 5  # term, previous index, previous term, commit index, round, [[term, command], ...]
 ACK = 6  # term, success, index, round (success: matches up to index; else: try from index)
 TIMEOUT_NOW = 7  # term
-SNAPSHOT = 8  # term, transfer, sequence, index, term of index, chunk, is this the last one?
+# term, transfer, sequence, index, term of index, [epoch, members] there, chunk, is it the last one?
+SNAPSHOT = 8
 SNAPSHOT_ACK = 9  # term, transfer, next sequence
 STALE = 10  # term
 
@@ -46,7 +50,7 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     APPEND: (int, int, int, int, int, list),
     ACK: (int, bool, int, int),
     TIMEOUT_NOW: (int,),
-    SNAPSHOT: (int, int, int, int, int, bytes, bool),
+    SNAPSHOT: (int, int, int, int, int, list, bytes, bool),
     SNAPSHOT_ACK: (int, int, int),
     STALE: (int,),
 }
@@ -74,4 +78,21 @@ def check(message: object) -> Message:
         for entry in message[7]:
             if type(entry) is not list or tuple(map(type, entry)) != (int, bytes) or not entry[1]:
                 raise PeerError("an append message holds something that is not a log entry")
+            if is_configuration(entry[1]):
+                _check_configuration(entry[1])
+    elif message[1] == SNAPSHOT:
+        configuration = message[7]
+        if (
+            tuple(map(type, configuration)) != (int, list)
+            or not configuration[1]
+            or not all(isinstance(member, str) for member in configuration[1])
+        ):
+            raise PeerError("a snapshot message has no configuration")
     return message
+
+
+def _check_configuration(command: bytes) -> None:
+    try:
+        Configuration.unpack(0, command)
+    except (ValueError, TypeError, OverflowError, UnpackException):
+        raise PeerError("an append message holds a damaged membership entry") from None

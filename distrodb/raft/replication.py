@@ -109,6 +109,7 @@ class Replication:
             for appended_term, command in entries[position:]:
                 journal.add(command, index, appended_term)
                 index += 1
+            self._use_configuration()
             break
         if commit_index > self.commit_index:
             self._set_commit_index(max(self.commit_index, min(commit_index, verified)))

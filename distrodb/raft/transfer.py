@@ -9,12 +9,17 @@ Caveat: the receiver holds the encoded chunks and then the state: about twice it
 
 from collections.abc import Iterator
 
+from distrodb.raft.journal import Configuration
+
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 
 class SnapshotSender:
-    def __init__(self, now: float, index: int, term: int, chunks: Iterator[bytes]):
-        self.index, self.term = index, term
+    def __init__(
+        self, now: float, configuration: Configuration, term: int, chunks: Iterator[bytes]
+    ):
+        self.index, self.term = configuration.index, term
+        self._members = [configuration.epoch, list(configuration.members)]
         self.transfer = int(now * 1000)  # tells two transfers of one term apart
         self._chunks = chunks
         self._next: bytes | None = next(chunks)
@@ -30,12 +35,13 @@ class SnapshotSender:
             self._acknowledged = expected
             self._progress_at = now
 
-    def due(self) -> Iterator[tuple[int, int, int, int, bytes, bool]]:
+    def due(self) -> Iterator[tuple[int, int, int, int, list[object], bytes, bool]]:
         """The fields of the messages that may leave now."""
         while self._next is not None and self._sequence - self._acknowledged < WINDOW:
             chunk, self._next = self._next, next(self._chunks, None)
             sequence, self._sequence = self._sequence, self._sequence + 1
-            yield self.transfer, sequence, self.index, self.term, chunk, self._next is None
+            is_last = self._next is None
+            yield self.transfer, sequence, self.index, self.term, self._members, chunk, is_last
 
 
 class SnapshotReceiver:

@@ -1,5 +1,9 @@
 """The cluster map: who is in the ring, who is up, which partition has which group.
 
+A slave's directory has an incarnation, a random name it got when it was made; the map knows the
+one that counts.  Members of Raft groups are named by both (``node1/5f3a09c2``), so a slave that
+lost its directory is never taken for its old self.
+
 A map is a value; ``apply`` makes the next one from a command of the map's own Raft group.  It is
 deterministic and takes any input: what makes no sense changes nothing.
 
@@ -26,6 +30,16 @@ class NodeInfo:
     status: str
     client: str
     peer: str
+    incarnation: str = ""  # empty only before the cluster is born
+
+
+def member(node: str, incarnation: str) -> str:
+    """The name of a slave in Raft groups."""
+    return f"{node}/{incarnation}"
+
+
+def node_of(member: str) -> str:
+    return member.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,9 @@ class ClusterMap:
         return {
             "epoch": self.epoch,
             "ring": list(self.ring),
-            "nodes": [[n.id, n.status, n.client, n.peer] for n in self.nodes.values()],
+            "nodes": [
+                [n.id, n.status, n.client, n.peer, n.incarnation] for n in self.nodes.values()
+            ],
             "partitions": [
                 [p.id, p.first, p.last, p.owner, list(p.group)] for p in self.partitions
             ],
@@ -78,6 +94,10 @@ class ClusterMap:
             raise ValueError(f"not a cluster map: {problem}")
         return cluster_map
 
+    def members(self, nodes: Sequence[str]) -> tuple[str, ...]:
+        """These slaves as members of a Raft group."""
+        return tuple(member(node, self.nodes[node].incarnation) for node in nodes)
+
     def digest(self) -> str:
         """Equal on all slaves that have the same map (SHA-256 of its canonical JSON)."""
         text = json.dumps(self.to_plain(), sort_keys=True, separators=(",", ":"))
@@ -97,7 +117,7 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     if type(cluster_map.epoch) is not int or cluster_map.epoch < 1:
         return f"epoch {cluster_map.epoch!r}"
     for node in cluster_map.nodes.values():
-        texts = (node.id, node.status, node.client, node.peer)
+        texts = (node.id, node.status, node.client, node.peer, node.incarnation)
         if not all(isinstance(text, str) for text in texts) or node.status not in STATUSES:
             return f"node {node!r}"
     names = [*cluster_map.ring, *cluster_map.map_group]
@@ -115,27 +135,46 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     return f"unknown slave {unknown[0]!r}" if unknown else None
 
 
-def first_map(nodes: Sequence[tuple[str, str, str]], partitions: int, replicas: int) -> ClusterMap:
-    """The map a cluster begins with, from (id, client address, peer address) in ring order."""
+def first_map(
+    nodes: Sequence[tuple[str, str, str]],
+    partitions: int,
+    replicas: int,
+    incarnations: Mapping[str, str] | None = None,
+) -> ClusterMap:
+    """The map a cluster begins with, from (id, client address, peer address) in ring order.
+
+    Without incarnations it is the layout only, which is known before the slaves have met.
+    """
+    born = incarnations or {}
     ring = tuple(id_ for id_, _, _ in nodes)
     rows = []
     for number, (first, last) in enumerate(slot_ranges(partitions)):
         owner = ring[number % len(ring)]
         rows.append(Partition(number, first, last, owner, group_of(ring, owner, replicas)))
-    infos = {id_: NodeInfo(id_, "up", client, peer) for id_, client, peer in nodes}
-    return ClusterMap(1, ring, infos, tuple(rows), map_group_of(ring))
+    infos = {
+        id_: NodeInfo(id_, "up", client, peer, born.get(id_, "")) for id_, client, peer in nodes
+    }
+    return ClusterMap(1 if born else 0, ring, infos, tuple(rows), map_group_of(ring))
 
 
 def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     """The next map; the same object when the command changes nothing.
 
-    ``["set_status", node, status]`` is the one command so far.
+    ``["set_status", node, status]``: as the controller sees it.
+    ``["incarnate", node, incarnation]``: its directory is another one than the map knows, so it is
+    another member of its groups; their leaders put it in the place of the old one.
     """
     match command:
         case ["set_status", str(node), str(status)] if status in STATUSES:
-            before = cluster_map.nodes.get(node)
-            if before is None or before.status == status:
-                return cluster_map
-            nodes = {**cluster_map.nodes, node: replace(before, status=status)}
-            return replace(cluster_map, epoch=cluster_map.epoch + 1, nodes=nodes)
+            return _with_node(cluster_map, node, status=status)
+        case ["incarnate", str(node), str(incarnation)] if incarnation and "/" not in incarnation:
+            return _with_node(cluster_map, node, incarnation=incarnation)
     return cluster_map
+
+
+def _with_node(cluster_map: ClusterMap, node: str, **changed: str) -> ClusterMap:
+    before = cluster_map.nodes.get(node)
+    if before is None or before == (after := replace(before, **changed)):
+        return cluster_map
+    nodes = {**cluster_map.nodes, node: after}
+    return replace(cluster_map, epoch=cluster_map.epoch + 1, nodes=nodes)

@@ -15,7 +15,7 @@ groups of the slave.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distrodb.config import SlaveConfig
@@ -24,7 +24,8 @@ from distrodb.raft import messages as m
 from distrodb.raft.group import Group, GroupOptions, Request, SnapshotWrite
 from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet
 from distrodb.reply import ErrorReply, Reply, error
-from distrodb.ring.clustermap import ClusterMap, first_map
+from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
+from distrodb.slave.birth import Birth, Memory
 from distrodb.slave.map_machine import MapMachine
 from distrodb.store.command import StoreLimits
 from distrodb.store.store import Store, StoreBuilder
@@ -34,10 +35,11 @@ GOSSIP_INTERVAL_S = 1.0
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
 
 
-def map_of(config: SlaveConfig) -> ClusterMap:
-    """The first map: the same on every slave, since it comes from the [cluster] section alone."""
+def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:
+    """The first map: the same on every slave, since it comes from the [cluster] section alone, and
+    from the incarnations on which all have agreed (none yet: only the layout counts)."""
     nodes = [(node.id, str(node.client), str(node.peer)) for node in config.nodes]
-    return first_map(nodes, config.partitions, config.replicas)
+    return first_map(nodes, config.partitions, config.replicas, incarnations)
 
 
 @dataclass(slots=True)
@@ -72,9 +74,11 @@ class Core:
     ):
         self.id = config.id
         self.config = config
-        self.map = map_of(config)
+        self._store, self._read_snapshot = store, read_snapshot
         self.writes = WriteSet()
-        self.links: set[str] = set()
+        self._memory = Memory(store, self.writes, generator)
+        self.incarnation = self._memory.incarnation
+        self.links: dict[str, str] = {}  # peers and their incarnations
         self._generator = generator
         self._gated: dict[int, list[tuple[str, m.Message]]] = {}
         self._messages: dict[str, list[m.Message]] = {}
@@ -104,35 +108,74 @@ class Core:
             queue_bytes_max=limits.partition_queue_bytes_max,
         )
         self.groups: dict[int, Group] = {}
+        self.data_groups: list[Group] = []
         self._preferred: dict[int, str] = {}  # the owner, who stands first for election
-        for partition in self.map.partitions:
-            if self.id in partition.group:
-                empty = Store(partition.first, partition.last, self._store_limits)
-                self._open(
-                    now, partition.id, partition.group, partition.owner, empty, store, read_snapshot
-                )
-        self.data_groups = [self.groups[group_id] for group_id in sorted(self.groups)]
+        self._birth: Birth | None = None  # until the cluster is born
+        self.map = self._memory.map or map_of(config)
         self.partition_of_slot = [
             p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
         ]
-        if self.id in self.map.map_group:
-            members = self.map.map_group
-            machine = MapMachine(self.map, self._map_changed)
-            self._open(now, MAP_GROUP, members, members[0], machine, store, read_snapshot)
+        if self._memory.map is None:
+            self._birth = Birth(self.id, self.incarnation, [node.id for node in config.nodes])
+            self._try_birth(now)
+        else:
+            self._open_groups(now)
 
-    def _open(self, now, group_id, members, preferred, machine, store, read_snapshot) -> None:
-        journal = Journal(group_id, members, self.writes)
-        journal.load(store)
-        restore = machine.restore if group_id == MAP_GROUP else self._restore_store
+    # -- groups come into being --------------------------------------------------------------
+
+    @property
+    def waits_for(self) -> list[str] | None:
+        """The slaves that must be met before the cluster is born; None when it is."""
+        return None if self._birth is None else self._birth.missing
+
+    def _try_birth(self, now: float) -> None:
+        incarnations = self._birth.agreed() if self._birth else None
+        if incarnations is not None:
+            self._adopt(now, map_of(self.config, incarnations))
+
+    def _adopt(self, now: float, cluster_map: ClusterMap) -> None:
+        """A newer map is known.  Its groups are opened in the write set that remembers it."""
+        self.map = cluster_map
+        self._memory.keep(cluster_map)
+        self._birth = None
+        self._gossip_at = 0.0
+        self._open_groups(now)
+
+    def _open_groups(self, now: float) -> None:
+        """Open the groups that the map gives to this incarnation of the slave."""
+        if self.map.nodes[self.id].incarnation != self.incarnation:
+            return
+        rows = [(p.id, p.group, p.owner) for p in self.map.partitions]
+        rows.append((MAP_GROUP, self.map.map_group, self.map.map_group[0]))
+        for group_id, nodes, preferred in rows:
+            if self.id in nodes and group_id not in self.groups:
+                self._open(now, group_id, nodes, preferred)
+        self.data_groups = [g for id_, g in sorted(self.groups.items()) if id_ != MAP_GROUP]
+
+    def _open(self, now: float, group_id: int, nodes: Sequence[str], preferred: str) -> None:
+        journal = Journal(group_id, self.writes)
+        if not journal.load(self._store):
+            if self.map.epoch == 1:  # just born, or not heard of it before
+                journal.begin(self.map.members(nodes))
+            else:
+                journal.join()
+        machine: MapMachine | Store
+        restore: Callable[[Iterable[bytes]], MapMachine | Store]
+        if group_id == MAP_GROUP:
+            machine = MapMachine(self.map, self._map_changed)
+            restore = machine.restore
+        else:
+            partition = self.map.partitions[group_id]
+            machine = Store(partition.first, partition.last, self._store_limits)
+            restore = self._restore_store
         if journal.meta.snapshot_index > 1:
-            machine = restore(read_snapshot(group_id, journal.meta.snapshot_index))
+            machine = restore(self._read_snapshot(group_id, journal.meta.snapshot_index))
             if isinstance(machine, MapMachine):
-                self.map = machine.map
+                self._map_changed(machine.map)
         group = self.groups[group_id] = Group(
             now,
             group_id,
-            self.id,
-            members,
+            member(self.id, self.incarnation),
             journal,
             machine,
             restore,
@@ -144,6 +187,8 @@ class Core:
             on_state=self._group_changed,
         )
         self._preferred[group_id] = preferred
+        for peer, incarnation in self.links.items():
+            group.link_up(now, member(peer, incarnation))
         if preferred == self.id:
             group.engine.stand_at_once(now)
         self._dirty.add(group_id)
@@ -160,17 +205,27 @@ class Core:
         """Time passed: call it every few milliseconds, at least twice a heartbeat."""
         self._dirty.update(self.groups)
         self._watch_links(now)
+        if self._birth is None and self.map is not self._memory.map:
+            self._adopt(now, self.map)
+        for group_id, group in self.groups.items():
+            if group.engine.is_leader:
+                group.engine.reconcile(now, self.map.epoch, self._members_of(group_id))
 
-    def link_up(self, now: float, peer: str) -> None:
-        self.links.add(peer)
+    def link_up(self, now: float, peer: str, incarnation: str) -> None:
+        self.links[peer] = incarnation
         self._link_changed_at[peer] = now
         self._messages.pop(peer, None)
         for group in self.groups.values():
-            group.link_up(now, peer)
+            group.link_up(now, member(peer, incarnation))
         self._gossip_at = now
+        if self._birth is not None:
+            self._birth.met(peer, incarnation)
 
     def link_down(self, now: float, peer: str) -> None:
-        self.links.discard(peer)
+        name = member(peer, self.links.pop(peer))
+        if self._birth is not None:
+            self._birth.lost(peer)
+            self._gossip_at = now
         self._leaving.discard(peer)
         self._link_changed_at[peer] = now
         self._epochs.pop(peer, None)
@@ -179,23 +234,21 @@ class Core:
             if leader == peer:
                 del self._known_leads[partition]
         for group in self.groups.values():
-            alive = [
-                member for member in group.members if member in self.links or member == self.id
-            ]
-            alive.sort(key=lambda member: member != self._preferred[group.id])
-            rank = alive.index(self.id)
+            alive = [node for node in map(node_of, group.engine.members) if self.is_alive(node)]
+            alive.sort(key=lambda node: (node != self._preferred[group.id], node))
+            rank = alive.index(self.id) if self.id in alive else len(alive)
             delay_s = RANK_DELAY_S * (rank + self._generator.random() / 2)
-            group.link_down(now, peer, delay_s)
+            group.link_down(now, name, delay_s)
         self._dirty.update(self.groups)
 
     def receive(self, now: float, peer: str, messages: Sequence[object]) -> None:
         """Raft messages from a peer.  Raises ``PeerError``: the link must be closed then."""
-        groups, dirty = self.groups, self._dirty
+        groups, dirty, name = self.groups, self._dirty, member(peer, self.links[peer])
         for message in messages:
             message = m.check(message)
             group = groups.get(message[0])
             if group is not None:
-                group.receive(now, peer, message)
+                group.receive(now, name, message)
                 dirty.add(message[0])
 
     def receive_gossip(self, now: float, peer: str, gossip: dict) -> None:
@@ -203,12 +256,18 @@ class Core:
         try:
             leads = {int(partition): int(term) for partition, term in gossip["leads"]}
             epoch = int(gossip["epoch"])
-            newer = gossip.get("map")
-            if newer is not None and MAP_GROUP not in self.groups and epoch > self.map.epoch:
-                self._map_changed(ClusterMap.from_plain(newer))
+            newer = ClusterMap.from_plain(gossip["map"]) if "map" in gossip else self.map
+            sees = dict(gossip.get("sees", {}))
         except (KeyError, TypeError, ValueError, OverflowError) as problem:
             raise PeerError(f"malformed gossip: {problem!r}") from None
         self._epochs[peer] = epoch
+        if newer.epoch > self.map.epoch:
+            self._adopt(now, newer)
+        if self._birth is not None:
+            self._birth.told(peer, sees)
+            self._try_birth(now)
+        elif epoch < self.map.epoch:
+            self._gossip_at = 0.0
         if gossip.get("leaving"):
             self._leaving.add(peer)
         for partition, (_, leader) in list(self._known_leads.items()):
@@ -240,8 +299,8 @@ class Core:
             self._named.remove(named)
             self._obsolete.append(named[1:])
         for gate in [gate for gate in self._gated if gate <= sequence]:
-            for peer, message in self._gated.pop(gate):
-                self._messages.setdefault(peer, []).append(message)
+            for name, message in self._gated.pop(gate):
+                self._send(name, message, 0)
 
     def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
         group = self.groups[written.group]
@@ -260,7 +319,11 @@ class Core:
             self._gossip_at = now
         done = True
         for group_id, group in self.groups.items():
-            staying = [p for p in group.engine.peers if p in self.links and p not in self._leaving]
+            staying = [
+                name
+                for name in group.engine.voters
+                if (node := node_of(name)) in self.links and node not in self._leaving
+            ]
             if group.engine.is_leader and staying:
                 done = False
                 if not group.is_busy:
@@ -302,16 +365,19 @@ class Core:
             if group_id != MAP_GROUP and group.engine.is_leader
         ]
         gossip = {"epoch": self.map.epoch, "leads": leads, "leaving": self.is_leaving}
+        if self._birth is not None:
+            gossip["sees"] = self._birth.seen
         if self._epochs.get(peer, self.map.epoch) < self.map.epoch:
             gossip["map"] = self.map.to_plain()
         return gossip
 
-    def _send(self, peer: str, message: m.Message, gate: int) -> None:
-        if peer not in self.links:
-            return
+    def _send(self, name: str, message: m.Message, gate: int) -> None:
+        """Send to a member: to that incarnation of the slave and no other."""
         if gate:
-            self._gated.setdefault(gate, []).append((peer, message))
-        else:
+            self._gated.setdefault(gate, []).append((name, message))
+            return
+        peer, _, incarnation = name.partition("/")
+        if self.links.get(peer) == incarnation:
             self._messages.setdefault(peer, []).append(message)
 
     # -- who leads what ----------------------------------------------------------------------
@@ -319,8 +385,10 @@ class Core:
     def leader_of(self, partition: int) -> str | None:
         """The slave that leads a partition, if it is known and (as far as we see) alive."""
         group = self.groups.get(partition)
-        if group is not None:
-            return group.engine.leader
+        if group is not None and group.engine.leader is not None:
+            return node_of(group.engine.leader)
+        if group is not None and group.engine.is_member:
+            return None
         return self._known_leads.get(partition, (0, None))[1]
 
     def term_of(self, partition: int) -> int:
@@ -346,6 +414,9 @@ class Core:
 
     def redirect(self, partition: int, slot: int) -> ErrorReply:
         """Where to go instead: a reply after which a client may safely try again."""
+        if self._birth is not None:
+            who = ", ".join(self._birth.missing) or "all to agree"
+            return error("CLUSTERDOWN", f"the cluster is not born yet: waiting for {who}")
         leader = self.leader_of(partition)
         if leader is None or leader == self.id:
             return error("CLUSTERDOWN", f"partition {partition} has no leader")
@@ -366,9 +437,17 @@ class Core:
 
     # -- the cluster map ---------------------------------------------------------------------
 
+    def _members_of(self, group_id: int) -> tuple[str, ...]:
+        """The members that a group should have."""
+        in_map_group = group_id == MAP_GROUP
+        nodes = self.map.map_group if in_map_group else self.map.partitions[group_id].group
+        return self.map.members(nodes)
+
     def _map_changed(self, cluster_map: ClusterMap) -> None:
-        self.map = cluster_map
-        self._gossip_at = 0.0
+        """The map's own group has applied a change; it is adopted with the next tick."""
+        if cluster_map.epoch > self.map.epoch:
+            self.map = cluster_map
+            self._gossip_at = 0.0
 
     def _watch_links(self, now: float) -> None:
         """The controller's eyes, beside the map's leader: a slave whose link has been broken for
@@ -377,6 +456,11 @@ class Core:
         if group is None or not group.engine.is_ready or not group.is_idle:
             return
         for node in self.map.nodes.values():
+            incarnation = self.links.get(node.id, node.incarnation)
+            if incarnation != node.incarnation:
+                change = _MapRequest(b"INCARNATE", node.id.encode(), incarnation.encode())
+                group.submit(change)
+                self._dirty.add(MAP_GROUP)
             if node.id == self.id or node.id in self.links:
                 seen = "up"
             elif now - self._link_changed_at[node.id] >= self.config.raft.dead_after_s:

@@ -8,8 +8,9 @@ A link opens with the three messages of the handshake, dialler first:
     acceptor:  [protocol, cluster, layout, from, challenge, proof]
     dialler:   [proof]
 
-A proof is an HMAC-SHA256 under the cluster's secret over both challenges and the prover's id, so
-a peer without the secret gets no further, and one of another cluster or layout is told why.
+``from`` is a member's name: slave and incarnation.  A proof is an HMAC-SHA256 under the cluster's
+secret over both challenges and the prover's name, so a peer without the secret gets no further, and
+one of another cluster or layout is told why.
 Caveat: links are not encrypted; the peer port belongs on a network that is trusted to keep them.
 """
 
@@ -24,8 +25,9 @@ import msgpack
 
 from distrodb.errors import PeerError
 from distrodb.raft.messages import APPEND, SNAPSHOT, Message
+from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 1
+PROTOCOL = 2
 FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
 PART_BYTES = 1 << 20  # beyond, the rest of a flush goes in another frame
 HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger
@@ -46,7 +48,7 @@ def split(messages: list[Message]) -> Iterator[list[Message]]:
         if message[1] == APPEND:
             size += sum(len(command) for _, command in message[7])
         elif message[1] == SNAPSHOT:
-            size += len(message[7])
+            size += len(message[8])
         if size > PART_BYTES:
             yield part
             part, size = [], 0
@@ -86,7 +88,8 @@ class FrameReader:
 
 
 class Handshake:
-    """Either side of it.  ``receive`` returns what to answer; then ``peer`` says who it is."""
+    """Either side of it.  ``receive`` returns what to answer; then ``peer`` and ``incarnation`` say
+    who it is.  ``me`` is a member's name, ``peer`` the slave that the dialler looks for."""
 
     def __init__(
         self, cluster: str, layout: str, secret: str, me: str, peer: str | None, challenge: bytes
@@ -97,6 +100,7 @@ class Handshake:
         self._dials = peer is not None
         self._expected_proof = b""
         self.peer = peer
+        self.incarnation = ""
         self.is_complete = False
 
     def opening(self) -> object:
@@ -108,27 +112,33 @@ class Handshake:
             raise PeerError("it does not speak this protocol")
         if self._dials:
             self._check_terms(content, 6)
-            _, _, _, peer, challenge, proof = content
-            if peer != self.peer:
-                raise PeerError(f"{peer} answers where {self.peer} was expected")
+            _, _, _, name, challenge, proof = content
+            if node_of(name) != self.peer:
+                raise PeerError(f"{name} answers where {self.peer} was expected")
+            self._meet(name)
             challenges = self._challenge + challenge
-            self._check_proof(proof, self._prove(challenges, peer))
+            self._check_proof(proof, self._prove(challenges, name))
             self.is_complete = True
             return [self._prove(challenges, self._me)]
         if not self.peer:
             self._check_terms(content, 6)
-            _, _, _, peer, to, challenge = content
-            if to != self._me:
-                raise PeerError(f"{peer} looked for {to} and found {self._me}")
-            self.peer = peer
+            _, _, _, name, to, challenge = content
+            if to != node_of(self._me):
+                raise PeerError(f"{name} looked for {to} and found {self._me}")
+            self._meet(name)
             challenges = challenge + self._challenge
-            self._expected_proof = self._prove(challenges, peer)
+            self._expected_proof = self._prove(challenges, name)
             return [*self._ours, self._me, self._challenge, self._prove(challenges, self._me)]
         if len(content) != 1:
             raise PeerError("it does not speak this protocol")
         self._check_proof(content[0], self._expected_proof)
         self.is_complete = True
         return None
+
+    def _meet(self, name: str) -> None:
+        self.peer, _, self.incarnation = name.partition("/")
+        if not self.incarnation:
+            raise PeerError(f"{name} does not say which incarnation it is")
 
     def _check_terms(self, content: list[Any], length: int) -> None:
         names = (

@@ -9,7 +9,7 @@ from distrodb.store.entry import decode_batch
 
 
 class MapMachine:
-    """Commands are ``[b"SET_STATUS", node, status]``; their slot is -1."""
+    """Commands are those of ``clustermap.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
 
     def __init__(self, cluster_map: ClusterMap, changed: Callable[[ClusterMap], None]):
         self.map = cluster_map

@@ -60,19 +60,18 @@ class Node:
         self._address = me.client
         self._peers = Peers(
             me,
+            self._core.incarnation,
             [node for node in config.nodes if node.id != config.id],
             cluster=config.cluster_id,
             layout=self._layout,
             secret=config.secret,
             silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
-            on_up=lambda peer: self._tell(self._core.link_up, peer),
+            on_up=lambda peer, incarnation: self._tell(self._core.link_up, peer, incarnation),
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
         limits = dataclasses.replace(config.limits, connections_max=connections_max)
-        self._clients = ClientServer(
-            self._core, TABLE, limits, self._schedule, self.stop, spread
-        )
+        self._clients = ClientServer(self._core, TABLE, limits, self._schedule, self.stop, spread)
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
@@ -91,6 +90,8 @@ class Node:
         except OSError as error:
             raise self._port_problem("client", error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
+        if self._core.waits_for is not None:
+            log.info("the cluster is not born yet: all of its slaves must meet once")
         self._on_timer()
         try:
             await self._ended

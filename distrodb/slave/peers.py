@@ -16,6 +16,7 @@ from distrodb.clock import monotonic
 from distrodb.config import NodeAddress
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
+from distrodb.ring.clustermap import member
 from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
 
 DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
@@ -38,6 +39,7 @@ class Link(asyncio.Protocol):
         self._handshake = peers.handshake(peer)
         self._dials = peer is not None
         self.peer: str | None = None  # set once the handshake is complete
+        self.incarnation = ""
         self.heard_at = monotonic()
         self.transport: asyncio.Transport | None = None
         self.closed = asyncio.get_running_loop().create_future()
@@ -74,6 +76,7 @@ class Link(asyncio.Protocol):
         if self._handshake.is_complete:
             self._reader.bytes_max = FRAME_BYTES_MAX
             self.peer, self.heard_at = self._handshake.peer, monotonic()
+            self.incarnation = self._handshake.incarnation
             self._peers.strangers.discard(self)
             self._peers.opened(self)
 
@@ -98,17 +101,19 @@ class Peers:
     def __init__(
         self,
         me: NodeAddress,
+        incarnation: str,
         others: list[NodeAddress],
         *,
         cluster: str,
         layout: str,
         secret: str,
         silent_after_s: float,
-        on_up: Callable[[str], None],
+        on_up: Callable[[str, str], None],
         on_down: Callable[[str], None],
         on_frame: Callable[[str, object], None],
     ):
         self._me, self._others = me, {node.id: node for node in others}
+        self._name = member(me.id, incarnation)
         self._terms = cluster, layout, secret
         self._silent_after_s = silent_after_s
         self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
@@ -128,7 +133,7 @@ class Peers:
         self._dialling = [loop.create_task(self._keep_linked(peer)) for peer in dials]
 
     def handshake(self, peer: str | None) -> Handshake:
-        return Handshake(*self._terms, self._me.id, peer, os.urandom(16))
+        return Handshake(*self._terms, self._name, peer, os.urandom(16))
 
     def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
         link = self._links.get(peer)
@@ -182,8 +187,8 @@ class Peers:
         if old is not None:  # the peer came back before we saw it go
             old.close()
             self._on_down(peer)
-        log.info("link with %s is up", peer)
-        self._on_up(peer)
+        log.info("link with %s is up", member(peer, link.incarnation))
+        self._on_up(peer, link.incarnation)
 
     def lost(self, link: Link) -> None:
         if link.peer is not None and self._links.get(link.peer) is link:

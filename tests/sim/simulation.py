@@ -251,7 +251,7 @@ class Simulation:
             for node, peer in ((a, b), (b, a)):
                 delay = self.random.uniform(0.0, 0.02)
                 self._arrival[node, peer] = self._arrival[peer, node] = self.now
-                self._tell(delay, pair, node, "link_up", peer)
+                self._tell(delay, pair, node, peer)
 
     def _break(self, a: str, b: str) -> None:
         pair = frozenset((a, b))
@@ -262,12 +262,12 @@ class Simulation:
                     slave.core.link_down(self.now, peer)
                     slave.turn_soon()
 
-    def _tell(self, delay: float, pair: frozenset[str], node: str, what: str, peer: str) -> None:
+    def _tell(self, delay: float, pair: frozenset[str], node: str, peer: str) -> None:
         link, slave = self._links[pair], self.slaves[node]
 
         def tell() -> None:
-            if self._links.get(pair) == link:
-                getattr(slave.core, what)(self.now, peer)
+            if self._links.get(pair) == link and peer not in slave.core.links:
+                slave.core.link_up(self.now, peer, self.slaves[peer].core.incarnation)
                 slave.turn_soon()
 
         slave.later(delay, tell)
@@ -287,7 +287,7 @@ class Simulation:
             if self._links.get(pair) != link:
                 return
             if sender not in slave.core.links:  # its side of the handshake is not done yet
-                slave.core.link_up(self.now, sender)
+                slave.core.link_up(self.now, sender, self.slaves[sender].core.incarnation)
             slave.receive(sender, frame)
 
         slave.later(arrival - self.now, deliver)

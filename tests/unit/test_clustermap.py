@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.ring.clustermap import STATUSES, ClusterMap, apply, first_map
+from distrodb.ring.clustermap import STATUSES, ClusterMap, apply, first_map, node_of
 from distrodb.ring.slots import SLOT_COUNT
 
 NODES = [(f"node{n}", f"127.0.0.1:5555{n}", f"127.0.0.1:5655{n}") for n in range(1, 6)]
-MAP = first_map(NODES, 10, 3)
+INCARNATIONS = {f"node{n}": f"a{n}" for n in range(1, 6)}
+MAP = first_map(NODES, 10, 3, INCARNATIONS)
 junk = st.recursive(
     st.none() | st.integers() | st.text() | st.binary() | st.sampled_from(["set_status", "node1"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -31,7 +32,8 @@ def test_the_first_map_deals_partitions_round_the_ring() -> None:
 @given(st.integers(1, 8), st.integers(1, 40), st.sampled_from([1, 3, 5]))
 def test_every_slot_finds_its_partition(slaves: int, partitions: int, replicas: int) -> None:
     nodes = [(f"node{n}", f"host:{n}", f"host:{n + 100}") for n in range(slaves)]
-    cluster_map = first_map(nodes, partitions, replicas)
+    born = {f"node{n}": "a" for n in range(slaves)}
+    cluster_map = first_map(nodes, partitions, replicas, born)
     for partition in cluster_map.partitions:
         for slot in (partition.first, partition.last):
             assert cluster_map.partition_of_slot(slot) is partition
@@ -67,10 +69,29 @@ def test_set_status_makes_the_next_map() -> None:
     assert after.partitions == MAP.partitions
 
 
+def test_a_slave_that_lost_its_directory_is_another_member() -> None:
+    after = apply(MAP, ["incarnate", "node3", "b3"])
+    assert after.epoch == MAP.epoch + 1
+    assert MAP.members(["node3", "node4"]) == ("node3/a3", "node4/a4")
+    assert after.members(["node3", "node4"]) == ("node3/b3", "node4/a4")
+    assert node_of("node3/b3") == "node3"
+
+
+def test_before_the_birth_there_is_a_layout_only() -> None:
+    layout = first_map(NODES, 10, 3)
+    assert layout.epoch == 0
+    with pytest.raises(ValueError, match="not a cluster map"):
+        ClusterMap.from_plain(layout.to_plain())
+
+
 @pytest.mark.parametrize(
     "command",
     [
         [],
+        ["incarnate", "node3", "a3"],
+        ["incarnate", "node3", ""],
+        ["incarnate", "node3", "a/b"],
+        ["incarnate", "node9", "b3"],
         ["set_status", "node3", "up"],
         ["set_status", "node9", "down"],
         ["set_status", "node3", "asleep"],

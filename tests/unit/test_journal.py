@@ -3,7 +3,7 @@
 import pytest
 
 from distrodb.errors import CorruptionError, InvariantViolation
-from distrodb.raft.journal import Journal, Put, WriteSet
+from distrodb.raft.journal import Configuration, Journal, Put, WriteSet
 from distrodb.raft.lmdb_store import LmdbStore
 
 
@@ -22,16 +22,17 @@ def commit(store, writes: WriteSet) -> int:
 
 
 def filled(writes: WriteSet, entries: int = 5, group: int = 3) -> Journal:
-    journal = Journal(group, ["a", "b"], writes)
-    for index in range(1, entries + 1):
+    journal = Journal(group, writes)
+    journal.begin(["a", "b"])
+    for index in range(2, entries + 1):
         journal.add(b"command %d" % index, index, 1)
     journal.setCurrentTerm(1, "a")
     return journal
 
 
 def loaded(store, group: int = 3) -> Journal:
-    journal = Journal(group, ["a", "b"], WriteSet())
-    journal.load(store)
+    journal = Journal(group, WriteSet())
+    assert journal.load(store)
     return journal
 
 
@@ -99,11 +100,46 @@ def test_a_reset_replaces_the_log(store):
     writes = WriteSet()
     journal = filled(writes)
     commit(store, writes)
-    journal.reset(100, 7)
+    journal.reset(100, 7, Configuration(100, 3, ("a", "c")))
     commit(store, writes)
     again = loaded(store)
     assert (again.first_index, again.last_index, again.last_term) == (100, 100, 7)
     assert again.meta.snapshot_index == 100
+    assert again.configuration == Configuration(100, 3, ("a", "c"))
+
+
+def test_the_newest_configuration_in_the_log_is_in_force(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    first = Configuration(1, 1, ("a", "b"))
+    later = Configuration(6, 2, ("a", "b", "c"))
+    assert journal.configuration == first
+    journal.add(later.pack(), 6, 1)
+    commit(store, writes)
+    assert journal.configuration == loaded(store).configuration == later
+    assert loaded(store).configuration_at(5) == first
+    journal.truncate(6)
+    commit(store, writes)
+    assert journal.configuration == loaded(store).configuration == first
+
+
+def test_a_snapshot_keeps_the_configuration_that_is_compacted_away(store):
+    writes = WriteSet()
+    journal = filled(writes)
+    journal.add(Configuration(6, 2, ("b",)).pack(), 6, 1)
+    journal.add(b"command 7", 7, 1)
+    journal.compact(7, 7, 1)
+    commit(store, writes)
+    assert loaded(store).configuration == Configuration(7, 2, ("b",))
+
+
+def test_a_log_that_joins_matches_nothing(store):
+    writes = WriteSet()
+    journal = Journal(3, writes)
+    journal.join()
+    commit(store, writes)
+    assert (loaded(store).last_index, loaded(store).last_term) == (0, 0)
+    assert loaded(store).configuration.members == ()
 
 
 @pytest.mark.parametrize("position", [0, 3, 4, 10, -1])
@@ -125,8 +161,7 @@ def test_a_missing_entry_is_noticed(store):
     writes = WriteSet()
     journal = filled(writes)
     operations = writes.take()[1]
-    store.commit([o for n, o in enumerate(operations) if n != 2])
+    store.commit([o for n, o in enumerate(operations) if n != 3])
     assert journal.last_index == 5
     with pytest.raises(CorruptionError, match="missing before 4"):
         loaded(store)
-

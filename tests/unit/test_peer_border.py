@@ -98,27 +98,33 @@ def side(me, peer, cluster="c", layout="l", secret="s", challenge=b"1" * 16):
 
 
 def test_two_slaves_of_one_cluster_shake_hands():
-    dialler, acceptor = side("a", "b"), side("b", None, challenge=b"2" * 16)
+    dialler, acceptor = side("a/1", "b"), side("b/2", None, challenge=b"2" * 16)
     shake(dialler, acceptor)
-    assert dialler.is_complete and acceptor.is_complete and acceptor.peer == "a"
+    assert (
+        dialler.is_complete
+        and acceptor.is_complete
+        and (acceptor.peer, acceptor.incarnation) == ("a", "1")
+    )
+    assert (dialler.peer, dialler.incarnation) == ("b", "2")
 
 
 @pytest.mark.parametrize(
     ("dialler", "words"),
     [
-        (side("a", "b", cluster="other"), "cluster id"),
-        (side("a", "b", layout="other"), "section"),
-        (side("a", "b", secret="other"), "secret"),
-        (side("a", "x"), "looked for x and found b"),
+        (side("a/1", "b", cluster="other"), "cluster id"),
+        (side("a/1", "b", layout="other"), "section"),
+        (side("a/1", "b", secret="other"), "secret"),
+        (side("a", "b"), "which incarnation"),
+        (side("a/1", "x"), "looked for x and found b/2"),
     ],
 )
 def test_others_are_refused_and_told_why(dialler, words):
     with pytest.raises(PeerError, match=words):
-        shake(dialler, side("b", None, challenge=b"2" * 16))
+        shake(dialler, side("b/2", None, challenge=b"2" * 16))
     assert not dialler.is_complete
 
 
 @given(plain)
 def test_any_opening_is_refused(content):
     with pytest.raises(PeerError):
-        side("b", None).receive(content)
+        side("b/2", None).receive(content)

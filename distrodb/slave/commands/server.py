@@ -147,4 +147,3 @@ def shutdown(client: Client, args: Sequence[bytes]) -> object:
         os.kill(os.getpid(), signal.SIGKILL)
     client.server.stop()
     return DEFERRED
-

@@ -1,0 +1,106 @@
+"""Who is a member of a group, and how that changes: one member at a time (thesis 4.1 to 4.3).
+
+A part of ``Engine`` (engine.py), which holds the state.  A member is named by slave and incarnation
+(``node1/5f3a09c2``): a slave that lost its directory is another member, and what its old self has
+voted and acknowledged is never taken for its own.  Invariants:
+
+- the configuration in force is the newest one in the log; majorities are counted in it alone;
+- a change is proposed only when the one before it is committed and an entry of the leader's own
+  term is too, so any majority of the old members meets any majority of the new ones;
+- a new member is a learner at first: it gets the log, but neither votes nor counts until its copy
+  has caught up; then it is added.
+
+Requests for votes and appends are taken from anybody (thesis 4.1: the asker may know a newer
+configuration); votes and acknowledgements count from members only.
+
+pysyncobj's own membership change is not used: its guard for one change at a time is dead, its
+entries are pickled, and what it changed is forgotten at a restart (docs/pysyncobj.md).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from distrodb.errors import invariant
+from distrodb.raft.journal import Configuration
+
+CAUGHT_UP_ENTRIES = 16  # a learner no further behind than this is added: it lags like any follower
+
+Node = Any  # pysyncobj's
+
+
+class Membership:
+    def _use_configuration(self) -> None:
+        """Count majorities by the newest configuration in the log; call it when the log changed."""
+        configuration = self.journal.configuration
+        if configuration is self._configuration:
+            return
+        self._configuration = configuration
+        members = configuration.members
+        self.voters = {m: self._node(m) for m in members if m != self.member}
+        self.learners = {m: node for m, node in self.learners.items() if m not in self.voters}
+        self.is_member = self.member in members
+        self._SyncObj__otherNodes = set(self.voters.values())
+        if self.is_leader:
+            for peer, node in self.voters.items():
+                if peer not in self._peers:
+                    self._begin_to_follow(node)
+        self._peers = {**self.voters, **self.learners}
+        self._held = {peer: index for peer, index in self._held.items() if peer in self._peers}
+        self.needs_snapshot &= set(self._peers)
+
+    def _begin_to_follow(self, node: Node) -> None:
+        self._SyncObj__raftNextIndex[node] = self.journal.last_index + 1
+        self._SyncObj__raftMatchIndex[node] = 0
+        self._SyncObj__lastResponseTime[node] = self.now
+
+    def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> None:
+        """Take one step from the members that are towards the ``wanted`` ones (by the cluster map
+        of ``epoch``), if this member leads.  Call it again and again.
+
+        A dead member goes out first, once a learner is there to take its place; then that one
+        comes in.  Without a replacement nobody is removed.
+        """
+        self._at(now)
+        configuration = self.journal.configuration
+        if not self.is_ready or epoch < configuration.epoch:
+            return
+        if configuration.index > self.commit_index:
+            return  # one change at a time
+        coming = [m for m in wanted if m not in configuration.members]
+        self._teach([m for m in coming if m in self._connected()])
+        ready = [m for m in coming if self._has_caught_up(m)]
+        leaving = [m for m in configuration.members if m not in wanted and m != self.member]
+        dead = [m for m in leaving if m not in self._connected()]
+        if ready and dead:
+            self._change(epoch, set(configuration.members) - {dead[0]})
+        elif ready:
+            self._change(epoch, {*configuration.members, ready[0]})
+        elif leaving and not coming:
+            self._change(epoch, set(configuration.members) - {leaving[0]})
+
+    def _teach(self, learners: Sequence[str]) -> None:
+        for peer in learners:
+            if peer not in self.learners:
+                node = self.learners[peer] = self._peers[peer] = self._node(peer)
+                self._begin_to_follow(node)
+                self._send_append(node)
+        for peer in [peer for peer in self.learners if peer not in learners]:
+            del self.learners[peer], self._peers[peer]
+            self.needs_snapshot.discard(peer)
+            self._held.pop(peer, None)
+
+    def _has_caught_up(self, peer: str) -> bool:
+        if peer not in self.learners or peer in self.needs_snapshot:
+            return False
+        matched = self._SyncObj__raftMatchIndex[self._peers[peer]]
+        return matched > 0 and self.journal.last_index - matched <= CAUGHT_UP_ENTRIES
+
+    def _change(self, epoch: int, members: set[str]) -> None:
+        invariant(
+            len(members ^ set(self.journal.configuration.members)) == 1, "one change at a time"
+        )
+        index = self.journal.last_index + 1
+        configuration = Configuration(index, epoch, tuple(sorted(members)))
+        self.journal.add(configuration.pack(), index, self.term)
+        self._use_configuration()
+        self._SyncObj__sendAppendEntries()

@@ -1,0 +1,87 @@
+"""How a cluster is born, and what a slave remembers of itself beside its groups.
+
+A slave with an empty directory cannot know whether it is new or has forgotten what it voted for and
+acknowledged.  So it takes part in nothing until one of two things happened:
+
+- every slave of the [cluster] section has met every other one, all are empty, and all say that they
+  see the same incarnations: then the cluster is born, with these incarnations in its first map;
+- a peer knows a map: the cluster is born already.  If the map names our incarnation we were there
+  (and had not heard of it yet); if it names another one, we are a new member that its groups'
+  leaders take in once the map knows us.
+
+Why nothing is lost: who acts on a first map has heard from every other slave that it sees the same
+incarnations.  One that is wiped later comes with another incarnation; it meets somebody who knows
+the map, or somebody who does not yet and cannot go on without those that do.
+
+Caveat: the first start of a cluster needs all its slaves at once; afterwards majorities suffice.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+
+from distrodb.raft.journal import JournalStore, Put, WriteSet, seal, unseal
+from distrodb.ring.clustermap import ClusterMap
+
+# Behind every group's keys, beside the directory's identity (lmdb_store.py).
+_INCARNATION_KEY = b"\xff\xff\x01"
+_MAP_KEY = b"\xff\xff\x02"
+
+
+class Memory:
+    """The slave's own records: its incarnation, and the newest map that it knows."""
+
+    def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
+        self._writes = writes
+        self.map: ClusterMap | None = None
+        found = list(store.scan(_INCARNATION_KEY, _INCARNATION_KEY))
+        if found:
+            self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
+        else:
+            self.incarnation = f"{generator.getrandbits(64):016x}"
+            record = seal(_INCARNATION_KEY, self.incarnation.encode())
+            store.commit([Put(_INCARNATION_KEY, record)])
+        for key, value in store.scan(_MAP_KEY, _MAP_KEY):
+            self.map = ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
+
+    def keep(self, cluster_map: ClusterMap) -> None:
+        """Remember a map; durable with the write set that is being filled."""
+        self.map = cluster_map
+        content = json.dumps(cluster_map.to_plain()).encode()
+        self._writes.add(Put(_MAP_KEY, seal(_MAP_KEY, content)))
+
+
+class Birth:
+    """Who has met whom, until the cluster is born."""
+
+    def __init__(self, me: str, incarnation: str, nodes: Sequence[str]):
+        self._me = me
+        self._nodes = nodes
+        self._seen = {me: incarnation}
+        self._said: dict[str, Mapping[str, str]] = {}  # what each peer sees
+
+    def met(self, peer: str, incarnation: str) -> None:
+        self._seen[peer] = incarnation
+        self._said.pop(peer, None)
+
+    def lost(self, peer: str) -> None:
+        self._seen.pop(peer, None)
+        self._said.pop(peer, None)
+
+    def told(self, peer: str, seen: Mapping[str, str]) -> None:
+        self._said[peer] = dict(seen)
+
+    @property
+    def seen(self) -> dict[str, str]:
+        return dict(self._seen)
+
+    @property
+    def missing(self) -> list[str]:
+        return [node for node in self._nodes if node not in self._seen]
+
+    def agreed(self) -> dict[str, str] | None:
+        """The incarnations of the first map, once everybody sees the same ones."""
+        peers = [node for node in self._nodes if node != self._me]
+        if self.missing or any(self._said.get(peer) != self._seen for peer in peers):
+            return None
+        return self.seen

@@ -1,0 +1,61 @@
+"""How a cluster is born: only when every slave has met every other one, all of them empty."""
+
+import random
+
+from distrodb.raft.journal import WriteSet
+from distrodb.raft.lmdb_store import LmdbStore
+from distrodb.ring.clustermap import first_map
+from distrodb.slave.birth import Birth, Memory
+
+NODES = ["a", "b", "c"]
+
+
+def met(me: str, **others: str) -> Birth:
+    birth = Birth(me, "1", NODES)
+    for peer, incarnation in others.items():
+        birth.met(peer, incarnation)
+    return birth
+
+
+def test_all_see_the_same():
+    birth = met("a", b="1", c="1")
+    seen = {"a": "1", "b": "1", "c": "1"}
+    birth.told("b", seen)
+    assert birth.agreed() is None
+    birth.told("c", seen)
+    assert birth.agreed() == seen
+
+
+def test_one_that_is_missing_is_waited_for():
+    birth = met("a", b="1")
+    assert birth.missing == ["c"] and birth.agreed() is None
+
+
+def test_one_that_was_wiped_meanwhile_must_be_seen_by_all():
+    birth = met("a", b="1", c="1")
+    birth.told("b", {"a": "1", "b": "1", "c": "1"})
+    birth.lost("c")
+    birth.met("c", "2")
+    birth.told("c", {"a": "1", "b": "1", "c": "2"})
+    assert birth.agreed() is None
+    birth.told("b", {"a": "1", "b": "1", "c": "2"})
+    assert birth.agreed() == {"a": "1", "b": "1", "c": "2"}
+
+
+def test_a_cluster_of_one_is_born_at_once():
+    assert Birth("a", "1", ["a"]).agreed() == {"a": "1"}
+
+
+def test_a_directory_keeps_its_incarnation_and_the_newest_map(tmp_path):
+    store = LmdbStore(tmp_path / "slave")
+    writes = WriteSet()
+    memory = Memory(store, writes, random.Random(1))
+    assert memory.map is None and memory.incarnation
+    memory.keep(first_map([("a", "h:1", "h:2")], 2, 3, {"a": memory.incarnation}))
+    store.commit(writes.take()[1])
+    again = Memory(store, WriteSet(), random.Random(2))
+    assert (again.incarnation, again.map) == (memory.incarnation, memory.map)
+    store.close()
+    other = LmdbStore(tmp_path / "other")
+    assert Memory(other, WriteSet(), random.Random(3)).incarnation != memory.incarnation
+    other.close()
