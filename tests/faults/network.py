@@ -244,10 +244,12 @@ class _Switch:
 @contextlib.contextmanager
 def network_cluster(nodes: int, directory: Path, **options: object) -> Iterator[tuple]:
     """A network and a cluster of that many slaves in it."""
-    with Network(f"node{n}" for n in range(1, nodes + 1)) as network:
-        with NetworkCluster(network, directory, **options) as cluster:
-            yield network, cluster
-            network.heal()
+    with (
+        Network(f"node{n}" for n in range(1, nodes + 1)) as network,
+        NetworkCluster(network, directory, **options) as cluster,
+    ):
+        yield network, cluster
+        network.heal()
 
 
 if __name__ == "__main__":
