@@ -94,6 +94,5 @@ class Elections:
             self.needs_snapshot = set()
         self.learners = {}
         self._peers = dict(self.voters)
-        self._held = {}
         self._prevotes = set()
         self._on_state()

@@ -284,9 +284,6 @@ class Group:
         else:
             self.engine.receive(now, peer, message)
 
-    def on_durable(self, now: float, sequence: int) -> None:
-        self.engine.on_durable(now, sequence)
-
     def link_up(self, now: float, peer: str) -> None:
         self.engine.link_up(now, peer)
 
