@@ -60,10 +60,10 @@ def has_copy(cluster: LocalCluster, node: str, key: str, number: int) -> bool:
 
 def test_a_wiped_slave_is_taken_in_again(three):
     with writing(three) as writers:
-        progress(three, writers, 200)
+        progress(three, writers, 60)
         wipe(three, "node3")
         wait_until_taken_in(three, "node3")
-        progress(three, writers, 200)
+        progress(three, writers, 60)
         three.kill("node1")
         progress(three, writers)
         three.start("node1")
@@ -90,7 +90,7 @@ def test_one_that_is_wiped_again_and_again_takes_nothing_with_it(three):
             wipe(three, "node3")
             progress(three, writers, 5)
         wait_until_taken_in(three, "node3")
-        progress(three, writers, 200)
+        progress(three, writers, 60)
         three.kill("node2")
         progress(three, writers)
         three.start("node2")
