@@ -94,6 +94,30 @@ def test_a_journal_that_is_no_journal(filled):
     assert "/node3/journal" in start_refused(filled, "node3")
 
 
+@pytest.mark.parametrize("kept", ["half", "all but a page", "a page", "less"])
+def test_a_journal_that_is_cut_off(filled, kept):
+    """LMDB maps the file: a page that is gone would end the process by SIGBUS, without a word."""
+    path = filled.directory / "node3" / "journal" / "data.mdb"
+    size = os.path.getsize(path)
+    sizes = {"half": size // 2, "all but a page": size - 4096, "a page": 4096, "less": 1000}
+    os.truncate(path, sizes[kept])
+    assert "/node3/journal" in start_refused(filled, "node3")
+
+
+def test_a_journal_that_is_cut_off_while_it_is_in_use(filled):
+    filled.start("node3")
+    filled.wait_ready()
+    with writing(filled) as writers:
+        os.truncate(filled.directory / "node3" / "journal" / "data.mdb", 8192)
+        # Whether it can say why depends on who touches the missing page first, LMDB or nobody.
+        filled.wait_until(lambda: "node3" in filled.ended(), "node3 has ended")
+        assert filled.ended()["node3"] != 0
+        progress(filled, writers)
+        shutil.rmtree(filled.directory / "node3")
+        filled.start("node3")
+        filled.wait_ready()
+
+
 @pytest.mark.parametrize("how", ["removed", "emptied"])
 def test_a_journal_that_is_gone_beside_its_snapshots(filled, how):
     """Started empty it would vote against what its old self has acknowledged."""
