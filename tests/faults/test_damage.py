@@ -94,6 +94,26 @@ def test_a_journal_that_is_no_journal(filled):
     assert "/node3/journal" in start_refused(filled, "node3")
 
 
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.6, 0.9])
+def test_a_journal_that_is_cut_off(filled, part):
+    """LMDB maps the file: what is missing would end the slave by a signal, without a line."""
+    file = filled.directory / "node3" / "journal" / "data.mdb"
+    os.truncate(file, max(5000, int(os.path.getsize(file) * part)))
+    line = start_refused(filled, "node3")
+    assert f"{file}: was cut off: " in line and "start this slave with an empty directory" in line
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"\xa7"])
+def test_a_journal_with_a_damaged_half(filled, content):
+    file = filled.directory / "node3" / "journal" / "data.mdb"
+    middle = os.path.getsize(file) // 2 // 4096 * 4096
+    os.truncate(file, middle)
+    with open(file, "ab") as opened:
+        opened.write(content * middle)
+    line = start_refused(filled, "node3")
+    assert f"{file}: is damaged" in line and "start this slave with an empty directory" in line
+
+
 @pytest.mark.parametrize("how", ["removed", "emptied"])
 def test_a_journal_that_is_gone_beside_its_snapshots(filled, how):
     """Started empty it would vote against what its old self has acknowledged."""
