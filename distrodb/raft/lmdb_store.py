@@ -72,8 +72,13 @@ class LmdbStore:
             raise StorageError(f"{self._directory}/journal: cannot write: an earlier write failed")
         try:
             with self._environment.begin(write=True) as transaction:
+                written: set[bytes] = set()
                 for operation in operations:
                     if isinstance(operation, Put):
+                        if operation.key in written:
+                            # Else a smaller value would keep the pages of the larger one.
+                            transaction.delete(operation.key)
+                        written.add(operation.key)
                         transaction.put(operation.key, operation.value)
                         continue
                     cursor = transaction.cursor()

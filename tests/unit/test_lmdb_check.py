@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import lmdb
+import lmdb.verify
 import pytest
 
 from distrodb.errors import CorruptionError, StorageError
@@ -149,6 +150,34 @@ def test_a_sound_file_may_be_shorter_than_its_meta_page_says(tmp_path):
         check(copy)
     environment.close()
     assert max(lengths) > 0, "LMDB no longer does this: the length may be trusted then"
+
+
+def test_a_large_record_written_twice_in_one_commit_is_no_damage(file):
+    """Found by hypothesis: the smaller value keeps the larger one's pages."""
+    environment = lmdb.open(str(file.parent), map_size=1 << 30)
+    with environment.begin(write=True) as transaction:
+        transaction.put(b"first", b"x" * 30_000)
+        for number, size in enumerate((9000, 20_000)):
+            transaction.put(b"twice%d" % number, b"x" * size)
+            transaction.put(b"twice%d" % number, b"x" * 10)
+        transaction.put(b"last", b"x" * 30_000)
+    environment.close()
+    assert lmdb.verify.verify(str(file)), "the verifier knows it now: _damage can go"
+    check(file)
+    content = bytearray(file.read_bytes())
+    header = content.find(struct.pack("=HHI", 0, 4, 8))  # 8 pages of overflow: one of the others
+    content[header + 4] ^= 16  # and with its neighbours' pages, were it ever freed
+    file.write_bytes(content)
+    with pytest.raises(CorruptionError, match="mp_pages"):
+        check(file)
+
+
+def test_the_store_gives_room_back_within_a_commit(tmp_path, file):
+    store = LmdbStore(file.parent.parent)
+    store.commit([Put(b"a", b"x" * 9000), Put(b"a", b"y"), Put(b"a", b"z" * 5000)])
+    assert list(store.scan(b"a", b"a")) == [(b"a", b"z" * 5000)]
+    store.close()
+    assert lmdb.verify.verify(str(file)) == []
 
 
 def test_pages_of_zeros_or_garbage(file, sound):
