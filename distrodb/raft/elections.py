@@ -91,9 +91,8 @@ class Elections:
         if state == LEADER:
             self._rounds = {}
             self._unacknowledged = {}
-            self.needs_snapshot = set()
+        self.needs_snapshot = set()
         self.learners = {}
         self._peers = dict(self.voters)
-        self._held = {}
         self._prevotes = set()
         self._on_state()

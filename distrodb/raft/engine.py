@@ -12,9 +12,8 @@ The contract with whoever drives it (compare etcd/raft's ``Ready``):
 
     A message handed to ``send`` with a gate g > 0 must not leave the process before the write
     set g is on disk.  An APPEND has gate 0: a leader's entries may travel while its own commit
-    runs, because acknowledgements count only up to ``journal.durable_index``.
-    ``tick`` must be called after ``receive`` before the results of the call can be seen, and a
-    group that is its own majority must not be ticked while its journal has undurable writes.
+    runs, because it commits only up to ``journal.durable_index``.
+    ``tick`` must be called after ``receive`` before the results of the call can be seen.
 """
 
 import random
@@ -111,7 +110,6 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         self._rounds: dict[str, int] = {}
         # Per peer the appends under way: (last index, bytes of commands) of each.
         self._unacknowledged: dict[str, deque[tuple[int, int]]] = {}
-        self._held: dict[str, int] = {}  # acks above our own durable index
         self.needs_snapshot: set[str] = set()  # peers whose next entry is compacted away
         self.voters: dict[str, Member] = {}  # the other members
         self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
@@ -172,21 +170,21 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         return self.journal.configuration.members
 
     @property
-    def is_alone(self) -> bool:
-        """The only member: its own disk is the majority."""
-        return not self.voters
-
-    @property
     def majority(self) -> int:
         return (len(self.voters) + 1) // 2 + 1
 
     # -- what comes in -----------------------------------------------------------------------
 
+    def is_due(self, now: float) -> bool:
+        """Something is to be done by the clock: a heartbeat (a leader also looks then whether it
+        still has a majority), or an election."""
+        if self.is_leader:
+            return now > self._SyncObj__newAppendEntriesTime
+        return now > self._SyncObj__raftElectionDeadline
+
     def tick(self, now: float) -> None:
         """Let time pass: elections, the commit rule, the apply loop, heartbeats."""
         self._at(now)
-        if self.is_alone and self.journal.gate():
-            return
         if not self.is_leader and now > self._SyncObj__raftElectionDeadline:
             if not self.is_member:
                 self._SyncObj__raftElectionDeadline = now + self._timeout
@@ -237,14 +235,6 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             return self._round
         answered = sorted((self._rounds.get(p, 0) for p in self.voters), reverse=True)
         return answered[self.majority - 2]
-
-    def on_durable(self, now: float, sequence: int) -> None:
-        self._at(now)
-        self.journal.on_durable(sequence)
-        if self._held and self.is_leader:
-            held, self._held = self._held, {}
-            for peer, index in held.items():
-                self._matched(peer, index)
 
     def link_up(self, now: float, peer: str) -> None:
         self._at(now)
@@ -318,7 +308,7 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             self._SyncObj__transferInProgress = False
             self._SyncObj__setCurrentTerm(term, None)
         before = self.leader
-        self._prevotes = set()
+        self._prevotes, self._prevote_term = set(), 0
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__raftLeader = self._node(peer)
@@ -374,6 +364,11 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         if command[:1] == _REGULAR:
             return self._apply(self.applied_index + 1, command[1:])
         return None
+
+    def _SyncObj__onBecomeLeader(self) -> None:
+        """Cures: the index of the no-op is set after everybody was told of the new leader."""
+        self._SyncObj__noopIDx = self.journal.last_index + 1
+        syncobj.SyncObj._SyncObj__onBecomeLeader(self)
 
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
         """Cures: pickle in membership entries; membership.py has its own."""

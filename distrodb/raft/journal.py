@@ -157,6 +157,18 @@ def unseal(key: bytes, value: bytes, what: str) -> bytes:
     return content
 
 
+def entry_key(group: int, index: int) -> bytes:
+    return _ENTRY_KEY.pack(group, b"e", index)
+
+
+def load_meta(store: JournalStore, group: int) -> Meta | None:
+    """Raises ``CorruptionError``."""
+    meta_key = _META_KEY.pack(group, b"m")
+    for key, value in store.scan(meta_key, meta_key):
+        return Meta(*msgpack.unpackb(unseal(key, value, f"the record of group {group}")))
+    return None
+
+
 class Journal:
     """The log, term and vote of one group, as pysyncobj wants them."""
 
@@ -196,10 +208,8 @@ class Journal:
         Raises ``CorruptionError`` for what cannot be trusted.
         """
         where = f"group {self.group}"
-        meta_key = _META_KEY.pack(self.group, b"m")
-        for key, value in store.scan(meta_key, meta_key):
-            content = unseal(key, value, f"the record of {where}")
-            self.meta = Meta(*msgpack.unpackb(content))
+        meta = load_meta(store, self.group)
+        self.meta = meta or self.meta
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
             index = _ENTRY_KEY.unpack(key)[2]
             content = unseal(key, value, f"entry {index} of {where}")
@@ -209,6 +219,8 @@ class Journal:
             self.entries.append((command, index, _TERM.unpack_from(content)[0]))
             self.bytes += len(command)
         self.configurations = [self._base()]
+        if self.entries and meta is None:
+            raise CorruptionError(f"journal: {where} has entries but no term and vote")
         if self.entries:
             first, snapshot = self.entries[0][1], self.meta.snapshot_index
             if not first <= snapshot <= self.last_index:
@@ -218,7 +230,7 @@ class Journal:
             for command, index, _ in self.entries[snapshot + 1 - first :]:
                 if is_configuration(command):
                     self.configurations.append(Configuration.unpack(index, command))
-        elif self.meta.term:
+        elif meta is not None:
             raise CorruptionError(f"journal: {where} has a term but no entries")
         return bool(self.entries)
 
@@ -363,7 +375,7 @@ class Journal:
     # -- inside ------------------------------------------------------------------------------
 
     def _key(self, index: int) -> bytes:
-        return _ENTRY_KEY.pack(self.group, b"e", index)
+        return entry_key(self.group, index)
 
     def _note(self, operation: Operation) -> None:
         self.writes.add(operation)

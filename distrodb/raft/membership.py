@@ -45,7 +45,6 @@ class Membership:
                 if peer not in self._peers:
                     self._begin_to_follow(node)
         self._peers = {**self.voters, **self.learners}
-        self._held = {peer: index for peer, index in self._held.items() if peer in self._peers}
         self.needs_snapshot &= set(self._peers)
 
     def _begin_to_follow(self, node: Node) -> None:
@@ -87,7 +86,6 @@ class Membership:
         for peer in [peer for peer in self.learners if peer not in learners]:
             del self.learners[peer], self._peers[peer]
             self.needs_snapshot.discard(peer)
-            self._held.pop(peer, None)
 
     def _has_caught_up(self, peer: str) -> bool:
         if peer not in self.learners or peer in self.needs_snapshot:

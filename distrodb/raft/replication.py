@@ -4,15 +4,17 @@ A part of ``Engine`` (engine.py), which holds the state.  Invariants:
 
 - a follower removes entries only from the first one whose term differs, never a committed one, and
   commits no further than the message at hand has verified;
-- a leader counts an acknowledgement of its own term only, and only up to its own durable index;
+- a leader counts an acknowledgement of its own term only, and commits only what is on its own disk;
 - what is under way to one follower is bounded, however far it lags.
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
+from distrodb.raft.journal import Entry
 
 APPEND_BYTES_MAX = 1 << 20  # of commands in one append: bounds a frame; a larger entry goes alone
 APPEND_ENTRIES_MAX = 4096  # the same for tiny ones
@@ -68,7 +70,7 @@ class Replication:
                 return
 
     @staticmethod
-    def _has_room(unacknowledged: deque[tuple[int, int]]) -> bool:
+    def _has_room(unacknowledged: Collection[tuple[int, int]]) -> bool:
         if len(unacknowledged) >= UNACKNOWLEDGED_MAX:
             return False
         return sum(size for _, size in unacknowledged) < UNACKNOWLEDGED_BYTES_MAX
@@ -147,24 +149,26 @@ class Replication:
         unacknowledged = self._unacknowledged.get(peer)
         while unacknowledged and unacknowledged[0][0] <= index:
             unacknowledged.popleft()
-        self._matched(peer, index)
+        matched, following = self._SyncObj__raftMatchIndex, self._SyncObj__raftNextIndex
+        matched[node] = max(matched[node], index)
+        following[node] = max(following[node], index + 1)
         if peer in self.needs_snapshot and index >= self.journal.first_index:
             self.needs_snapshot.discard(peer)
             self._SyncObj__raftNextIndex[node] = index + 1
         if index == self._SyncObj__raftNextIndex[node] - 1:
             self._unacknowledged.pop(peer, None)
-        if self._SyncObj__raftNextIndex[node] <= self.journal.last_index:
+        if peer in self.needs_snapshot or following[node] > self.journal.last_index:
+            return
+        if self._has_room(self._unacknowledged.get(peer, ())):
             self._send_append(node)
 
-    def _matched(self, peer: str, index: int) -> None:
-        """Count an ack, but only up to our own durable index: pysyncobj counts the leader itself
-        at once, so its own fsync must come first (thesis 10.2.1)."""
-        durable = self.journal.durable_index
-        if index > durable:
-            self._held[peer] = max(self._held.get(peer, 0), index)
-            index = durable
-        node = self._peers[peer]
-        if index > self._SyncObj__raftMatchIndex[node]:
-            self._SyncObj__raftMatchIndex[node] = index
-        following = self._SyncObj__raftNextIndex
-        following[node] = max(following[node], self._SyncObj__raftMatchIndex[node] + 1)
+    def _SyncObj__getEntries(
+        self, index: int, count: int | None = None, bytes_max: int | None = None
+    ) -> list[Entry]:
+        """Cures: a leader counts itself at once.  Its own fsync must come first (thesis 10.2.1), so
+        the commit rule, which asks here for each entry above the commit index, does not yet find
+        one that is not on our own disk."""
+        is_not_yet_ours = index > self.commit_index and index > self.journal.durable_index
+        if is_not_yet_ours or index < self.journal.first_index:
+            return []
+        return self.journal.between(index, index + (count or len(self.journal)) - 1)

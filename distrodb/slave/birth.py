@@ -26,14 +26,17 @@ from distrodb.ring.clustermap import ClusterMap
 # Behind every group's keys, beside the directory's identity (lmdb_store.py).
 _INCARNATION_KEY = b"\xff\xff\x01"
 _MAP_KEY = b"\xff\xff\x02"
+_FIRST_MAP_KEY = b"\xff\xff\x03"
 
 
 class Memory:
-    """The slave's own records: its incarnation, and the newest map that it knows."""
+    """The slave's own records: its incarnation, the newest map that it knows, and the first one, on
+    which the log of the map's own group builds (None for a slave that joined later)."""
 
     def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
         self._writes = writes
-        self.map: ClusterMap | None = None
+        self.map = self._load(store, _MAP_KEY)
+        self.first_map = self._load(store, _FIRST_MAP_KEY)
         found = list(store.scan(_INCARNATION_KEY, _INCARNATION_KEY))
         if found:
             self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
@@ -41,14 +44,24 @@ class Memory:
             self.incarnation = f"{generator.getrandbits(64):016x}"
             record = seal(_INCARNATION_KEY, self.incarnation.encode())
             store.commit([Put(_INCARNATION_KEY, record)])
-        for key, value in store.scan(_MAP_KEY, _MAP_KEY):
-            self.map = ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
+
+    @staticmethod
+    def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
+        for _, value in store.scan(key, key):
+            return ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
+        return None
 
     def keep(self, cluster_map: ClusterMap) -> None:
         """Remember a map; durable with the write set that is being filled."""
         self.map = cluster_map
+        self._save(_MAP_KEY, cluster_map)
+        if cluster_map.epoch == 1:
+            self.first_map = cluster_map
+            self._save(_FIRST_MAP_KEY, cluster_map)
+
+    def _save(self, key: bytes, cluster_map: ClusterMap) -> None:
         content = json.dumps(cluster_map.to_plain()).encode()
-        self._writes.add(Put(_MAP_KEY, seal(_MAP_KEY, content)))
+        self._writes.add(Put(key, seal(key, content)))
 
 
 class Birth:

@@ -162,7 +162,7 @@ class Core:
         machine: MapMachine | Store
         restore: Callable[[Iterable[bytes]], MapMachine | Store]
         if group_id == MAP_GROUP:
-            machine = MapMachine(self.map, self._map_changed)
+            machine = MapMachine(self._memory.first_map or self.map, self._map_changed)
             restore = machine.restore
         else:
             partition = self.map.partitions[group_id]
@@ -203,7 +203,7 @@ class Core:
 
     def tick(self, now: float) -> None:
         """Time passed: call it every few milliseconds, at least twice a heartbeat."""
-        self._dirty.update(self.groups)
+        self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
         self._watch_links(now)
         if self._birth is None and self.map is not self._memory.map:
             self._adopt(now, self.map)
@@ -293,7 +293,7 @@ class Core:
         for group_id, group in self.groups.items():
             journal = group.journal
             if journal.durable_index != journal.last_index:
-                group.on_durable(now, sequence)
+                journal.on_durable(sequence)
                 self._dirty.add(group_id)
         for named in [named for named in self._named if named[0] <= sequence]:
             self._named.remove(named)

@@ -1,59 +1,36 @@
 """A whole cluster in one process: virtual clock, seeded randomness, simulated network and disk.
 
-The code that runs is the product's own ``Core`` (pysyncobj included); replaced are only what is
-around it: sockets, disk, clock.  One seed decides everything: ``trace`` of two runs is equal.
+The code that runs is the product's own ``Core`` (ring, store, raft and controller, pysyncobj
+included); replaced are only what is around it: sockets, disk, clock.  One seed decides everything:
+``trace`` of two runs is equal, in any process and under any PYTHONHASHSEED.
 
-What the network does: a link is FIFO, as TCP is; it delays; it can be cut, and what is under way
-on it is lost then.  What the disk does: a write set is durable when its simulated fsync ends; a
-crash before that loses it whole.  A process crashes between two events.
+process.py is a slave, network.py the links, disk.py the disks, checks.py what always holds,
+workload.py the clients, chaos.py what goes wrong.
 """
 
+import copy
 import heapq
 import itertools
 import random
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import msgpack
-
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
-from distrodb.raft.group import SnapshotWrite
-from distrodb.raft.journal import Operation, Put
 from distrodb.reply import ErrorReply, Reply
+from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
-from distrodb.slave.core import Core
+from distrodb.slave.core import MAP_GROUP
+from tests.sim.checks import Checks
+from tests.sim.disk import Disk
+from tests.sim.network import Network
+from tests.sim.process import Slave
 
-TICK_S = 0.025
-WALL_EPOCH_MS = 1_700_000_000_000
-
-
-class Disk:
-    """What survives a crash: durable records and snapshots."""
-
-    def __init__(self) -> None:
-        self.records: dict[bytes, bytes] = {}
-        self.snapshots: dict[tuple[int, int], list[bytes]] = {}
-
-    def commit(self, operations: Iterable[Operation]) -> None:
-        for operation in operations:
-            if isinstance(operation, Put):
-                self.records[operation.key] = operation.value
-            else:
-                for key in [k for k in self.records if operation.first <= k <= operation.last]:
-                    del self.records[key]
-
-    def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
-        for key in sorted(self.records):
-            if first <= key <= last:
-                yield key, self.records[key]
-
-    def read_snapshot(self, group: int, index: int) -> Iterator[bytes]:
-        return iter(self.snapshots[group, index])
+STEP_S = 0.025  # between two looks at a condition
+READS = {"GET", "MGET", "EXISTS", "STRLEN"}
 
 
 class Call:
-    """A client's command; ``reply`` is None while it is under way."""
+    """A client's command; ``resolve`` is called once, or never if its slave dies."""
 
     def __init__(self, args: list[bytes], is_write: bool, done: Callable[[Reply], None]):
         self.args, self.is_write = args, is_write
@@ -68,119 +45,45 @@ class Call:
         self._done(reply)
 
 
-class Slave:
-    """One simulated process."""
-
-    def __init__(self, simulation: "Simulation", config: SlaveConfig):
-        self.simulation, self.config, self.id = simulation, config, config.id
-        self.disk = Disk()
-        self.core: Core | None = None
-        self.life = 0  # counts starts; what belongs to an earlier one is dropped
-        self.turn_is_due = False
-
-    def start(self) -> None:
-        simulation = self.simulation
-        self.life += 1
-        self.turn_is_due = False
-        generator = random.Random(simulation.random.random())
-        self.core = Core(simulation.now, self.config, self.disk, self.disk.read_snapshot, generator)
-        self._tick(self.life)
-
-    def crash(self) -> None:
-        self.core = None
-        self.life += 1
-
-    def later(self, delay_s: float, what: Callable[..., None], *args: object) -> None:
-        """Do it then, if this life lasts that long."""
-        life = self.life
-        self.simulation.at(delay_s, lambda: what(*args) if self.life == life else None)
-
-    def turn_soon(self) -> None:
-        if not self.turn_is_due:
-            self.turn_is_due = True
-            self.later(0.0, self._turn)
-
-    def _tick(self, life: int) -> None:
-        self.core.tick(self.simulation.now)
-        self.turn_soon()
-        self.later(TICK_S, self._tick, life)
-
-    def _turn(self) -> None:
-        simulation, core = self.simulation, self.core
-        self.turn_is_due = False
-        output = core.flush(simulation.now, WALL_EPOCH_MS + int(simulation.now * 1000))
-        for peer in sorted({*output.messages, *output.gossip}):
-            frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer)])
-            simulation.transmit(self.id, peer, frame)
-        if output.journal is not None:
-            sequence, operations = output.journal
-            self.later(simulation.fsync_s(), self._durable, sequence, operations)
-        for snapshot in output.snapshots:
-            self.later(5 * simulation.fsync_s(), self._snapshot_written, snapshot)
-        for group, index in output.obsolete:
-            for other in [o for o in self.disk.snapshots if o[0] == group and o[1] < index]:
-                del self.disk.snapshots[other]
-        if core.has_work:
-            self.turn_soon()
-        simulation.check()
-
-    def _durable(self, sequence: int, operations: list[Operation]) -> None:
-        self.disk.commit(operations)
-        self.core.durable(self.simulation.now, sequence)
-        self.turn_soon()
-
-    def _snapshot_written(self, snapshot: SnapshotWrite) -> None:
-        self.disk.snapshots[snapshot.group, snapshot.index] = list(snapshot.chunks)
-        self.core.snapshot_written(self.simulation.now, snapshot)
-        self.turn_soon()
-
-    def receive(self, peer: str, frame: bytes) -> None:
-        messages, gossip = msgpack.unpackb(frame)
-        self.core.receive(self.simulation.now, peer, messages)
-        if gossip is not None:
-            self.core.receive_gossip(self.simulation.now, peer, gossip)
-        self.turn_soon()
-
-
 class Simulation:
-    def __init__(self, seed: int, nodes: int = 3, partitions: int = 2, **raft: int):
+    def __init__(
+        self, seed: int, nodes: int = 3, partitions: int = 2, replicas: int = 3, **raft: int
+    ):
         self.seed = seed
         self.random = random.Random(seed)
+        self.random_for_checks = random.Random(seed)  # so that a check more changes no run
         self.now = 0.0
-        self.trace = 0  # a checksum over all that travelled, to compare two runs
-        self.leaders: dict[tuple[int, int], str] = {}
-        self.committed: dict[tuple[int, int], tuple[int, bytes]] = {}
-        self._checked: dict[tuple[str, int, int], int] = {}
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
-        self._cut: set[frozenset[str]] = set()
-        self._links: dict[frozenset[str], int] = {}  # a number for each time a link came up
-        self._arrival: dict[tuple[str, str], float] = {}
+        self._buried: dict[str, Disk] = {}  # disks of incarnations that are no more
+        self.network = Network(self)
+        self.checks = Checks(self)
         addresses = tuple(
             NodeAddress(f"node{n}", Address("sim", n), Address("sim", 1000 + n))
             for n in range(1, nodes + 1)
         )
-        self.slaves = {
-            address.id: Slave(
-                self,
-                SlaveConfig(
-                    file=Path("sim"),
-                    id=address.id,
-                    directory=Path("sim"),
-                    cluster_id="sim",
-                    secret="",
-                    partitions=partitions,
-                    replicas=3,
-                    nodes=addresses,
-                    raft=RaftConfig(**raft),
-                    limits=LimitsConfig(),
-                    log_level="error",
-                ),
+        self.slaves: dict[str, Slave] = {}
+        for address in addresses:
+            config = SlaveConfig(
+                file=Path("sim"),
+                id=address.id,
+                directory=Path("sim"),
+                cluster_id="sim",
+                secret="",
+                partitions=partitions,
+                replicas=replicas,
+                nodes=addresses,
+                raft=RaftConfig(**raft),
+                limits=LimitsConfig(),
+                log_level="error",
             )
-            for address in addresses
-        }
+            self.slaves[address.id] = Slave(self, config)
         for node in self.slaves:
             self.start(node)
+
+    @property
+    def trace(self) -> int:
+        return self.network.trace
 
     # -- time --------------------------------------------------------------------------------
 
@@ -198,7 +101,7 @@ class Simulation:
         until = self.now + within_s
         while not condition():
             assert self.now < until, f"seed {self.seed}: no progress within {within_s} virtual s"
-            self.run(TICK_S)
+            self.run(STEP_S)
 
     def at_once(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
         """Run to the very event after which ``condition`` holds."""
@@ -214,18 +117,23 @@ class Simulation:
     # -- faults ------------------------------------------------------------------------------
 
     def crash(self, node: str) -> None:
-        self.slaves[node].crash()
+        if self.is_up(node):
+            self.slaves[node].crash()
         for other in self.slaves:
-            self._break(node, other)
+            self.network.break_link(node, other)
 
     def start(self, node: str) -> None:
         self.slaves[node].start()
         for other in self.slaves:
-            self._connect(node, other)
+            self.network.connect(node, other)
+
+    def pause(self, node: str, seconds: float) -> None:
+        """As SIGSTOP and, later, SIGCONT."""
+        self.slaves[node].pause(seconds)
+        self.at(seconds + 0.001, self.network.connect_all)
 
     def cut(self, a: str, b: str) -> None:
-        self._cut.add(frozenset((a, b)))
-        self._break(a, b)
+        self.network.cut(a, b)
 
     def isolate(self, node: str) -> None:
         for other in self.slaves:
@@ -233,64 +141,63 @@ class Simulation:
                 self.cut(node, other)
 
     def heal(self) -> None:
-        cut, self._cut = self._cut, set()
-        for pair in sorted(map(sorted, cut)):
-            self._connect(*pair)
+        self.network.heal()
+
+    def wipe(self, node: str) -> None:
+        """Its directory is lost; it starts again with an empty one."""
+        self.crash(node)
+        slave = self.slaves[node]
+        incarnation = self.incarnation_on(node)
+        if incarnation:
+            self._buried[member(node, incarnation)] = copy.deepcopy(slave.disk)
+        slave.disk.wipe()
+        slave.refused = None
+
+    # -- what is there -----------------------------------------------------------------------
 
     def is_up(self, node: str) -> bool:
         return self.slaves[node].core is not None
 
-    # -- network -----------------------------------------------------------------------------
+    def incarnation_on(self, node: str) -> str:
+        """Of the directory; empty when there is none."""
+        record = self.slaves[node].disk.records.get(b"\xff\xff\x01", b"")
+        return record[4:].decode(errors="replace")
 
-    def _connect(self, a: str, b: str) -> None:
-        pair = frozenset((a, b))
-        if a == b or pair in self._cut or pair in self._links:
-            return
-        if self.is_up(a) and self.is_up(b):
-            self._links[pair] = next(self._order)
-            for node, peer in ((a, b), (b, a)):
-                delay = self.random.uniform(0.0, 0.02)
-                self._arrival[node, peer] = self._arrival[peer, node] = self.now
-                self._tell(delay, pair, node, peer)
+    def disk_of(self, name: str) -> Disk | None:
+        """The disk of a member, also when it was lost since."""
+        node, _, incarnation = name.partition("/")
+        if self.incarnation_on(node) == incarnation:
+            return self.slaves[node].disk
+        return self._buried.get(name)
 
-    def _break(self, a: str, b: str) -> None:
-        pair = frozenset((a, b))
-        if self._links.pop(pair, None) is not None:
-            for node, peer in ((a, b), (b, a)):
-                slave = self.slaves[node]
-                if slave.core is not None and peer in slave.core.links:
-                    slave.core.link_down(self.now, peer)
-                    slave.turn_soon()
+    def is_whole(self) -> bool:
+        """Everybody runs, every group has a leader, and its members are those that should be."""
+        slaves = [slave for slave in self.slaves.values() if slave.core is not None]
+        if len(slaves) < len(self.slaves):
+            return False
+        newest = max((slave.core.map for slave in slaves), key=lambda map_: map_.epoch)
+        if newest.epoch < 1 or any(
+            newest.nodes[node].incarnation != slave.core.incarnation
+            for node, slave in self.slaves.items()
+        ):
+            return False
+        rows = [(p.id, p.group) for p in newest.partitions]
+        return all(
+            self._is_group_whole(group_id, newest.members(nodes))
+            for group_id, nodes in [*rows, (MAP_GROUP, newest.map_group)]
+        )
 
-    def _tell(self, delay: float, pair: frozenset[str], node: str, peer: str) -> None:
-        link, slave = self._links[pair], self.slaves[node]
-
-        def tell() -> None:
-            if self._links.get(pair) == link and peer not in slave.core.links:
-                slave.core.link_up(self.now, peer, self.slaves[peer].core.incarnation)
-                slave.turn_soon()
-
-        slave.later(delay, tell)
-
-    def transmit(self, sender: str, receiver: str, frame: bytes) -> None:
-        pair = frozenset((sender, receiver))
-        link = self._links.get(pair)
-        if link is None:
-            return
-        self.trace = zlib.crc32(frame, self.trace)
-        delay = self.random.uniform(0.0002, 0.005)
-        arrival = max(self._arrival[sender, receiver], self.now + delay)
-        self._arrival[sender, receiver] = arrival
-        slave = self.slaves[receiver]
-
-        def deliver() -> None:
-            if self._links.get(pair) != link:
-                return
-            if sender not in slave.core.links:  # its side of the handshake is not done yet
-                slave.core.link_up(self.now, sender, self.slaves[sender].core.incarnation)
-            slave.receive(sender, frame)
-
-        slave.later(arrival - self.now, deliver)
+    def _is_group_whole(self, group_id: int, members: tuple[str, ...]) -> bool:
+        groups = [
+            s.core.groups[group_id] for s in self.slaves.values() if group_id in s.core.groups
+        ]
+        leaders = [group for group in groups if group.engine.is_ready]
+        return any(
+            set(leader.engine.members) == set(members)
+            and leader.journal.configuration.index <= leader.engine.commit_index
+            and all(group.engine.is_member for group in groups)
+            for leader in leaders
+        )
 
     # -- clients -----------------------------------------------------------------------------
 
@@ -298,19 +205,33 @@ class Simulation:
         """Give a command to one slave, as a client connected to it would."""
         slave = self.slaves[node]
         row = [arg.encode() for arg in args]
-        call = Call(row, args[0] != "GET", done)
-        slave.core.submit(call, slave.core.partition_of_slot[call.slot])
-        slave.turn_soon()
+        call = Call(row, args[0] not in READS, done)
+
+        def receive() -> None:
+            slave.core.submit(call, slave.core.partition_of_slot[call.slot])
+            slave.turn_soon()
+
+        if slave.is_paused:
+            slave.later(0.0, receive)
+        else:
+            receive()
 
     def leader(self, key: str) -> str | None:
-        """The slave that is ready to lead the key's partition, if there is one."""
+        """The slave that leads the key's partition, if there is one; the newest one if several
+        think so."""
+        leaders = self.leaders(key)
+        return max(leaders, key=lambda leader: leader[0])[1] if leaders else None
+
+    def leaders(self, key: str) -> list[tuple[int, str]]:
+        """The slaves that take themselves for the key's leader: (term, node) of each."""
+        found = []
         for node, slave in self.slaves.items():
             if slave.core is not None:
                 partition = slave.core.partition_of_slot[slot_of(key.encode())]
                 group = slave.core.groups.get(partition)
                 if group is not None and group.engine.is_ready:
-                    return node
-        return None
+                    found.append((group.engine.term, node))
+        return found
 
     def terms_led_by(self, node: str) -> dict[int, int]:
         groups = self.slaves[node].core.data_groups
@@ -328,35 +249,3 @@ class Simulation:
             if not isinstance(reply, ErrorReply) or reply.code == "UNKNOWN":
                 return reply
         raise AssertionError(f"seed {self.seed}: no answer within {within_s} virtual s")
-
-    # -- what always holds -------------------------------------------------------------------
-
-    def check(self) -> None:
-        """One leader a term; entries that are committed anywhere are the same everywhere."""
-        for node, slave in self.slaves.items():
-            if slave.core is None:
-                continue
-            for group_id, group in slave.core.groups.items():
-                engine, journal = group.engine, group.journal
-                if engine.is_leader:
-                    known = self.leaders.setdefault((group_id, engine.term), node)
-                    assert known == node, f"seed {self.seed}: two leaders in term {engine.term}"
-                position = node, group_id, slave.life
-                last = self._checked.get(position, 1)
-                for index in range(max(last + 1, journal.first_index + 1), engine.commit_index + 1):
-                    command, _, term = journal.entries[index - journal.first_index]
-                    entry = term, command
-                    known_entry = self.committed.setdefault((group_id, index), entry)
-                    assert known_entry == entry, (
-                        f"seed {self.seed}: group {group_id} index {index} differs at {node}"
-                    )
-                self._checked[position] = max(last, engine.commit_index)
-
-    def check_replicas_agree(self) -> None:
-        """At equal index, equal state."""
-        states: dict[tuple[int, int], str] = {}
-        for slave in self.slaves.values():
-            for group in slave.core.data_groups if slave.core else ():
-                position = group.id, group.engine.applied_index
-                digest = group.machine.digest()
-                assert states.setdefault(position, digest) == digest, f"seed {self.seed}"

@@ -1,0 +1,190 @@
+"""What goes wrong in a random run, and the run itself: faults, then peace, then the verdict.
+
+A seed decides the shape of the cluster, the quality of its links, the clocks' rates, and each
+fault and its moment.  Lost directories (wiped, damaged) come only while every group is whole, one
+at a time: two copies of three that are lost for good are beyond what three copies can promise.
+"""
+
+from dataclasses import dataclass, field
+
+from distrodb.raft import replication, transfer
+from distrodb.store import snapshot
+from tests.history import Operation, check
+from tests.sim.network import Quality
+from tests.sim.simulation import Simulation
+from tests.sim.workload import Client
+
+VIRTUAL_S = 40.0  # of faults in a run, unless told
+PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again
+SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot
+    (3, 2, 3, 1 << 24),
+    (3, 2, 3, 4096),
+    (5, 3, 3, 1 << 24),
+    (5, 2, 5, 1 << 24),
+    (3, 2, 3, 1 << 24),
+    (5, 2, 5, 4096),
+    (4, 4, 3, 4096),
+]
+BOUNDS = [
+    (replication, "APPEND_ENTRIES_MAX", replication.APPEND_ENTRIES_MAX),
+    (replication, "UNACKNOWLEDGED_MAX", replication.UNACKNOWLEDGED_MAX),
+    (transfer, "WINDOW", transfer.WINDOW),
+    (snapshot, "CHUNK_BYTES", snapshot.CHUNK_BYTES),
+]
+FAULTS = {
+    "crash": 6,
+    "crash of all": 1,
+    "cut": 3,
+    "one-way cut": 3,
+    "isolation": 3,
+    "slow link": 2,
+    "pause": 3,
+    "wall clock": 1,
+    "lost directory": 3,
+    "flipped bit": 2,
+    "full disk": 1,
+    "failing sync": 1,
+    "heal": 4,
+}
+
+
+@dataclass
+class Report:
+    """What a run covered."""
+
+    seed: int
+    virtual_s: float = 0.0
+    operations: int = 0
+    unknown: int = 0
+    refused: int = 0
+    trace: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+class Chaos:
+    def __init__(self, seed: int, clients: int = 4, **raft: int):
+        nodes, partitions, replicas, snapshot_log_bytes = SHAPES[seed % len(SHAPES)]
+        raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
+        self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
+        self.report = Report(seed)
+        self.history: list[Operation] = []
+        self._choose = self.cluster.random
+        if self._choose.random() < 0.4:
+            self.cluster.network.quality = Quality(
+                loss=self._choose.choice([0.0, 0.02, 0.1]),
+                duplication=self._choose.choice([0.0, 0.05, 0.3]),
+                reordering=self._choose.choice([0.0, 0.05, 0.2]),
+                late_s_max=self._choose.choice([0.05, 0.5, 5.0]),
+            )
+        # Small bounds bring the states between two messages that large ones jump over.
+        for module, name, large in BOUNDS:
+            setattr(module, name, self._choose.choice([1, 2, large]))
+        for slave in self.cluster.slaves.values():
+            slave.rate = self._choose.uniform(0.95, 1.05)
+        self.clients = [Client(self.cluster, n, self.history) for n in range(clients)]
+
+    def run(self, virtual_s: float) -> Report:
+        """Raises ``AssertionError`` for whatever must not be."""
+        cluster, choose = self.cluster, self._choose
+        names, weights = list(FAULTS), list(FAULTS.values())
+        calm_s = choose.choice([1.0, 3.0, 8.0])  # at most, between two faults
+        while cluster.now < virtual_s:
+            cluster.run(choose.uniform(0.0, choose.choice([0.1, calm_s])))
+            (fault,) = choose.choices(names, weights)
+            if self._strike(fault):
+                self.report.faults[fault] = self.report.faults.get(fault, 0) + 1
+            for slave in cluster.slaves.values():
+                if slave.core is None and choose.random() < 0.5:
+                    self._start(slave.id)
+        self._make_peace()
+        self._judge()
+        return self.report
+
+    def _strike(self, fault: str) -> bool:
+        """Do it; False when it is not possible now."""
+        cluster, choose = self.cluster, self._choose
+        node, other = choose.sample(list(cluster.slaves), 2)
+        slave = cluster.slaves[node]
+        if fault == "crash":
+            cluster.crash(node)
+        elif fault == "crash of all":
+            for each in cluster.slaves:
+                cluster.crash(each)
+        elif fault == "cut":
+            cluster.cut(node, other)
+        elif fault == "one-way cut":
+            cluster.network.cut_one_way(node, other)
+        elif fault == "isolation":
+            cluster.isolate(node)
+        elif fault == "slow link":
+            cluster.network.slow(node, other, choose.choice([10.0, 100.0]))
+        elif fault == "pause":
+            cluster.pause(node, choose.choice([0.3, 2.0, 8.0]))
+        elif fault == "wall clock":
+            slave.wall_jump_ms += choose.randint(-86_400_000, 86_400_000)
+        elif fault == "lost directory":
+            if not cluster.is_whole():
+                return False
+            cluster.wipe(node)
+        elif fault == "flipped bit":
+            if not cluster.is_whole():
+                return False
+            cluster.crash(node)
+            slave.disk.flip(choose)
+        elif fault == "full disk":
+            slave.disk.full = slave.disk.used + choose.randint(0, 4000)
+        elif fault == "failing sync":
+            slave.disk.fail_syncs = 1
+        elif fault == "heal":
+            cluster.heal()
+        return True
+
+    def _start(self, node: str) -> None:
+        """As an operator does: makes room; a directory that is refused is replaced by an empty
+        one (docs/operations.md)."""
+        slave = self.cluster.slaves[node]
+        if slave.refused is not None:
+            self.cluster.wipe(node)
+        slave.disk.full = None
+        self.cluster.start(node)
+
+    def _make_peace(self) -> None:
+        cluster = self.cluster
+        cluster.network.quality = Quality()
+        for slave in cluster.slaves.values():
+            slave.disk.full, slave.disk.fail_syncs = None, 0
+        cluster.heal()
+
+        def whole() -> bool:
+            for slave in cluster.slaves.values():
+                if slave.core is None:
+                    self._start(slave.id)
+            return cluster.is_whole()
+
+        cluster.run_until(whole, PEACE_S_MAX)
+        for client in self.clients:
+            client.is_stopped = True
+        cluster.run_until(lambda: not any(client.is_waiting for client in self.clients), 30.0)
+        for key in sorted({key for operation in self.history for key in _keys(operation)}):
+            name = "GET"
+            called = cluster.now
+            reply = cluster.ask(name, key)
+            self.history.append(Operation(-1, called, cluster.now, (name, key), reply))
+        cluster.run(2.0)
+        cluster.checks.all_digests()
+
+    def _judge(self) -> None:
+        report = self.report
+        check(self.history)
+        report.virtual_s = self.cluster.now
+        report.operations = len(self.history)
+        report.unknown = sum(client.unknown for client in self.clients)
+        report.refused = sum(client.refused for client in self.clients)
+        report.trace = self.cluster.trace
+
+
+def _keys(operation: Operation) -> tuple[str, ...]:
+    name, *rest = operation.command
+    if name == "MSET":
+        return tuple(rest[::2])
+    return tuple(rest) if name == "MGET" else (rest[0],)

@@ -1,0 +1,118 @@
+"""What always holds in a simulated cluster; checked after every turn of every slave.
+
+- one leader a term;
+- log matching: entries of the same index and term are the same, and so is the term before them;
+- an entry that is committed anywhere never changes, nor differs anywhere;
+- what a leader counts as committed is on the disks of a majority of its members, synced;
+- at equal index replicas have equal digests (seen for a part of the turns, it costs time);
+- a configuration differs from the one before it in one member at most.
+"""
+
+import zlib
+from typing import TYPE_CHECKING
+
+from distrodb.errors import CorruptionError
+from distrodb.raft.group import Group
+from distrodb.raft.journal import entry_key, load_meta
+from distrodb.slave.core import MAP_GROUP
+from distrodb.store.store import Store
+
+if TYPE_CHECKING:
+    from tests.sim.process import Slave
+    from tests.sim.simulation import Simulation
+
+DIGEST_CHANCE = 0.05
+
+
+class Checks:
+    def __init__(self, simulation: "Simulation"):
+        self._simulation = simulation
+        self.leaders: dict[tuple[int, int], str] = {}
+        self.entries: dict[tuple[int, int, int], tuple[int, int | None]] = {}
+        self.committed: dict[tuple[int, int], tuple[int, int]] = {}
+        self._digests: dict[tuple[int, int], str] = {}
+        self._known: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
+        self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
+
+    def after_turn(self, slave: "Slave") -> None:
+        for group_id, group in slave.core.groups.items():
+            engine, journal = group.engine, group.journal
+            state = journal.last_sequence, engine.commit_index, engine.term, engine.is_leader
+            place = slave.id, slave.life, group_id
+            before = self._before.get(place)
+            if state == before:
+                continue
+            self._before[place] = state
+            if engine.is_leader:
+                self._one_leader(slave, group_id, engine.term)
+            if before is None or before[0] != state[0]:
+                self._log_matching(group_id, group, self._known.setdefault(place, {}))
+            if before is None or before[1] != state[1]:
+                self._committed(slave, group_id, group, before[1] if before else 1)
+                if self._simulation.random_for_checks.random() < DIGEST_CHANCE:
+                    self.digest(group_id, group)
+
+    def _one_leader(self, slave: "Slave", group_id: int, term: int) -> None:
+        known = self.leaders.setdefault((group_id, term), slave.id)
+        self._claim(known == slave.id, f"group {group_id} has two leaders in term {term}")
+
+    def _log_matching(self, group_id: int, group: Group, known: dict[int, int]) -> None:
+        journal = group.journal
+        for index in range(journal.last_index, journal.first_index, -1):
+            command, _, term = journal.entries[index - journal.first_index]
+            if known.get(index) == term:
+                return
+            known[index] = term
+            entry = zlib.crc32(command), journal.term_at(index - 1)
+            same = self.entries.setdefault((group_id, index, term), entry)
+            self._claim(same == entry, f"group {group_id}: logs differ at {index} of term {term}")
+
+    def _committed(self, slave: "Slave", group_id: int, group: Group, before: int) -> None:
+        journal, commit_index = group.journal, group.engine.commit_index
+        for index in range(max(before, journal.first_index) + 1, commit_index + 1):
+            command, _, term = journal.entries[index - journal.first_index]
+            entry = term, zlib.crc32(command)
+            same = self.committed.setdefault((group_id, index), entry)
+            self._claim(
+                same == entry, f"group {group_id} index {index} was committed as something else"
+            )
+        if group.engine.is_leader and commit_index > before:
+            self._on_a_majority(group_id, group, commit_index)
+
+    def _on_a_majority(self, group_id: int, group: Group, index: int) -> None:
+        members, term = group.engine.members, group.journal.term_at(index)
+        holders = [name for name in members if self._holds(name, group_id, index, term)]
+        self._claim(
+            len(holders) > len(members) / 2,
+            f"group {group_id} index {index} is committed but on {holders} of {members} only",
+        )
+
+    def _holds(self, name: str, group_id: int, index: int, term: int | None) -> bool:
+        disk = self._simulation.disk_of(name)
+        if disk is None:
+            return False
+        for _, record in disk.scan(entry_key(group_id, index), entry_key(group_id, index)):
+            if int.from_bytes(record[4:12], "big") == term:
+                return True
+        try:
+            meta = load_meta(disk, group_id)
+        except CorruptionError:
+            return True  # a bit was flipped after it was counted
+        return meta is not None and meta.snapshot_index >= index
+
+    def digest(self, group_id: int, group: Group) -> None:
+        if group_id == MAP_GROUP or not isinstance(group.machine, Store):
+            return
+        digest = group.machine.digest()
+        same = self._digests.setdefault((group_id, group.engine.applied_index), digest)
+        self._claim(
+            same == digest, f"group {group_id} differs at index {group.engine.applied_index}"
+        )
+
+    def all_digests(self) -> None:
+        for slave in self._simulation.slaves.values():
+            for group_id, group in slave.core.groups.items() if slave.core else ():
+                self.digest(group_id, group)
+
+    def _claim(self, holds: bool, what: str) -> None:
+        assert holds, f"seed {self._simulation.seed} at {self._simulation.now:.3f} s: {what}"

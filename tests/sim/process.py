@@ -1,0 +1,174 @@
+"""One simulated slave process: the product's ``Core`` with a clock, a disk and links of its own.
+
+What ``slave/node.py`` does with an event loop and two threads is done here with events: a turn of
+the loop, a write set that is synced and, a moment later, reported; a snapshot that is begun, synced
+and reported.  Between any two of these the process may crash, or be paused, as SIGSTOP does: all
+that is addressed to it waits then, in order.
+
+Its clocks are its own: the monotonic one runs faster or slower, the wall clock may jump.
+"""
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgpack
+
+from distrodb.config import SlaveConfig
+from distrodb.errors import CorruptionError, PeerError, StorageError
+from distrodb.raft.group import SnapshotWrite
+from distrodb.slave.core import Core
+from tests.sim.disk import Disk, PendingSet, PendingSnapshot
+from tests.sim.network import Link
+
+if TYPE_CHECKING:
+    from tests.sim.simulation import Simulation
+
+WALL_EPOCH_MS = 1_700_000_000_000
+
+
+class Slave:
+    def __init__(self, simulation: "Simulation", config: SlaveConfig):
+        self.simulation, self.config, self.id = simulation, config, config.id
+        self.disk = Disk(random.Random(simulation.random.random()), config.id)
+        self.core: Core | None = None
+        self.links: dict[str, Link] = {}
+        self.life = 0  # counts starts; what belongs to an earlier one is dropped
+        self.refused: str | None = None  # why its directory cannot be used any more
+        self.stopped: str | None = None  # why it stopped by itself
+        self.rate = 1.0  # of its monotonic clock
+        self.wall_jump_ms = 0
+        self._resumes_at = 0.0
+        self._turn_is_due = False
+        self._tick_s = config.raft.heartbeat_ms / 1000 / 4
+
+    @property
+    def now(self) -> float:
+        """Its monotonic clock.  Its zero is another one on each machine."""
+        return 1000.0 + self.simulation.now * self.rate
+
+    @property
+    def is_paused(self) -> bool:
+        return self.simulation.now < self._resumes_at
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        simulation = self.simulation
+        self.life += 1
+        self.links = {}
+        self.refused = self.stopped = None
+        self._resumes_at, self._turn_is_due = 0.0, False
+        generator = random.Random(simulation.random.random())
+        try:
+            self.disk.identify("sim")
+            self.core = Core(self.now, self.config, self.disk, self.disk.read, generator)
+        except CorruptionError as problem:
+            self.refused = str(problem)
+            return
+        except StorageError as problem:
+            self.stopped = str(problem)
+            if "another slave" in self.stopped:  # a bit of the directory's identity was flipped
+                self.refused = self.stopped
+            self.disk.crash()
+            return
+        self._tick()
+
+    def crash(self) -> None:
+        self.core = None
+        self.links = {}
+        self.life += 1
+        self.disk.crash()
+
+    def pause(self, seconds: float) -> None:
+        self._resumes_at = max(self._resumes_at, self.simulation.now + seconds)
+
+    def later(self, delay_s: float, what: Callable[..., None], *args: object) -> None:
+        """Do it then, or when the process resumes, if this life lasts that long."""
+        life = self.life
+
+        def event() -> None:
+            if self.life != life:
+                return
+            if self.is_paused:
+                self.later(self._resumes_at - self.simulation.now, what, *args)
+                return
+            try:
+                what(*args)
+            except StorageError as problem:  # a disk that fails stops the slave
+                self.stopped = str(problem)
+                self.simulation.crash(self.id)
+
+        self.simulation.at(delay_s, event)
+
+    # -- the loop ----------------------------------------------------------------------------
+
+    def turn_soon(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self.later(0.0, self._turn)
+
+    def _tick(self) -> None:
+        self.simulation.network.close_silent(self.id)
+        self.core.tick(self.now)
+        self.turn_soon()
+        self.later(self._tick_s / self.rate, self._tick)
+
+    def _turn(self) -> None:
+        simulation, core = self.simulation, self.core
+        self._turn_is_due = False
+        wall_ms = WALL_EPOCH_MS + int(simulation.now * 1000) + self.wall_jump_ms
+        output = core.flush(self.now, wall_ms)
+        for peer in sorted({*output.messages, *output.gossip}):
+            frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer)])
+            simulation.network.transmit(self.id, peer, frame)
+        if output.journal is not None:
+            sequence, operations = output.journal
+            pending = self.disk.begin(operations)
+            self.later(simulation.fsync_s(), self._sync, sequence, pending)
+        for snapshot in output.snapshots:
+            pending = self.disk.begin_snapshot(snapshot.group, snapshot.index, snapshot.chunks)
+            self.later(5 * simulation.fsync_s(), self._sync_snapshot, snapshot, pending)
+        for group, index in output.obsolete:
+            self.disk.remove_older(group, index)
+        if core.has_work:
+            self.turn_soon()
+        simulation.checks.after_turn(self)
+
+    def _sync(self, sequence: int, pending: PendingSet) -> None:
+        self.disk.sync(pending)
+        self.later(self.simulation.random.uniform(0.0, 0.001), self._durable, sequence)
+
+    def _durable(self, sequence: int) -> None:
+        self.core.durable(self.now, sequence)
+        self.turn_soon()
+
+    def _sync_snapshot(self, snapshot: SnapshotWrite, pending: PendingSnapshot) -> None:
+        self.disk.sync_snapshot(pending)
+        self.later(self.simulation.random.uniform(0.0, 0.001), self._snapshot_written, snapshot)
+
+    def _snapshot_written(self, snapshot: SnapshotWrite) -> None:
+        self.core.snapshot_written(self.now, snapshot)
+        self.turn_soon()
+
+    # -- links -------------------------------------------------------------------------------
+
+    def link_up(self, peer: str, link: Link, incarnation: str) -> None:
+        self.links[peer] = link
+        self.core.link_up(self.now, peer, incarnation)
+        self.turn_soon()
+
+    def link_down(self, peer: str) -> None:
+        del self.links[peer]
+        self.core.link_down(self.now, peer)
+        self.turn_soon()
+
+    def receive(self, peer: str, frame: bytes) -> None:
+        messages, gossip = msgpack.unpackb(frame)
+        try:
+            self.core.receive(self.now, peer, messages)
+            if gossip is not None:
+                self.core.receive_gossip(self.now, peer, gossip)
+        except PeerError as problem:
+            raise AssertionError(f"{self.id} takes {peer} for malicious: {problem}") from problem
+        self.turn_soon()
