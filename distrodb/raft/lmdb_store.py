@@ -23,6 +23,7 @@ from distrodb.raft.lmdb_check import check
 from distrodb.raft.snapshot_files import sync_directory
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
+FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
 FORMAT = b"distrodb journal 1"
 _IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
 
@@ -89,11 +90,14 @@ class LmdbStore:
             self._is_broken = True
             if not isinstance(problem, lmdb.Error):
                 raise
-            free = shutil.disk_usage(self._directory).free  # LMDB may call a full disk an I/O error
             raise StorageError(
-                f"{self._directory}/journal: cannot write: {problem};"
-                f" {free} bytes are free on the disk"
+                f"{self._directory}/journal: cannot write: {problem}{self._space()}"
             ) from None
+
+    def _space(self) -> str:
+        """LMDB calls it an input/output error when a write finds too little space."""
+        free = shutil.disk_usage(self._directory).free
+        return f"; the disk is full: {free} bytes are free" if free < FULL_BYTES else ""
 
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         try:

@@ -302,7 +302,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(small_disk):
     store = LmdbStore(small_disk / "slave")
     committed = 0
     # LMDB says "Input/output error" of a write that found too little space.
-    with pytest.raises(StorageError, match=r"cannot write: .*; \d{1,5} bytes are free on the disk"):
+    with pytest.raises(StorageError, match=r"cannot write: .*; the disk is full: \d{1,5} bytes"):
         while True:
             store.commit([Put(struct.pack(">I", committed), b"x" * 9000)])
             committed += 1
