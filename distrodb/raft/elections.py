@@ -91,7 +91,7 @@ class Elections:
         if state == LEADER:
             self._rounds = {}
             self._unacknowledged = {}
-            self.needs_snapshot = set()
+        self.needs_snapshot = set()
         self.learners = {}
         self._peers = dict(self.voters)
         self._prevotes = set()

@@ -175,6 +175,13 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
 
     # -- what comes in -----------------------------------------------------------------------
 
+    def is_due(self, now: float) -> bool:
+        """Something is to be done by the clock: a heartbeat (a leader also looks then whether it
+        still has a majority), or an election."""
+        if self.is_leader:
+            return now > self._SyncObj__newAppendEntriesTime
+        return now > self._SyncObj__raftElectionDeadline
+
     def tick(self, now: float) -> None:
         """Let time pass: elections, the commit rule, the apply loop, heartbeats."""
         self._at(now)
@@ -301,7 +308,7 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             self._SyncObj__transferInProgress = False
             self._SyncObj__setCurrentTerm(term, None)
         before = self.leader
-        self._prevotes = set()
+        self._prevotes, self._prevote_term = set(), 0
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__raftLeader = self._node(peer)
@@ -357,6 +364,11 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         if command[:1] == _REGULAR:
             return self._apply(self.applied_index + 1, command[1:])
         return None
+
+    def _SyncObj__onBecomeLeader(self) -> None:
+        """Cures: the index of the no-op is set after everybody was told of the new leader."""
+        self._SyncObj__noopIDx = self.journal.last_index + 1
+        syncobj.SyncObj._SyncObj__onBecomeLeader(self)
 
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
         """Cures: pickle in membership entries; membership.py has its own."""

@@ -208,7 +208,8 @@ class Journal:
         Raises ``CorruptionError`` for what cannot be trusted.
         """
         where = f"group {self.group}"
-        self.meta = load_meta(store, self.group) or self.meta
+        meta = load_meta(store, self.group)
+        self.meta = meta or self.meta
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
             index = _ENTRY_KEY.unpack(key)[2]
             content = unseal(key, value, f"entry {index} of {where}")
@@ -218,6 +219,8 @@ class Journal:
             self.entries.append((command, index, _TERM.unpack_from(content)[0]))
             self.bytes += len(command)
         self.configurations = [self._base()]
+        if self.entries and meta is None:
+            raise CorruptionError(f"journal: {where} has entries but no term and vote")
         if self.entries:
             first, snapshot = self.entries[0][1], self.meta.snapshot_index
             if not first <= snapshot <= self.last_index:
@@ -227,7 +230,7 @@ class Journal:
             for command, index, _ in self.entries[snapshot + 1 - first :]:
                 if is_configuration(command):
                     self.configurations.append(Configuration.unpack(index, command))
-        elif self.meta.term:
+        elif meta is not None:
             raise CorruptionError(f"journal: {where} has a term but no entries")
         return bool(self.entries)
 

@@ -9,6 +9,7 @@ A part of ``Engine`` (engine.py), which holds the state.  Invariants:
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from distrodb.errors import invariant
@@ -69,7 +70,7 @@ class Replication:
                 return
 
     @staticmethod
-    def _has_room(unacknowledged: deque[tuple[int, int]]) -> bool:
+    def _has_room(unacknowledged: Collection[tuple[int, int]]) -> bool:
         if len(unacknowledged) >= UNACKNOWLEDGED_MAX:
             return False
         return sum(size for _, size in unacknowledged) < UNACKNOWLEDGED_BYTES_MAX
@@ -156,7 +157,9 @@ class Replication:
             self._SyncObj__raftNextIndex[node] = index + 1
         if index == self._SyncObj__raftNextIndex[node] - 1:
             self._unacknowledged.pop(peer, None)
-        if self._SyncObj__raftNextIndex[node] <= self.journal.last_index:
+        if peer in self.needs_snapshot or following[node] > self.journal.last_index:
+            return
+        if self._has_room(self._unacknowledged.get(peer, ())):
             self._send_append(node)
 
     def _SyncObj__getEntries(

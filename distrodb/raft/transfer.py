@@ -45,14 +45,14 @@ class SnapshotSender:
 
 
 class SnapshotReceiver:
-    def __init__(self, transfer: int, index: int, term: int):
-        self.transfer, self.index, self.term = transfer, index, term
+    def __init__(self, sender: str, transfer: int):
+        self.sender, self.transfer = sender, transfer
         self.expected = 0
         self.chunks: list[bytes] = []
 
-    def add(self, transfer: int, sequence: int, chunk: bytes) -> bool:
+    def add(self, sender: str, transfer: int, sequence: int, chunk: bytes) -> bool:
         """Take the next chunk; False for one of another transfer or out of order."""
-        if transfer != self.transfer or sequence != self.expected:
+        if (sender, transfer, sequence) != (self.sender, self.transfer, self.expected):
             return False
         self.chunks.append(chunk)
         self.expected += 1

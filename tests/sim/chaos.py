@@ -7,6 +7,8 @@ at a time: two copies of three that are lost for good are beyond what three copi
 
 from dataclasses import dataclass, field
 
+from distrodb.raft import replication, transfer
+from distrodb.store import snapshot
 from tests.history import Operation, check
 from tests.sim.network import Quality
 from tests.sim.simulation import Simulation
@@ -14,6 +16,21 @@ from tests.sim.workload import Client
 
 VIRTUAL_S = 40.0  # of faults in a run, unless told
 PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again
+SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot
+    (3, 2, 3, 1 << 24),
+    (3, 2, 3, 4096),
+    (5, 3, 3, 1 << 24),
+    (5, 2, 5, 1 << 24),
+    (3, 2, 3, 1 << 24),
+    (5, 2, 5, 4096),
+    (4, 4, 3, 4096),
+]
+BOUNDS = [
+    (replication, "APPEND_ENTRIES_MAX", replication.APPEND_ENTRIES_MAX),
+    (replication, "UNACKNOWLEDGED_MAX", replication.UNACKNOWLEDGED_MAX),
+    (transfer, "WINDOW", transfer.WINDOW),
+    (snapshot, "CHUNK_BYTES", snapshot.CHUNK_BYTES),
+]
 FAULTS = {
     "crash": 6,
     "crash of all": 1,
@@ -46,25 +63,22 @@ class Report:
 
 class Chaos:
     def __init__(self, seed: int, clients: int = 4, **raft: int):
-        shape = seed % 4
-        if shape == 2:
-            raft.setdefault("snapshot_log_bytes", 65536 // 16)
-        self.cluster = Simulation(
-            seed,
-            nodes=5 if shape == 3 else 3,
-            partitions=3 if shape == 3 else 2,
-            dead_after_s=2,
-            **raft,
-        )
+        nodes, partitions, replicas, snapshot_log_bytes = SHAPES[seed % len(SHAPES)]
+        raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
+        self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
         self.report = Report(seed)
         self.history: list[Operation] = []
         self._choose = self.cluster.random
         if self._choose.random() < 0.4:
             self.cluster.network.quality = Quality(
                 loss=self._choose.choice([0.0, 0.02, 0.1]),
-                duplication=self._choose.choice([0.0, 0.05]),
+                duplication=self._choose.choice([0.0, 0.05, 0.3]),
                 reordering=self._choose.choice([0.0, 0.05, 0.2]),
+                late_s_max=self._choose.choice([0.05, 0.5, 5.0]),
             )
+        # Small bounds bring the states between two messages that large ones jump over.
+        for module, name, large in BOUNDS:
+            setattr(module, name, self._choose.choice([1, 2, large]))
         for slave in self.cluster.slaves.values():
             slave.rate = self._choose.uniform(0.95, 1.05)
         self.clients = [Client(self.cluster, n, self.history) for n in range(clients)]

@@ -33,6 +33,7 @@ class Quality:
     loss: float = 0.0
     duplication: float = 0.0
     reordering: float = 0.0
+    late_s_max: float = 0.2  # how much later a frame may come that is overtaken by others
 
 
 @dataclass(eq=False)
@@ -148,7 +149,7 @@ class Network:
             delay_s = factor * simulation.random.uniform(quality.delay_s_min, quality.delay_s_max)
             arrival = simulation.now + delay_s
             if quality.reordering and random() < quality.reordering:
-                arrival += simulation.random.uniform(0.0, 0.2)
+                arrival += simulation.random.uniform(0.0, quality.late_s_max)
             else:
                 arrival = link.arrival[receiver] = max(link.arrival[receiver], arrival)
             simulation.slaves[receiver].later(

@@ -46,7 +46,9 @@ class Call:
 
 
 class Simulation:
-    def __init__(self, seed: int, nodes: int = 3, partitions: int = 2, **raft: int):
+    def __init__(
+        self, seed: int, nodes: int = 3, partitions: int = 2, replicas: int = 3, **raft: int
+    ):
         self.seed = seed
         self.random = random.Random(seed)
         self.random_for_checks = random.Random(seed)  # so that a check more changes no run
@@ -69,7 +71,7 @@ class Simulation:
                 cluster_id="sim",
                 secret="",
                 partitions=partitions,
-                replicas=3,
+                replicas=replicas,
                 nodes=addresses,
                 raft=RaftConfig(**raft),
                 limits=LimitsConfig(),
@@ -215,14 +217,21 @@ class Simulation:
             receive()
 
     def leader(self, key: str) -> str | None:
-        """The slave that is ready to lead the key's partition, if there is one."""
+        """The slave that leads the key's partition, if there is one; the newest one if several
+        think so."""
+        leaders = self.leaders(key)
+        return max(leaders, key=lambda leader: leader[0])[1] if leaders else None
+
+    def leaders(self, key: str) -> list[tuple[int, str]]:
+        """The slaves that take themselves for the key's leader: (term, node) of each."""
+        found = []
         for node, slave in self.slaves.items():
-            if slave.core is not None and not slave.is_paused:
+            if slave.core is not None:
                 partition = slave.core.partition_of_slot[slot_of(key.encode())]
                 group = slave.core.groups.get(partition)
                 if group is not None and group.engine.is_ready:
-                    return node
-        return None
+                    found.append((group.engine.term, node))
+        return found
 
     def terms_led_by(self, node: str) -> dict[int, int]:
         groups = self.slaves[node].core.data_groups

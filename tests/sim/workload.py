@@ -59,12 +59,13 @@ class Client:
         if self.is_stopped:
             return
         command = self._command()
-        node = simulation.leader(command[1])
-        if node is None or simulation.random.random() < 0.1:
-            up = [node for node in simulation.slaves if simulation.is_up(node)]
-            node = simulation.random.choice(up) if up else None
-        if node is None:
+        # Any that takes itself for the leader, old ones too; now and then anybody.
+        nodes = [node for _, node in simulation.leaders(command[1])]
+        if not nodes or simulation.random.random() < 0.05:
+            nodes = [node for node in simulation.slaves if simulation.is_up(node)]
+        if not nodes:
             return self._pause()
+        node = simulation.random.choice(nodes)
         called = simulation.now
         self.is_waiting = True
         answers: list[Reply] = []

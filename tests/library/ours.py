@@ -1,0 +1,270 @@
+"""Our Raft members under the vocabulary of plain.py, so that the same stories are told of them.
+
+A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  As in
+``Core``, a message that speaks of undurable state stays back until the journal is written, which
+happens at the end of every tick and delivery unless the disk is held.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgpack
+
+from distrodb.raft import messages as m
+from distrodb.raft import replication
+from distrodb.raft.engine import FAIL_REASON
+from distrodb.raft.group import Group, GroupOptions, SnapshotWrite
+from distrodb.raft.journal import Journal, WriteSet
+from distrodb.reply import OK, ErrorReply, Reply
+from distrodb.store.entry import decode_batch, encode_batch
+from tests.library.links import PERIOD_S, Links, Outcome
+from tests.sim.simulation import Disk
+
+GROUP = 7
+TIMEOUT_S = 0.5
+ELECTION_S = 1.5  # more than the longest election timeout
+UNKNOWN_AFTER_S = 5.0
+WALL_MS = 1_700_000_000_000
+
+
+class ListMachine:
+    """Its state is the list of what was written, as in plain.py."""
+
+    def __init__(self, values: Iterable[bytes] = ()):
+        self.values = list(values)
+        self.now_ms = 0
+
+    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        if args[0] == b"READ":
+            return tuple(self.values)
+        if args[1] == b"raise":
+            raise ZeroDivisionError
+        self.values.append(args[1])
+        return OK
+
+    def apply(self, payload: bytes) -> list[Reply]:
+        now_ms, commands = decode_batch(payload)
+        return [self.execute(slot, args, now_ms) for slot, args in commands]
+
+    def snapshot(self) -> Iterator[bytes]:
+        return iter([b"list", *self.values])
+
+    @staticmethod
+    def restore(chunks: Iterable[bytes]) -> "ListMachine":
+        first, *values = chunks
+        if first != b"list":
+            raise ValueError("not a list")
+        return ListMachine(values)
+
+
+class Call:
+    """A client's command on its way through a group."""
+
+    slot, size = 0, 10
+
+    def __init__(self, *args: bytes):
+        self.args = args
+        self.is_write = args[0] != b"READ"
+        self.reply: Reply | None = None
+        self.was_handed_back = False
+
+    def resolve(self, reply: Reply) -> None:
+        assert self.reply is None, "answered twice"
+        self.reply = reply
+
+    @property
+    def is_unknown(self) -> bool:
+        return isinstance(self.reply, ErrorReply) and self.reply.code == "UNKNOWN"
+
+
+class Replica:
+    """One member: a group, its write set, and what its messages wait for."""
+
+    def __init__(self, cluster: "Cluster", name: str, names: Sequence[str], disk: Disk):
+        self.name, self._cluster, self.disk = name, cluster, disk
+        self.disk_is_held = False
+        self.writes = WriteSet()
+        self._gated: list[tuple[int, str, m.Message]] = []
+        self._snapshots: list[SnapshotWrite] = []
+        self.journal = Journal(GROUP, names, self.writes)
+        self.journal.load(disk)
+        machine = ListMachine()
+        if self.journal.meta.snapshot_index > 1:
+            chunks = disk.read_snapshot(GROUP, self.journal.meta.snapshot_index)
+            machine = ListMachine.restore(chunks)
+        self.group = Group(
+            cluster.now,
+            GROUP,
+            name,
+            names,
+            self.journal,
+            machine,
+            ListMachine.restore,
+            GroupOptions(
+                heartbeat_s=PERIOD_S,
+                election_timeout_s=TIMEOUT_S,
+                unknown_after_s=UNKNOWN_AFTER_S,
+                snapshot_log_bytes=1 << 20,
+                batch_bytes_max=1 << 20,
+                queue_max=100,
+                queue_bytes_max=1 << 20,
+            ),
+            random.Random(name),
+            send=self._send,
+            write_snapshot=self._snapshots.append,
+            hand_back=self._hand_back,
+            on_state=lambda group: None,
+        )
+        self.engine = self.group.engine
+
+    def _send(self, peer: str, message: m.Message, gate: int) -> None:
+        if gate > self.writes.durable_sequence:
+            self._gated.append((gate, peer, message))
+        else:
+            self._cluster.sent(self.name, peer, message)
+
+    def _hand_back(self, group: Group, calls: Sequence[Call]) -> None:
+        for call in calls:
+            call.was_handed_back = True
+
+    def turn(self) -> None:
+        """What ``Core.flush`` does after anything happened."""
+        self.group.tick(self._cluster.now)
+        self.group.pump(self._cluster.now, WALL_MS)
+        while not self.disk_is_held and (taken := self.writes.take()) is not None:
+            sequence, operations = taken
+            self.disk.commit(operations)
+            self.writes.durable_sequence = sequence
+            self.group.on_durable(self._cluster.now, sequence)
+            gated, self._gated = self._gated, []
+            for gate, peer, message in gated:
+                self._send(peer, message, gate)
+            self.group.tick(self._cluster.now)
+        while not self.disk_is_held and self._snapshots:
+            written = self._snapshots.pop(0)
+            self.disk.snapshots[GROUP, written.index] = list(written.chunks)
+            self.group.snapshot_written(self._cluster.now, written.index, written.term)
+            self.turn()
+
+    @property
+    def term(self) -> int:
+        return self.engine.term
+
+    @property
+    def leads(self) -> bool:
+        return self.engine.is_leader
+
+    @property
+    def log(self) -> list[tuple[bytes, int, int]]:
+        return list(self.journal.entries)
+
+    @property
+    def last_index(self) -> int:
+        return self.journal.last_index
+
+    @property
+    def commit_index(self) -> int:
+        return self.engine.commit_index
+
+    @property
+    def applied_index(self) -> int:
+        return self.engine.applied_index
+
+    @property
+    def values(self) -> list[str]:
+        return [value.decode() for value in self.group.machine.values]
+
+    def be_patient(self) -> None:
+        """Its own election timeout begins now."""
+        self.engine._SyncObj__raftElectionDeadline = self._cluster.now + TIMEOUT_S
+
+    def match_index(self, peer: str) -> int:
+        return self.engine._SyncObj__raftMatchIndex[self.engine._peers[peer]]
+
+
+class Cluster(Links):
+    """Our members.  Each keeps its disk when it starts again."""
+
+    def __init__(self, names: str = "abc", disks: dict[str, Disk] | None = None):
+        super().__init__()
+        self.now = 1000.0
+        self.disks = disks or {name: Disk() for name in names}
+        for name in names:
+            self.start(name, names)
+
+    def start(self, name: str, names: Iterable[str] | None = None) -> Replica:
+        names = sorted(names or self.members)
+        self.members[name] = Replica(self, name, names, self.disks[name])
+        for other in names:
+            if other != name and other in self.members:
+                self.cuts.discard(frozenset((name, other)))
+                self._report_both(name, other, up=True)
+        return self.members[name]
+
+    def hand_over(self, sender: str, receiver: str, message: m.Message) -> None:
+        checked = m.check(msgpack.unpackb(msgpack.packb(message)))
+        self[receiver].group.receive(self.now, sender, checked)
+        self[receiver].turn()
+
+    def report(self, name: str, other: str, up: bool) -> None:
+        if up:
+            self[name].group.link_up(self.now, other)
+        else:
+            self[name].group.link_down(self.now, other, 0.1)
+
+    def kind(self, message: m.Message) -> int:
+        return message[1]
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    def tick_one(self, name: str) -> None:
+        self[name].turn()
+
+    def stand(self, name: str) -> None:
+        """Its election timeout is over; it asks whether it may stand."""
+        self[name].engine.stand_at_once(self.now)
+        self.tick(name, after_s=0.001)
+
+    def elect(self, name: str, *voters: str) -> None:
+        """As in plain.py, pre-votes first; the voters have not heard a leader for a while."""
+        assert not self[name].leads, f"{name} leads already"
+        voters = voters or tuple(other for other in self.members if other != name)
+        self.pass_time(TIMEOUT_S * 1.01)
+        for voter in voters:
+            if self[voter].leads:  # without a majority, so it steps down
+                self.tick_one(voter)
+            self[voter].be_patient()
+        self.stand(name)
+        for _ in range(2):
+            for voter in voters:
+                self.deliver(name, voter)
+            for voter in voters:
+                self.deliver(voter, name)
+        assert self[name].leads, f"{name} was not elected"
+
+    def write(self, name: str, value: str) -> Outcome:
+        """Append a write at the leader, as plain.py does: without the group's queue."""
+        outcome = Outcome()
+        payload = encode_batch(WALL_MS, [(0, [b"PUT", value.encode()])])
+        self[name].engine.propose(self.now, payload, outcome)
+        self[name].turn()
+        return outcome
+
+    def ask(self, name: str, *args: bytes) -> Call:
+        """A client's command at the leader, through the group's queue."""
+        call = Call(*args)
+        self[name].group.submit(call)
+        self[name].turn()
+        return call
+
+    def compact(self, name: str) -> None:
+        """Make a snapshot of what is applied and forget the log before it."""
+        member = self[name]
+        index, term = member.applied_index, member.journal.term_at(member.applied_index)
+        member.disk.snapshots[GROUP, index] = list(member.group.machine.snapshot())
+        member.journal.compact(index, index, term)
+        member.turn()
+
+
+__all__ = ["ELECTION_S", "FAIL_REASON", "GROUP", "Cluster", "ListMachine", "replication"]
