@@ -40,6 +40,7 @@ from tests.history import Operation, check
 ANSWER_S_MAX = (4.0, 1.0)
 CHAPTER_OPERATIONS = 2500  # of all clients; a few hundred for each key
 CLIENTS = 6
+LATE_PROCESS = 1000  # the numbers of clients above it are those of ``LateCommands``
 # Between two commands of a client: two cores have to run the slaves, too.
 PAUSE_S_MAX = 0.008
 
@@ -77,13 +78,19 @@ class Wire:
         """The reply.  Raises ``redis.ResponseError``, or another error after which the connection
         is closed: whether the command arrived is not known."""
         try:
-            self._connection.send_command(*command)
-            return self._connection.read_response()
+            self.send(*command)
+            return self.receive()
         except redis.ResponseError:
             raise
         except BaseException:
             self.close()
             raise
+
+    def send(self, *command: str | bytes) -> None:
+        self._connection.send_command(*command)
+
+    def receive(self) -> object:
+        return self._connection.read_response()
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -133,11 +140,28 @@ class Wires:
             wire.close()
 
 
+class Chapters:
+    """The keys in use; the same for all clients."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._left = CHAPTER_OPERATIONS
+        self._lock = threading.Lock()
+
+    def turn(self) -> int:
+        with self._lock:
+            self._left -= 1
+            if self._left <= 0:
+                self._left, self.number = CHAPTER_OPERATIONS, self.number + 1
+            return self.number
+
+
 @dataclass
 class Record:
     """What all clients saw, and what was done to the cluster meanwhile."""
 
     cluster: LocalCluster
+    chapters: Chapters = field(default_factory=Chapters)
     operations: list[Operation] = field(default_factory=list)
     answered: int = 0
     refused: int = 0
@@ -215,22 +239,6 @@ def can_break_connections() -> bool:
     return False
 
 
-class Chapters:
-    """The keys in use; the same for all clients."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._left = CHAPTER_OPERATIONS
-        self._lock = threading.Lock()
-
-    def turn(self) -> int:
-        with self._lock:
-            self._left -= 1
-            if self._left <= 0:
-                self._left, self.number = CHAPTER_OPERATIONS, self.number + 1
-            return self.number
-
-
 def commands(chance: random.Random, chapter: int, value: str) -> tuple[str, ...]:
     """One command on the keys of a chapter, or a look at those of an earlier one."""
     if chapter and chance.random() < 0.05:
@@ -264,10 +272,53 @@ def last_look(chapter: int) -> list[tuple[str, ...]]:
     return [*(("GET", f"{name}{n}") for name in names), ("MGET", f"left{{{n}}}", f"right{{{n}}}")]
 
 
+class LateCommands:
+    """Commands that lie in the sockets of a slave that hangs, sent when others lead already.
+
+    The connections are made before it hangs; each command has its own, so that all are answered.
+    """
+
+    def __init__(self, record: Record, node: str):
+        self._record = record
+        host, _, port = record.cluster.addresses[node].rpartition(":")
+        self._commands = [
+            command
+            for chapter in {record.chapters.number, max(0, record.chapters.number - 1)}
+            for command in (
+                *last_look(chapter),
+                ("SET", f"register{chapter}", f"late{len(record.operations)}"),
+                ("INCR", f"counter{chapter}"),
+            )
+        ]
+        self._wires = [Wire(host, int(port), 10.0) for _ in self._commands]
+        self._called: list[float] = []
+        for wire in self._wires:
+            wire.connect()
+
+    def send(self) -> None:
+        for wire, command in zip(self._wires, self._commands, strict=True):
+            self._called.append(time.monotonic())
+            wire.send(*command)
+
+    def collect(self) -> None:
+        """Take the replies.  Those that were refused say that they did not happen."""
+        for n, (wire, command) in enumerate(zip(self._wires, self._commands, strict=True)):
+            process, called = LATE_PROCESS + n, self._called[n]
+            try:
+                reply = wire.receive()
+                self._record.add(Operation(process, called, time.monotonic(), command, reply))
+                self._record.done["late replies"] += 1
+            except (MovedError, ClusterDownError, TryAgainError) as error:
+                self._record.add_refused(command, error)
+            except (redis.RedisError, OSError):
+                self._record.add(Operation(process, called, None, command))
+            wire.close()
+
+
 class Client(threading.Thread):
-    def __init__(self, number: int, record: Record, chapters: Chapters, seed: int):
+    def __init__(self, number: int, record: Record, seed: int):
         super().__init__(daemon=True)
-        self._number, self._record, self._chapters = number, record, chapters
+        self._number, self._record = number, record
         self._chance = random.Random(seed)
         self._wires = Wires(record.cluster, ANSWER_S_MAX[number % len(ANSWER_S_MAX)])
         self._stop_asked = threading.Event()
@@ -278,7 +329,7 @@ class Client(threading.Thread):
             for n in itertools.count():
                 if self._stop_asked.wait(self._chance.random() * PAUSE_S_MAX):
                     return
-                chapter = self._chapters.turn()
+                chapter = self._record.chapters.turn()
                 self.ask(*commands(self._chance, chapter, f"{self._number}.{n}"))
         except BaseException as problem:
             self._problem = problem
@@ -309,8 +360,8 @@ def recording(
     cluster: LocalCluster, chance: random.Random, clients: int = CLIENTS
 ) -> Iterator[Record]:
     """Clients at work while the body runs; afterwards their history must be linearizable."""
-    record, chapters = Record(cluster), Chapters()
-    crowd = [Client(n, record, chapters, chance.randrange(1 << 31)) for n in range(clients)]
+    record = Record(cluster)
+    crowd = [Client(n, record, chance.randrange(1 << 31)) for n in range(clients)]
     for client in crowd:
         client.start()
     try:
@@ -320,8 +371,8 @@ def recording(
         for client in crowd:
             client.finish()
     cluster.wait_ready()
-    reader = Client(clients, record, chapters, 0)
-    for chapter in range(chapters.number + 1):
+    reader = Client(clients, record, 0)
+    for chapter in range(record.chapters.number + 1):
         for command in last_look(chapter):
             cluster.wait_until(lambda c=command: reader.ask(*c), f"{command} is answered")
     print(record.figures(), end="; ", flush=True)

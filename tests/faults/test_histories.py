@@ -4,7 +4,13 @@ import os
 
 import pytest
 
-from tests.faults.recording import can_break_connections, lasting, recording, seeded
+from tests.faults.recording import (
+    LateCommands,
+    can_break_connections,
+    lasting,
+    recording,
+    seeded,
+)
 from tests.faults.story import leaders
 
 KILLS_S, PAUSES_S, BREAKS_S = 60.0, 20.0, 10.0
@@ -44,10 +50,13 @@ def test_random_members_hang(five):
     with recording(five, chance) as record:
         for _ in lasting(PAUSES_S):
             node = chance.choice(sorted(leaders(five)))
+            late = LateCommands(record, node)
             record.pause(node)
-            five.wait_until(lambda n=node: n not in leaders(five) | {None}, "others lead")
+            five.wait_until(lambda n=node: not leaders(five) & {n, None}, "others lead")
             record.progress(chance.randrange(20, 200))
+            late.send()
             five.resume(node)
+            late.collect()
             record.progress(chance.randrange(20, 200))
 
 
