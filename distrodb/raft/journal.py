@@ -211,6 +211,8 @@ class Journal:
         meta = load_meta(store, self.group)
         self.meta = meta or self.meta
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
+            if len(key) != _ENTRY_KEY.size:
+                raise CorruptionError(f"journal: {where} has a damaged key")
             index = _ENTRY_KEY.unpack(key)[2]
             content = unseal(key, value, f"entry {index} of {where}")
             if self.entries and index != self.last_index + 1:

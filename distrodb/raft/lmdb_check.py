@@ -74,10 +74,7 @@ def check(file: Path, map_bytes: int = FILE_BYTES_MAX) -> None:
         return
     if is_short:
         problem = f"was cut off: {size} of {needed} bytes are left"
-    raise CorruptionError(
-        f"{file}: {problem}; start this slave with an empty directory,"
-        " it is then taken in as a new one"
-    )
+    raise CorruptionError(f"{file}: {problem}")
 
 
 def _metas(head: bytes) -> list[_Meta]:

@@ -31,9 +31,15 @@ def sync_directory(directory: Path) -> None:
 
 class SnapshotFiles:
     def __init__(self, directory: Path):
+        """Raises ``StorageError``."""
         self._directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        sync_directory(directory.parent)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            sync_directory(directory.parent)
+            for half in directory.glob("*.temporary"):  # what a crash left half written
+                half.unlink()
+        except OSError as problem:
+            raise StorageError(f"{directory}: {problem.strerror}") from None
 
     def _path(self, group: int, index: int) -> Path:
         return self._directory / f"{group:05d}-{index:020d}.snapshot"
@@ -74,7 +80,7 @@ class SnapshotFiles:
             with open(path, "rb") as file:
                 if file.read(len(MAGIC)) != MAGIC:
                     raise CorruptionError(f"{path}: is not a snapshot of this version")
-                count = 0
+                count, size = 0, os.fstat(file.fileno()).st_size
                 while True:
                     header = file.read(_RECORD.size)
                     if len(header) < _RECORD.size:
@@ -84,7 +90,7 @@ class SnapshotFiles:
                         if checksum != count:
                             raise CorruptionError(f"{path}: records are missing")
                         return
-                    chunk = file.read(length)
+                    chunk = file.read(min(length, size))  # a flipped bit may ask for 4 GiB
                     if len(chunk) < length or zlib.crc32(chunk) != checksum:
                         raise CorruptionError(f"{path}: record {count} is damaged")
                     count += 1

@@ -134,6 +134,8 @@ class Node:
 
     def _turn(self) -> None:
         self._turn_is_due = False
+        if self._ended.done():  # nothing more leaves a slave that has failed
+            return
         output = self._core.flush(monotonic(), wall_ms())
         for peer in {**output.messages, **output.gossip}:
             self._peers.send(peer, output.messages.get(peer, []), output.gossip.get(peer))

@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos
-from tests.sim.without import CURES, seeds_until_noticed
+from tests.sim.without import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 
 
 def soak(seconds: float, virtual_s: float, first: int, report: str | None) -> int:
@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--soak", type=float, metavar="S", help="run fresh seeds for S seconds")
     parser.add_argument("--first", type=int, help="the soak's first seed (random unless given)")
     parser.add_argument("--report", help="file to append to")
-    parser.add_argument("--without", choices=sorted(CURES), help="remove a cure")
+    parser.add_argument("--without", choices=[*CURES, *SHOWN_ELSEWHERE], help="remove a cure")
     parser.add_argument("--seeds", type=int, default=200, help="at most, with --without")
     options = parser.parse_args()
     if options.without:

@@ -36,11 +36,12 @@ FAULTS = {
     "crash of all": 1,
     "cut": 3,
     "one-way cut": 3,
-    "isolation": 3,
+    "isolation": 4,
     "slow link": 2,
     "pause": 3,
     "wall clock": 1,
-    "lost directory": 3,
+    "lost directory": 2,
+    "lost directory behind a cut": 2,
     "flipped bit": 2,
     "full disk": 1,
     "failing sync": 1,
@@ -81,7 +82,10 @@ class Chaos:
             setattr(module, name, self._choose.choice([1, 2, large]))
         for slave in self.cluster.slaves.values():
             slave.rate = self._choose.uniform(0.95, 1.05)
-        self.clients = [Client(self.cluster, n, self.history) for n in range(clients)]
+        keys, pause_s_max = self._choose.choice([(1, 0.1), (3, 0.05), (3, 0.15), (3, 0.3)])
+        self.clients = [
+            Client(self.cluster, n, self.history, keys, pause_s_max) for n in range(clients)
+        ]
 
     def run(self, virtual_s: float) -> Report:
         """Raises ``AssertionError`` for whatever must not be."""
@@ -126,6 +130,10 @@ class Chaos:
             if not cluster.is_whole():
                 return False
             cluster.wipe(node)
+        elif fault == "lost directory behind a cut":
+            if not cluster.is_whole():
+                return False
+            self._lose_a_directory_behind_a_cut(node, other)
         elif fault == "flipped bit":
             if not cluster.is_whole():
                 return False
@@ -138,6 +146,20 @@ class Chaos:
         elif fault == "heal":
             cluster.heal()
         return True
+
+    def _lose_a_directory_behind_a_cut(self, lags: str, lost: str) -> None:
+        """One slave lags, another one loses what it acknowledged, and whoever has it all goes away
+        for a while: the two that are left must not go on as if they were a majority."""
+        cluster, choose = self.cluster, self._choose
+        cluster.isolate(lags)
+        cluster.run(choose.uniform(0.1, 2.0))
+        cluster.wipe(lost)
+        for node in cluster.slaves:
+            if node not in (lags, lost) and choose.random() < 0.9:
+                cluster.crash(node)
+        cluster.heal()
+        self._start(lost)
+        cluster.run(choose.uniform(0.0, 3.0))
 
     def _start(self, node: str) -> None:
         """As an operator does: makes room; a directory that is refused is replaced by an empty

@@ -5,7 +5,7 @@
 - an entry that is committed anywhere never changes, nor differs anywhere;
 - what a leader counts as committed is on the disks of a majority of its members, synced;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
-- a configuration differs from the one before it in one member at most.
+- what a slave has applied never goes back while it runs.
 """
 
 import zlib
@@ -33,6 +33,7 @@ class Checks:
         self._digests: dict[tuple[int, int], str] = {}
         self._known: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
         self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
+        self._applied: dict[tuple[str, int, int], int] = {}
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
@@ -43,6 +44,9 @@ class Checks:
             if state == before:
                 continue
             self._before[place] = state
+            applied = self._applied.get(place, 0)
+            self._claim(engine.applied_index >= applied, f"{slave.id}: group {group_id} went back")
+            self._applied[place] = engine.applied_index
             if engine.is_leader:
                 self._one_leader(slave, group_id, engine.term)
             if before is None or before[0] != state[0]:

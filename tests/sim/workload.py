@@ -12,15 +12,19 @@ from tests.sim.simulation import Simulation
 
 PATIENCE_S = 10.0  # a command without an answer for so long went to a slave that is gone
 RETRYABLE = ("MOVED", "CLUSTERDOWN", "TRYAGAIN")
-PAUSE_S_MAX = 0.15  # between two commands of a client
 
 
 class Client:
     def __init__(
-        self, simulation: Simulation, number: int, history: list[Operation], keys: int = 3
+        self,
+        simulation: Simulation,
+        number: int,
+        history: list[Operation],
+        keys: int = 3,
+        pause_s_max: float = 0.15,  # between two commands
     ):
         self._simulation, self._number = simulation, number
-        self._history, self._keys = history, keys
+        self._history, self._keys, self._pause_s_max = history, keys, pause_s_max
         self._count = 0
         self.answered = self.refused = self.unknown = 0
         self.is_stopped = False
@@ -29,7 +33,7 @@ class Client:
 
     def _pause(self) -> None:
         self.is_waiting = False
-        delay_s = self._simulation.random.uniform(0.001, PAUSE_S_MAX)
+        delay_s = self._simulation.random.uniform(0.001, self._pause_s_max)
         self._simulation.at(delay_s, self._next)
 
     def _command(self) -> tuple[str, ...]:

@@ -1,0 +1,38 @@
+"""The simulator finds faults: with a cure removed it fails within a stated number of seeds."""
+
+import pytest
+
+from tests.sim.chaos import VIRTUAL_S, Chaos
+from tests.sim.test_scenarios import (
+    test_a_cluster_is_not_born_without_all_of_its_slaves as all_are_needed,
+)
+from tests.sim.test_scenarios import (
+    test_a_slave_that_was_cut_off_unseats_nobody as nobody_is_unseated,
+)
+from tests.sim.test_scenarios import (
+    test_two_wiped_slaves_elect_nobody_without_the_third as two_wiped_slaves,
+)
+from tests.sim.without import CURES, seeds_until_noticed
+
+FIRST_SEED = 1000
+
+
+@pytest.mark.parametrize("cure", CURES)
+def test_a_removed_cure_is_noticed(cure):
+    seeds_max = CURES[cure][1]
+    seeds = range(FIRST_SEED, FIRST_SEED + seeds_max)
+    count, what = seeds_until_noticed(cure, lambda seed: Chaos(seed).run(VIRTUAL_S), seeds)
+    print(f"{cure}: noticed after {count} seeds: {what}")
+    assert count, f"{seeds_max} seeds without {cure!r}, and nothing was noticed"
+
+
+@pytest.mark.parametrize(
+    ("cure", "story"),
+    [
+        ("pre-votes", nobody_is_unseated),
+        ("a birth on which all agree", two_wiped_slaves),
+        ("a birth on which all agree", all_are_needed),
+    ],
+)
+def test_a_removed_cure_spoils_a_story(cure, story):
+    assert seeds_until_noticed(cure, story, range(8))[0]
