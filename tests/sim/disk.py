@@ -147,6 +147,7 @@ class Disk:
         yield from [(key, self.records[key]) for key in keys]
 
     def identify(self, layout: str) -> None:
+        self.temporaries.clear()  # as SnapshotFiles does when a slave starts
         ours = FORMAT + b"\n" + layout.encode()
         theirs = self.records.get(IDENTITY_KEY)
         if theirs is None:

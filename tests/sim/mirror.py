@@ -140,6 +140,7 @@ class Mirror(Disk):
     def _reopen(self) -> None:
         self._real.close()
         self._open()
+        self.temporaries.clear()
         self.check()
 
     def _open(self) -> None:
