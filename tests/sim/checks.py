@@ -5,7 +5,7 @@
 - an entry that is committed anywhere never changes, nor differs anywhere;
 - what a leader counts as committed is on the disks of a majority of its members, synced;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
-- what a slave has applied never goes back while it runs.
+- what a slave has applied never goes back while it runs, nor does it drop a committed entry.
 """
 
 import zlib
@@ -34,6 +34,8 @@ class Checks:
         self._known: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
         self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
         self._applied: dict[tuple[str, int, int], int] = {}
+        self._newest: dict[int, int] = {}  # by group: the highest committed index
+        self._held: dict[tuple[str, int, int], int] = {}  # the highest of those that a log reached
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
@@ -51,6 +53,7 @@ class Checks:
                 self._one_leader(slave, group_id, engine.term)
             if before is None or before[0] != state[0]:
                 self._log_matching(group_id, group, self._known.setdefault(place, {}))
+                self._still_held(place, group)
             if before is None or before[1] != state[1]:
                 self._committed(slave, group_id, group, before[1] if before else 1)
                 if self._simulation.random_for_checks.random() < DIGEST_CHANCE:
@@ -71,6 +74,17 @@ class Checks:
             same = self.entries.setdefault((group_id, index, term), entry)
             self._claim(same == entry, f"group {group_id}: logs differ at {index} of term {term}")
 
+    def _still_held(self, place: tuple[str, int, int], group: Group) -> None:
+        journal, newest = group.journal, self._newest.get(place[2], 0)
+        self._claim(
+            journal.last_index >= self._held.get(place, 0),
+            f"{place[0]}: group {place[2]} dropped a committed entry",
+        )
+        index = min(journal.last_index, newest)
+        entry = self.committed.get((place[2], index))
+        if entry is not None and journal.term_at(index) == entry[0]:
+            self._held[place] = index
+
     def _committed(self, slave: "Slave", group_id: int, group: Group, before: int) -> None:
         journal, commit_index = group.journal, group.engine.commit_index
         for index in range(max(before, journal.first_index) + 1, commit_index + 1):
@@ -80,6 +94,7 @@ class Checks:
             self._claim(
                 same == entry, f"group {group_id} index {index} was committed as something else"
             )
+        self._newest[group_id] = max(self._newest.get(group_id, 0), commit_index)
         if group.engine.is_leader and commit_index > before:
             self._on_a_majority(group_id, group, commit_index)
 

@@ -25,6 +25,8 @@ class Client:
     ):
         self._simulation, self._number = simulation, number
         self._history, self._keys, self._pause_s_max = history, keys, pause_s_max
+        self._reads_only = number == 0
+        self._slave: str | None = None  # the one that answered last: it is asked again
         self._count = 0
         self.answered = self.refused = self.unknown = 0
         self.is_stopped = False
@@ -40,36 +42,49 @@ class Client:
         """Registers, counters, compare-and-set (SET NX and DEL), several keys of one slot."""
         choose, self._count = self._simulation.random, self._count + 1
         key, unique = choose.randrange(self._keys), f"{self._number}.{self._count}"
+        reads = [
+            ("GET", f"register{key}"),
+            ("GET", f"counter{key}"),
+            ("GET", f"lock{key}"),
+            ("MGET", f"{{pair{key}}}a", f"{{pair{key}}}b"),
+            ("STRLEN", f"list{key}"),
+        ]
+        if self._reads_only:
+            return choose.choice(reads)
         return choose.choice(
             [
-                ("GET", f"register{key}"),
+                *reads,
                 ("GET", f"register{key}"),
                 ("SET", f"register{key}", unique),
                 ("SET", f"register{key}", unique),
                 ("INCR", f"counter{key}"),
-                ("GET", f"counter{key}"),
                 ("SET", f"lock{key}", unique, "NX"),
                 ("DEL", f"lock{key}"),
-                ("GET", f"lock{key}"),
                 ("MSET", f"{{pair{key}}}a", unique, f"{{pair{key}}}b", unique),
-                ("MGET", f"{{pair{key}}}a", f"{{pair{key}}}b"),
                 ("APPEND", f"list{key}", f"{unique} "),
-                ("STRLEN", f"list{key}"),
             ]
         )
+
+    def _choose_slave(self, key: str) -> str | None:
+        """The one that answered last, be it an old leader; else the newest leader, or one of those
+        that take themselves for it; now and then anybody."""
+        simulation, choose = self._simulation, self._simulation.random
+        leaders = [node for _, node in sorted(simulation.leaders(key))]
+        if self._slave in leaders and choose.random() < 0.7:
+            return self._slave
+        if leaders and choose.random() < 0.95:
+            return leaders[-1] if choose.random() < 0.7 else choose.choice(leaders)
+        up = [node for node in simulation.slaves if simulation.is_up(node)]
+        return choose.choice(up) if up else None
 
     def _next(self) -> None:
         simulation = self._simulation
         if self.is_stopped:
             return
         command = self._command()
-        # Any that takes itself for the leader, old ones too; now and then anybody.
-        nodes = [node for _, node in simulation.leaders(command[1])]
-        if not nodes or simulation.random.random() < 0.05:
-            nodes = [node for node in simulation.slaves if simulation.is_up(node)]
-        if not nodes:
+        node = self._choose_slave(command[1])
+        if node is None:
             return self._pause()
-        node = simulation.random.choice(nodes)
         called = simulation.now
         self.is_waiting = True
         answers: list[Reply] = []
@@ -77,6 +92,7 @@ class Client:
         def done(reply: Reply) -> None:
             if not answers:
                 answers.append(reply)
+                self._slave = None if isinstance(reply, ErrorReply) else node
                 self._record(command, called, reply)
                 self._pause()
 
