@@ -15,9 +15,9 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from distrodb import LocalCluster
-from tests.faults.story import leader_of
+from tests.faults.story import known_leader_of
 
-PIPELINE = 300  # commands on the way at a time
+PIPELINE = 300  # commands on the way at a time; not above the keys, so each is there once
 KEYS = 900  # of each writer: three pipelines
 
 
@@ -36,7 +36,7 @@ class Press(threading.Thread):
         self.acknowledged = [0] * keys
         self.answers = 0
         self._stop_asked = threading.Event()
-        self._problem: BaseException | None = None
+        self.problem: BaseException | None = None
 
     def run(self) -> None:
         number = 0
@@ -46,12 +46,11 @@ class Press(threading.Thread):
                 with contextlib.suppress(redis.ConnectionError, redis.TimeoutError, OSError):
                     number = self._press(number)
         except BaseException as problem:
-            self._problem = problem
+            self.problem = problem
 
     def _press(self, number: int) -> int:
         """Pipelines to the leader until it does not answer OK; the last number used."""
-        status = self._cluster.status()
-        leader = leader_of(self._cluster, self._tag) if status else None
+        leader = known_leader_of(self._cluster, self._tag)
         if leader is None:
             self._stop_asked.wait(0.05)
             return number
@@ -68,8 +67,6 @@ class Press(threading.Thread):
             while not self._stop_asked.is_set():
                 number += 1
                 places = [(number * PIPELINE + n) % len(self.sent) for n in range(PIPELINE)]
-                # Each place once in a pipeline; a number is never used twice for a place.
-                places = list(dict.fromkeys(places))
                 value = content(number, self._size)
                 commands = [("SET", self._key(place), value) for place in places]
                 for place in places:
@@ -96,8 +93,8 @@ class Press(threading.Thread):
         self._stop_asked.set()
         self.join(60)
         assert not self.is_alive(), "a pipeline hangs"
-        if self._problem is not None:
-            raise self._problem
+        if self.problem is not None:
+            raise self.problem
 
     def check(self, client: RedisCluster) -> None:
         keys = [self._key(place) for place in range(len(self.sent))]
@@ -123,11 +120,14 @@ class Presses(list[Press]):
     def progress(self, answers: int = 1000) -> None:
         """Wait until each has had that many more writes acknowledged."""
         goals = [press.answers + answers for press in self]
-        self._cluster.wait_until(
-            lambda: all(p.answers >= goal for p, goal in zip(self, goals, strict=True)),
-            "pipelines are acknowledged again",
-            60.0,
-        )
+
+        def reached() -> bool:
+            for press in self:
+                if press.problem is not None:
+                    raise press.problem
+            return all(press.answers >= goal for press, goal in zip(self, goals, strict=True))
+
+        self._cluster.wait_until(reached, "pipelines are acknowledged again", 60.0)
 
 
 @contextlib.contextmanager

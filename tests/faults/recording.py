@@ -32,6 +32,7 @@ from redis.exceptions import ClusterDownError, MovedError, TryAgainError
 from redis.retry import Retry
 
 from distrodb import LocalCluster
+from distrodb.errors import UnavailableError
 from tests.history import Operation, check
 
 # Above the slaves' unknown_after_ms, so that their own UNKNOWN comes first; and so short that the
@@ -182,9 +183,12 @@ class Record:
     def progress(self, operations: int = 100) -> None:
         """Wait until that many more operations were answered."""
         goal = self.answered + operations
-        self.cluster.wait_until(
-            lambda: self.answered >= goal, f"clients are answered again ({self.last})", 60.0
-        )
+        try:
+            self.cluster.wait_until(
+                lambda: self.answered >= goal, "clients are answered again", 60.0
+            )
+        except UnavailableError as problem:
+            raise UnavailableError(f"{problem}; the last that was refused: {self.last}") from None
 
     def kill(self, node: str) -> None:
         self.done["kills"] += 1

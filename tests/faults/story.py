@@ -149,12 +149,21 @@ def leader_of(cluster: LocalCluster, key: str) -> str:
     return partition_of(cluster, key)["leader"]
 
 
+def known_leader_of(cluster: LocalCluster, key: str) -> str | None:
+    """None when there is none, or nobody who could tell."""
+    status = cluster.status()
+    return None if status is None else _partition_in(status, key)["leader"]
+
+
 def leaders(cluster: LocalCluster) -> set[str | None]:
     """Who leads at least one partition; None among them when one has no leader."""
     return {partition["leader"] for partition in cluster.status()["partitions"]}
 
 
 def partition_of(cluster: LocalCluster, key: str) -> dict:
+    return _partition_in(cluster.status(), key)
+
+
+def _partition_in(status: dict, key: str) -> dict:
     slot = slot_of(key.encode())
-    partitions = cluster.status()["partitions"]
-    return next(p for p in partitions if p["slots"][0] <= slot <= p["slots"][1])
+    return next(p for p in status["partitions"] if p["slots"][0] <= slot <= p["slots"][1])
