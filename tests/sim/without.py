@@ -168,7 +168,7 @@ CURES: dict[str, tuple[list[Replacement], int]] = {
     "a leader counts its own fsync": ([(Engine, "_SyncObj__getEntries", _entries_undurable)], 3),
     "matching entries stay": ([(Engine, "_on_append", _on_append_truncating)], 10),
     "commit what was verified": ([(Engine, "_on_append", _on_append_commits_all)], 40),
-    "read rounds": ([(Engine, "confirmed_round", _confirmed_at_once)], 60),
+    "read rounds": ([(Engine, "confirmed_round", _confirmed_at_once)], 100),
     "a leader reads after its first commit": (
         [(Engine, "is_ready", property(_reads_at_once))],
         60,
@@ -184,7 +184,7 @@ CURES: dict[str, tuple[list[Replacement], int]] = {
         ],
         10,
     ),
-    "incarnations": ([(birth.Memory, "__init__", _same_incarnation)], 40),
+    "incarnations": ([(birth.Memory, "__init__", _same_incarnation)], 20),
     "checksums": (
         [(journal, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)],
         10,
