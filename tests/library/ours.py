@@ -18,7 +18,7 @@ from distrodb.raft.journal import Journal, WriteSet
 from distrodb.reply import OK, ErrorReply, Reply
 from distrodb.store.entry import decode_batch, encode_batch
 from tests.library.links import PERIOD_S, Links, Outcome
-from tests.sim.simulation import Disk
+from tests.sim.disk import Disk
 
 GROUP = 7
 TIMEOUT_S = 0.5
@@ -81,22 +81,27 @@ class Replica:
     """One member: a group, its write set, and what its messages wait for."""
 
     def __init__(self, cluster: "Cluster", name: str, names: Sequence[str], disk: Disk):
+        """``names``: the members with whom its log begins, if it is not on the disk; without
+        any it is one that the leader may take in."""
         self.name, self._cluster, self.disk = name, cluster, disk
         self.disk_is_held = False
         self.writes = WriteSet()
         self._gated: list[tuple[int, str, m.Message]] = []
         self._snapshots: list[SnapshotWrite] = []
-        self.journal = Journal(GROUP, names, self.writes)
-        self.journal.load(disk)
+        self.journal = Journal(GROUP, self.writes)
+        if not self.journal.load(disk):
+            if names:
+                self.journal.begin(names)
+            else:
+                self.journal.join()
         machine = ListMachine()
         if self.journal.meta.snapshot_index > 1:
-            chunks = disk.read_snapshot(GROUP, self.journal.meta.snapshot_index)
+            chunks = disk.read(GROUP, self.journal.meta.snapshot_index)
             machine = ListMachine.restore(chunks)
         self.group = Group(
             cluster.now,
             GROUP,
             name,
-            names,
             self.journal,
             machine,
             ListMachine.restore,
@@ -135,14 +140,14 @@ class Replica:
             sequence, operations = taken
             self.disk.commit(operations)
             self.writes.durable_sequence = sequence
-            self.group.on_durable(self._cluster.now, sequence)
+            self.journal.on_durable(sequence)
             gated, self._gated = self._gated, []
             for gate, peer, message in gated:
                 self._send(peer, message, gate)
             self.group.tick(self._cluster.now)
         while not self.disk_is_held and self._snapshots:
             written = self._snapshots.pop(0)
-            self.disk.snapshots[GROUP, written.index] = list(written.chunks)
+            self.disk.write(GROUP, written.index, written.chunks)
             self.group.snapshot_written(self._cluster.now, written.index, written.term)
             self.turn()
 
@@ -188,15 +193,17 @@ class Cluster(Links):
     def __init__(self, names: str = "abc", disks: dict[str, Disk] | None = None):
         super().__init__()
         self.now = 1000.0
-        self.disks = disks or {name: Disk() for name in names}
+        self.disks = disks or {name: Disk(random.Random(name), name) for name in names}
         for name in names:
             self.start(name, names)
 
-    def start(self, name: str, names: Iterable[str] | None = None) -> Replica:
-        names = sorted(names or self.members)
-        self.members[name] = Replica(self, name, names, self.disks[name])
-        for other in names:
-            if other != name and other in self.members:
+    def start(self, name: str, names: Iterable[str] = ()) -> Replica:
+        """Start a member (again): its log is on its disk, or begins with ``names``, or is that of
+        one that joins."""
+        disk = self.disks.setdefault(name, Disk(random.Random(name), name))
+        self.members[name] = Replica(self, name, sorted(names), disk)
+        for other in self.members:
+            if other != name:
                 self.cuts.discard(frozenset((name, other)))
                 self._report_both(name, other, up=True)
         return self.members[name]
@@ -262,7 +269,7 @@ class Cluster(Links):
         """Make a snapshot of what is applied and forget the log before it."""
         member = self[name]
         index, term = member.applied_index, member.journal.term_at(member.applied_index)
-        member.disk.snapshots[GROUP, index] = list(member.group.machine.snapshot())
+        member.disk.write(GROUP, index, member.group.machine.snapshot())
         member.journal.compact(index, index, term)
         member.turn()
 
