@@ -155,13 +155,17 @@ class LocalCluster:
         log = open(home / "slave.log", "ab")  # noqa: SIM115  # the child's from here on
         with log:
             self._processes[node] = subprocess.Popen(
-                [sys.executable, "-m", "distrodb", "slave", str(self.configs[node].file)],
+                self._command(node),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=None if self._detached else _die_with_parent,
             )
+
+    def _command(self, node: str) -> list[str]:
+        """How a slave is started.  The fault tests put each into a network of its own."""
+        return [sys.executable, "-m", "distrodb", "slave", str(self.configs[node].file)]
 
     def kill(self, node: str) -> None:
         """SIGKILL: the slave is gone at once, as in a crash."""

@@ -13,7 +13,7 @@ with ``distrodb.store``.
 
 What keeps the search small (each keeps at least one valid order, if there is any):
 - what was tried once, the same operations in any order leading to the same values, is not tried
-  again (Lowe, "Testing for linearizability", 2017);
+  again (Lowe, "Testing for linearizability", 2017), nor with more unknown operations used up;
 - a read that fits now is placed now: no other operation depends on it;
 - an unknown operation is placed as late as it can be: not before an operation that would have
   fitted without it and leads to the same values;
@@ -28,8 +28,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Far above what a history of thousands of operations takes; a search beyond it would not end.
-CONFIGURATIONS_MAX = 3_000_000
+# Of one component.  Far above what a linearizable history of thousands of operations takes (a few
+# for each operation), and some 20 s of work.
+CONFIGURATIONS_MAX = 1_000_000
 SHOWN_MAX = 6  # operations in each list of an explanation
 SHOWN_CHARACTERS_MAX = 40  # of a value in an explanation
 
@@ -57,7 +58,11 @@ class NotLinearizable(AssertionError):
 
 
 class Undecided(AssertionError):
-    """The search grew beyond ``CONFIGURATIONS_MAX``; this says nothing about the history."""
+    """The search grew beyond ``CONFIGURATIONS_MAX``; the text says what it could not get past.
+
+    Most likely the history is not linearizable: to know that, all orders have to be ruled out, and
+    unknown operations of several kinds that counteract each other (INCR, DECRBY, DEL) leave many.
+    """
 
 
 def check(operations: Iterable[Operation]) -> None:
@@ -223,11 +228,9 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
     """The commands, with values that no reply showed made one and the same of their length.
 
     With APPEND a value may be shown as a part of another one.  Where values are counted up, those
-    that are integers matter by themselves; with both, all may.
+    that are integers, or may become a part of one, matter by themselves.
     """
     names = {operation.command[0].upper() for operation in operations}
-    if "APPEND" in names and names & _COUNTING:
-        return [operation.command for operation in operations]
     shown: set[bytes] = set()
     for operation in operations:
         replies = operation.reply if isinstance(operation.reply, list) else [operation.reply]
@@ -239,7 +242,7 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
         if value not in cache:
             data = value.encode()
             matters = data in shown or ("APPEND" in names and any(data in one for one in shown))
-            if names & _COUNTING and _integer(data) is not None:
+            if names & _COUNTING and set(value) <= set("-0123456789"):
                 matters = True
             cache[value] = value if matters else representatives.setdefault(len(data), value)
         return cache[value]
@@ -262,9 +265,9 @@ class _Configuration(NamedTuple):
     """What was placed so far, and what it led to.
 
     ``first`` known operations are placed, and of those behind them the ones in ``others`` (a bit
-    each); ``unknown`` are the unknown ones that are placed.  ``late`` is the unknown operation that
-    was placed last, if nothing was placed behind it, with the values before it: what follows must
-    need it.
+    each); ``unknown`` are the unknown ones that are placed.  ``late`` is the kind of the unknown
+    operation that was placed last, if nothing was placed behind it, with the values before it: what
+    follows must need it.
     """
 
     first: int
@@ -272,6 +275,27 @@ class _Configuration(NamedTuple):
     unknown: int
     values: Values
     late: tuple[int, Values] | None = None
+
+
+class _Tried:
+    """The configurations that were tried, to tell which others can only fail too."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._unknown: dict[tuple[object, ...], list[int]] = defaultdict(list)
+
+    def covers(self, new: _Configuration) -> bool:
+        """Whether one was tried that differs only in having more freedom, or none; else note it.
+
+        Unknown operations that are used up are freedom lost, and so is having to need ``late``.
+        """
+        first, others, unknown, values, late = new
+        for key in {(first, others, values, None), (first, others, values, late)}:
+            if any(tried & ~unknown == 0 for tried in self._unknown.get(key, ())):
+                return True
+        self._unknown[first, others, values, late].append(unknown)
+        self.count += 1
+        return False
 
 
 class _Path(NamedTuple):
@@ -289,18 +313,24 @@ class _Search:
         self._known: list[Operation] = []
         self._unknown: list[Operation] = []
         self._known_steps: list[Step] = []
-        self._unknown_steps: list[Step] = []
-        self._same_before: list[int | None] = []  # for each unknown one: the same, called before
-        last_same: dict[tuple[str, ...], int] = {}
+        # Unknown operations that are the same are of one kind; the one called first goes first.
+        self._kinds: list[int] = []  # of each unknown one
+        self._kind_steps: list[Step] = []
+        self._same_before: list[int] = []  # for each unknown one: a bit for the same before it
+        kinds: dict[tuple[str, ...], int] = {}
+        last: dict[tuple[str, ...], int] = {}
         for operation, command in zip(operations, _blurred(operations), strict=True):
             if operation.returned is not None:
                 self._known.append(operation)
                 self._known_steps.append(_step(command, places))
                 continue
-            self._same_before.append(last_same.get(command))
-            last_same[command] = len(self._unknown)
+            if command not in kinds:
+                kinds[command] = len(kinds)
+                self._kind_steps.append(_step(command, places))
+            self._kinds.append(kinds[command])
+            self._same_before.append(1 << last[command] if command in last else 0)
+            last[command] = len(self._unknown)
             self._unknown.append(operation)
-            self._unknown_steps.append(_step(command, places))
         self._returned = [operation.returned or 0.0 for operation in self._known]
         self._is_read = [_changes_nothing(operation) for operation in self._known]
 
@@ -310,17 +340,16 @@ class _Search:
         horizon, following = self._following(start)
         furthest = (horizon, 0, start, path)
         stack = [(start, path, iter(following))]
-        seen = {start}
+        tried = _Tried()
         while stack:
             configuration, path, untried = stack[-1]
             if configuration.first == len(self._known):
                 return
             for placed, new in untried:
-                if new in seen:
+                if tried.covers(new):
                     continue
-                seen.add(new)
-                if len(seen) > CONFIGURATIONS_MAX:
-                    raise Undecided(f"{', '.join(self._keys)}: the search has grown too large")
+                if tried.count > CONFIGURATIONS_MAX:
+                    raise Undecided(self._explanation("undecided", *furthest))
                 horizon, following = self._following(new)
                 reached = _Path(placed, path)
                 progress = (horizon, new.first + new.others.bit_count())
@@ -330,7 +359,7 @@ class _Search:
                 break
             else:
                 stack.pop()
-        self._explain(*furthest)
+        raise NotLinearizable(self._explanation("not linearizable", *furthest))
 
     def _following(
         self, configuration: _Configuration
@@ -358,12 +387,12 @@ class _Search:
         for n, operation in enumerate(self._unknown):
             if operation.called > horizon:
                 break
-            before = self._same_before[n]
-            if unknown >> n & 1 or (before is not None and not unknown >> before & 1):
+            if unknown >> n & 1 or self._same_before[n] & ~unknown:
                 continue
-            after, _ = self._unknown_steps[n](values)
-            if after != values and (late is None or not self._out_of_order(late, n, after)):
-                new = _Configuration(first, others, unknown | 1 << n, after, (n, values))
+            kind = self._kinds[n]
+            after, _ = self._kind_steps[kind](values)
+            if after != values and (late is None or not self._out_of_order(late, kind, after)):
+                new = _Configuration(first, others, unknown | 1 << n, after, (kind, values))
                 following.append((operation, new))
         return horizon, following
 
@@ -377,23 +406,28 @@ class _Search:
 
     def _needless(self, late: tuple[int, Values], n: int, after: Values) -> bool:
         """Known ``n`` would have fitted before ``late``, or without it, with the same result."""
-        unknown, before = late
+        kind, before = late
         alone, reply = self._known_steps[n](before)
         if not _fits(reply, self._known[n].reply):
             return False
-        return alone == after or self._unknown_steps[unknown](alone)[0] == after
+        return alone == after or self._kind_steps[kind](alone)[0] == after
 
-    def _out_of_order(self, late: tuple[int, Values], n: int, after: Values) -> bool:
-        """Unknown ``n`` undoes ``late``, or does not care which is first and is the lower one."""
-        unknown, before = late
-        alone = self._unknown_steps[n](before)[0]
+    def _out_of_order(self, late: tuple[int, Values], kind: int, after: Values) -> bool:
+        """One of ``kind`` undoes ``late``, or could as well be first and is of a lower kind."""
+        late_kind, before = late
+        alone = self._kind_steps[kind](before)[0]
         if alone == after:
             return True
-        return n < unknown and self._unknown_steps[unknown](alone)[0] == after
+        return kind < late_kind and self._kind_steps[late_kind](alone)[0] == after
 
-    def _explain(
-        self, horizon: float, count: int, configuration: _Configuration, path: _Path | None
-    ) -> None:
+    def _explanation(
+        self,
+        verdict: str,
+        horizon: float,
+        count: int,
+        configuration: _Configuration,
+        path: _Path | None,
+    ) -> str:
         placed: list[Operation] = []
         while path is not None and len(placed) < SHOWN_MAX:
             placed.insert(0, path.placed)
@@ -415,7 +449,7 @@ class _Search:
             for key, value in zip(self._keys, configuration.values, strict=True)
         )
         lines = [
-            f"not linearizable: {', '.join(self._keys)}",
+            f"{verdict}: {', '.join(self._keys)}",
             f"{count} of {len(self._known)} answered operations can be put in an order, at most;"
             " it ends with",
             *(f"    {operation}" for operation in placed),
@@ -429,7 +463,7 @@ class _Search:
         if unused:
             lines.append("and the outcome of these is unknown")
             lines += (f"    {operation}" for operation in unused[-SHOWN_MAX:])
-        raise NotLinearizable("\n".join(lines))
+        return "\n".join(lines)
 
 
 def _short(value: object) -> str:

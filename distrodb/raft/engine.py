@@ -175,6 +175,13 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
 
     # -- what comes in -----------------------------------------------------------------------
 
+    def is_due(self, now: float) -> bool:
+        """Something is to be done by the clock: a heartbeat (a leader also looks then whether it
+        still has a majority), or an election."""
+        if self.is_leader:
+            return now > self._SyncObj__newAppendEntriesTime
+        return now > self._SyncObj__raftElectionDeadline
+
     def tick(self, now: float) -> None:
         """Let time pass: elections, the commit rule, the apply loop, heartbeats."""
         self._at(now)

@@ -14,13 +14,14 @@ Invariants:
 Caveat: a read waits for the write batch in front of it, even one of another key.
 """
 
+import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from distrodb.errors import InvariantViolation, PeerError
+from distrodb.errors import InvariantViolation
 from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.journal import Configuration, Journal
@@ -95,6 +96,25 @@ class _Batch:
         self.given_up_at: float | None = None
 
 
+class _Received:
+    """A leader's snapshot whose last chunk is here."""
+
+    def __init__(self, configuration: Configuration, term: int, sender: str):
+        self.configuration, self.term, self.sender = configuration, term, sender
+        self.machine: Machine | None = None
+
+    def is_at(self, index: int, term: int) -> bool:
+        return (self.configuration.index, self.term) == (index, term)
+
+    def chunks(
+        self, chunks: list[bytes], restore: Callable[[Iterable[bytes]], Machine]
+    ) -> Iterator[bytes]:
+        """For whoever writes it: a large state is decoded there, not on the event loop."""
+        with contextlib.suppress(ValueError):
+            self.machine = restore(chunks)
+            yield from chunks
+
+
 UNKNOWN = error(
     "UNKNOWN",
     "the leader changed while this write was under way: it may or may not have happened;"
@@ -129,8 +149,7 @@ class Group:
         self._abandoned: list[_Batch] = []  # write batches of a lost leadership, fate not yet known
         self._senders: dict[str, SnapshotSender] = {}
         self._receiver: SnapshotReceiver | None = None
-        # Being made durable: where it stands, its term, who sent it.
-        self._received: tuple[Configuration, int, str, Machine] | None = None
+        self._received: _Received | None = None  # being decoded and made durable
         self._snapshot_under_way = False
         self._snapshot_bytes = 0  # of the newest one that was written in this life
         self._tail_bytes = 0  # of the log that stayed behind it
@@ -266,6 +285,10 @@ class Group:
             self._senders.clear()
         self._on_state(self)
 
+    def is_due(self, now: float) -> bool:
+        """Time alone asks for a tick."""
+        return self.engine.is_due(now) or bool(self._abandoned or self._senders)
+
     def tick(self, now: float) -> None:
         self.engine.tick(now)
         self._give_up_waiting(now)
@@ -326,12 +349,13 @@ class Group:
     def snapshot_written(self, now: float, index: int, term: int) -> None:
         """The snapshot at ``index`` is durable (file and directory)."""
         received = self._received
-        if received is not None and (received[0].index, received[1]) == (index, term):
-            configuration, _, peer, machine = received
+        if received is not None and received.is_at(index, term):
             self._received = None
-            if self.engine.install(now, term, configuration):
-                self.machine = machine
-            self.engine.acknowledge(peer, self.engine.applied_index, 0)
+            if received.machine is None:
+                return  # damaged: its sender will notice that nothing comes of it, and begin anew
+            if self.engine.install(now, term, received.configuration):
+                self.machine = received.machine
+            self.engine.acknowledge(received.sender, self.engine.applied_index, 0)
             return
         self._snapshot_under_way = False
         journal = self.journal
@@ -399,10 +423,7 @@ class Group:
             engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
             return
         self._receiver = None
-        try:
-            machine = self._restore(receiver.chunks)
-        except ValueError as problem:
-            raise PeerError(f"a snapshot of partition {self.id} is damaged: {problem}") from None
         configuration = Configuration(index, members[0], tuple(members[1]))
-        self._received = configuration, index_term, peer, machine
-        self._write_snapshot(SnapshotWrite(self.id, index, index_term, machine.snapshot()))
+        received = self._received = _Received(configuration, index_term, peer)
+        chunks = received.chunks(receiver.chunks, self._restore)
+        self._write_snapshot(SnapshotWrite(self.id, index, index_term, chunks))

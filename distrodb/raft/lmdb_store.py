@@ -3,9 +3,15 @@
 LMDB's commit is atomic and, with ``sync`` on, durable when it returns: a crash in the middle
 leaves the previous state.  ``commit`` runs in the slave's journal thread, everything else before
 the event loop starts.  One process at a time holds the directory (``flock``).
+
+The file is checked before LMDB maps it (lmdb_check.py).  After a failed commit nobody knows what
+the disk has, and LMDB's own idea of it may be another one: the store takes nothing more, and the
+slave stops.
 """
 
+import contextlib
 import fcntl
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,9 +19,11 @@ import lmdb
 
 from distrodb.errors import StorageError
 from distrodb.raft.journal import Operation, Put
+from distrodb.raft.lmdb_check import check
 from distrodb.raft.snapshot_files import sync_directory
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
+FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
 FORMAT = b"distrodb journal 1"
 _IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
 
@@ -25,35 +33,71 @@ class LmdbStore:
 
     def __init__(self, directory: Path):
         self._directory = directory
+        self._is_broken = False
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = open(directory / "lock", "w")  # noqa: SIM115  # held until close
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise StorageError(f"{directory}: another slave runs on this directory") from None
         except OSError as problem:
             raise StorageError(f"{directory}: {problem.strerror}") from None
         try:
-            path = str(directory / "journal")
-            self._environment = lmdb.open(path, map_size=MAP_BYTES, max_readers=8)
+            self._environment = self._open(directory / "journal")
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self, folder: Path) -> lmdb.Environment:
+        try:
+            check(folder / "data.mdb", MAP_BYTES)
+            environment = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=8)
         except lmdb.Error as problem:
-            raise StorageError(f"{directory}/journal: {problem}") from None
-        for folder in (directory / "journal", directory, directory.parent):
+            raise StorageError(f"{folder}: {problem}") from None
+        except OSError as problem:
+            raise StorageError(f"{folder}: cannot read: {problem.strerror}") from None
+        try:
             sync_directory(folder)
+            # Who made the directory may have made those above it too, and not synced them.
+            for above in folder.absolute().parents:
+                with contextlib.suppress(PermissionError):  # then it was not made by us
+                    sync_directory(above)
+        except OSError as problem:
+            environment.close()
+            raise StorageError(f"{folder}: cannot sync: {problem.strerror}") from None
+        return environment
 
     def commit(self, operations: Iterable[Operation]) -> None:
+        if self._is_broken:
+            raise StorageError(f"{self._directory}/journal: cannot write: an earlier write failed")
         try:
             with self._environment.begin(write=True) as transaction:
+                written: set[bytes] = set()
                 for operation in operations:
                     if isinstance(operation, Put):
+                        if operation.key in written:
+                            # Else a smaller value would keep the pages of the larger one.
+                            transaction.delete(operation.key)
+                        written.add(operation.key)
                         transaction.put(operation.key, operation.value)
                         continue
                     cursor = transaction.cursor()
                     found = cursor.set_range(operation.first)
                     while found and cursor.key() <= operation.last:
                         found = cursor.delete()  # moves on to the next key
-        except lmdb.Error as problem:
-            raise StorageError(f"{self._directory}/journal: cannot write: {problem}") from None
+        except BaseException as problem:
+            self._is_broken = True
+            if not isinstance(problem, lmdb.Error):
+                raise
+            raise StorageError(
+                f"{self._directory}/journal: cannot write: {problem}{self._space()}"
+            ) from None
+
+    def _space(self) -> str:
+        """LMDB calls it an input/output error when a write finds too little space."""
+        free = shutil.disk_usage(self._directory).free
+        return f"; the disk is full: {free} bytes are free" if free < FULL_BYTES else ""
 
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -84,7 +128,7 @@ class LmdbStore:
             # Started empty it would vote against what its old self has acknowledged.
             raise StorageError(
                 f"{self._directory}/journal: is empty beside snapshots, so it was lost;"
-                " bring it back from where it went"
+                " bring it back, or start with an empty directory: the slave is a new one then"
             )
         self.commit([Put(_IDENTITY_KEY, ours)])
 

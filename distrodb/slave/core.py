@@ -203,7 +203,7 @@ class Core:
 
     def tick(self, now: float) -> None:
         """Time passed: call it every few milliseconds, at least twice a heartbeat."""
-        self._dirty.update(self.groups)
+        self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
         self._watch_links(now)
         if self._birth is None and self.map is not self._memory.map:
             self._adopt(now, self.map)

@@ -149,6 +149,11 @@ def leader_of(cluster: LocalCluster, key: str) -> str:
     return partition_of(cluster, key)["leader"]
 
 
+def leaders(cluster: LocalCluster) -> set[str | None]:
+    """Who leads at least one partition; None among them when one has no leader."""
+    return {partition["leader"] for partition in cluster.status()["partitions"]}
+
+
 def partition_of(cluster: LocalCluster, key: str) -> dict:
     slot = slot_of(key.encode())
     partitions = cluster.status()["partitions"]

@@ -94,6 +94,44 @@ def test_a_journal_that_is_no_journal(filled):
     assert "/node3/journal" in start_refused(filled, "node3")
 
 
+@pytest.mark.parametrize("kept", ["nine tenths", "half", "a page", "less"])
+def test_a_journal_that_is_cut_off(filled, kept):
+    """LMDB maps the file: a page that is gone would end the process by SIGBUS, without a word."""
+    path = filled.directory / "node3" / "journal" / "data.mdb"
+    size = os.path.getsize(path)
+    # Not by a single page: the last one may be one that nothing uses, and its loss no damage.
+    sizes = {"nine tenths": size * 9 // 10, "half": size // 2, "a page": 4096, "less": 1000}
+    os.truncate(path, sizes[kept])
+    line = start_refused(filled, "node3")
+    assert f"{path}: was cut off: {sizes[kept]} of " in line
+    assert "start this slave with an empty directory" in line
+
+
+def test_a_journal_that_is_cut_off_while_it_is_in_use(filled):
+    filled.start("node3")
+    filled.wait_ready()
+    with writing(filled) as writers:
+        os.truncate(filled.directory / "node3" / "journal" / "data.mdb", 8192)
+        # Whether it can say why depends on who touches the missing page first, LMDB or nobody.
+        filled.wait_until(lambda: "node3" in filled.ended(), "node3 has ended")
+        assert filled.ended()["node3"] != 0
+        progress(filled, writers)
+        shutil.rmtree(filled.directory / "node3")
+        filled.start("node3")
+        filled.wait_ready()
+
+
+@pytest.mark.parametrize("content", [b"\x00", b"\xa7"])
+def test_a_journal_with_a_damaged_half(filled, content):
+    file = filled.directory / "node3" / "journal" / "data.mdb"
+    middle = os.path.getsize(file) // 2 // 4096 * 4096
+    os.truncate(file, middle)
+    with open(file, "ab") as opened:
+        opened.write(content * middle)
+    line = start_refused(filled, "node3")
+    assert f"{file}: is damaged" in line and "start this slave with an empty directory" in line
+
+
 @pytest.mark.parametrize("how", ["removed", "emptied"])
 def test_a_journal_that_is_gone_beside_its_snapshots(filled, how):
     """Started empty it would vote against what its old self has acknowledged."""

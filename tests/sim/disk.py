@@ -312,10 +312,20 @@ class Disk:
             return None
         position, mask = generator.randrange(len(content)), 1 << generator.randrange(8)
         if isinstance(place, bytes):
-            self.records[place] = flipped(content, position, mask)
-            return Damage(place, None, position, mask)
-        self.files[place] = flipped(content, position, mask)
-        return Damage(None, place, position, mask)
+            damage = Damage(place, None, position, mask)
+        else:
+            damage = Damage(None, place, position, mask)
+        self.change(damage)
+        return damage
+
+    def change(self, damage: Damage) -> None:
+        """Flip the bit; a second time flips it back."""
+        if damage.key is not None:
+            old = self.records[damage.key]
+            self.records[damage.key] = flipped(old, damage.position, damage.mask)
+        elif damage.snapshot is not None:
+            content = self.files[damage.snapshot]
+            self.files[damage.snapshot] = flipped(content, damage.position, damage.mask)
 
     # -- inside ------------------------------------------------------------------------------
 

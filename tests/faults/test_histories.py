@@ -1,0 +1,72 @@
+"""Histories of real clients while slaves are killed, hang and lose their links: linearizable."""
+
+import os
+
+import pytest
+
+from tests.faults.recording import (
+    LateCommands,
+    can_break_connections,
+    lasting,
+    recording,
+    seeded,
+)
+from tests.faults.story import leaders
+
+KILLS_S, PAUSES_S, BREAKS_S = 60.0, 20.0, 10.0
+SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
+
+
+def kill_random_members(cluster, seconds: float) -> None:
+    chance = seeded()
+    with recording(cluster, chance) as record:
+        for _ in lasting(seconds):
+            killed = chance.sample(cluster.nodes, chance.choice([1, 1, 1, 2]))
+            for node in killed:
+                record.kill(node)
+            if chance.random() < 0.7 and len(killed) == 1:
+                record.progress(chance.randrange(20, 400))
+            for node in killed:
+                cluster.start(node)
+            if chance.random() < 0.5:
+                cluster.wait_ready()
+            record.progress(chance.randrange(20, 400))
+
+
+def test_random_members_are_killed(five):
+    kill_random_members(five, KILLS_S)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_random_members_are_killed_for_long(five):
+    kill_random_members(five, SOAK_S)
+
+
+def test_random_members_hang(five):
+    """Commands lie in their sockets meanwhile; an old leader that wakes up must not answer them
+    from what it knows, nor acknowledge them."""
+    chance = seeded()
+    with recording(five, chance) as record:
+        for _ in lasting(PAUSES_S):
+            node = chance.choice(sorted(leaders(five)))
+            late = LateCommands(record, node)
+            record.pause(node)
+            five.wait_until(lambda n=node: not leaders(five) & {n, None}, "others lead")
+            record.progress(chance.randrange(20, 200))
+            late.send()
+            five.resume(node)
+            late.collect()
+            record.progress(chance.randrange(20, 200))
+
+
+@pytest.mark.skipif(not can_break_connections(), reason="ss -K, which needs root, does not work")
+def test_links_break_and_come_back(five):
+    chance = seeded()
+    with recording(five, chance) as record:
+        for _ in lasting(BREAKS_S):
+            for _ in range(chance.randrange(1, 5)):
+                dialled, dialler = sorted(chance.sample(range(5), 2))
+                record.break_link(five.nodes[dialled], five.nodes[dialler])
+            record.progress(chance.randrange(10, 200))
+        assert record.done["broken links"] > 0

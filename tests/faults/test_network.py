@@ -1,0 +1,53 @@
+"""Slaves in networks of their own that are cut, one way or both, lose packets and are slow."""
+
+import pytest
+
+from tests.faults.conftest import QUICK
+from tests.faults.network import CLIENT, network_cluster, why_not
+from tests.faults.recording import lasting, recording, seeded
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+CUTS_S, SPOILT_S = 25.0, 12.0
+
+
+@pytest.fixture
+def networked(tmp_path):
+    with network_cluster(3, tmp_path, **QUICK) as (network, cluster):
+        yield network, cluster
+
+
+def test_slaves_are_cut_off_at_random(networked):
+    """Both ways or one way, from the other slaves only or from the clients, too."""
+    network, cluster = networked
+    chance = seeded()
+    with recording(cluster, chance) as record:
+        for _ in lasting(CUTS_S):
+            alone = chance.choice(cluster.nodes)
+            others = network.others(alone)
+            if chance.random() < 0.3:
+                others.append(CLIENT)
+            how = chance.choice(["cut", "deaf", "dumb"])
+            record.done[f"times {how}"] += 1
+            if how == "cut":
+                network.cut([alone], others)
+            elif how == "deaf":
+                network.cut_one_way(others, [alone])
+            else:
+                network.cut_one_way([alone], others)
+            record.progress(chance.randrange(20, 200))
+            network.heal()
+            record.progress(chance.randrange(20, 200))
+
+
+def test_a_network_that_loses_and_delays(networked):
+    network, cluster = networked
+    chance = seeded()
+    with recording(cluster, chance) as record:
+        network.spoil(loss=0.03, delay_s=0.02)
+        for _ in lasting(SPOILT_S):
+            node = chance.choice(cluster.nodes)
+            record.kill(node)
+            record.progress(chance.randrange(10, 50))
+            cluster.start(node)
+            record.progress(chance.randrange(10, 50))
+        network.heal()
