@@ -25,6 +25,7 @@ TIMEOUT_S = 0.5
 ELECTION_S = 1.5  # more than the longest election timeout
 UNKNOWN_AFTER_S = 5.0
 WALL_MS = 1_700_000_000_000
+STEPS_MAX = 50  # of ``change``
 
 
 class ListMachine:
@@ -168,6 +169,11 @@ class Replica:
         return self.journal.last_index
 
     @property
+    def names(self) -> str:
+        """Of the members of its group, as it knows them."""
+        return " ".join(self.engine.members)
+
+    @property
     def commit_index(self) -> int:
         return self.engine.commit_index
 
@@ -264,6 +270,25 @@ class Cluster(Links):
         self[name].group.submit(call)
         self[name].turn()
         return call
+
+    def reconcile(self, name: str, wanted: Iterable[str], epoch: int = 2) -> None:
+        """What ``Core`` does in each of its ticks: one step towards the wanted members."""
+        self[name].engine.reconcile(self.now, epoch, tuple(wanted))
+        self[name].turn()
+
+    def change(self, name: str, wanted: Iterable[str], *running: str, epoch: int = 2) -> list:
+        """Step by step until the wanted are the members; returns all the steps, as strings."""
+        wanted, running = tuple(wanted), running or tuple(self.members)
+        steps = [self[name].names]
+        for _ in range(STEPS_MAX):
+            self.reconcile(name, wanted, epoch)
+            if self[name].names != steps[-1]:
+                steps.append(self[name].names)
+            if set(self[name].engine.members) == set(wanted):
+                self.settle(*running)
+                return steps
+            self.run(PERIOD_S, *running)
+        raise AssertionError(f"the members do not become {wanted}: {steps}")
 
     def compact(self, name: str) -> None:
         """Make a snapshot of what is applied and forget the log before it."""

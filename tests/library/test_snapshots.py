@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from distrodb.errors import CorruptionError, PeerError
+from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
 from distrodb.raft.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
@@ -200,14 +200,16 @@ def test_plain_a_member_that_could_not_read_a_snapshot_acknowledges_its_own_tail
     assert cluster["a"].match_index("b") == last == cluster["a"].last_index + 4
 
 
-def test_ours_a_damaged_snapshot_closes_the_link():
+def test_ours_a_damaged_snapshot_is_neither_installed_nor_acknowledged():
     cluster = ours.Cluster().lead("a")
     member = cluster["b"]
     where = [99, 1, [1, ["a", "b", "c"]]]
     message = [ours.GROUP, m.SNAPSHOT, cluster["a"].term, 1, 0, *where, b"not a list", True]
-    with pytest.raises(PeerError, match="damaged"):
-        cluster.hand_over("a", "b", message)
-    assert member.last_index < 99 and not cluster.under_way("b", "a", m.ACK)
+    cluster.hand_over("a", "b", message)
+    assert member.last_index < 99 and not cluster.under_way("b", "a")
+    outcome = cluster.write("a", "later")
+    cluster.settle()
+    assert outcome.is_ok and cluster.start("b").values == [] and cluster["b"].last_index < 99
 
 
 # Our own transfer of snapshots, where it could fail.
@@ -270,3 +272,22 @@ def test_ours_a_snapshot_survives_the_loss_of_another_link():
     cluster.cut("b", "c")
     cluster.deliver("a", "b")
     assert cluster["b"].values == [f"value{n}" for n in range(5)]
+
+
+@pytest.mark.xfail(strict=True, reason="SnapshotSender.is_stalled counts the receiver's disk too")
+def test_ours_a_slow_disk_costs_no_second_transfer():
+    """The last chunk is not answered before the state is decoded and durable.  What is sent in the
+    meantime is dropped; and since the leader keeps its log only for the newest transfer, the member
+    may find when it is done that it needs the next snapshot."""
+    compacted_while_one_is_away(cluster := ours.Cluster())
+    cluster.join("b")
+    while not snapshot_messages(cluster):
+        cluster.tick("a")
+        cluster.deliver("b", "a")
+        cluster.deliver("a", "b", len(cluster.under_way("a", "b", m.APPEND)))
+    cluster["b"].disk_is_held = True
+    cluster.run(10.0, "a", "b", "c")
+    cluster["b"].disk_is_held = False
+    cluster.run(1.0, "a", "b", "c")
+    assert cluster["b"].values == [f"value{n}" for n in range(5)]
+    assert len({message[3] for message in snapshot_messages(cluster)}) == 1
