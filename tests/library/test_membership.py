@@ -145,6 +145,7 @@ def test_ours_one_change_is_made_at_a_time(ours_abc):
     ours_abc.run(1.0, "a", "b", "c")
     ours_abc.reconcile("a", "abcde")
     ours_abc.run(0.5, *"abcde")
+    ours_abc.reconcile("a", "abcde")
     ours_abc.cut("a", "b", "c")
     for _ in range(3):
         ours_abc.reconcile("a", "abcde")
@@ -235,10 +236,10 @@ def test_ours_a_configuration_that_is_truncated_gives_way_to_the_one_before(ours
     ours_abc.start("d")
     ours_abc.reconcile("a", "abcd")
     ours_abc.settle()
-    ours_abc.cut("a", "b", "c")
-    ours_abc.cut("d", "b", "c")
     ours_abc.reconcile("a", "abcd")
     ours_abc.deliver("a", "d")
+    ours_abc.cut("a", "b", "c")
+    ours_abc.cut("d", "b", "c")
     assert [ours_abc[name].names for name in "abcd"] == ["a b c d", "a b c", "a b c", "a b c d"]
     assert ours_abc["d"].engine.is_member
     ours_abc.elect("b", "c")
@@ -331,10 +332,9 @@ def test_ours_majorities_are_counted_in_the_newest_configuration(ours_abc):
     ours_abc.start("d")
     ours_abc.reconcile("a", "abcd")
     ours_abc.settle()
+    ours_abc.reconcile("a", "abcd")
     ours_abc.cut("a", "c")
     ours_abc.cut("a", "d")
-    ours_abc["a"].engine._SyncObj__connectedNodes.add(ours_abc["a"].engine._node("d"))
-    ours_abc.reconcile("a", "abcd")  # the link to d broke and nobody has noticed
     assert ours_abc["a"].names == "a b c d"
     outcome = ours_abc.write("a", "x")
     ours_abc.deliver("a", "b")
