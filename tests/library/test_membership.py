@@ -207,6 +207,17 @@ def test_ours_the_configuration_outlives_the_log_behind_a_snapshot(ours_abc):
     assert member.journal.first_index > 2 and member.names == "a b c d"
 
 
+def test_ours_a_snapshot_brings_its_configuration(ours_abc):
+    ours_abc.start("d")
+    ours_abc.cut("c")
+    ours_abc.change("a", "abcd", "a", "b", "d")
+    ours_abc.compact("a")
+    ours_abc.join("c")
+    ours_abc.run(1.0, *"abcd")
+    assert ours_abc["c"].journal.first_index > 2 and set(ours_abc["c"].engine.voters) == set("abd")
+    assert ours_abc.start("c").names == "a b c d"
+
+
 def test_ours_a_restart_makes_nobody_a_member_again(ours_abc):
     """Its log has d's coming and d's going, and both are applied once more."""
     ours_abc.start("d")
