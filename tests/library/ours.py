@@ -18,13 +18,14 @@ from distrodb.raft.journal import Journal, WriteSet
 from distrodb.reply import OK, ErrorReply, Reply
 from distrodb.store.entry import decode_batch, encode_batch
 from tests.library.links import PERIOD_S, Links, Outcome
-from tests.sim.simulation import Disk
+from tests.sim.disk import Disk
 
 GROUP = 7
 TIMEOUT_S = 0.5
 ELECTION_S = 1.5  # more than the longest election timeout
 UNKNOWN_AFTER_S = 5.0
 WALL_MS = 1_700_000_000_000
+STEPS_MAX = 50  # of ``change``
 
 
 class ListMachine:
@@ -81,22 +82,27 @@ class Replica:
     """One member: a group, its write set, and what its messages wait for."""
 
     def __init__(self, cluster: "Cluster", name: str, names: Sequence[str], disk: Disk):
+        """``names``: the members with whom its log begins, if it is not on the disk; without
+        any it is one that the leader may take in."""
         self.name, self._cluster, self.disk = name, cluster, disk
         self.disk_is_held = False
         self.writes = WriteSet()
         self._gated: list[tuple[int, str, m.Message]] = []
         self._snapshots: list[SnapshotWrite] = []
-        self.journal = Journal(GROUP, names, self.writes)
-        self.journal.load(disk)
+        self.journal = Journal(GROUP, self.writes)
+        if not self.journal.load(disk):
+            if names:
+                self.journal.begin(names)
+            else:
+                self.journal.join()
         machine = ListMachine()
         if self.journal.meta.snapshot_index > 1:
-            chunks = disk.read_snapshot(GROUP, self.journal.meta.snapshot_index)
+            chunks = disk.read(GROUP, self.journal.meta.snapshot_index)
             machine = ListMachine.restore(chunks)
         self.group = Group(
             cluster.now,
             GROUP,
             name,
-            names,
             self.journal,
             machine,
             ListMachine.restore,
@@ -135,14 +141,14 @@ class Replica:
             sequence, operations = taken
             self.disk.commit(operations)
             self.writes.durable_sequence = sequence
-            self.group.on_durable(self._cluster.now, sequence)
+            self.journal.on_durable(sequence)
             gated, self._gated = self._gated, []
             for gate, peer, message in gated:
                 self._send(peer, message, gate)
             self.group.tick(self._cluster.now)
         while not self.disk_is_held and self._snapshots:
             written = self._snapshots.pop(0)
-            self.disk.snapshots[GROUP, written.index] = list(written.chunks)
+            self.disk.write(GROUP, written.index, written.chunks)
             self.group.snapshot_written(self._cluster.now, written.index, written.term)
             self.turn()
 
@@ -161,6 +167,11 @@ class Replica:
     @property
     def last_index(self) -> int:
         return self.journal.last_index
+
+    @property
+    def names(self) -> str:
+        """Of the members of its group, as it knows them."""
+        return " ".join(self.engine.members)
 
     @property
     def commit_index(self) -> int:
@@ -188,15 +199,17 @@ class Cluster(Links):
     def __init__(self, names: str = "abc", disks: dict[str, Disk] | None = None):
         super().__init__()
         self.now = 1000.0
-        self.disks = disks or {name: Disk() for name in names}
+        self.disks = disks or {name: Disk(random.Random(name), name) for name in names}
         for name in names:
             self.start(name, names)
 
-    def start(self, name: str, names: Iterable[str] | None = None) -> Replica:
-        names = sorted(names or self.members)
-        self.members[name] = Replica(self, name, names, self.disks[name])
-        for other in names:
-            if other != name and other in self.members:
+    def start(self, name: str, names: Iterable[str] = ()) -> Replica:
+        """Start a member (again): its log is on its disk, or begins with ``names``, or is that of
+        one that joins."""
+        disk = self.disks.setdefault(name, Disk(random.Random(name), name))
+        self.members[name] = Replica(self, name, sorted(names), disk)
+        for other in self.members:
+            if other != name:
                 self.cuts.discard(frozenset((name, other)))
                 self._report_both(name, other, up=True)
         return self.members[name]
@@ -258,11 +271,30 @@ class Cluster(Links):
         self[name].turn()
         return call
 
+    def reconcile(self, name: str, wanted: Iterable[str], epoch: int = 2) -> None:
+        """What ``Core`` does in each of its ticks: one step towards the wanted members."""
+        self[name].engine.reconcile(self.now, epoch, tuple(wanted))
+        self[name].turn()
+
+    def change(self, name: str, wanted: Iterable[str], *running: str, epoch: int = 2) -> list:
+        """Step by step until the wanted are the members; returns all the steps, as strings."""
+        wanted, running = tuple(wanted), running or tuple(self.members)
+        steps = [self[name].names]
+        for _ in range(STEPS_MAX):
+            self.reconcile(name, wanted, epoch)
+            if self[name].names != steps[-1]:
+                steps.append(self[name].names)
+            if set(self[name].engine.members) == set(wanted):
+                self.settle(*running)
+                return steps
+            self.run(PERIOD_S, *running)
+        raise AssertionError(f"the members do not become {wanted}: {steps}")
+
     def compact(self, name: str) -> None:
         """Make a snapshot of what is applied and forget the log before it."""
         member = self[name]
         index, term = member.applied_index, member.journal.term_at(member.applied_index)
-        member.disk.snapshots[GROUP, index] = list(member.group.machine.snapshot())
+        member.disk.write(GROUP, index, member.group.machine.snapshot())
         member.journal.compact(index, index, term)
         member.turn()
 

@@ -1,7 +1,5 @@
 """Who leads: votes, members that come back, leaders that are cut off, leaders of old terms."""
 
-import pytest
-
 from distrodb.raft import messages as m
 from tests.library import ours, plain
 
@@ -226,7 +224,6 @@ def test_plain_and_ours_a_follower_that_lags_is_not_handed_leadership():
 # Our own PreVote, where it could fail.
 
 
-@pytest.mark.xfail(strict=True, reason="Engine.follow keeps _prevote_term, so a late one counts")
 def test_ours_a_pre_vote_that_comes_after_the_leader_was_heard_does_not_count():
     """Heartbeats come late for a while, as after a stall; then c hears the leader, and only
     afterwards the answer to what it had asked before."""
@@ -249,7 +246,6 @@ def test_ours_a_pre_vote_that_comes_after_the_leader_was_heard_does_not_count():
     assert cluster["a"].leads and cluster["a"].term == term
 
 
-@pytest.mark.xfail(strict=True, reason="latent: pysyncobj sets the no-op's index after the state")
 def test_ours_a_leader_is_not_ready_while_it_is_told_that_it_leads():
     """``on_state`` runs inside pysyncobj's __setState, when __noopIDx is still that of an earlier
     leadership, or None.  Nobody asks then at present."""

@@ -1,5 +1,7 @@
 """What a client is told, and what it may believe."""
 
+from dataclasses import replace
+
 import pytest
 
 from distrodb.errors import InvariantViolation
@@ -123,7 +125,8 @@ def test_ours_a_snapshot_answers_what_waits_below_it_unknown():
     cluster = ours.Cluster().lead("a")
     outcome = cluster.write("a", "x")
     member = cluster["a"]
-    assert member.engine.install(cluster.now, member.last_index, member.term)
+    configuration = replace(member.journal.configuration, index=member.last_index)
+    assert member.engine.install(cluster.now, member.term, configuration)
     assert outcome.reason == ours.FAIL_REASON.UNKNOWN_OUTCOME
 
 

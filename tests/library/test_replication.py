@@ -212,10 +212,10 @@ def test_ours_what_is_under_way_to_a_follower_is_bounded(monkeypatch):
     assert len(with_entries) <= replication.UNACKNOWLEDGED_MAX
 
 
-@pytest.mark.xfail(strict=True, reason="each ack also sends an empty append when the window fills")
+@pytest.mark.xfail(strict=True, reason="_send_append ends with an empty one when the window fills")
 def test_ours_a_full_window_sends_nothing_more(monkeypatch):
-    """Each of these empty appends is acknowledged, and that ack sends the next one: the longer a
-    follower catches up, the more of them circulate."""
+    """They do not multiply any more, yet each ack that makes room sends an entry and then an empty
+    append: twice the messages, and twice the acks, while a follower catches up."""
     monkeypatch.setattr(replication, "APPEND_BYTES_MAX", 1)
     cluster = fifty_writes_behind(ours.Cluster())
     heartbeats = [message for message in cluster.links["a", "b"] if not message[7]]

@@ -1,8 +1,10 @@
 """Snapshots: older ones, damaged ones, ones with a hole, and what a snapshot's message commits."""
 
+from dataclasses import replace
+
 import pytest
 
-from distrodb.errors import CorruptionError, PeerError
+from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
 from distrodb.raft.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
@@ -59,7 +61,8 @@ def test_ours_a_snapshot_keeps_the_tail_that_matches():
         cluster.write("a", f"value{n}")
     cluster.deliver("a", "b")
     member, applied = cluster["b"], cluster["b"].applied_index
-    assert member.engine.install(cluster.now, applied + 2, member.journal.term_at(applied + 2))
+    configuration = replace(member.journal.configuration, index=applied + 2)
+    assert member.engine.install(cluster.now, member.term, configuration)
     assert member.last_index == applied + 5 and member.applied_index == applied + 2
 
 
@@ -98,8 +101,8 @@ def test_ours_a_damaged_snapshot_is_refused(tmp_path, position):
 def test_ours_a_member_does_not_start_without_its_snapshot():
     cluster = ours.Cluster()
     compacted_while_one_is_away(cluster)
-    cluster["a"].disk.snapshots.clear()
-    with pytest.raises(KeyError):  # the simulated disk's word for a file that is not there
+    cluster["a"].disk.files.clear()
+    with pytest.raises(CorruptionError, match="cannot read"):
         cluster.start("a")
 
 
@@ -197,13 +200,16 @@ def test_plain_a_member_that_could_not_read_a_snapshot_acknowledges_its_own_tail
     assert cluster["a"].match_index("b") == last == cluster["a"].last_index + 4
 
 
-def test_ours_a_damaged_snapshot_closes_the_link():
+def test_ours_a_damaged_snapshot_is_neither_installed_nor_acknowledged():
     cluster = ours.Cluster().lead("a")
     member = cluster["b"]
-    message = [ours.GROUP, m.SNAPSHOT, cluster["a"].term, 1, 0, 99, 1, b"not a list", True]
-    with pytest.raises(PeerError, match="damaged"):
-        cluster.hand_over("a", "b", message)
-    assert member.last_index < 99 and not cluster.under_way("b", "a", m.ACK)
+    where = [99, 1, [1, ["a", "b", "c"]]]
+    message = [ours.GROUP, m.SNAPSHOT, cluster["a"].term, 1, 0, *where, b"not a list", True]
+    cluster.hand_over("a", "b", message)
+    assert member.last_index < 99 and not cluster.under_way("b", "a")
+    outcome = cluster.write("a", "later")
+    cluster.settle()
+    assert outcome.is_ok and cluster.start("b").values == [] and cluster["b"].last_index < 99
 
 
 # Our own transfer of snapshots, where it could fail.
@@ -223,7 +229,6 @@ def a_leader_that_sends_a_snapshot_is_replaced(cluster):
     assert cluster["c"].leads and cluster["a"].engine.leader == "c"
 
 
-@pytest.mark.xfail(strict=True, reason="Engine.needs_snapshot outlives the leadership")
 def test_ours_a_member_that_leads_no_more_sends_no_snapshot():
     """It sends it in the new leader's term, so that its receiver takes it for the leader."""
     a_leader_that_sends_a_snapshot_is_replaced(cluster := ours.Cluster())
@@ -236,7 +241,6 @@ def test_ours_a_member_that_leads_no_more_sends_no_snapshot():
     assert ("a", cluster["c"].term) not in senders
 
 
-@pytest.mark.xfail(strict=True, reason="the same: the candidate follows the one that votes for it")
 def test_ours_a_member_is_elected_by_one_that_was_sending_it_a_snapshot():
     a_leader_that_sends_a_snapshot_is_replaced(cluster := ours.Cluster())
     cluster.lose("a", "b")
@@ -247,7 +251,6 @@ def test_ours_a_member_is_elected_by_one_that_was_sending_it_a_snapshot():
     cluster.elect("b", "a")
 
 
-@pytest.mark.xfail(strict=True, reason="the same: an invariant stops the new leader's slave")
 def test_ours_a_leader_meets_no_snapshot_of_its_own_term():
     a_leader_that_sends_a_snapshot_is_replaced(cluster := ours.Cluster())
     cluster.lose("a", "b")
@@ -257,7 +260,6 @@ def test_ours_a_leader_meets_no_snapshot_of_its_own_term():
     assert cluster["b"].leads
 
 
-@pytest.mark.xfail(strict=True, reason="Group.link_down forgets a transfer from whomever it comes")
 def test_ours_a_snapshot_survives_the_loss_of_another_link():
     """It costs the whole transfer: the sender notices after twice the longest election timeout."""
     compacted_while_one_is_away(cluster := ours.Cluster())
@@ -270,3 +272,22 @@ def test_ours_a_snapshot_survives_the_loss_of_another_link():
     cluster.cut("b", "c")
     cluster.deliver("a", "b")
     assert cluster["b"].values == [f"value{n}" for n in range(5)]
+
+
+@pytest.mark.xfail(strict=True, reason="SnapshotSender.is_stalled counts the receiver's disk too")
+def test_ours_a_slow_disk_costs_no_second_transfer():
+    """The last chunk is not answered before the state is decoded and durable.  What is sent in the
+    meantime is dropped; and since the leader keeps its log only for the newest transfer, the member
+    may find when it is done that it needs the next snapshot."""
+    compacted_while_one_is_away(cluster := ours.Cluster())
+    cluster.join("b")
+    while not snapshot_messages(cluster):
+        cluster.tick("a")
+        cluster.deliver("b", "a")
+        cluster.deliver("a", "b", len(cluster.under_way("a", "b", m.APPEND)))
+    cluster["b"].disk_is_held = True
+    cluster.run(10.0, "a", "b", "c")
+    cluster["b"].disk_is_held = False
+    cluster.run(1.0, "a", "b", "c")
+    assert cluster["b"].values == [f"value{n}" for n in range(5)]
+    assert len({message[3] for message in snapshot_messages(cluster)}) == 1
