@@ -335,6 +335,8 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
                 callback(None, FAIL_REASON.UNKNOWN_OUTCOME)
         self._SyncObj__raftLastApplied = index
         self._set_commit_index(max(index, self.commit_index))
+        if not self.is_leader:  # votes were counted among the members before
+            self._SyncObj__setState(FOLLOWER)
         return True
 
     def acknowledge(self, peer: str, index: int, round_: int) -> None:

@@ -419,8 +419,8 @@ class Group:
         receiver = self._receiver
         if receiver is None or not receiver.add(peer, transfer, sequence, chunk):
             return
+        engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
         if not is_last:
-            engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
             return
         self._receiver = None
         configuration = Configuration(index, members[0], tuple(members[1]))

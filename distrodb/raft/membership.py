@@ -52,30 +52,39 @@ class Membership:
         self._SyncObj__raftMatchIndex[node] = 0
         self._SyncObj__lastResponseTime[node] = self.now
 
-    def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> None:
+    def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> bool:
         """Take one step from the members that are towards the ``wanted`` ones (by the cluster map
-        of ``epoch``), if this member leads.  Call it again and again.
+        of ``epoch``), if this member leads.  Call it again and again.  True when nothing is left
+        to do but that this leader, who is not wanted, hands over.
 
         A dead member goes out first, once a learner is there to take its place; then that one
-        comes in.  Without a replacement nobody is removed.
+        comes in.  Without a replacement nobody is removed, and no step is taken that leaves a
+        majority of dead members.
         """
         self._at(now)
         configuration = self.journal.configuration
         if not self.is_ready or epoch < configuration.epoch:
-            return
+            return False
         if configuration.index > self.commit_index:
-            return  # one change at a time
+            return False  # one change at a time
         coming = [m for m in wanted if m not in configuration.members]
         self._teach([m for m in coming if m in self._connected()])
         ready = [m for m in coming if self._has_caught_up(m)]
         leaving = [m for m in configuration.members if m not in wanted and m != self.member]
         dead = [m for m in leaving if m not in self._connected()]
-        if ready and dead:
-            self._change(epoch, set(configuration.members) - {dead[0]})
+        members = set(configuration.members)
+        if ready and dead and len(members) >= len(wanted):  # one replacement, one removal
+            members.remove(dead[0])
         elif ready:
-            self._change(epoch, {*configuration.members, ready[0]})
+            members.add(ready[0])
         elif leaving and not coming:
-            self._change(epoch, set(configuration.members) - {leaving[0]})
+            members.remove((dead or leaving)[0])
+        else:
+            return self.member not in wanted and not coming
+        alive = (self._connected() | {self.member}) & members
+        if len(alive) > len(members) // 2:  # else the change could not commit, nor anything else
+            self._change(epoch, members)
+        return False
 
     def _teach(self, learners: Sequence[str]) -> None:
         for peer in learners:

@@ -41,6 +41,7 @@ class Replication:
             self.needs_snapshot.add(peer)
             following = journal.first_index + 1  # a heartbeat it will refuse, but it is one
         unacknowledged = self._unacknowledged.setdefault(peer, deque())
+        is_first = True
         while True:
             entries: list[tuple[int, bytes]] = []
             size = 0
@@ -51,6 +52,9 @@ class Replication:
                     if entries and size > APPEND_BYTES_MAX:
                         break
                     entries.append((term, command))
+            if not entries and not is_first:
+                return  # the window is full; what went out is heartbeat enough
+            is_first = False
             self.emit(
                 peer,
                 m.APPEND,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from distrodb.raft.journal import Configuration
 
+INSTALL_S_MAX = 60.0  # until a snapshot that arrived is durable; a slow disk is no lost message
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 
@@ -28,6 +29,9 @@ class SnapshotSender:
         self._progress_at = now
 
     def is_stalled(self, now: float, patience_s: float) -> bool:
+        """Nothing comes back.  A receiver that has all of it still has to decode and sync it."""
+        if self._next is None and self._acknowledged == self._sequence:
+            patience_s = max(patience_s, INSTALL_S_MAX)
         return now - self._progress_at > patience_s
 
     def on_ack(self, now: float, transfer: int, expected: int) -> None:

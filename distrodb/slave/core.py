@@ -22,7 +22,7 @@ from distrodb.config import SlaveConfig
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, GroupOptions, Request, SnapshotWrite
-from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet
+from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet, load_meta
 from distrodb.reply import ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
@@ -148,7 +148,9 @@ class Core:
         rows = [(p.id, p.group, p.owner) for p in self.map.partitions]
         rows.append((MAP_GROUP, self.map.map_group, self.map.map_group[0]))
         for group_id, nodes, preferred in rows:
-            if self.id in nodes and group_id not in self.groups:
+            # Also a group that we are in still, though the map has moved it on.
+            is_held = self.id in nodes or load_meta(self._store, group_id) is not None
+            if is_held and group_id not in self.groups:
                 self._open(now, group_id, nodes, preferred)
         self.data_groups = [g for id_, g in sorted(self.groups.items()) if id_ != MAP_GROUP]
 
@@ -209,7 +211,10 @@ class Core:
             self._adopt(now, self.map)
         for group_id, group in self.groups.items():
             if group.engine.is_leader:
-                group.engine.reconcile(now, self.map.epoch, self._members_of(group_id))
+                members = self._members_of(group_id)
+                must_go = group.engine.reconcile(now, self.map.epoch, members)
+                if must_go and not group.is_busy:  # whoever leads then removes us
+                    group.engine.transfer_leadership(now, members)
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
         self.links[peer] = incarnation

@@ -273,7 +273,9 @@ class Cluster(Links):
 
     def reconcile(self, name: str, wanted: Iterable[str], epoch: int = 2) -> None:
         """What ``Core`` does in each of its ticks: one step towards the wanted members."""
-        self[name].engine.reconcile(self.now, epoch, tuple(wanted))
+        engine = self[name].engine
+        if engine.reconcile(self.now, epoch, tuple(wanted)):  # as Core does
+            engine.transfer_leadership(self.now, tuple(wanted))
         self[name].turn()
 
     def change(self, name: str, wanted: Iterable[str], *running: str, epoch: int = 2) -> list:

@@ -425,7 +425,6 @@ def test_ours_membership_entries_are_not_unpickled(ours_abc):
 # Our own mechanism, where it fails.
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile: one learner lets every dead member out")
 def test_ours_one_replacement_lets_one_dead_member_out():
     """Two of five are dead, and one slave is there to take the place of one."""
     cluster = ours.Cluster("abcde").lead("a")
@@ -441,7 +440,6 @@ def test_ours_one_replacement_lets_one_dead_member_out():
     assert min(steps) == 4 and steps[-1] == 5
 
 
-@pytest.mark.xfail(strict=True, reason="the same: a group of three may shrink to its leader")
 def test_ours_a_group_never_shrinks_to_one_copy(ours_abc):
     """b and c are to be replaced and c is dead; the link to b breaks for an instant."""
     ours_abc.start("d")
@@ -458,7 +456,6 @@ def test_ours_a_group_never_shrinks_to_one_copy(ours_abc):
     assert not outcome.is_ok
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile: without replacements it takes the first by name")
 def test_ours_without_a_replacement_too_the_dead_go_out_first():
     """With d out, c and e dead, two of the remaining four are too few to commit that."""
     cluster = ours.Cluster("abcde").lead("a")
@@ -468,7 +465,6 @@ def test_ours_without_a_replacement_too_the_dead_go_out_first():
     assert cluster["a"].names == "a b c d"
 
 
-@pytest.mark.xfail(strict=True, reason="reconcile does not ask who is left to commit the change")
 def test_ours_no_change_leaves_a_majority_of_dead_members(ours_abc):
     """The group is to shrink, and one of those who stay is dead just now."""
     ours_abc.cut("b")
@@ -478,7 +474,6 @@ def test_ours_no_change_leaves_a_majority_of_dead_members(ours_abc):
     assert outcome.is_ok
 
 
-@pytest.mark.xfail(strict=True, reason="nobody asks a leader that is not wanted to hand over")
 def test_ours_a_leader_that_is_not_wanted_hands_over_and_goes(ours_abc):
     ours_abc.start("d")
     for _ in range(50):
@@ -521,7 +516,6 @@ def a_core(name: str, disk: ours.Disk) -> Core:
     return Core(1000.0, config, disk, disk.read, random.Random(name))
 
 
-@pytest.mark.xfail(strict=True, reason="Core._open_groups opens what the newest map gives it alone")
 def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
     """The map moves b's partition on, b restarts before the leader has added and removed anybody.
     b counts still; if it does not take part, one dead member more stops the group."""

@@ -212,7 +212,6 @@ def test_ours_what_is_under_way_to_a_follower_is_bounded(monkeypatch):
     assert len(with_entries) <= replication.UNACKNOWLEDGED_MAX
 
 
-@pytest.mark.xfail(strict=True, reason="_send_append ends with an empty one when the window fills")
 def test_ours_a_full_window_sends_nothing_more(monkeypatch):
     """They do not multiply any more, yet each ack that makes room sends an entry and then an empty
     append: twice the messages, and twice the acks, while a follower catches up."""
