@@ -400,6 +400,11 @@ class Core:
         group = self.groups.get(partition)
         return group.engine.term if group is not None else self._known_leads.get(partition, (0,))[0]
 
+    def members_of(self, partition: int) -> list[str] | None:
+        """Who votes in a partition's group, by slave and incarnation; None if it is not held."""
+        group = self.groups.get(partition)
+        return None if group is None else list(group.engine.members)
+
     def leads(self, partition: int) -> bool:
         group = self.groups.get(partition)
         return group is not None and group.engine.is_leader

@@ -157,6 +157,7 @@ def status(core: Core) -> dict:
                 "group": list(p.group),
                 "leader": core.leader_of(p.id),
                 "term": core.term_of(p.id),
+                "members": core.members_of(p.id),
             }
             for p in core.map.partitions
         ],

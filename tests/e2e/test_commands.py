@@ -141,7 +141,9 @@ def test_status_for_programs(cluster):
     assert status["ring"] == ["node1", "node2", "node3"]
     assert set(status["nodes"]["node1"]) == {"status", "client", "peer"}
     assert len(status["partitions"]) == 6
-    assert set(status["partitions"][0]) == {"id", "slots", "owner", "group", "leader", "term"}
+    assert set(status["partitions"][0]) == {
+        "id", "slots", "owner", "group", "leader", "term", "members"
+    }  # fmt: skip
     people = distrodb("status", "--connect", address)
     assert people.returncode == 0 and "node3" in people.stdout
 
