@@ -8,47 +8,31 @@ python -m tests.sim --without "read rounds"   how many seeds until a removed cur
 import argparse
 import json
 import os
-from collections import Counter
 from dataclasses import asdict
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos
+from tests.sim.covered import Coverage, replay
 from tests.sim.without import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 
 
 def soak(seconds: float, virtual_s: float, first: int, report: str | None) -> int:
-    started, seed, count = monotonic(), first, 0
-    total: Counter[str] = Counter()
+    started, seed, coverage = monotonic(), first, Coverage()
     failed: list[str] = []
     while monotonic() - started < seconds:
         try:
-            covered = asdict(Chaos(seed).run(virtual_s))
-        except AssertionError as problem:
-            failed.append(f"{replay(seed, virtual_s)}: {problem}")
+            coverage.run(seed, virtual_s)
+        except Exception as problem:
+            failed.append(f"{replay(seed, virtual_s)}: {type(problem).__name__}: {problem}")
             print(failed[-1], flush=True)
-        else:
-            total.update(covered.pop("faults"))
-            total.update({name: covered[name] for name in ("virtual_s", "operations", "unknown")})
-        seed, count = seed + 1, count + 1
-    taken_s = monotonic() - started
-    line = {
-        "first_seed": first,
-        "seeds": count,
-        "failed": len(failed),
-        "virtual_hours": round(total.pop("virtual_s", 0) / 3600, 2),
-        "seconds": round(taken_s),
-        **{name.replace(" ", "_"): number for name, number in sorted(total.items())},
-    }
+        seed += 1
+    line = {**coverage.line(), "failed": len(failed)}
     print(json.dumps(line))
     if report:
         with open(report, "a") as file:
             file.write(json.dumps(line) + "\n")
             file.writelines(f"# {problem.splitlines()[0]}\n" for problem in failed)
     return 1 if failed else 0
-
-
-def replay(seed: int, virtual_s: float) -> str:
-    return f"python -m tests.sim --seed {seed} --seconds {virtual_s:g}"
 
 
 def main() -> int:

@@ -12,31 +12,24 @@ import sys
 import pytest
 
 from distrodb.clock import monotonic
-from tests.sim.__main__ import replay, soak
-from tests.sim.chaos import VIRTUAL_S, Chaos, Report
+from tests.sim import covered
+from tests.sim.__main__ import soak
+from tests.sim.chaos import VIRTUAL_S, Chaos
 
 FIXED = [*range(60), 242079387]
-FRESH_S = 60.0  # of real time: as many fresh seeds as that allows
-
-
-def run(seed: int) -> Report:
-    try:
-        return Chaos(seed).run(VIRTUAL_S)
-    except BaseException:
-        print(f"replay it with: {replay(seed, VIRTUAL_S)}")
-        raise
+FRESH_S = 90.0  # of real time: as many fresh seeds as that allows
 
 
 @pytest.mark.parametrize("seed", FIXED)
 def test_no_acknowledged_write_is_lost(seed):
-    assert run(seed).operations > 0
+    assert covered.fixed.run(seed).operations > 0
 
 
 def test_no_acknowledged_write_is_lost_with_fresh_seeds():
     until = monotonic() + FRESH_S
     seed = int.from_bytes(os.urandom(4), "big")
     while monotonic() < until:
-        run(seed)
+        covered.fresh.run(seed)
         seed += 1
 
 

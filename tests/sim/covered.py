@@ -1,0 +1,58 @@
+"""What the random runs of this process have covered, added up."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from distrodb.clock import monotonic
+from tests.sim.chaos import VIRTUAL_S, Chaos, Report
+
+
+@dataclass
+class Coverage:
+    """Of the seeds of one kind."""
+
+    seeds: list[int] = field(default_factory=list)
+    seconds: float = 0.0  # real ones
+    totals: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def run(self, seed: int, virtual_s: float = VIRTUAL_S) -> Report:
+        """Raises ``AssertionError``, with the command that replays it."""
+        started = monotonic()
+        self.seeds.append(seed)
+        try:
+            report = Chaos(seed).run(virtual_s)
+        except Exception as problem:
+            problem.add_note(f"replay it with: {replay(seed, virtual_s)}")
+            raise
+        finally:
+            self.seconds += monotonic() - started
+        self.faults.update(report.faults)
+        for name in ("virtual_s", "operations", "unknown", "refused"):
+            self.totals[name] += getattr(report, name)
+        return report
+
+    def line(self) -> dict[str, object]:
+        hours = self.totals["virtual_s"] / 3600
+        return {
+            "first_seed": self.seeds[0] if self.seeds else None,
+            "seeds": len(self.seeds),
+            "virtual_hours": round(hours, 2),
+            "virtual_hours_a_minute": round(hours / max(self.seconds, 1e-9) * 60, 2),
+            "operations": self.totals["operations"],
+            "unknown": self.totals["unknown"],
+            "refused": self.totals["refused"],
+            "faults": dict(sorted(self.faults.items())),
+        }
+
+
+fixed, fresh = Coverage(), Coverage()
+
+
+def replay(seed: int, virtual_s: float) -> str:
+    return f"python -m tests.sim --seed {seed} --seconds {virtual_s:g}"
+
+
+def lines() -> list[str]:
+    named = [("fixed", fixed), ("fresh", fresh)]
+    return [f"simulator, {name}: {one.line()}" for name, one in named if one.seeds]
