@@ -58,8 +58,12 @@ class Member(Node):
     """A member of a group.  Its hash does not depend on PYTHONHASHSEED, so that the order in which
     pysyncobj walks its sets of nodes is the same in every run."""
 
+    def __init__(self, name: str):
+        super().__init__(name)
+        self._hash = zlib.crc32(name.encode())
+
     def __hash__(self) -> int:
-        return zlib.crc32(self.id.encode())
+        return self._hash
 
 
 class _Outbox(Transport):

@@ -203,8 +203,9 @@ class Core:
 
     # -- what comes in -----------------------------------------------------------------------
 
-    def tick(self, now: float) -> None:
-        """Time passed: call it every few milliseconds, at least twice a heartbeat."""
+    def tick(self, now: float) -> bool:
+        """Time passed: call it every few milliseconds, at least twice a heartbeat.  True when there
+        is something to flush."""
         self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
         self._watch_links(now)
         if self._birth is None and self.map is not self._memory.map:
@@ -215,6 +216,7 @@ class Core:
                 must_go = group.engine.reconcile(now, self.map.epoch, members)
                 if must_go and not group.is_busy:  # whoever leads then removes us
                     group.engine.transfer_leadership(now, members)
+        return self.has_work or now >= self._gossip_at
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
         self.links[peer] = incarnation
@@ -340,7 +342,9 @@ class Core:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._dirty or self._messages)
+        """A flush would do something, gossip apart, which ``tick`` sees to."""
+        pending = self._dirty or self._messages or self._snapshots or self._obsolete
+        return bool(pending or self.writes.operations and not self._journal_busy)
 
     def flush(self, now: float, wall_ms: int) -> Output:
         dirty, self._dirty = self._dirty, set()

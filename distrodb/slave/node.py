@@ -153,7 +153,8 @@ class Node:
         if self._ended.done():
             return
         self._peers.close_silent()
-        self._tell(self._core.tick)
+        if self._core.tick(monotonic()):
+            self._schedule()
         self._loop.call_later(self._tick_s, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:

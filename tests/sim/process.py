@@ -110,8 +110,8 @@ class Slave:
 
     def _tick(self) -> None:
         self.simulation.network.close_silent(self.id)
-        self.core.tick(self.now)
-        self.turn_soon()
+        if self.core.tick(self.now):
+            self.turn_soon()
         self.later(self._tick_s / self.rate, self._tick)
 
     def _turn(self) -> None:

@@ -1,5 +1,7 @@
 """Claims about a cluster of three, each shown for a few seeds in virtual time."""
 
+import copy
+
 import pytest
 
 from distrodb.reply import OK, ErrorReply
@@ -179,3 +181,64 @@ def test_a_damaged_record_is_refused_and_an_empty_directory_is_the_remedy(seed):
     cluster.wipe("node2")
     cluster.start("node2")
     cluster.run_until(cluster.is_whole)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_old_directory_that_is_found_again_is_taken_in_again(seed):
+    cluster = Simulation(seed)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.crash("node2")
+    old = copy.deepcopy(cluster.slaves["node2"].disk)
+    cluster.wipe("node2")
+    cluster.start("node2")
+    cluster.run_until(cluster.is_whole)
+    assert cluster.ask("SET", "a", "2") == OK
+    cluster.wipe("node2")
+    cluster.slaves["node2"].disk = old
+    cluster.start("node2")
+    cluster.run_until(cluster.is_whole)
+    cluster.crash("node1")
+    assert cluster.ask("GET", "a") == b"2"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_slave_that_is_wiped_while_it_is_taken_in_is_taken_in_all_the_same(seed):
+    cluster = Simulation(seed)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.wipe("node2")
+    cluster.start("node2")
+    for _ in range(3):
+        cluster.run(cluster.random.uniform(0.0, 0.5))
+        cluster.wipe("node2")
+        cluster.start("node2")
+    cluster.run_until(cluster.is_whole)
+    assert cluster.ask("GET", "a") == b"1"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_birth_survives_crashes(seed):
+    cluster = Simulation(seed)
+    for _ in range(6):
+        cluster.run(cluster.random.uniform(0.0, 0.03))
+        node = cluster.random.choice(list(cluster.slaves))
+        cluster.crash(node)
+        cluster.start(node)
+    cluster.run_until(cluster.is_whole)
+    assert cluster.ask("SET", "a", "1") == OK
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_slaves_that_are_wiped_during_a_birth_never_make_two_clusters(seed):
+    """Whatever the moment: either the cluster is born, or it waits for somebody; what was
+    acknowledged is there."""
+    cluster = Simulation(seed)
+    cluster.run(cluster.random.uniform(0.0, 0.08))
+    cluster.wipe("node3")
+    cluster.run(cluster.random.uniform(0.0, 0.05))
+    cluster.start("node3")
+    cluster.run(cluster.random.uniform(0.0, 0.5))
+    cluster.crash("node1")
+    cluster.run(1.0)
+    cluster.start("node1")
+    cluster.run_until(cluster.is_whole)
+    assert cluster.ask("SET", "a", "1") == OK
