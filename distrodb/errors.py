@@ -30,14 +30,7 @@ class StorageError(DistrodbError):
 
 
 class CorruptionError(StorageError):
-    """Deterministic: a record on disk does not match its checksum, or records are missing.
-
-    The remedy is said with it: the other copies are whole.
-    """
-
-    def __init__(self, what: str):
-        remedy = "start this slave with an empty directory, it is then taken in as a new one"
-        super().__init__(f"{what}; {remedy}")
+    """Deterministic: a record on disk does not match its checksum, or records are missing."""
 
 
 class PeerError(DistrodbError):

@@ -189,6 +189,11 @@ class Group:
     def is_idle(self) -> bool:
         return self._batch is None and not self._queue
 
+    @property
+    def is_waiting(self) -> bool:
+        """Commands wait, and a batch could be started."""
+        return bool(self._queue) and self._batch is None and self.engine.is_ready
+
     def pump(self, now: float, wall_ms: int) -> None:
         """Start the next batch if none is under way."""
         if self._batch is not None or not self._queue or not self.engine.is_ready:
@@ -283,6 +288,8 @@ class Group:
         if not self.engine.is_leader:
             self._lose_leadership()
             self._senders.clear()
+        if self._receiver is not None and self._receiver.sender != self.engine.leader:
+            self._receiver = None
         self._on_state(self)
 
     def is_due(self, now: float) -> bool:
@@ -368,8 +375,9 @@ class Group:
             keep -= 1
         for sender in self._senders.values():
             keep = max(min(keep, sender.index), journal.first_index)
+        tail = journal.between(keep + 1, index)
+        self._tail_bytes = sum(len(command) for command, _, _ in tail)
         journal.compact(keep, index, term)
-        self._tail_bytes = size
 
     def _send_snapshots(self, now: float) -> None:
         engine = self.engine

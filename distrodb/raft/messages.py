@@ -78,6 +78,8 @@ def check(message: object) -> Message:
         for entry in message[7]:
             if type(entry) is not list or tuple(map(type, entry)) != (int, bytes) or not entry[1]:
                 raise PeerError("an append message holds something that is not a log entry")
+            if not 0 <= entry[0] < NUMBER_MAX:
+                raise PeerError("an append message has an entry with a term out of range")
             if is_configuration(entry[1]):
                 _check_configuration(entry[1])
     elif message[1] == SNAPSHOT:

@@ -64,6 +64,8 @@ class Replication:
                 self.commit_index,
                 self._round,
                 entries,
+                # Alone it was elected by its own disk, which must have its term and vote first.
+                gate=0 if self.voters else journal.gate(),
             )
             if not entries:
                 return

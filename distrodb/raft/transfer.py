@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from distrodb.raft.journal import Configuration
 
-INSTALL_S_MAX = 60.0  # until a snapshot that arrived is durable; a slow disk is no lost message
+INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk is no lost message
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 

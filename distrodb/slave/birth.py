@@ -10,8 +10,9 @@ acknowledged.  So it takes part in nothing until one of two things happened:
   leaders take in once the map knows us.
 
 Why nothing is lost: who acts on a first map has heard from every other slave that it sees the same
-incarnations.  One that is wiped later comes with another incarnation; it meets somebody who knows
-the map, or somebody who does not yet and cannot go on without those that do.
+incarnations, and nobody is told of a map that is not yet on the teller's disk.  One that is wiped
+later comes with another incarnation; it meets somebody who knows the map, or somebody who does not
+yet and cannot go on without those that do.
 
 Caveat: the first start of a cluster needs all its slaves at once; afterwards majorities suffice.
 """
@@ -35,6 +36,7 @@ class Memory:
 
     def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
         self._writes = writes
+        self.sequence = 0  # of the write set that holds the newest map
         self.map = self._load(store, _MAP_KEY)
         self.first_map = self._load(store, _FIRST_MAP_KEY)
         found = list(store.scan(_INCARNATION_KEY, _INCARNATION_KEY))
@@ -53,7 +55,7 @@ class Memory:
 
     def keep(self, cluster_map: ClusterMap) -> None:
         """Remember a map; durable with the write set that is being filled."""
-        self.map = cluster_map
+        self.map, self.sequence = cluster_map, self._writes.sequence
         self._save(_MAP_KEY, cluster_map)
         if cluster_map.epoch == 1:
             self.first_map = cluster_map

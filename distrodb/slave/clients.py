@@ -220,9 +220,9 @@ class Client(asyncio.Protocol):
         self.pending.append(call)
         core = self.server.core
         partition = core.partition_of_slot[slot]
-        if self.is_readonly and not is_write and partition in core.groups:
-            machine = core.groups[partition].machine
-            call.resolve(machine.execute(slot, args, machine.now_ms))
+        copy = core.copy_of(partition) if self.is_readonly and not is_write else None
+        if copy is not None:
+            call.resolve(copy.execute(slot, args, copy.now_ms))
         else:
             core.submit(call, partition)
 

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distrodb.config import SlaveConfig
-from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, GroupOptions, Request, SnapshotWrite
 from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet, load_meta
 from distrodb.reply import ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
+from distrodb.slave.gossip import Gossip, News
 from distrodb.slave.map_machine import MapMachine
 from distrodb.store.command import StoreLimits
 from distrodb.store.store import Store, StoreBuilder
@@ -89,11 +89,9 @@ class Core:
         self._journal_busy = False
         self._dirty: set[int] = set()
         self._link_changed_at = {node.id: now for node in config.nodes}
-        self._known_leads: dict[int, tuple[int, str]] = {}  # of other slaves' groups: term, leader
+        self._gossip = Gossip()
         self._gossip_at = now
-        self._epochs: dict[str, int] = {}
         self.is_leaving = False
-        self._leaving: set[str] = set()  # peers that hand over too and take nothing more
         limits = config.limits
         self._store_limits = StoreLimits(
             key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max
@@ -112,6 +110,7 @@ class Core:
         self._preferred: dict[int, str] = {}  # the owner, who stands first for election
         self._birth: Birth | None = None  # until the cluster is born
         self.map = self._memory.map or map_of(config)
+        self._durable_map = self._memory.map  # what others are told of
         self.partition_of_slot = [
             p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
         ]
@@ -138,19 +137,18 @@ class Core:
         self.map = cluster_map
         self._memory.keep(cluster_map)
         self._birth = None
-        self._gossip_at = 0.0
         self._open_groups(now)
 
     def _open_groups(self, now: float) -> None:
-        """Open the groups that the map gives to this incarnation of the slave."""
-        if self.map.nodes[self.id].incarnation != self.incarnation:
-            return
+        """Open the groups whose log is here, whatever the map says by now, since their members may
+        count us still; and those that the map gives to this incarnation of the slave."""
+        is_known = self.map.nodes[self.id].incarnation == self.incarnation
         rows = [(p.id, p.group, p.owner) for p in self.map.partitions]
         rows.append((MAP_GROUP, self.map.map_group, self.map.map_group[0]))
         for group_id, nodes, preferred in rows:
-            # Also a group that we are in still, though the map has moved it on.
-            is_held = self.id in nodes or load_meta(self._store, group_id) is not None
-            if is_held and group_id not in self.groups:
+            if group_id in self.groups:
+                continue
+            if load_meta(self._store, group_id) or (is_known and self.id in nodes):
                 self._open(now, group_id, nodes, preferred)
         self.data_groups = [g for id_, g in sorted(self.groups.items()) if id_ != MAP_GROUP]
 
@@ -170,7 +168,10 @@ class Core:
             partition = self.map.partitions[group_id]
             machine = Store(partition.first, partition.last, self._store_limits)
             restore = self._restore_store
-        if journal.meta.snapshot_index > 1:
+        # At index 1 is the state that a group begins with, except for who joined it: the map's log
+        # builds on the first map, which that slave has in its snapshot only.
+        joined = group_id == MAP_GROUP and self._memory.first_map is None
+        if journal.meta.snapshot_index > (0 if joined else 1):
             machine = restore(self._read_snapshot(group_id, journal.meta.snapshot_index))
             if isinstance(machine, MapMachine):
                 self._map_changed(machine.map)
@@ -233,13 +234,9 @@ class Core:
         if self._birth is not None:
             self._birth.lost(peer)
             self._gossip_at = now
-        self._leaving.discard(peer)
+        self._gossip.lost(peer)
         self._link_changed_at[peer] = now
-        self._epochs.pop(peer, None)
         self._messages.pop(peer, None)
-        for partition, (_, leader) in list(self._known_leads.items()):
-            if leader == peer:
-                del self._known_leads[partition]
         for group in self.groups.values():
             alive = [node for node in map(node_of, group.engine.members) if self.is_alive(node)]
             alive.sort(key=lambda node: (node != self._preferred[group.id], node))
@@ -260,29 +257,15 @@ class Core:
 
     def receive_gossip(self, now: float, peer: str, gossip: dict) -> None:
         """What a peer leads, and its map if ours was older.  Raises ``PeerError``."""
-        try:
-            leads = {int(partition): int(term) for partition, term in gossip["leads"]}
-            epoch = int(gossip["epoch"])
-            newer = ClusterMap.from_plain(gossip["map"]) if "map" in gossip else self.map
-            sees = dict(gossip.get("sees", {}))
-        except (KeyError, TypeError, ValueError, OverflowError) as problem:
-            raise PeerError(f"malformed gossip: {problem!r}") from None
-        self._epochs[peer] = epoch
-        if newer.epoch > self.map.epoch:
-            self._adopt(now, newer)
+        news = News.from_plain(gossip)
+        self._gossip.heard(peer, news)
+        if news.map is not None and news.map.epoch > self.map.epoch:
+            self._adopt(now, news.map)
         if self._birth is not None:
-            self._birth.told(peer, sees)
+            self._birth.told(peer, news.sees)
             self._try_birth(now)
-        elif epoch < self.map.epoch:
+        elif news.epoch < self.map.epoch:
             self._gossip_at = 0.0
-        if gossip.get("leaving"):
-            self._leaving.add(peer)
-        for partition, (_, leader) in list(self._known_leads.items()):
-            if leader == peer and partition not in leads:
-                del self._known_leads[partition]
-        for partition, term in leads.items():
-            if term >= self._known_leads.get(partition, (0, ""))[0]:
-                self._known_leads[partition] = term, peer
 
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
@@ -302,6 +285,9 @@ class Core:
             if journal.durable_index != journal.last_index:
                 journal.on_durable(sequence)
                 self._dirty.add(group_id)
+        if self._durable_map is not self._memory.map and self._memory.sequence <= sequence:
+            self._durable_map = self._memory.map
+            self._gossip_at = 0.0
         for named in [named for named in self._named if named[0] <= sequence]:
             self._named.remove(named)
             self._obsolete.append(named[1:])
@@ -329,7 +315,7 @@ class Core:
             staying = [
                 name
                 for name in group.engine.voters
-                if (node := node_of(name)) in self.links and node not in self._leaving
+                if (node := node_of(name)) in self.links and node not in self._gossip.leaving
             ]
             if group.engine.is_leader and staying:
                 done = False
@@ -344,7 +330,7 @@ class Core:
     def has_work(self) -> bool:
         """A flush would do something, gossip apart, which ``tick`` sees to."""
         pending = self._dirty or self._messages or self._snapshots or self._obsolete
-        return bool(pending or self.writes.operations and not self._journal_busy)
+        return bool(pending or (self.writes.operations and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         dirty, self._dirty = self._dirty, set()
@@ -353,6 +339,8 @@ class Core:
             group.tick(now)
             if not self.is_leaving:
                 group.pump(now, wall_ms)
+                if group.is_waiting:  # its reads were answered at once, and there are more
+                    self._dirty.add(group_id)
         output = Output()
         if not self._journal_busy:
             output.journal = self.writes.take()
@@ -368,17 +356,16 @@ class Core:
         return output
 
     def _gossip_for(self, peer: str) -> dict:
-        leads = [
-            [group_id, group.engine.term]
+        leads = {
+            group_id: group.engine.term
             for group_id, group in self.groups.items()
             if group_id != MAP_GROUP and group.engine.is_leader
-        ]
-        gossip = {"epoch": self.map.epoch, "leads": leads, "leaving": self.is_leaving}
-        if self._birth is not None:
-            gossip["sees"] = self._birth.seen
-        if self._epochs.get(peer, self.map.epoch) < self.map.epoch:
-            gossip["map"] = self.map.to_plain()
-        return gossip
+        }
+        sees = {} if self._birth is None else self._birth.seen
+        durable = self._durable_map
+        epoch = 0 if durable is None else durable.epoch
+        newer = durable if self._gossip.is_behind(peer, epoch) else None
+        return News(epoch, leads, self.is_leaving, sees, newer).to_plain()
 
     def _send(self, name: str, message: m.Message, gate: int) -> None:
         """Send to a member: to that incarnation of the slave and no other."""
@@ -398,11 +385,11 @@ class Core:
             return node_of(group.engine.leader)
         if group is not None and group.engine.is_member:
             return None
-        return self._known_leads.get(partition, (0, None))[1]
+        return self._gossip.leader_of(partition)
 
     def term_of(self, partition: int) -> int:
         group = self.groups.get(partition)
-        return group.engine.term if group is not None else self._known_leads.get(partition, (0,))[0]
+        return self._gossip.term_of(partition) if group is None else group.engine.term
 
     def members_of(self, partition: int) -> list[str] | None:
         """Who votes in a partition's group, by slave and incarnation; None if it is not held."""
@@ -420,8 +407,17 @@ class Core:
         return [machine for machine in machines if isinstance(machine, Store)]
 
     def leaderless(self) -> list[int]:
-        """The partitions held here that nobody leads, as far as this slave knows."""
-        return [g.id for g in self.data_groups if self.leader_of(g.id) is None]
+        """The partitions that should be held here and are not, or that nobody leads, as far as
+        this slave knows."""
+        mine = [p.id for p in self.map.partitions if self.id in p.group]
+        return [id_ for id_ in mine if id_ not in self.groups or self.leader_of(id_) is None]
+
+    def copy_of(self, partition: int) -> Store | None:
+        """The copy that is held here; None while it is still empty, on its way from the leader."""
+        group = self.groups.get(partition)
+        if group is None or not group.engine.applied_index:
+            return None
+        return group.machine if isinstance(group.machine, Store) else None
 
     def is_alive(self, node: str) -> bool:
         return node == self.id or node in self.links
@@ -430,7 +426,9 @@ class Core:
         """Where to go instead: a reply after which a client may safely try again."""
         if self._birth is not None:
             who = ", ".join(self._birth.missing) or "all to agree"
-            return error("CLUSTERDOWN", f"the cluster is not born yet: waiting for {who}")
+            return error(
+                "CLUSTERDOWN", f"this slave is empty and has not met all: waiting for {who}"
+            )
         leader = self.leader_of(partition)
         if leader is None or leader == self.id:
             return error("CLUSTERDOWN", f"partition {partition} has no leader")
@@ -469,8 +467,11 @@ class Core:
         group = self.groups.get(MAP_GROUP)
         if group is None or not group.engine.is_ready or not group.is_idle:
             return
-        for node in self.map.nodes.values():
-            incarnation = self.links.get(node.id, node.incarnation)
+        if not isinstance(group.machine, MapMachine):
+            return
+        links = {**self.links, self.id: self.incarnation}
+        for node in group.machine.map.nodes.values():
+            incarnation = links.get(node.id, node.incarnation)
             if incarnation != node.incarnation:
                 change = _MapRequest(b"INCARNATE", node.id.encode(), incarnation.encode())
                 group.submit(change)

@@ -23,7 +23,7 @@ import uvloop
 
 from distrodb.clock import monotonic, wall_ms
 from distrodb.config import SlaveConfig, check_directory, problem
-from distrodb.errors import DistrodbError, PeerError
+from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.group import SnapshotWrite
 from distrodb.raft.journal import Operation
 from distrodb.raft.lmdb_store import LmdbStore
@@ -233,6 +233,12 @@ def _raise_descriptor_limit(config: SlaveConfig) -> int:
     return min(config.limits.connections_max, room)
 
 
+def _remedy(config: SlaveConfig) -> str:
+    if len(config.nodes) < 3:  # no majority without it
+        return "bring the directory back from a copy, there is no majority without it"
+    return "start this slave with an empty directory, it is then taken in as a new one"
+
+
 def run(config: SlaveConfig) -> int:
     """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
     logging.basicConfig(
@@ -241,7 +247,10 @@ def run(config: SlaveConfig) -> int:
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
     check_directory(config)
-    node = Node(config, connections_max=_raise_descriptor_limit(config))
+    try:
+        node = Node(config, connections_max=_raise_descriptor_limit(config))
+    except CorruptionError as problem:
+        raise CorruptionError(f"{problem}; {_remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
     return 0

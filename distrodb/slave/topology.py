@@ -39,8 +39,14 @@ def serving(core: Core) -> list[tuple[Partition, str, list[str]]]:
             leader = alive[0] if alive else core.id
         leaders.append(leader)
     masters = set(leaders)
+
+    def may_be_asked(node: str, partition: Partition) -> bool:
+        if node == core.id and core.copy_of(partition.id) is None:
+            return False  # still empty
+        return core.is_alive(node) and node not in masters
+
     return [
-        (partition, leader, [n for n in partition.group if core.is_alive(n) and n not in masters])
+        (partition, leader, [node for node in partition.group if may_be_asked(node, partition)])
         for partition, leader in zip(core.map.partitions, leaders, strict=True)
     ]
 

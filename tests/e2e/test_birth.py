@@ -11,7 +11,7 @@ def test_a_cluster_waits_for_all_of_its_slaves_and_says_so():
         cluster.start("node1")
         cluster.start("node2")
         cluster.wait_until(
-            lambda: said_by(cluster, "node1").endswith("not born yet: waiting for node3"),
+            lambda: said_by(cluster, "node1").endswith("not met all: waiting for node3"),
             "the two have met and say whom they wait for",
         )
         cluster.start("node3")

@@ -1,0 +1,283 @@
+"""Rare courses of events that once went wrong; each says what holds."""
+
+import copy
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from distrodb.raft.journal import _META_KEY, Meta, load_meta, seal
+from distrodb.reply import OK, ErrorReply
+from distrodb.ring.slots import slot_of
+from distrodb.slave.commands.spread import spread
+from distrodb.slave.core import MAP_GROUP, Core
+from tests.sim.disk import Disk
+from tests.sim.simulation import Simulation
+
+# -- birth ---------------------------------------------------------------------------------------
+
+
+class _World:
+    """Three cores whose gossip is delivered by hand."""
+
+    def __init__(self):
+        self.config = Simulation(0).slaves  # only for its configurations
+        self.disks = {node: Disk(random.Random(7), node) for node in self.config}
+        self.cores = {}
+        self.lives = 0
+        self.sets = {}
+        for node in self.config:
+            self.start(node)
+
+    def start(self, node):
+        self.lives += 1
+        self.disks[node].identify("sim")
+        generator = random.Random(self.lives)
+        self.cores[node] = Core(
+            1.0, self.config[node].config, self.disks[node], self.disks[node].read, generator
+        )
+
+    def link(self, a, b):
+        self.cores[a].link_up(1.0, b, self.cores[b].incarnation)
+        self.cores[b].link_up(1.0, a, self.cores[a].incarnation)
+
+    def says(self, node):
+        """What it gossips now, and nothing of it is on its disk yet."""
+        core = self.cores[node]
+        core._gossip_at = 0.0
+        output = core.flush(1.0, 1)
+        self.sets[node] = output.journal or self.sets.get(node)
+        return output.gossip
+
+    def hears(self, node, peer, gossip):
+        self.cores[node].receive_gossip(1.0, peer, gossip)
+
+
+def test_nobody_is_told_of_a_first_map_that_is_not_on_disk():
+    """Or its teller dies, forgets it, and agrees to another one: two first maps for ever."""
+    world = _World()
+    world.link("node1", "node2")
+    world.link("node1", "node3")
+    world.link("node2", "node3")
+    for node in ("node2", "node3"):
+        world.hears("node1", node, world.says(node)["node1"])
+    assert world.cores["node1"].map.epoch == 1  # it is the first that has heard everybody
+    said = world.says("node1")["node3"]
+    assert "map" not in said and said["epoch"] == 0
+    sequence, operations = world.sets["node1"]
+    world.disks["node1"].commit(operations)
+    world.cores["node1"].durable(1.0, sequence)
+    world.hears("node3", "node1", world.says("node1")["node3"])
+    assert world.cores["node3"].map == world.cores["node1"].map
+
+
+# -- the map's own log on a member that joined ----------------------------------------------------
+
+
+def _diverged_maps():
+    cluster = Simulation(2, dead_after_s=1)
+    one, two, three = (cluster.slaves[f"node{n}"] for n in (1, 2, 3))
+    # node1 and node2 are born; node3 is gone before it hears of it.
+    cluster.at_once(lambda: one.core.map.epoch == 1 or two.core.map.epoch == 1)
+    assert three.core.map.epoch == 0
+    cluster.crash("node3")
+    cluster.run_until(lambda: one.core.map.epoch == 2 and two.core.map.epoch == 2)  # node3 down
+    leader = next(s for s in (one, two) if s.core.leads(MAP_GROUP))
+    other = two if leader is one else one
+    # The leader sees node3, node3 hears nothing: up, then down again.
+    cluster.cut("node3", other.id)
+    cluster.start("node3")
+    cluster.at_once(lambda: "node3" in leader.core.links)
+    cluster.network.cut_one_way(leader.id, "node3")
+    cluster.run_until(lambda: leader.core.map.epoch >= 4, 30.0)
+    cluster.run(1.0)
+    assert three.core.map.epoch == 0 and other.core.map.epoch >= 4
+    # Power is gone; the leader stays away.  The commit index "may be behind" after a crash.
+    for node in cluster.slaves:
+        cluster.crash(node)
+    _forget_commit_index(other.disk)
+    cluster.heal()
+    cluster.start(other.id)
+    cluster.start("node3")
+    cluster.run_until(
+        lambda: MAP_GROUP in three.core.groups and other.core.groups[MAP_GROUP].engine.is_ready
+    )
+    cluster.run(5.0)
+    assert three.core.groups[MAP_GROUP].journal.meta.snapshot_index == 1
+    cluster.crash("node3")
+    cluster.start("node3")
+    cluster.run(5.0)
+    return cluster, leader, other, three
+
+
+def test_a_member_that_joined_by_a_snapshot_at_index_one_replays_the_map_rightly():
+    _, _, other, three = _diverged_maps()
+    a, b = other.core.groups[MAP_GROUP], three.core.groups[MAP_GROUP]
+    assert a.engine.applied_index == b.engine.applied_index
+    assert a.machine.map == b.machine.map, (a.machine.map.epoch, b.machine.map.epoch)
+
+
+def test_a_leader_does_not_fill_the_map_s_log_in_vain():
+    """The consequence: everybody has adopted the wrong, higher epoch by gossip; what the map's
+    leader applies is "older", so it never sees its own changes and asks for them for ever."""
+    cluster, leader, other, _ = _diverged_maps()
+    cluster.start(leader.id)
+    cluster.run(5.0)
+    cluster.crash("node3")
+    cluster.run(5.0)
+    journal = next(s for s in (leader, other) if s.core.leads(MAP_GROUP)).core.groups[MAP_GROUP]
+    before = journal.journal.last_index
+    cluster.run(10.0)
+    grown = journal.journal.last_index - before
+    assert other.core.map.nodes["node3"].status == "down" and grown < 10, (
+        f"node3 is {other.core.map.nodes['node3'].status}, {grown} entries in 10 s"
+    )
+
+
+def _forget_commit_index(disk):
+    meta = load_meta(disk, MAP_GROUP)
+    assert isinstance(meta, Meta)
+    meta.commit_index = meta.snapshot_index
+    key = _META_KEY.pack(MAP_GROUP, b"m")
+    disk.records[key] = seal(key, meta.pack())
+
+
+# -- snapshots ---------------------------------------------------------------------------------
+
+
+def test_a_follower_whose_snapshots_take_seconds_to_install_catches_up():
+    """Six seconds to decode and to write (a large state, or other groups' in front of it in the
+    one snapshot thread), while clients write."""
+    cluster = Simulation(1, partitions=1, snapshot_log_bytes=65536)
+    assert cluster.ask("SET", "a", "1") == OK
+    away = next(node for node in cluster.slaves if node != cluster.leader("a"))
+    cluster.crash(away)
+    for number in range(60):
+        assert cluster.ask("SET", f"key{number}", "x" * 4096) == OK
+    cluster.run(1.0)
+    slave = cluster.slaves[away]
+    original = slave._sync_snapshot
+    slave._sync_snapshot = lambda *args: slave.later(6.0, original, *args)
+    cluster.start(away)
+    lags = []
+    for number in range(1200):  # 0.1 s each: 40 KB/s, 120 s
+        assert cluster.ask("SET", f"key{number % 60}", "y" * 4096) == OK
+        cluster.run(0.07)
+        leader = cluster.slaves[cluster.leader("a")].core.groups[0].journal
+        lags.append(leader.last_index - slave.core.groups[0].journal.last_index)
+    assert min(lags[600:]) < 10
+
+
+def test_a_leader_does_not_write_snapshots_without_pause_during_a_transfer():
+    cluster = Simulation(1, partitions=1, snapshot_log_bytes=65536)
+    assert cluster.ask("SET", "a", "1") == OK
+    leader = cluster.leader("a")
+    away = next(node for node in cluster.slaves if node != leader)
+    cluster.crash(away)
+    for number in range(60):
+        assert cluster.ask("SET", f"key{number}", "x" * 4096) == OK
+    cluster.run(1.0)
+    slave = cluster.slaves[away]
+    original = slave._sync_snapshot
+    slave._sync_snapshot = lambda *args: slave.later(3.9, original, *args)  # < the patience
+    written = []
+    begin = cluster.slaves[leader].disk.begin_snapshot
+
+    def counted(group, index, chunks):
+        written.append((cluster.now, index))
+        return begin(group, index, chunks)
+
+    cluster.slaves[leader].disk.begin_snapshot = counted
+    cluster.start(away)
+    start = cluster.now
+    size = 0
+    while cluster.now < start + 3.8:
+        assert cluster.ask("SET", f"key{size % 60}", "y" * 4096) == OK
+        size += 1
+    # "A large state is not written again for a small log: at most three bytes for each new one."
+    assert len(written) <= size * 4096 / 65536 + 1
+
+
+# -- clients -----------------------------------------------------------------------------------
+
+
+def test_a_flush_before_birth_is_refused():
+    """operations.md: "Until then every command is answered CLUSTERDOWN"."""
+    cluster = Simulation(0)
+    assert cluster.ask("SET", "a", "1") == OK
+    for node in cluster.slaves:
+        cluster.crash(node)
+    cluster.wipe("node1")
+    cluster.start("node1")
+    cluster.run(3.0)
+    client = SimpleNamespace(server=SimpleNamespace(core=cluster.slaves["node1"].core))
+    replies = []
+    call = SimpleNamespace(args=[b"FLUSHALL"], resolve=replies.append)
+    row = SimpleNamespace(name="flushall", is_write=True)
+    spread(client, row, call)
+    assert isinstance(replies[0], ErrorReply), (
+        f"the data is on the others, and it says {replies[0]}"
+    )
+
+
+def test_a_copy_that_has_nothing_yet_answers_no_readonly_reads():
+    cluster = Simulation(0, partitions=1)
+    assert cluster.ask("SET", "a", "1") == OK
+    lost = next(node for node in cluster.slaves if node != cluster.leader("a"))
+    cluster.wipe(lost)
+    cluster.start(lost)
+    core = cluster.slaves[lost].core
+    cluster.at_once(lambda: 0 in core.groups)
+    assert core.copy_of(0) is None
+    cluster.run_until(cluster.is_whole)
+    store = core.copy_of(0)
+    assert store.execute(slot_of(b"a"), [b"GET", b"a"], store.now_ms) == b"1"
+
+
+def test_reads_of_a_group_of_one_do_not_wait_for_heartbeats():
+    cluster = Simulation(0, nodes=1, partitions=1)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.run(1.0)
+    replies = []
+    start = cluster.now
+    for _ in range(200):  # about 12 MB of requests in one turn of the loop
+        cluster.submit("node1", "GET", "k" * 60000, done=replies.append)
+    cluster.run_until(lambda: len(replies) == 200)
+    assert cluster.now - start < 0.2, f"{cluster.now - start:.2f} s"
+
+
+# -- incarnations ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
+    """node1 starts with an empty directory; the operator brings the old one back before any group
+    was changed.  Its groups still count it, by its old name; it hears what the map says, and
+    restarts."""
+    cluster = Simulation(seed)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.run(2.0)
+    one = cluster.slaves["node1"]
+    cluster.crash("node1")
+    kept = copy.deepcopy(one.disk)
+    cluster.wipe("node1")
+    cluster.start("node1")
+    new = one.core.incarnation
+    others = [cluster.slaves[n] for n in ("node2", "node3")]
+    cluster.at_once(lambda: any(s.core.map.nodes["node1"].incarnation == new for s in others))
+    cluster.crash("node1")
+    cluster.run_until(lambda: all(s.core.map.nodes["node1"].incarnation == new for s in others))
+    one.disk = kept
+    kept._start()
+    judge = next(s for s in others if s.core.leads(MAP_GROUP))
+    rest = next(s for s in others if s is not judge)
+    cluster.crash(judge.id)  # for good
+    cluster.start("node1")
+    cluster.at_once(lambda: one.core.map.epoch == 2)
+    cluster.at_once(lambda: not one.core._journal_busy and not one.core.writes.operations)
+    assert one.core._memory.map.epoch == 2
+    for group in [*one.core.groups.values(), *rest.core.groups.values()]:
+        assert not any(name.endswith(new) for name in group.engine.members)
+    cluster.crash("node1")
+    cluster.start("node1")
+    assert cluster.ask("GET", "a") == b"1"
