@@ -3,17 +3,21 @@
 python -m tests.sim --seed 7                  replay one seed; prints what it covered
 python -m tests.sim --soak 600 --report FILE  fresh seeds for so many seconds; appends to FILE
 python -m tests.sim --without "read rounds"   how many seeds until a removed cure is noticed
+    python -m tests.sim --speed                   how fast it is, without faults
 """
 
 import argparse
 import json
 import os
 from dataclasses import asdict
+from time import process_time
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos
 from tests.sim.covered import Coverage, replay
+from tests.sim.simulation import Simulation
 from tests.sim.without import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
+from tests.sim.workload import Client
 
 
 def soak(seconds: float, virtual_s: float, first: int, report: str | None) -> int:
@@ -35,6 +39,16 @@ def soak(seconds: float, virtual_s: float, first: int, report: str | None) -> in
     return 1 if failed else 0
 
 
+def speed(virtual_s: float = 200.0) -> float:
+    """Virtual seconds a second of CPU: three slaves, four partitions, one client, no faults."""
+    cluster = Simulation(1, nodes=3, partitions=4)
+    Client(cluster, 1, [])
+    cluster.run(2.0)
+    started = process_time()
+    cluster.run(virtual_s)
+    return virtual_s / (process_time() - started)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seed", type=int, help="replay this one")
@@ -44,7 +58,11 @@ def main() -> int:
     parser.add_argument("--report", help="file to append to")
     parser.add_argument("--without", choices=[*CURES, *SHOWN_ELSEWHERE], help="remove a cure")
     parser.add_argument("--seeds", type=int, default=200, help="at most, with --without")
+    parser.add_argument("--speed", action="store_true", help="virtual seconds a second of CPU")
     options = parser.parse_args()
+    if options.speed:
+        print(f"{speed():.0f} virtual seconds a second of CPU")
+        return 0
     if options.without:
 
         def run(seed: int) -> None:
