@@ -3,7 +3,7 @@
 python -m tests.sim --seed 7                  replay one seed; prints what it covered
 python -m tests.sim --soak 600 --report FILE  fresh seeds for so many seconds; appends to FILE
 python -m tests.sim --without "read rounds"   how many seeds until a removed cure is noticed
-    python -m tests.sim --speed                   how fast it is, without faults
+python -m tests.sim --speed                   how fast it is, without faults
 """
 
 import argparse
