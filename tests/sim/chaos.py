@@ -5,6 +5,7 @@ fault and its moment.  Lost directories (wiped, damaged) come only while every g
 at a time: two copies of three that are lost for good are beyond what three copies can promise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distrodb.raft import replication, transfer
@@ -63,7 +64,10 @@ class Report:
 
 
 class Chaos:
-    def __init__(self, seed: int, clients: int = 4, **raft: int):
+    def __init__(
+        self, seed: int, faults: Mapping[str, int] = FAULTS, clients: int = 4, **raft: int
+    ):
+        self._faults = faults
         nodes, partitions, replicas, snapshot_log_bytes = SHAPES[seed % len(SHAPES)]
         raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
         self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
@@ -90,7 +94,7 @@ class Chaos:
     def run(self, virtual_s: float) -> Report:
         """Raises ``AssertionError`` for whatever must not be."""
         cluster, choose = self.cluster, self._choose
-        names, weights = list(FAULTS), list(FAULTS.values())
+        names, weights = list(self._faults), list(self._faults.values())
         calm_s = choose.choice([1.0, 3.0, 8.0])  # at most, between two faults
         while cluster.now < virtual_s:
             cluster.run(choose.uniform(0.0, choose.choice([0.1, calm_s])))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.sim.chaos import VIRTUAL_S, Chaos
 from tests.sim.test_scenarios import (
     test_a_cluster_is_not_born_without_all_of_its_slaves as all_are_needed,
 )
@@ -19,9 +18,8 @@ FIRST_SEED = 1000
 
 @pytest.mark.parametrize("cure", CURES)
 def test_a_removed_cure_is_noticed(cure):
-    seeds_max = CURES[cure][1]
-    seeds = range(FIRST_SEED, FIRST_SEED + seeds_max)
-    count, what = seeds_until_noticed(cure, lambda seed: Chaos(seed).run(VIRTUAL_S), seeds)
+    seeds_max = CURES[cure].seeds_max
+    count, what = seeds_until_noticed(cure, range(FIRST_SEED, FIRST_SEED + seeds_max))
     print(f"{cure}: noticed after {count} seeds: {what}")
     assert count, f"{seeds_max} seeds without {cure!r}, and nothing was noticed"
 
@@ -35,4 +33,4 @@ def test_a_removed_cure_is_noticed(cure):
     ],
 )
 def test_a_removed_cure_spoils_a_story(cure, story):
-    assert seeds_until_noticed(cure, story, range(8))[0]
+    assert seeds_until_noticed(cure, range(8), story)[0]

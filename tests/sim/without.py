@@ -6,8 +6,8 @@ guard progress and not safety, and have tests of their own.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 from unittest import mock
 
 from distrodb.raft import journal
@@ -15,6 +15,7 @@ from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.group import Group
 from distrodb.slave import birth
 from distrodb.slave.core import Core
+from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
@@ -162,36 +163,44 @@ def _reconcile_unguarded(self: Engine, *args: Any) -> None:
 _reconcile = Engine.reconcile
 
 
-# Name: what replaces it, and the most seeds that it may take to notice.
-CURES: dict[str, tuple[list[Replacement], int]] = {
-    "messages wait for the fsync": ([(Core, "_send", _send_ungated)], 3),
-    "a leader counts its own fsync": ([(Engine, "_SyncObj__getEntries", _entries_undurable)], 3),
-    "matching entries stay": ([(Engine, "_on_append", _on_append_truncating)], 10),
-    "commit what was verified": ([(Engine, "_on_append", _on_append_commits_all)], 40),
-    "read rounds": ([(Engine, "confirmed_round", _confirmed_at_once)], 100),
-    "a leader reads after its first commit": (
-        [(Engine, "is_ready", property(_reads_at_once))],
-        60,
+class Cure(NamedTuple):
+    """What replaces it, the most seeds that it may take to notice, and with which faults."""
+
+    replacements: list[Replacement]
+    seeds_max: int
+    faults: Mapping[str, int] = FAULTS
+
+
+CURES = {
+    "messages wait for the fsync": Cure([(Core, "_send", _send_ungated)], 3),
+    "a leader counts its own fsync": Cure(
+        [(Engine, "_SyncObj__getEntries", _entries_undurable)], 3
     ),
-    "older snapshots are refused": (
-        [(Engine, "install", _install_anything), (Group, "_on_snapshot", _take_any_snapshot)],
-        40,
+    "matching entries stay": Cure([(Engine, "_on_append", _on_append_truncating)], 10),
+    "commit what was verified": Cure([(Engine, "_on_append", _on_append_commits_all)], 60),
+    "read rounds": Cure(
+        [(Engine, "confirmed_round", _confirmed_at_once)], 60, {"isolation": 1, "heal": 1}
     ),
-    "an overtaken write is unknown": (
+    "a leader reads after its first commit": Cure(
+        [(Engine, "is_ready", property(_reads_at_once))], 100
+    ),
+    "an overtaken write is unknown": Cure(
         [
             (Group, "_settled", _settled_retryably),
             (Group, "_lose_leadership", _lose_leadership_retryably),
         ],
         10,
     ),
-    "incarnations": ([(birth.Memory, "__init__", _same_incarnation)], 20),
-    "checksums": (
-        [(journal, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)],
-        10,
+    "incarnations": Cure(
+        [(birth.Memory, "__init__", _same_incarnation)],
+        20,
+        {"lost directory behind a cut": 1, "heal": 1},
     ),
-    "the configuration is in the log": (
-        [(Engine, "_use_configuration", _keep_configuration)],
-        10,
+    "checksums": Cure(
+        [(journal, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
+    ),
+    "the configuration is in the log": Cure(
+        [(Engine, "_use_configuration", _keep_configuration)], 10
     ),
 }
 # Name: what replaces it, and the test that notices.
@@ -203,6 +212,10 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
     "a vote counts once": (
         [(Engine, "receive", _receive_counting_twice)],
         "tests/library: takes five members, a repeated vote and an election that is split",
+    ),
+    "older snapshots are refused": (
+        [(Engine, "install", _install_anything), (Group, "_on_snapshot", _take_any_snapshot)],
+        "tests/library: takes a transfer that is overtaken whole by a later one",
     ),
     "pre-votes": ([(Engine, "_may_stand", _may_stand_at_once)], "guards progress"),
     "stickiness": ([(Engine, "_leader_is_alive", _is_anybody_alive)], "guards progress"),
@@ -216,15 +229,19 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
 
 @contextlib.contextmanager
 def without(cure: str) -> Iterator[None]:
+    rows = CURES[cure].replacements if cure in CURES else SHOWN_ELSEWHERE[cure][0]
     with contextlib.ExitStack() as stack:
-        replacements = {**CURES, **SHOWN_ELSEWHERE}[cure][0]
-        for owner, name, new in replacements:
+        for owner, name, new in rows:
             stack.enter_context(mock.patch.object(owner, name, new))
         yield
 
 
-def seeds_until_noticed(cure: str, run: Callable[[int], object], seeds: range) -> tuple[int, str]:
+def seeds_until_noticed(
+    cure: str, seeds: Iterable[int], run: Callable[[int], object] | None = None
+) -> tuple[int, str]:
     """How many seeds it took, and what was noticed; (0, "") when nothing was."""
+    faults = CURES[cure].faults if cure in CURES else FAULTS
+    run = run or (lambda seed: Chaos(seed, faults).run(VIRTUAL_S))
     with without(cure):
         for count, seed in enumerate(seeds, 1):
             try:

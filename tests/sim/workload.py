@@ -70,10 +70,11 @@ class Client:
         that take themselves for it; now and then anybody."""
         simulation, choose = self._simulation, self._simulation.random
         leaders = [node for _, node in sorted(simulation.leaders(key))]
-        if self._slave in leaders and choose.random() < 0.7:
+        # A write that waits at an old leader holds up the reads behind it, so few go there.
+        if self._slave in leaders and choose.random() < (0.9 if self._reads_only else 0.2):
             return self._slave
         if leaders and choose.random() < 0.95:
-            return leaders[-1] if choose.random() < 0.7 else choose.choice(leaders)
+            return leaders[-1] if choose.random() < 0.9 else choose.choice(leaders)
         up = [node for node in simulation.slaves if simulation.is_up(node)]
         return choose.choice(up) if up else None
 
