@@ -101,6 +101,7 @@ class Client(asyncio.Protocol):
         self.is_readonly = False
         self.is_closing = False  # takes no more commands
         self.is_lost = False  # nobody is there to read
+        self._has_ended = False  # sends nothing more, but may read
         self.output_bytes = 0  # of replies that are not yet handed to the socket
         self.pending: deque[Call] = deque()
         self._backlog: deque[list[bytes] | ErrorReply] = deque()  # parsed, not yet under way
@@ -122,6 +123,13 @@ class Client(asyncio.Protocol):
         self.pending.clear()
         self._backlog.clear()
         self.server.clients.discard(self)
+
+    def eof_received(self) -> bool:
+        """It sends nothing more (``printf … | nc``); what it has asked for is still answered."""
+        self._has_ended = True
+        self.server.touched.add(self)
+        self.server.schedule()
+        return True
 
     def resume_writing(self) -> None:
         self.server.touched.add(self)
@@ -172,7 +180,7 @@ class Client(asyncio.Protocol):
                 pending.popleft()
             self.output_bytes -= size
             transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
-        if self.is_closing and not pending:
+        if not pending and (self.is_closing or (self._has_ended and not self._backlog)):
             transport.close()
         elif self._backlog and len(pending) <= self.server.limits.input_pending_max // 2:
             self._dispatch_backlog()

@@ -15,8 +15,9 @@ groups of the slave.
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
@@ -26,9 +27,10 @@ from distrodb.reply import ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
 from distrodb.slave.gossip import Gossip, News
+from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
 from distrodb.store.command import StoreLimits
-from distrodb.store.store import Store, StoreBuilder
+from distrodb.store.store import Store
 
 MAP_GROUP = 0xFFFE
 GOSSIP_INTERVAL_S = 1.0
@@ -159,20 +161,22 @@ class Core:
                 journal.begin(self.map.members(nodes))
             else:
                 journal.join()
-        machine: MapMachine | Store
-        restore: Callable[[Iterable[bytes]], MapMachine | Store]
+        machine: AnyMachine
+        restore: Restore
         if group_id == MAP_GROUP:
             machine = MapMachine(self._memory.first_map or self.map, self._map_changed)
             restore = machine.restore
         else:
             partition = self.map.partitions[group_id]
             machine = Store(partition.first, partition.last, self._store_limits)
-            restore = self._restore_store
+            restore = partial(restore_store, self._store_limits)
         # At index 1 is the state that a group begins with, except for who joined it: the map's log
         # builds on the first map, which that slave has in its snapshot only.
         joined = group_id == MAP_GROUP and self._memory.first_map is None
         if journal.meta.snapshot_index > (0 if joined else 1):
-            machine = restore(self._read_snapshot(group_id, journal.meta.snapshot_index))
+            index = journal.meta.snapshot_index
+            chunks = self._read_snapshot(group_id, index)
+            machine = read_back(f"snapshot {index} of group {group_id}", chunks, restore, machine)
             if isinstance(machine, MapMachine):
                 self._map_changed(machine.map)
         group = self.groups[group_id] = Group(
@@ -195,12 +199,6 @@ class Core:
         if preferred == self.id:
             group.engine.stand_at_once(now)
         self._dirty.add(group_id)
-
-    def _restore_store(self, chunks) -> Store:
-        builder = StoreBuilder(self._store_limits)
-        for chunk in chunks:
-            builder.add(chunk)
-        return builder.finish()
 
     # -- what comes in -----------------------------------------------------------------------
 
@@ -395,6 +393,19 @@ class Core:
         """Who votes in a partition's group, by slave and incarnation; None if it is not held."""
         group = self.groups.get(partition)
         return None if group is None else list(group.engine.members)
+
+    def not_yet_in(self) -> list[int]:
+        """The groups that this slave should be in and does not count in, as far as it knows: it
+        was started with an empty directory and is still being taken in."""
+        rows = [(p.id, p.group) for p in self.map.partitions]
+        rows.append((MAP_GROUP, self.map.map_group))
+        return [id_ for id_, nodes in rows if self.id in nodes and not self._counts_in(id_)]
+
+    def _counts_in(self, group_id: int) -> bool:
+        group = self.groups.get(group_id)
+        if group is None or not group.engine.is_member:
+            return False
+        return group.journal.configuration.index <= group.engine.commit_index
 
     def leads(self, partition: int) -> bool:
         group = self.groups.get(partition)

@@ -250,7 +250,8 @@ def run(config: SlaveConfig) -> int:
     try:
         node = Node(config, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:
-        raise CorruptionError(f"{problem}; {_remedy(config)}") from None
+        where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
+        raise CorruptionError(f"{where}{problem}; {_remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
     return 0

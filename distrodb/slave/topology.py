@@ -11,7 +11,7 @@ import hashlib
 
 from distrodb.reply import Reply
 from distrodb.ring.clustermap import Partition
-from distrodb.slave.core import Core
+from distrodb.slave.core import MAP_GROUP, Core
 
 
 def wire_id(node: str) -> str:
@@ -148,11 +148,22 @@ def status(core: Core) -> dict:
         known = core.map.nodes[node].status
         return "suspect" if known == "up" and not core.is_alive(node) else known
 
+    not_yet_in = ["map" if id_ == MAP_GROUP else id_ for id_ in core.not_yet_in()]
     return {
+        "asked": {
+            "node": core.id,
+            "incarnation": core.incarnation,
+            "not_yet_in": not_yet_in,  # groups that do not count it, since it came back empty
+        },
         "epoch": core.map.epoch,
         "ring": list(core.map.ring),
         "nodes": {
-            node.id: {"status": node_status(node.id), "client": node.client, "peer": node.peer}
+            node.id: {
+                "status": node_status(node.id),
+                "client": node.client,
+                "peer": node.peer,
+                "incarnation": node.incarnation,
+            }
             for node in core.map.nodes.values()
         },
         "partitions": [

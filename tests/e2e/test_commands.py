@@ -137,9 +137,10 @@ def test_status_for_programs(cluster):
     address = cluster.addresses["node2"]
     done = distrodb("status", "--json", "--connect", address)
     status = json.loads(done.stdout)
-    assert set(status) == {"epoch", "ring", "nodes", "partitions"}
+    assert set(status) == {"asked", "epoch", "ring", "nodes", "partitions"}
     assert status["ring"] == ["node1", "node2", "node3"]
-    assert set(status["nodes"]["node1"]) == {"status", "client", "peer"}
+    assert set(status["nodes"]["node1"]) == {"status", "client", "peer", "incarnation"}
+    assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
     assert len(status["partitions"]) == 6
     assert set(status["partitions"][0]) == {
         "id", "slots", "owner", "group", "leader", "term", "members"

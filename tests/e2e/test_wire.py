@@ -36,6 +36,12 @@ class Wire:
         self._file.close()
         self._socket.close()
 
+    def end(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def rest(self) -> bytes:
+        return self._file.read()
+
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
@@ -111,6 +117,13 @@ def test_inline_commands(wire, key):
     wire.send(b"SET " + key + b' "open\r\n')
     assert wire.line() == b"-ERR Protocol error: unbalanced quotes in request"
     assert wire.is_closed()
+
+
+def test_who_sends_nothing_more_is_still_answered(wire, key):
+    """``printf 'SET …' | nc`` closes its side at once."""
+    wire.send(b"SET %s 1\r\nGET %s\r\n" % (key, key))
+    wire.end()
+    assert wire.rest() == b"+OK\r\n$1\r\n1\r\n"
 
 
 def test_a_long_inline_command_is_refused_before_its_end(wire):

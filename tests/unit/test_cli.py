@@ -15,6 +15,7 @@ from distrodb.local import PEER_PORT_OFFSET, LocalCluster
 
 CONF = Path(__file__).parents[2] / "conf"
 STATUS = {
+    "asked": {"node": "node1", "incarnation": "a1", "not_yet_in": []},
     "epoch": 1,
     "ring": ["node1"],
     "nodes": {"node1": {"status": "up", "client": "127.0.0.1:1", "peer": "127.0.0.1:2"}},

@@ -1,0 +1,37 @@
+"""State machines read back from their snapshots."""
+
+from collections.abc import Callable, Iterable
+
+from distrodb.errors import CorruptionError
+from distrodb.slave.map_machine import MapMachine
+from distrodb.store.command import StoreLimits
+from distrodb.store.store import Store, StoreBuilder
+
+AnyMachine = MapMachine | Store
+Restore = Callable[[Iterable[bytes]], AnyMachine]
+
+
+def restore_store(limits: StoreLimits, chunks: Iterable[bytes]) -> Store:
+    """Raises ``ValueError`` for a damaged snapshot."""
+    builder = StoreBuilder(limits)
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.finish()
+
+
+def read_back(
+    what: str, chunks: Iterable[bytes], restore: Restore, empty: AnyMachine
+) -> AnyMachine:
+    """A group's own snapshot; raises ``CorruptionError`` for a damaged one, or another group's.
+
+    ``empty`` is the machine that the group began with.
+    """
+    try:
+        machine = restore(chunks)
+    except ValueError as problem:
+        raise CorruptionError(f"{what}: {problem}") from None
+    if isinstance(machine, Store) and isinstance(empty, Store):
+        ours = empty.first_slot, empty.last_slot
+        if (machine.first_slot, machine.last_slot) != ours:
+            raise CorruptionError(f"{what} is of other slots")
+    return machine
