@@ -106,8 +106,10 @@ def _status(options: argparse.Namespace) -> int:
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}")
     console.print(render.nodes_table(status))
     console.print(render.partitions_table(status))
-    asked = status["asked"]
-    if asked["not_yet_in"]:
+    asked = status.get("asked", {"not_yet_in": []})
+    if status["epoch"] == 0:
+        console.print("the cluster is not born yet: all of its slaves must meet once")
+    elif asked["not_yet_in"]:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")
     return 0

@@ -288,7 +288,9 @@ class Group:
         if not self.engine.is_leader:
             self._lose_leadership()
             self._senders.clear()
-        if self._receiver is not None and self._receiver.sender != self.engine.leader:
+        # Another leader begins anew.  One that is merely late goes on: on a slow link a chunk takes
+        # longer than an election timeout.
+        if self._receiver and self.engine.leader not in (None, self._receiver.sender):
             self._receiver = None
         self._on_state(self)
 
@@ -362,6 +364,7 @@ class Group:
                 return  # damaged: its sender will notice that nothing comes of it, and begin anew
             if self.engine.install(now, term, received.configuration):
                 self.machine = received.machine
+                self._tail_bytes = 0
             self.engine.acknowledge(received.sender, self.engine.applied_index, 0)
             return
         self._snapshot_under_way = False

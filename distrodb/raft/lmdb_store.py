@@ -128,7 +128,7 @@ class LmdbStore:
             # Started empty it would vote against what its old self has acknowledged.
             raise StorageError(
                 f"{self._directory}/journal: is empty beside snapshots, so it was lost;"
-                " bring it back, or start with an empty directory: the slave is a new one then"
+                " bring it back; if it is gone for good, see docs/operations.md on lost directories"
             )
         self.commit([Put(_IDENTITY_KEY, ours)])
 

@@ -95,5 +95,7 @@ class SnapshotFiles:
                         raise CorruptionError(f"{path}: record {count} is damaged")
                     count += 1
                     yield chunk
-        except OSError as problem:
+        except FileNotFoundError as problem:
             raise CorruptionError(f"{path}: cannot read: {problem.strerror}") from None
+        except OSError as problem:  # permissions, say: the snapshot itself may be sound
+            raise StorageError(f"{path}: cannot read: {problem.strerror}") from None

@@ -262,7 +262,7 @@ class Core:
         if self._birth is not None:
             self._birth.told(peer, news.sees)
             self._try_birth(now)
-        elif news.epoch < self.map.epoch:
+        elif self._durable_map is not None and news.epoch < self._durable_map.epoch:
             self._gossip_at = 0.0
 
     def submit(self, request: Request, partition: int) -> None:
@@ -403,9 +403,10 @@ class Core:
 
     def _counts_in(self, group_id: int) -> bool:
         group = self.groups.get(group_id)
-        if group is None or not group.engine.is_member:
+        if group is None:
             return False
-        return group.journal.configuration.index <= group.engine.commit_index
+        committed = group.journal.configuration_at(group.engine.commit_index)
+        return member(self.id, self.incarnation) in committed.members
 
     def leads(self, partition: int) -> bool:
         group = self.groups.get(partition)

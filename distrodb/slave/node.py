@@ -234,9 +234,12 @@ def _raise_descriptor_limit(config: SlaveConfig) -> int:
 
 
 def _remedy(config: SlaveConfig) -> str:
-    if len(config.nodes) < 3:  # no majority without it
-        return "bring the directory back from a copy, there is no majority without it"
-    return "start this slave with an empty directory, it is then taken in as a new one"
+    if min(len(config.nodes), config.replicas) < 3:
+        return "bring the directory back from a copy, the others have no majority without it"
+    return (
+        "while the others run: move the directory away, keep it, and start this slave with an"
+        " empty directory; it is then taken in as a new one"
+    )
 
 
 def run(config: SlaveConfig) -> int:

@@ -4,6 +4,7 @@ import copy
 import random
 from types import SimpleNamespace
 
+import msgpack
 import pytest
 
 from distrodb.raft.journal import _META_KEY, Meta, load_meta, seal
@@ -11,6 +12,7 @@ from distrodb.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import MAP_GROUP, Core
+from distrodb.slave.frames import split
 from tests.sim.disk import Disk
 from tests.sim.simulation import Simulation
 
@@ -281,3 +283,89 @@ def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     cluster.crash("node1")
     cluster.start("node1")
     assert cluster.ask("GET", "a") == b"1"
+
+
+def test_a_snapshot_arrives_over_a_link_that_is_slower_than_the_election_timeout():
+    """A megabyte and a half a chunk, a megabyte a second."""
+    cluster = Simulation(3, partitions=1, snapshot_log_bytes=65536)
+    assert cluster.ask("SET", "a", "1") == OK
+    away = next(node for node in cluster.slaves if node != cluster.leader("a"))
+    cluster.crash(away)
+    for number in range(8):
+        assert cluster.ask("SET", f"key{number}", "x" * 1_500_000) == OK
+    leader = cluster.leader("a")
+    cluster.run(2.0)
+    narrow(cluster, leader, away, bytes_a_second=1_000_000)
+    cluster.start(away)
+    lags, leads = cluster.slaves[away], cluster.slaves[leader]
+    cluster.run_until(
+        lambda: (
+            0 in lags.core.groups
+            and lags.core.groups[0].engine.applied_index
+            >= leads.core.groups[0].engine.applied_index - 1
+        ),
+        60.0,
+    )
+
+
+def narrow(cluster, sender, receiver, bytes_a_second):
+    """Frames from one to the other wait for those before them to be through."""
+    transmit, free_at = cluster.network.transmit, [0.0]
+
+    def slowly(a, b, frame):
+        if (a, b) != (sender, receiver):
+            return transmit(a, b, frame)
+        messages, gossip = msgpack.unpackb(frame)
+        parts = [[part, None] for part in split(messages)] + [[[], gossip]] * (gossip is not None)
+        link = cluster.slaves[a].links.get(b)
+        for part in map(msgpack.packb, parts):
+            free_at[0] = max(free_at[0], cluster.now) + len(part) / bytes_a_second
+
+            def through(part=part):
+                if cluster.slaves[a].links.get(b) is link:
+                    transmit(a, b, part)
+
+            cluster.at(free_at[0] - cluster.now, through)
+        return None
+
+    cluster.network.transmit = slowly
+
+
+# -- what a slave says of itself -----------------------------------------------------------------
+
+
+def test_only_who_is_taken_in_says_that_it_does_not_count_yet():
+    cluster = Simulation(0)
+    cluster.run_until(cluster.is_whole)
+    cluster.wipe("node3")
+    cluster.start("node3")
+    others = [cluster.slaves[node].core for node in ("node1", "node2")]
+    assert cluster.slaves["node3"].core.not_yet_in()
+    for _ in range(200):
+        cluster.run(0.02)
+        assert not any(core.not_yet_in() for core in others)
+    assert cluster.slaves["node3"].core.not_yet_in() == []
+
+
+def test_a_whole_slave_that_starts_alone_counts():
+    cluster = Simulation(0)
+    cluster.run_until(cluster.is_whole)
+    for node in cluster.slaves:
+        cluster.crash(node)
+    cluster.start("node1")
+    cluster.run(5.0)
+    assert cluster.slaves["node1"].core.not_yet_in() == []
+
+
+def test_slaves_whose_disks_are_slow_do_not_storm_each_other_with_gossip():
+    cluster = Simulation(0)
+    heard = []
+    for slave in cluster.slaves.values():
+        original = slave.core.receive_gossip
+        slave.core.receive_gossip = lambda *args, original=original: (
+            heard.append(args[1]),
+            original(*args),
+        )
+    cluster.fsync_s = lambda: 0.5
+    cluster.run(0.5)
+    assert len(heard) < 60  # of three slaves
