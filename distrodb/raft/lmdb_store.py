@@ -24,7 +24,7 @@ from distrodb.raft.snapshot_files import sync_directory
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
-FORMAT = b"distrodb journal 1"
+FORMAT = b"distrodb journal 2"  # 1: members without incarnations
 _IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
 
 
@@ -118,6 +118,11 @@ class LmdbStore:
         """
         ours = FORMAT + b"\n" + layout.encode()
         for _, theirs in self.scan(_IDENTITY_KEY, _IDENTITY_KEY):
+            if theirs.partition(b"\n")[0] != FORMAT:
+                raise StorageError(
+                    f"{self._directory}: was made by another version of distrodb, which this one"
+                    " cannot read; use another directory, or that version"
+                )
             if theirs != ours:
                 raise StorageError(
                     f"{self._directory}: holds the data of another slave or cluster layout;"

@@ -322,3 +322,11 @@ def test_a_disk_too_full_to_begin_is_one_line(small_disk):
     store = LmdbStore(small_disk / "slave")
     store.identify("layout")
     store.close()
+
+
+def test_a_directory_of_another_version_is_named_as_such(tmp_path):
+    store = LmdbStore(tmp_path)
+    store.commit([Put(b"\xff\xff", b"distrodb journal 1\nours")])
+    with pytest.raises(StorageError, match="another version of distrodb"):
+        store.identify("ours")
+    store.close()
