@@ -35,13 +35,14 @@ def test_no_acknowledged_write_is_lost_with_fresh_seeds():
 
 def test_a_seed_replays_exactly_in_another_process_and_under_another_hash_seed():
     def line(hash_seed: str) -> str:
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "tests.sim", "--seed", "7", "--seconds", "15"],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     assert line("1") == line("2") and '"trace"' in line("3")
     assert Chaos(7).run(5.0).trace != Chaos(8).run(5.0).trace
