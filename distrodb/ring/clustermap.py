@@ -4,17 +4,23 @@ A slave's directory has an incarnation, a random name it got when it was made; t
 one that counts.  Members of Raft groups are named by both (``node1/5f3a09c2``), so a slave that
 lost its directory is never taken for its old self.
 
-A map is a value; ``apply`` makes the next one from a command of the map's own Raft group.  It is
-deterministic and takes any input: what makes no sense changes nothing.
+A map is a value; ``commands.apply`` makes the next one.
 
 Invariants: the partitions are in order and cover all slots; every slave that is named in the ring
-or in a group has a row in ``nodes``.  ``from_plain`` checks them, since maps come from peers.
+or in a group has a row in ``nodes``, and is named there once.  ``from_plain`` checks them, since
+maps come from peers.
+
+The ring is those that placement counts on: a slave that is down has left it, one that leaves is
+out of it while it still serves what has not moved yet.  So a slave can be in groups and not in the
+ring.  An owner may be named before the group has reached it; until then any member leads.
+The rows of ``nodes`` keep their order for good, and the ring has the same order: a slave that comes
+back stands where it stood.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -120,7 +126,8 @@ def _problem(cluster_map: ClusterMap) -> str | None:
         texts = (node.id, node.status, node.client, node.peer, node.incarnation)
         if not all(isinstance(text, str) for text in texts) or node.status not in STATUSES:
             return f"node {node!r}"
-    names = [*cluster_map.ring, *cluster_map.map_group]
+    lists = [cluster_map.ring, cluster_map.map_group, *(p.group for p in cluster_map.partitions)]
+    names = [name for names in lists for name in names]
     following = 0
     for number, partition in enumerate(cluster_map.partitions):
         if any(type(n) is not int for n in (partition.id, partition.first, partition.last)):
@@ -128,11 +135,14 @@ def _problem(cluster_map: ClusterMap) -> str | None:
         if (partition.id, partition.first) != (number, following) or partition.last < following:
             return f"partition {partition!r}, expected {number} from slot {following} on"
         following = partition.last + 1
-        names += [partition.owner, *partition.group]
+        names.append(partition.owner)
     if following != SLOT_COUNT:
         return f"{following} slots"
     unknown = [name for name in names if name not in cluster_map.nodes]
-    return f"unknown slave {unknown[0]!r}" if unknown else None
+    if unknown:
+        return f"unknown slave {unknown[0]!r}"
+    twice = [names for names in lists if len(set(names)) < len(names)]
+    return f"a slave twice in {twice[0]!r}" if twice else None
 
 
 def first_map(
@@ -155,26 +165,3 @@ def first_map(
         id_: NodeInfo(id_, "up", client, peer, born.get(id_, "")) for id_, client, peer in nodes
     }
     return ClusterMap(1 if born else 0, ring, infos, tuple(rows), map_group_of(ring))
-
-
-def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
-    """The next map; the same object when the command changes nothing.
-
-    ``["set_status", node, status]``: as the controller sees it.
-    ``["incarnate", node, incarnation]``: its directory is another one than the map knows, so it is
-    another member of its groups; their leaders put it in the place of the old one.
-    """
-    match command:
-        case ["set_status", str(node), str(status)] if status in STATUSES:
-            return _with_node(cluster_map, node, status=status)
-        case ["incarnate", str(node), str(incarnation)] if incarnation and "/" not in incarnation:
-            return _with_node(cluster_map, node, incarnation=incarnation)
-    return cluster_map
-
-
-def _with_node(cluster_map: ClusterMap, node: str, **changed: str) -> ClusterMap:
-    before = cluster_map.nodes.get(node)
-    if before is None or before == (after := replace(before, **changed)):
-        return cluster_map
-    nodes = {**cluster_map.nodes, node: after}
-    return replace(cluster_map, epoch=cluster_map.epoch + 1, nodes=nodes)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from distrodb.reply import OK, Reply, error
-from distrodb.ring.clustermap import ClusterMap, apply
+from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.commands import apply
 from distrodb.store.entry import decode_batch
 
 
 class MapMachine:
-    """Commands are those of ``clustermap.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
+    """Commands are those of ``commands.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
 
     def __init__(self, cluster_map: ClusterMap, changed: Callable[[ClusterMap], None]):
         self.map = cluster_map

@@ -1,0 +1,250 @@
+"""The ring heals itself: what must hold of the planner, whatever dies, joins and leaves."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.placement import group_of
+from tests.unit.ring_world import MAP, World
+
+EVENTS = ("kill", "back", "join", "leave", "move", "balance", "wait", "wait")
+events = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 99)), max_size=25)
+choices = st.lists(st.integers(0, 99), min_size=1, max_size=8)
+worlds = st.builds(
+    World,
+    st.integers(1, 9),
+    st.integers(1, 30),
+    replicas=st.sampled_from([3, 3, 1, 5]),
+    moves_at_once=st.integers(1, 5),
+)
+
+
+def happen(world: World, kind: str, number: int) -> None:
+    nodes = list(world.map.nodes)
+    node = nodes[number % len(nodes)]
+    if kind == "kill" and node not in world.dead:
+        world.kill(node)
+    elif kind == "back" and world.dead:
+        world.come_back(world.dead[number % len(world.dead)])
+    elif kind == "join" and len(nodes) < 14:
+        world.join(f"new{number}")
+    elif kind == "leave" and node not in world.dead:
+        world.leave(node)
+    elif kind == "move":
+        world.submit("move", str(number % len(world.map.partitions)), node)
+    elif kind == "balance":
+        world.submit("balance")
+    elif kind == "wait":
+        for turn in range(number % 12):
+            world.obey(world.plan())
+            moving = world.under_way()
+            if moving:
+                world.step(moving[(number + turn) % len(moving)])
+
+
+def assert_whole(world: World) -> None:
+    """Everything is where it should be, with the slaves that live."""
+    live = [n for n in world.map.nodes.values() if n.id not in world.dead]
+    staying = {n.id for n in live if n.status == "up"}
+    leaving = {n.id for n in live if n.status == "leaving"}
+    ring = world.map.ring
+    assert staying <= set(ring) <= staying | leaving
+    if len(staying) >= world.replicas:
+        assert set(ring) == staying
+    assert_balanced(world.map)
+    for partition in world.map.partitions:
+        if not world.has_majority(partition.id):
+            continue
+        if len(ring) >= world.replicas:
+            assert partition.group == group_of(ring, partition.owner, world.replicas)
+            assert world.voters[partition.id] == set(world.wanted(partition.id))
+        else:
+            assert set(ring) <= set(partition.group)
+    assert_map_group(world)
+
+
+def assert_balanced(cluster_map: ClusterMap) -> None:
+    counts = Counter(p.owner for p in cluster_map.partitions)
+    owned = [counts[node] for node in cluster_map.ring]
+    assert max(owned) - min(owned) <= 1
+    assert set(counts) <= set(cluster_map.ring)
+
+
+def assert_map_group(world: World) -> None:
+    group, ring = world.map.map_group, world.map.ring
+    assert len(set(group)) == len(group) <= 5
+    assert sum(node in ring for node in group) == min(5, len(ring))
+    assert len(group) <= max(3, len(ring))
+    assert world.has_majority(MAP)
+
+
+@given(worlds, events, choices)
+@settings(max_examples=300, deadline=None)
+def test_any_sequence_of_deaths_joins_and_leaves_converges(
+    world: World, sequence: list[tuple[str, int]], choices: list[int]
+) -> None:
+    for kind, number in sequence:
+        happen(world, kind, number)
+    world.submit("balance")
+    world.converge(choices)
+    assert_whole(world)
+    for node in list(world.dead):
+        world.come_back(node)
+    world.converge(choices)
+    world.submit("balance")
+    world.converge(choices)
+    assert all(map(world.has_majority, world.voters))
+    assert_whole(world)
+    assert world.plan().stuck == ()
+    assert world.plan().is_done
+
+
+@given(worlds, events)
+@settings(max_examples=50, deadline=None)
+def test_the_same_input_gives_the_same_plan(world: World, sequence: list[tuple[str, int]]) -> None:
+    for kind, number in sequence:
+        happen(world, kind, number)
+    again = ClusterMap.from_plain(json.loads(json.dumps(world.map.to_plain())))
+    assert world.plan() == world.plan(again)
+
+
+HISTORY = """
+import hashlib
+from tests.unit.ring_world import World
+world, digest = World(12, 100), hashlib.sha256()
+def go(n):
+    for _ in range(n):
+        after = world.plan()
+        digest.update(repr(after).encode())
+        world.obey(after)
+        for group in world.under_way()[:2]:
+            world.step(group)
+world.kill("n3"); go(5); world.kill("n4"); go(9); world.join("x"); go(9)
+world.come_back("n3"); world.leave("n0"); go(50); world.submit("balance"); go(200)
+print(digest.hexdigest(), world.map.digest())
+"""
+
+
+def test_the_hash_seed_changes_nothing() -> None:
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", HISTORY],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }  # fmt: skip
+    assert len(outputs) == 1
+
+
+# -- one event: how much moves -------------------------------------------------------------------
+
+
+def changes(before: ClusterMap, after: ClusterMap) -> tuple[set[int], set[int], int]:
+    """Partitions with another owner, with other members, and the copies that these need."""
+    pairs = list(zip(before.partitions, after.partitions, strict=True))
+    owners = {old.id for old, new in pairs if old.owner != new.owner}
+    copies = {old.id: len(set(new.group) - set(old.group)) for old, new in pairs}
+    return owners, {id_ for id_, count in copies.items() if count}, sum(copies.values())
+
+
+sizes = st.tuples(st.sampled_from([3, 3, 5]), st.integers(1, 8), st.integers(1, 60))
+
+
+def cluster(size: tuple[int, int, int], join: bool = False) -> World:
+    replicas, more, partitions = size
+    world = World(replicas + more, partitions, replicas)
+    if join:  # so that owners and groups are not those of a first map
+        world.join("early")
+        world.converge()
+    return world
+
+
+@pytest.mark.parametrize("event", ["death", "drain"])
+@given(sizes, st.integers(0, 99), st.booleans(), choices)
+@settings(max_examples=60, deadline=None)
+def test_who_goes_moves_only_what_it_held(
+    event: str, size: tuple[int, int, int], number: int, join: bool, choices: list[int]
+) -> None:
+    world = cluster(size, join)
+    before, start = world.map, world.copies
+    node = before.ring[number % len(before.ring)]
+    world.kill(node) if event == "death" else world.leave(node)
+    world.converge(choices)
+    assert_whole(world)
+    owners, groups, copies = changes(before, world.map)
+    owned = {p.id for p in before.partitions if p.owner == node}
+    held = {p.id for p in before.partitions if node in p.group}
+    assert owners == owned
+    assert groups == held
+    after = world.map.partitions
+    far = [id_ for id_ in owned if after[id_].owner not in before.partitions[id_].group]
+    shifted = world.replicas // 2 - 1  # a holder that is no neighbour of the dead
+    assert copies <= len(held) + shifted * len(owned) + (world.replicas - 1) * len(far)
+    assert world.copies - start == copies, "something was copied twice"
+    assert (node in world.map.nodes) == (event == "death")
+
+
+@given(sizes, choices)
+@settings(max_examples=60, deadline=None)
+def test_who_joins_gets_what_balance_needs(size: tuple[int, int, int], choices: list[int]) -> None:
+    world = cluster(size)
+    before = world.map
+    world.join("x")
+    world.converge(choices)
+    assert_whole(world)
+    assert world.map.nodes["x"].status == "up"
+    owners, groups, copies = changes(before, world.map)
+    given_to_x = {p.id for p in world.map.partitions if p.owner == "x"}
+    assert owners == given_to_x
+    assert len(owners) == len(before.partitions) // len(world.map.ring)
+    near = group_of(world.map.ring, "x", world.replicas)
+    around = {p.id for p in before.partitions if p.owner in near}
+    assert groups <= owners | around
+    assert copies <= world.replicas * len(owners) + len(around)
+    assert world.copies == copies
+
+
+@given(sizes, st.integers(0, 99), choices)
+@settings(max_examples=60, deadline=None)
+def test_who_is_back_at_once_costs_only_what_had_moved(
+    size: tuple[int, int, int], number: int, choices: list[int]
+) -> None:
+    world = cluster(size)
+    before = world.map
+    node = before.ring[number % len(before.ring)]
+    world.kill(node)
+    world.obey(world.plan())  # out of the ring; no group has changed yet
+    assert world.copies == 0
+    world.come_back(node)
+    world.converge(choices)
+    assert_whole(world)
+    assert world.map.ring == before.ring
+    owners, groups, copies = changes(before, world.map)
+    assert groups <= owners <= {p.id for p in before.partitions if p.owner == node}
+    assert world.copies == copies
+    taken_back = sum(p.owner == node for p in world.map.partitions)
+    assert taken_back == len(before.partitions) // len(before.ring)
+
+
+def test_five_slaves_die_down_to_two() -> None:
+    world = World(5, 10)
+    for node in ("n1", "n3", "n0"):
+        assert world.kill(node)
+        assert world.has_majority(MAP)
+        assert all(world.has_majority(p.id) for p in world.map.partitions)
+        world.converge()
+        assert_whole(world)
+    assert world.map.ring == ("n2", "n4")
+    assert len(world.map.map_group) == 3
+    for node in ("n0", "n1", "n3"):
+        world.come_back(node)
+    world.converge()
+    assert_whole(world)
+    assert world.map.ring == ("n0", "n1", "n2", "n3", "n4")
