@@ -90,15 +90,17 @@ class Groups:
         if is_there:
             after = self._next(p, None)
             return Need(p, State.WAITING if after != p.group else State.SETTLED, after)
-        return self._on_its_way(p, p.group if voters is None else [node_of(v) for v in voters])
+        return self._on_its_way(p, wanted if voters is None else voters)
 
     def _on_its_way(self, p: Partition, voters: Sequence[str]) -> Need:
-        going = [n for n in sorted(voters) if n not in p.group and self._alive.get(n)]
+        live = sorted(node_of(voter) for voter in voters if voter in self._alive_names)
+        going = [node for node in live if node not in p.group]
         dead = [node for node in p.group if not self._alive[node]]
         if dead and going:
             after = tuple(going[0] if node == dead[0] else node for node in p.group)
             return Need(p, State.LOST, after)
-        lost = [node for node in p.group if node not in voters and node not in self._in_ring]
+        coming = [node for node in p.group if self._name[node] not in voters]
+        lost = [node for node in coming if node not in self._in_ring]
         if not lost:
             return Need(p, State.MOVING, p.group)
         after = self._next(p, lost[0])

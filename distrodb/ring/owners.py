@@ -28,39 +28,43 @@ def balanced_owners(ring: Sequence[str], rows: Sequence[Row]) -> list[str]:
             owned[owner].append(number)
     room = _Room(rows, ring, owned)
     owners = [owner for owner, _ in rows]
-    loose = _loose(rows, owned, room)
+    loose = [number for number, owner in enumerate(owners) if owner not in owned]
+    loose += room.given
     for takers in (_holders, _neighbours):
-        loose = _take(loose, rows, owners, room, takers)
+        loose = _take(sorted(loose), rows, owners, room, takers)
     for number, taker in zip(loose, room.takers(len(loose)), strict=True):
         owners[number] = taker
     return owners
 
 
 class _Room:
-    """How many partitions each slave keeps, and may still take."""
+    """What each slave gives, and how many partitions it may still take."""
 
     def __init__(self, rows: Sequence[Row], ring: Sequence[str], owned: Mapping[str, list[int]]):
         self.ring = ring
         self.position = {node: position for position, node in enumerate(ring)}
         self._least, extra = divmod(len(rows), len(ring))
-        self.needy = {node for node in ring if len(owned[node]) < self._least}
-        rich = [node for node in ring if len(owned[node]) > self._least]
         self.count = {node: min(len(owned[node]), self._least) for node in ring}
-        away = _steps_away(ring, self.needy)
+        needy = {node for node in ring if len(owned[node]) < self._least}
+        away = _steps_away(ring, needy)
 
-        def ease(node: str) -> tuple[int, int]:
-            """How little is copied when this one gives; the others may keep one more."""
-            return min(self.ease(rows[number][1]) for number in owned[node]), away[node]
+        def ease(number: int) -> tuple[int, int, bool, int]:
+            """How little is copied when this one is given."""
+            owner, group = rows[number]
+            return _places_off(group, needy), away[owner], owner in group, number
 
-        rich.sort(key=ease, reverse=True)
-        for node in rich[:extra]:
+        surplus = {
+            node: sorted(owned[node], key=ease)[: len(owned[node]) - self._least]
+            for node in ring
+            if len(owned[node]) > self._least
+        }
+        # So many may keep one more: those who would give it at the highest price.
+        keeping = sorted(surplus, key=lambda node: ease(surplus[node][-1]), reverse=True)[:extra]
+        for node in keeping:
             self.count[node] += 1
-        self._spare = extra - len(rich[:extra])
-
-    def ease(self, group: Sequence[str]) -> int:
-        """The less, the nearer to the middle of the group is somebody who needs partitions."""
-        middle_out = enumerate(_middle_out(group))
-        return next((place for place, node in middle_out if node in self.needy), len(group))
+            surplus[node].pop()
+        self._spare = extra - len(keeping)
+        self.given = [number for numbers in surplus.values() for number in numbers]
 
     def has_room(self, node: str) -> bool:
         count = self.count[node]
@@ -92,21 +96,6 @@ def _steps_away(ring: Sequence[str], needy: Container[str]) -> dict[str, int]:
     return away
 
 
-def _loose(rows: Sequence[Row], owned: Mapping[str, list[int]], room: _Room) -> list[int]:
-    """The partitions that need another owner."""
-
-    def ease(number: int) -> tuple[int, bool, int]:
-        owner, group = rows[number]
-        return room.ease(group), owner in group, number
-
-    loose = [number for number, (owner, _) in enumerate(rows) if owner not in owned]
-    for node, numbers in owned.items():
-        surplus = len(numbers) - room.count[node]
-        if surplus > 0:
-            loose += sorted(numbers, key=ease)[:surplus]
-    return sorted(loose)
-
-
 def _take(
     loose: Sequence[int],
     rows: Sequence[Row],
@@ -129,6 +118,12 @@ def _middle_out(group: Sequence[str]) -> list[str]:
     """The nearer to the middle, the less is copied when that one becomes the owner."""
     middle = len(group) // 2
     return [group[place] for place in sorted(range(len(group)), key=lambda p: abs(p - middle))]
+
+
+def _places_off(group: Sequence[str], wanted: Container[str]) -> int:
+    """How many members are nearer to the middle than the first of the wanted ones."""
+    nearest = (place for place, node in enumerate(_middle_out(group)) if node in wanted)
+    return next(nearest, len(group))
 
 
 def _holders(room: _Room, group: Sequence[str]) -> list[str]:

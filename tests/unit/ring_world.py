@@ -81,6 +81,12 @@ class World:
         self.dead.remove(node)
         self.submit("set_status", node, "up")
 
+    def wipe(self, node: str) -> None:
+        """It comes back with an empty directory."""
+        if self.kill(node):
+            self.submit("incarnate", node, self.map.nodes[node].incarnation + "a")
+            self.come_back(node)
+
     def join(self, node: str) -> None:
         self.submit("add_node", *row(node), "a")
 
