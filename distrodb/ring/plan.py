@@ -16,24 +16,25 @@ Four layers, each decided by the one before:
    smaller when there is nobody to replace its dead, down to three: else it would not outlive a
    second half of the deaths that it has to heal.
 
-Bounds, for one death or drain in a balanced cluster whose ring stays larger than ``replicas``: only
-partitions that the slave owned change owner; only groups that it was in change; each gets one new
-copy, and those whose new owner held none at most ``replicas - 1`` more.  For one join: it is given
-what balance needs, no more; groups change where it is an owner or a neighbour.
+Bounds, for one death or drain in a balanced cluster that keeps ``replicas`` slaves: only partitions
+that the slave owned change owner; only groups that it was in change; each gets one new copy, and
+those whose new owner held none at most ``replicas - 1`` more.  (With five replicas, also one more
+where the new owner was not a neighbour.)  For one join: it is given what balance needs, no more;
+groups change only where it is an owner or a neighbour.  The tests assert these.
 
 A slave that leaves is still counted as live, and as a member until its last group has replaced it;
 then its row is forgotten, which tells it to end.  ``joining`` becomes ``up`` when nothing is under
 way to or from that slave's groups.
 
 Caveats: each step costs time in proportion to the partitions, so call it when something changed,
-not each tick.  A slave that lies in many stuck groups is never forgotten.
+not each tick.  A slave that leaves and lies in a stuck group is not forgotten before that moves.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.clustermap import ClusterMap, node_of
 from distrodb.ring.moves import Groups, Need, Observed, State
 from distrodb.ring.placement import MAP_GROUP_MAX
 
@@ -49,11 +50,12 @@ class Plan:
     moving: tuple[int, ...]  # partitions whose groups are on their way to what the map says
     waiting: tuple[int, ...]  # partitions whose groups must change still
     stuck: tuple[int, ...]  # partitions that nothing can be done for until a slave is back
+    is_map_moving: bool  # the map's own group is on its way
 
     @property
     def is_done(self) -> bool:
         """Nothing can be done, nor is waited for, with the slaves that live."""
-        return not (self.commands or self.moving or self.waiting)
+        return not (self.commands or self.moving or self.waiting or self.is_map_moving)
 
 
 def plan(cluster_map: ClusterMap, observed: Observed, replicas: int, moves_at_once: int) -> Plan:
@@ -71,6 +73,7 @@ def plan(cluster_map: ClusterMap, observed: Observed, replicas: int, moves_at_on
         _numbers(needs, State.MOVING),
         _numbers(needs, State.WAITING, State.LOST),
         _numbers(needs, State.STUCK),
+        _is_map_group_moving(cluster_map, observed),
     )
 
 
@@ -132,11 +135,24 @@ def _set_group(need: Need) -> Command:
 # -- the map's own group -------------------------------------------------------------------------
 
 
+def _is_map_group_there(cluster_map: ClusterMap, observed: Observed) -> bool:
+    return set(cluster_map.members(cluster_map.map_group)) == set(observed.map_voters)
+
+
+def _is_map_group_moving(cluster_map: ClusterMap, observed: Observed) -> bool:
+    names = dict(
+        zip(cluster_map.map_group, cluster_map.members(cluster_map.map_group), strict=True)
+    )
+    coming = [node for node, name in names.items() if name not in observed.map_voters]
+    is_there = _is_map_group_there(cluster_map, observed)
+    return not is_there and all(cluster_map.nodes[node].status != "down" for node in coming)
+
+
 def _map_group_commands(cluster_map: ClusterMap, observed: Observed) -> list[Command]:
     nodes, ring, group = cluster_map.nodes, cluster_map.ring, cluster_map.map_group
     names = dict(zip(group, cluster_map.members(group), strict=True))
     strangers = [node for node in group if node not in ring]
-    if set(names.values()) != set(observed.map_voters):  # on its way, maybe to somebody who died
+    if not _is_map_group_there(cluster_map, observed):  # on its way, maybe to somebody who died
         strangers = [node for node in strangers if names[node] not in observed.map_voters]
         if not strangers:
             return []
@@ -179,11 +195,10 @@ def _concerns(groups: Groups, need: Need, node: str) -> bool:
 
 
 def _is_drained(cluster_map: ClusterMap, observed: Observed, node: str) -> bool:
-    """In nothing any more, by the map and by each group's own report."""
-    (name,) = cluster_map.members([node])
-    if node in cluster_map.ring or node in cluster_map.map_group or name in observed.map_voters:
+    """In nothing any more, by the map and by each group's own report, in any incarnation."""
+    if node in cluster_map.ring or node in cluster_map.map_group:
         return False
-    reports = [observed.voters.get(p.id) for p in cluster_map.partitions]
-    if any(report is None or name in report for report in reports):
+    if any(node in p.group for p in cluster_map.partitions):
         return False
-    return not any(node in p.group for p in cluster_map.partitions)
+    reports = [observed.map_voters, *map(observed.voters.get, range(len(cluster_map.partitions)))]
+    return not any(report is None or node in map(node_of, report) for report in reports)
