@@ -15,13 +15,22 @@ MAP = -1  # the map's own group, among the others
 
 
 class World:
-    def __init__(self, slaves: int, partitions: int, replicas: int = 3, moves_at_once: int = 4):
+    def __init__(
+        self,
+        slaves: int,
+        partitions: int,
+        replicas: int = 3,
+        moves_at_once: int = 4,
+        reports_are_late: bool = False,
+    ):
         rows = [row(f"n{number}") for number in range(slaves)]
         incarnations = {id_: "a" for id_, _, _ in rows}
         self.map = first_map(rows, partitions, replicas, incarnations)
         self.replicas, self.moves_at_once = replicas, moves_at_once
         self.voters = {p.id: set(self.wanted(p.id)) for p in self.map.partitions}
         self.voters[MAP] = set(self.wanted(MAP))
+        self.reports = {group: sorted(voters) for group, voters in self.voters.items()}
+        self.reports_are_late = reports_are_late
         self.dead: list[str] = []
         self.copies = 0  # that were asked for
         self.live_before = {group: self.live(group) for group in self.voters}
@@ -54,11 +63,13 @@ class World:
     def under_way(self) -> list[int]:
         return [group for group in self.voters if self.is_under_way(group)]
 
+    def unreported(self) -> bool:
+        return any(sorted(voters) != self.reports[group] for group, voters in self.voters.items())
+
     def plan(self, replay: ClusterMap | None = None) -> Plan:
-        observed = Observed(
-            {group: sorted(voters) for group, voters in self.voters.items() if group != MAP},
-            sorted(self.voters[MAP]),
-        )
+        reports = {group: voters for group, voters in self.reports.items() if group != MAP}
+        # Of its own group the controller knows at once.
+        observed = Observed(reports, sorted(self.voters[MAP]))
         return plan(replay or self.map, observed, self.replicas, self.moves_at_once)
 
     # -- what can happen -------------------------------------------------------------------------
@@ -76,6 +87,9 @@ class World:
             self.live_before[group] = min(self.live_before[group], self.live(group))
         self.submit("set_status", node, "down")
         return True
+
+    def report(self, group: int) -> None:
+        self.reports[group] = sorted(self.voters[group])
 
     def come_back(self, node: str) -> None:
         self.dead.remove(node)
@@ -106,7 +120,7 @@ class World:
                 starts |= self._check_group(before, number) and is_new
             if command[0] == "remove_node":
                 assert not any(node_of(v) == command[1] for vs in self.voters.values() for v in vs)
-        if starts:
+        if starts and not self.reports_are_late:
             assert len([g for g in self.under_way() if g != MAP]) <= self.moves_at_once
 
     def _check_group(self, before: ClusterMap, number: int) -> bool:
@@ -114,8 +128,10 @@ class World:
         came = [node for node in new if node not in old]
         went = [node for node in old if node not in new]
         assert len(came) <= 1 and len(went) <= len(came)
+        assert all(self.is_live(self.map.members([node])[0]) for node in came)
+        if self.reports_are_late:
+            return bool(came)
         assert self.has_majority(number) or not came
-        assert all(self.is_live(*self.map.members([node])) for node in came)
         voters = {node_of(voter) for voter in self.voters[number]}
         assert len(voters - set(new)) <= 1, "two of the members that hold data are to go at once"
         self.copies += len(set(came) - voters)
@@ -134,7 +150,9 @@ class World:
             voters.add(coming[0])
         else:
             voters.remove(leaving[0])
-        if group != MAP:
+        if not self.reports_are_late:
+            self.report(group)
+        if group != MAP and not self.reports_are_late:
             assert self.live(group) >= self.live_before[group], "a planned move took a live copy"
         assert self.has_majority(group)
         if voters == set(wanted):
@@ -144,11 +162,15 @@ class World:
         """Plan, and let moves end one by one in any order, until all is done; how many rounds."""
         rounds = 0
         limit = 20 * (len(self.map.partitions) + len(self.map.nodes) + 10) * self.replicas
-        while not (after := self.plan()).is_done or self.under_way():
+        while not (after := self.plan()).is_done or self.under_way() or self.unreported():
             self.obey(after)
             moving = self.under_way()
             if moving:
                 self.step(moving[choices[rounds % len(choices)] % len(moving)])
+            self.report(choices[-1 - rounds % len(choices)] % len(self.map.partitions))
+            if not moving:
+                for group in self.voters:
+                    self.report(group)
             rounds += 1
             assert rounds < limit, after
         return rounds

@@ -25,6 +25,7 @@ worlds = st.builds(
     st.integers(1, 30),
     replicas=st.sampled_from([3, 3, 1, 5]),
     moves_at_once=st.integers(1, 5),
+    reports_are_late=st.sampled_from([False, False, True]),
 )
 
 
