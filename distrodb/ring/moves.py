@@ -10,9 +10,9 @@ was acknowledged is on all the others.
   dead stay in their groups: that costs nothing, and if they come back, nothing need be copied.
 - A group without a live majority of voters is stuck: nothing can change it until one of them is
   back, so nothing is asked for, and it counts for nothing.
-- A group on its way is left alone, with two exceptions.  When one of its next members is dead and a
-  live voter is about to go, that one stays instead: nothing need be copied.  When the one who was
-  to come is out of the ring, another one comes in its place.
+- A group on its way is left alone, unless a next member is dead, or was to come and is out of the
+  ring.  Then a live voter that was to go stays instead, and nothing need be copied; if there is
+  none, another slave comes.
 
 Caveats: a voter that nobody has heard of for less than ``dead_after_s`` counts as alive.  A group
 whose members have told nothing (the controller is new) counts as on its way, or stuck if the map's
@@ -30,7 +30,8 @@ from distrodb.ring.placement import group_of
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What the controller was told: the members (slave and incarnation) in each group's newest
-    configuration that anybody reported.  The planner trusts it; a late report costs time only."""
+    configuration.  A report must be left out when the group has changed in the map since: it may
+    look like the end of a move that has not begun.  Otherwise a late one costs time only."""
 
     voters: Mapping[int, Sequence[str]]
     map_voters: Sequence[str]
@@ -96,11 +97,11 @@ class Groups:
         live = sorted(node_of(voter) for voter in voters if voter in self._alive_names)
         going = [node for node in live if node not in p.group]
         dead = [node for node in p.group if not self._alive[node]]
-        if dead and going:
-            after = tuple(going[0] if node == dead[0] else node for node in p.group)
-            return Need(p, State.LOST, after)
         coming = [node for node in p.group if self._name[node] not in voters]
         lost = [node for node in coming if node not in self._in_ring]
+        if going and (dead or lost):
+            absent = (dead or lost)[0]
+            return Need(p, State.LOST, tuple(going[0] if n == absent else n for n in p.group))
         if not lost:
             return Need(p, State.MOVING, p.group)
         after = self._next(p, lost[0])
