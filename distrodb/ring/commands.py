@@ -146,8 +146,6 @@ def _set_group(cluster_map: ClusterMap, number: str, group: tuple[str, ...]) -> 
     before = partition.group
     if not _is_step(cluster_map, before, group) or len(group) < len(before):
         return cluster_map
-    if _live(cluster_map, group) < _live(cluster_map, before):
-        return cluster_map
     return _with_partition(cluster_map, replace(partition, group=group))
 
 
@@ -167,12 +165,8 @@ def _is_step(cluster_map: ClusterMap, before: Sequence[str], after: Sequence[str
     went = [node for node in before if node not in after]
     if len(set(after)) < len(after) or len(came) > 1 or len(went) > 1:
         return False
-    return _live(cluster_map, came) == len(came)
-
-
-def _live(cluster_map: ClusterMap, group: Sequence[str]) -> int:
-    rows = [cluster_map.nodes.get(node) for node in group]
-    return sum(row is not None and row.status != "down" for row in rows)
+    rows = [cluster_map.nodes.get(node) for node in came]
+    return all(row is not None and row.status != "down" for row in rows)
 
 
 def _partition(cluster_map: ClusterMap, number: str) -> Partition | None:

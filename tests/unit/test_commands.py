@@ -99,6 +99,13 @@ def test_a_dead_slave_comes_into_no_group() -> None:
     assert apply(DOWN, ["change_ring", "+n2"]) is DOWN
 
 
+def test_a_dead_member_stays_until_another_one_comes() -> None:
+    number = next(p.id for p in DOWN.partitions if "n2" in p.group)
+    left = [node for node in DOWN.partitions[number].group if node != "n2"]
+    assert apply(DOWN, ["set_group", str(number), *left]) is DOWN
+    assert after(DOWN, ["set_group", str(number), *left, "n5"]).partitions[number].group[2] == "n5"
+
+
 def test_the_ring_is_never_empty() -> None:
     dead = after(WHOLE, *(["set_status", node, "down"] for node in WHOLE.ring))
     assert apply(dead, ["change_ring", *(f"-{node}" for node in WHOLE.ring)]) is dead

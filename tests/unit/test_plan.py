@@ -337,6 +337,34 @@ def test_who_leaves_stays_when_somebody_dies_meanwhile() -> None:
     assert_whole(world)
 
 
+def test_of_two_that_leave_the_one_goes_that_has_begun() -> None:
+    world = World(4, 8)
+    world.leave("n0")
+    world.obey(world.plan())
+    world.leave("n1")
+    world.converge()
+    assert list(world.map.nodes) == ["n1", "n2", "n3"]
+    assert world.map.ring == ("n1", "n2", "n3")
+
+
+def test_the_dead_go_first_and_the_owner_comes_first() -> None:
+    world = World(8, 8)
+    world.submit("move", "0", "n4")
+    world.kill("n1")
+    world.obey(world.plan())
+    assert world.map.partitions[0].group == ("n7", "n0", "n1")
+    world.obey(world.plan())
+    assert set(world.map.partitions[0].group) == {"n7", "n0", "n4"}
+
+
+def test_the_map_waits_for_nobody_who_is_dead() -> None:
+    world = World(3, 6)
+    world.wipe("n0")
+    world.kill("n0")
+    world.converge()
+    assert world.plan().is_done
+
+
 def test_a_member_that_dies_during_a_move_is_replaced_by_the_one_that_was_to_go() -> None:
     world = World(3, 1)
     world.join("x")
