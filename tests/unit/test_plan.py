@@ -357,6 +357,16 @@ def test_the_dead_go_first_and_the_owner_comes_first() -> None:
     assert set(world.map.partitions[0].group) == {"n7", "n0", "n4"}
 
 
+def test_the_dead_go_before_those_that_leave() -> None:
+    world = World(8, 8)
+    world.leave("n0")
+    world.kill("n1")
+    world.obey(world.plan())
+    world.obey(world.plan())
+    assert "n0" in world.map.partitions[0].group
+    assert "n1" not in world.map.partitions[0].group
+
+
 def test_the_map_waits_for_nobody_who_is_dead() -> None:
     world = World(3, 6)
     world.wipe("n0")
