@@ -44,6 +44,12 @@ class RaftConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HealingConfig:
+    moves_at_once: int = 4
+    copy_bytes_per_s: int = 67108864
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsConfig:
     key_bytes_max: int = 65536
     value_bytes_max: int = 16777216
@@ -71,6 +77,8 @@ class SlaveConfig:
     raft: RaftConfig
     limits: LimitsConfig
     log_level: str
+    join: tuple[Address, ...] = ()
+    healing: HealingConfig = HealingConfig()
 
 
 _NODE_KEYS = ("id", "client", "peer")

@@ -6,7 +6,9 @@ them, and makes the leader; here it is decided when it may do so:
 - PreVote (thesis 9.6): a member stands only after a majority said that it would vote for it;
 - stickiness: a member that hears a live leader ignores requests for votes, unless that leader
   asked for the election (leadership transfer);
-- terms: whoever speaks in an old term is told the newer one.
+- terms: whoever speaks in an old term is told the newer one;
+- who was removed, has forgotten its log and is taken in again stands aside until the log has come
+  past its removal (``Journal.may_vote``).
 """
 
 from typing import Any
@@ -49,7 +51,9 @@ class Elections:
     def _on_prevote_request(self, node: Node, term: int, last_index: int, last_term: int) -> None:
         if term <= self.term:
             self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif not self._leader_is_alive() and self._is_up_to_date(last_index, last_term):
+        elif not self.journal.may_vote or self._leader_is_alive():
+            return
+        elif self._is_up_to_date(last_index, last_term):
             self.emit(node.id, m.PREVOTE, term)
 
     def _on_vote_request(
@@ -58,7 +62,7 @@ class Elections:
         """Cures: no stickiness (a member that was cut off unseats a healthy leader)."""
         if term < self.term:
             self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif transfer or not self._leader_is_alive():
+        elif self.journal.may_vote and (transfer or not self._leader_is_alive()):
             self._SyncObj__onMessageReceived(
                 node,
                 {
@@ -91,6 +95,7 @@ class Elections:
         if state == LEADER:
             self._rounds = {}
             self._unacknowledged = {}
+            self._counts_from = {}
         self.needs_snapshot = set()
         self.learners = {}
         self._peers = dict(self.voters)

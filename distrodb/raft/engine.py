@@ -118,7 +118,10 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         self.voters: dict[str, Member] = {}  # the other members
         self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
         self._peers: dict[str, Member] = {}  # both
-        self.is_member = False
+        self._is_named = False  # by the configuration in force
+        # Per voter that came in under this leader, the index from which on its acknowledgements
+        # count (membership.py).
+        self._counts_from: dict[str, int] = {}
         self._configuration: Configuration | None = None
         self._at(now)
         conf = SyncObjConf(
@@ -168,6 +171,10 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
     @property
     def commit_index(self) -> int:
         return self._SyncObj__raftCommitIndex
+
+    @property
+    def is_member(self) -> bool:
+        return self._is_named and self.journal.may_vote
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -292,14 +299,15 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         elif kind == m.STALE:
             self._newer_term(term)
 
-    def transfer_leadership(self, now: float, candidates: Iterable[str]) -> None:
+    def transfer_leadership(self, now: float, candidates: Iterable[str]) -> bool:
         """Ask a follower that has the whole log to take over (thesis 3.10), if there is one."""
         self._at(now)
         for peer in candidates:
             node = self.voters.get(peer)
             if node and self._SyncObj__raftMatchIndex[node] == self.journal.last_index:
                 self.transferLeadership(node)
-                return
+                return True
+        return False
 
     def follow(self, now: float, peer: str, term: int) -> bool:
         """A message of a leader came; False when it is of an older term (and was told so)."""

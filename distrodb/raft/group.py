@@ -18,71 +18,21 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from distrodb.errors import InvariantViolation
 from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
+from distrodb.raft.interfaces import Copying, GroupOptions, Machine, Request, SnapshotWrite
 from distrodb.raft.journal import Configuration, Journal
 from distrodb.raft.transfer import SnapshotReceiver, SnapshotSender
-from distrodb.reply import Reply, error
+from distrodb.reply import error
 from distrodb.store.entry import encode_batch
 
 LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
+HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
 COMMIT_NEWS_S = 0.02  # until followers of an idle group learn what is committed: their copies' age
 TAIL_FRACTION = 4  # a quarter of the log's bytes stays behind a snapshot, for followers that lag
-
-
-class Machine(Protocol):
-    """A replicated state machine; deterministic, never raises for bad input."""
-
-    now_ms: int
-
-    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
-
-    def apply(self, payload: bytes) -> list[Reply]: ...
-
-    def snapshot(self) -> Iterator[bytes]: ...
-
-
-class Request(Protocol):
-    """A client's command on its way through a group."""
-
-    @property
-    def slot(self) -> int: ...
-
-    @property
-    def args(self) -> Sequence[bytes]: ...
-
-    @property
-    def is_write(self) -> bool: ...
-
-    @property
-    def size(self) -> int: ...  # bytes
-
-    def resolve(self, reply: Reply) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotWrite:
-    """An effect: make a snapshot durable, off the event loop, then call ``snapshot_written``."""
-
-    group: int
-    index: int
-    term: int
-    chunks: Iterator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupOptions:
-    heartbeat_s: float
-    election_timeout_s: float
-    unknown_after_s: float
-    snapshot_log_bytes: int
-    batch_bytes_max: int
-    queue_max: int
-    queue_bytes_max: int
 
 
 class _Batch:
@@ -137,12 +87,17 @@ class Group:
         write_snapshot: Callable[[SnapshotWrite], None],
         hand_back: Callable[["Group", Sequence[Request]], None],
         on_state: Callable[["Group"], None],
+        may_copy: Callable[[int], bool],
     ):
         self.id, self.machine = group, machine
         self.options = options
         self.journal = journal
         self._restore = restore
         self._write_snapshot, self._hand_back, self._on_state = write_snapshot, hand_back, on_state
+        self._may_copy = may_copy
+        self._hand_over_until = 0.0
+        self._hand_over_to: Sequence[str] = ()
+        self._hand_over_next_at = 0.0
         self._queue: deque[Request] = deque()
         self._queue_bytes = 0
         self._batch: _Batch | None = None
@@ -151,6 +106,7 @@ class Group:
         self._receiver: SnapshotReceiver | None = None
         self._received: _Received | None = None  # being decoded and made durable
         self._snapshot_under_way = False
+        self._writes: list[SnapshotWrite] = []  # that were handed out
         self._snapshot_bytes = 0  # of the newest one that was written in this life
         self._tail_bytes = 0  # of the log that stayed behind it
         self.engine = Engine(
@@ -192,11 +148,29 @@ class Group:
     @property
     def is_waiting(self) -> bool:
         """Commands wait, and a batch could be started."""
-        return bool(self._queue) and self._batch is None and self.engine.is_ready
+        is_free = self._batch is None and not self._hand_over_to
+        return bool(self._queue) and is_free and self.engine.is_ready
+
+    def hand_over(self, now: float, to: Sequence[str]) -> None:
+        """Let the first of these who has the whole log lead (thesis 3.10).  Meanwhile commands
+        wait; if it comes to nothing within ``HAND_OVER_S`` this member goes on leading."""
+        if to and self.engine.is_leader and not self._hand_over_to:
+            self._hand_over_until, self._hand_over_to = now + HAND_OVER_S, to
+            self._hand_over_next_at = now
+            self._go_on_handing_over(now)
+
+    def _go_on_handing_over(self, now: float) -> None:
+        if now >= self._hand_over_until:
+            self._hand_over_to = ()
+        elif self._batch is None and now >= self._hand_over_next_at:
+            if self.engine.transfer_leadership(now, self._hand_over_to):
+                self._hand_over_next_at = now + self.options.heartbeat_s
 
     def pump(self, now: float, wall_ms: int) -> None:
         """Start the next batch if none is under way."""
         if self._batch is not None or not self._queue or not self.engine.is_ready:
+            return
+        if now < self._hand_over_until:
             return
         requests: list[Request] = []
         size = 0
@@ -288,6 +262,7 @@ class Group:
         if not self.engine.is_leader:
             self._lose_leadership()
             self._senders.clear()
+            self._hand_over_until, self._hand_over_to = 0.0, ()
         # Another leader begins anew.  One that is merely late goes on: on a slow link a chunk takes
         # longer than an election timeout.
         if self._receiver and self.engine.leader not in (None, self._receiver.sender):
@@ -296,12 +271,15 @@ class Group:
 
     def is_due(self, now: float) -> bool:
         """Time alone asks for a tick."""
-        return self.engine.is_due(now) or bool(self._abandoned or self._senders)
+        is_under_way = self._abandoned or self._senders or self._hand_over_to
+        return self.engine.is_due(now) or bool(is_under_way)
 
     def tick(self, now: float) -> None:
         self.engine.tick(now)
         self._give_up_waiting(now)
         self._answer_confirmed_reads()
+        if self._hand_over_to:
+            self._go_on_handing_over(now)
         self._send_snapshots(now)
         self._start_snapshot_if_due()
 
@@ -325,6 +303,14 @@ class Group:
             self._receiver = None  # another leader begins anew
         self.engine.link_down(now, peer, delay_s)
 
+    def close(self) -> None:
+        """This slave is no member any more, and the group is dropped: answer whoever waits."""
+        self._lose_leadership()
+        for batch in self._abandoned:
+            for request in batch.requests:
+                request.resolve(UNKNOWN)
+        self._abandoned = []
+
     # -- snapshots ---------------------------------------------------------------------------
 
     def _start_snapshot_if_due(self) -> None:
@@ -337,7 +323,15 @@ class Group:
         if fresh > 1 and (journal.bytes - self._tail_bytes >= full or fresh >= LOG_ENTRIES_MAX):
             term = self._term_at(index)
             self._snapshot_under_way = True
-            self._write_snapshot(SnapshotWrite(self.id, index, term, self._counted_snapshot()))
+            self._begin_to_write(SnapshotWrite(self.id, index, term, self._counted_snapshot()))
+
+    def _begin_to_write(self, write: SnapshotWrite) -> None:
+        self._writes.append(write)
+        self._write_snapshot(write)
+
+    def asked_for(self, written: SnapshotWrite) -> bool:
+        """This group asked for it, not one of the same number that is closed since."""
+        return any(write is written for write in self._writes)
 
     def _counted_snapshot(self) -> Iterator[bytes]:
         chunks, self._snapshot_bytes = self.machine.snapshot(), 0
@@ -355,8 +349,10 @@ class Group:
             raise InvariantViolation("an applied entry is not in the log")
         return term
 
-    def snapshot_written(self, now: float, index: int, term: int) -> None:
-        """The snapshot at ``index`` is durable (file and directory)."""
+    def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
+        """It is durable (file and directory)."""
+        index, term = written.index, written.term
+        self._writes = [write for write in self._writes if write is not written]
         received = self._received
         if received is not None and received.is_at(index, term):
             self._received = None
@@ -396,10 +392,19 @@ class Group:
                 index = engine.applied_index
                 configuration = replace(self.journal.configuration_at(index), index=index)
                 sender = self._senders[peer] = SnapshotSender(
-                    now, configuration, self._term_at(index), self.machine.snapshot()
+                    now,
+                    configuration,
+                    self._term_at(index),
+                    self.machine.snapshot(),
+                    self.machine.size_estimate(),
                 )
-            for fields in sender.due():
+            for fields in sender.due(self._may_copy):
                 engine.emit(peer, m.SNAPSHOT, engine.term, *fields)
+
+    def copying(self) -> list[Copying]:
+        """The snapshots that are on their way from this leader."""
+        senders = sorted(self._senders.items())
+        return [Copying(peer, sender.bytes_done, sender.bytes_total) for peer, sender in senders]
 
     def _on_snapshot(
         self,
@@ -437,4 +442,4 @@ class Group:
         configuration = Configuration(index, members[0], tuple(members[1]))
         received = self._received = _Received(configuration, index_term, peer)
         chunks = received.chunks(receiver.chunks, self._restore)
-        self._write_snapshot(SnapshotWrite(self.id, index, index_term, chunks))
+        self._begin_to_write(SnapshotWrite(self.id, index, index_term, chunks))

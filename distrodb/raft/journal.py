@@ -18,6 +18,11 @@ A log that was begun together with the cluster starts with an entry at index 1 a
 is the first one; that of a slave that joins starts at index 0 without any, so that it cannot match
 and must begin with a snapshot.
 
+A member that was removed forgets its log (``retire``), but neither its term and vote nor the index
+of the configuration that removed it: when it is taken in again under the same name, those who know
+only the configuration in which it was a member may still count on it.  So it must not vote before
+its log has come past that index (``may_vote``), as if it had never forgotten anything.
+
 Every record carries a CRC-32 of its key and content; one that does not match is never used.
 """
 
@@ -133,6 +138,9 @@ class WriteSet:
     def commit_moved(self, journal: "Journal") -> None:
         self._lazy.add(journal)
 
+    def forget(self, journal: "Journal") -> None:
+        self._lazy.discard(journal)
+
     def take(self) -> tuple[int, list[Operation]] | None:
         """Close the set that is being filled and return it, or None when it is empty."""
         if not self.operations:
@@ -161,6 +169,24 @@ def entry_key(group: int, index: int) -> bytes:
     return _ENTRY_KEY.pack(group, b"e", index)
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What stays of a group whose member this slave was: see ``Journal.retire``."""
+
+    term: int
+    voted_for: str | None
+    index: int  # of the configuration that removed it
+
+
+def load_farewell(store: JournalStore, group: int) -> Farewell | None:
+    """Raises ``CorruptionError``."""
+    key = _META_KEY.pack(group, b"t")
+    for _, value in store.scan(key, key):
+        what = f"the farewell of group {group}"
+        return Farewell(*msgpack.unpackb(unseal(key, value, what)))
+    return None
+
+
 def load_meta(store: JournalStore, group: int) -> Meta | None:
     """Raises ``CorruptionError``."""
     meta_key = _META_KEY.pack(group, b"m")
@@ -182,6 +208,7 @@ class Journal:
         self.bytes = 0  # of the commands in memory
         self.last_sequence = 0  # of the write set that holds this group's newest operation
         self.durable_index = 0
+        self.left_at = 0  # the index of the configuration that removed this slave last, if one did
         self._undurable: list[tuple[int, int]] = []  # (sequence, last index) of sets under way
 
     # -- beginning ---------------------------------------------------------------------------
@@ -196,6 +223,20 @@ class Journal:
         self.meta.commit_index = self.meta.snapshot_index = 0
         self._begin(0)
 
+    def retire(self, index: int, term: int) -> None:
+        """Forget the log: a configuration at ``index``, which is committed in ``term`` at the
+        latest, has this slave no more.  The journal must not be used after that."""
+        meta = self.meta
+        if term > meta.term:
+            meta.term, meta.voted_for = term, None
+        farewell = [meta.term, meta.voted_for, max(index, self.left_at)]
+        data: bytes = msgpack.packb(farewell)
+        meta_key, key = _META_KEY.pack(self.group, b"m"), _META_KEY.pack(self.group, b"t")
+        self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
+        self._note(DeleteRange(meta_key, meta_key))
+        self._note(Put(key, seal(key, data)))
+        self.writes.forget(self)
+
     def _begin(self, index: int) -> None:
         invariant(not self.entries, "a log begins twice")
         self.configurations = [self._base()]
@@ -208,8 +249,12 @@ class Journal:
         Raises ``CorruptionError`` for what cannot be trusted.
         """
         where = f"group {self.group}"
-        meta = load_meta(store, self.group)
+        meta, farewell = load_meta(store, self.group), load_farewell(store, self.group)
         self.meta = meta or self.meta
+        if farewell is not None:
+            self.left_at = farewell.index
+            if meta is None:
+                self.meta.term, self.meta.voted_for = farewell.term, farewell.voted_for
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
             if len(key) != _ENTRY_KEY.size:
                 raise CorruptionError(f"journal: {where} has a damaged key")
@@ -265,6 +310,11 @@ class Journal:
         """The entries with ``first <= index <= last``."""
         base = self.entries[0][1]
         return self.entries[first - base : last + 1 - base]
+
+    @property
+    def may_vote(self) -> bool:
+        """The log has come past the removal of this slave, if there was one."""
+        return self.last_index >= self.left_at
 
     @property
     def configuration(self) -> Configuration:

@@ -8,7 +8,10 @@ voted and acknowledged is never taken for its own.  Invariants:
 - a change is proposed only when the one before it is committed and an entry of the leader's own
   term is too, so any majority of the old members meets any majority of the new ones;
 - a new member is a learner at first: it gets the log, but neither votes nor counts until its copy
-  has caught up; then it is added.
+  has caught up; then it is added;
+- once added it counts from the moment that it acknowledges the entry that added it, for it may have
+  forgotten what it acknowledged before: a slave forgets the log of a group (``left_at``) when a
+  committed configuration, newer than all in its own log, has it no more.
 
 Requests for votes and appends are taken from anybody (thesis 4.1: the asker may know a newer
 configuration); votes and acknowledgements count from members only.
@@ -36,14 +39,17 @@ class Membership:
             return
         self._configuration = configuration
         members = configuration.members
-        self.voters = {m: self._node(m) for m in members if m != self.member}
+        known, self.voters = self.voters, {m: self._node(m) for m in members if m != self.member}
         self.learners = {m: node for m, node in self.learners.items() if m not in self.voters}
-        self.is_member = self.member in members
+        self._is_named = self.member in members
         self._SyncObj__otherNodes = set(self.voters.values())
         if self.is_leader:
             for peer, node in self.voters.items():
                 if peer not in self._peers:
                     self._begin_to_follow(node)
+                if peer not in known:
+                    self._SyncObj__raftMatchIndex[node] = 0
+                    self._counts_from[peer] = configuration.index
         self._peers = {**self.voters, **self.learners}
         self.needs_snapshot &= set(self._peers)
 
@@ -52,14 +58,25 @@ class Membership:
         self._SyncObj__raftMatchIndex[node] = 0
         self._SyncObj__lastResponseTime[node] = self.now
 
+    def left_at(self, reported: Configuration | None) -> int | None:
+        """The index of a committed configuration from which on this member is none: of the newest
+        in its own log, or of a newer one that a leader has reported.  None if there is none."""
+        ours = self.journal.configuration
+        for newest in (ours, reported):
+            if newest is not None and newest.index >= ours.index:
+                is_committed = newest is reported or newest.index <= self.commit_index
+                if is_committed and self.member not in newest.members:
+                    return newest.index
+        return None
+
     def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> bool:
         """Take one step from the members that are towards the ``wanted`` ones (by the cluster map
         of ``epoch``), if this member leads.  Call it again and again.  True when nothing is left
         to do but that this leader, who is not wanted, hands over.
 
         A dead member goes out first, once a learner is there to take its place; then that one
-        comes in.  Without a replacement nobody is removed, and no step is taken that leaves a
-        majority of dead members.
+        comes in.  Without a replacement nobody is removed, nor a live one while a wanted one is
+        dead, and no step is taken that leaves a majority of dead members.
         """
         self._at(now)
         configuration = self.journal.configuration
@@ -72,15 +89,16 @@ class Membership:
         ready = [m for m in coming if self._has_caught_up(m)]
         leaving = [m for m in configuration.members if m not in wanted and m != self.member]
         dead = [m for m in leaving if m not in self._connected()]
+        lost = [m for m in wanted if m not in self._connected() and m != self.member]
         members = set(configuration.members)
         if ready and dead and len(members) >= len(wanted):  # one replacement, one removal
             members.remove(dead[0])
         elif ready:
             members.add(ready[0])
-        elif leaving and not coming:
+        elif leaving and not coming and (dead or not lost):
             members.remove((dead or leaving)[0])
         else:
-            return self.member not in wanted and not coming
+            return self.member not in wanted and not (coming or leaving or lost)
         alive = (self._connected() | {self.member}) & members
         if len(alive) > len(members) // 2:  # else the change could not commit, nor anything else
             self._change(epoch, members)
@@ -97,10 +115,15 @@ class Membership:
             self.needs_snapshot.discard(peer)
 
     def _has_caught_up(self, peer: str) -> bool:
-        if peer not in self.learners or peer in self.needs_snapshot:
+        return peer in self.learners and self.is_near(peer)
+
+    def is_near(self, peer: str) -> bool:
+        """A follower has the log of this leader but for its very end."""
+        if peer not in self._peers or peer in self.needs_snapshot:
             return False
-        matched = self._SyncObj__raftMatchIndex[self._peers[peer]]
-        return matched > 0 and self.journal.last_index - matched <= CAUGHT_UP_ENTRIES
+        journal, matched = self.journal, self._SyncObj__raftMatchIndex[self._peers[peer]]
+        is_near = journal.last_index - matched <= CAUGHT_UP_ENTRIES
+        return is_near and matched >= journal.configuration.index
 
     def _change(self, epoch: int, members: set[str]) -> None:
         invariant(

@@ -145,6 +145,8 @@ class Replication:
         invariant(not success or index <= self.journal.last_index, "an ack beyond the leader's log")
         if not success:
             if peer not in self.needs_snapshot:
+                if peer in self.learners:  # it was removed once, and has forgotten its log since
+                    self._SyncObj__raftMatchIndex[node] = 0
                 matched = self._SyncObj__raftMatchIndex[node]
                 following = max(matched + 1, min(index, self.journal.last_index + 1))
                 if following < self._SyncObj__raftNextIndex[node]:
@@ -156,7 +158,9 @@ class Replication:
         while unacknowledged and unacknowledged[0][0] <= index:
             unacknowledged.popleft()
         matched, following = self._SyncObj__raftMatchIndex, self._SyncObj__raftNextIndex
-        matched[node] = max(matched[node], index)
+        if index >= self._counts_from.get(peer, 0):
+            self._counts_from.pop(peer, None)
+            matched[node] = max(matched[node], index)
         following[node] = max(following[node], index + 1)
         if peer in self.needs_snapshot and index >= self.journal.first_index:
             self.needs_snapshot.discard(peer)

@@ -4,10 +4,13 @@ Pure: the sender turns the chunks of a snapshot into messages, a window at a tim
 takes them in order and keeps them until the last one.  The chunks come from a shallow copy of the
 leader's own state at ``index``, so a transfer needs no file and is never out of date.
 
+What a slave sends of snapshots in a second is bounded by ``Budget``, which all its groups share.
+
 Caveat: the receiver holds the encoded chunks and then the state: about twice its size in memory.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from distrodb.raft.journal import Configuration
 
@@ -15,9 +18,33 @@ INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk i
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 
+class Budget:
+    """Bytes of snapshots that may be sent, ``per_s`` a second; saved up for a tenth of one."""
+
+    def __init__(self, now: float, per_s: float):
+        self._per_s, self._at = per_s, now
+        self._left = 0.0
+
+    def refill(self, now: float) -> None:
+        saved = self._left + (now - self._at) * self._per_s
+        self._left, self._at = min(saved, self._per_s / 10), now
+
+    def spend(self, size: int) -> bool:
+        """False when nothing is left.  One chunk may be larger than what is; it is owed then."""
+        if self._left <= 0:
+            return False
+        self._left -= size
+        return True
+
+
 class SnapshotSender:
     def __init__(
-        self, now: float, configuration: Configuration, term: int, chunks: Iterator[bytes]
+        self,
+        now: float,
+        configuration: Configuration,
+        term: int,
+        chunks: Iterator[bytes],
+        bytes_estimated: int,
     ):
         self.index, self.term = configuration.index, term
         self._members = [configuration.epoch, list(configuration.members)]
@@ -27,21 +54,39 @@ class SnapshotSender:
         self._sequence = 0
         self._acknowledged = 0
         self._progress_at = now
+        self._sizes: deque[int] = deque()  # of the chunks under way
+        self._estimated = bytes_estimated
+        self.bytes_done = 0
+
+    @property
+    def bytes_total(self) -> int:
+        """An estimate, until the last chunk is under way."""
+        so_far = self.bytes_done + sum(self._sizes)
+        return so_far if self._next is None else max(self._estimated, so_far)
 
     def is_stalled(self, now: float, patience_s: float) -> bool:
         """Nothing comes back.  A receiver that has all of it still has to decode and sync it."""
-        if self._next is None and self._acknowledged == self._sequence:
+        if self._acknowledged == self._sequence:
+            if self._next is not None:  # it is we who pause, for the budget's sake
+                self._progress_at = now
             patience_s = max(patience_s, INSTALL_S_MAX)
         return now - self._progress_at > patience_s
 
     def on_ack(self, now: float, transfer: int, expected: int) -> None:
         if transfer == self.transfer and self._acknowledged < expected <= self._sequence:
+            for _ in range(expected - self._acknowledged):
+                self.bytes_done += self._sizes.popleft()
             self._acknowledged = expected
             self._progress_at = now
 
-    def due(self) -> Iterator[tuple[int, int, int, int, list[object], bytes, bool]]:
+    def due(
+        self, may_send: Callable[[int], bool]
+    ) -> Iterator[tuple[int, int, int, int, list[object], bytes, bool]]:
         """The fields of the messages that may leave now."""
         while self._next is not None and self._sequence - self._acknowledged < WINDOW:
+            if not may_send(len(self._next)):
+                return
+            self._sizes.append(len(self._next))
             chunk, self._next = self._next, next(self._chunks, None)
             sequence, self._sequence = self._sequence, self._sequence + 1
             is_last = self._next is None

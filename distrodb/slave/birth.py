@@ -7,7 +7,8 @@ acknowledged.  So it takes part in nothing until one of two things happened:
   see the same incarnations: then the cluster is born, with these incarnations in its first map;
 - a peer knows a map: the cluster is born already.  If the map names our incarnation we were there
   (and had not heard of it yet); if it names another one, we are a new member that its groups'
-  leaders take in once the map knows us.
+  leaders take in once the map knows us.  If it does not name us at all we wait, when we were told
+  to join, until one does.
 
 Why nothing is lost: who acts on a first map has heard from every other slave that it sees the same
 incarnations, and nobody is told of a map that is not yet on the teller's disk.  One that is wiped
@@ -69,15 +70,17 @@ class Memory:
 class Birth:
     """Who has met whom, until the cluster is born."""
 
-    def __init__(self, me: str, incarnation: str, nodes: Sequence[str]):
+    def __init__(self, me: str, incarnation: str, nodes: Sequence[str], joins: bool = False):
         self._me = me
+        self.joins = joins  # a cluster that is born already
         self._nodes = nodes
         self._seen = {me: incarnation}
         self._said: dict[str, Mapping[str, str]] = {}  # what each peer sees
 
     def met(self, peer: str, incarnation: str) -> None:
-        self._seen[peer] = incarnation
-        self._said.pop(peer, None)
+        if peer in self._nodes:  # somebody who wants to join has to wait
+            self._seen[peer] = incarnation
+            self._said.pop(peer, None)
 
     def lost(self, peer: str) -> None:
         self._seen.pop(peer, None)
@@ -97,6 +100,6 @@ class Birth:
     def agreed(self) -> dict[str, str] | None:
         """The incarnations of the first map, once everybody sees the same ones."""
         peers = [node for node in self._nodes if node != self._me]
-        if self.missing or any(self._said.get(peer) != self._seen for peer in peers):
+        if self.joins or self.missing or any(self._said.get(peer) != self._seen for peer in peers):
             return None
         return self.seen

@@ -12,29 +12,40 @@ and snapshots to write come out of ``flush``, in this order of duty:
 slave/node.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
 One write set is under way at a time: the next one gathers meanwhile, and one fsync serves all
 groups of the slave.
+
+The map flows one way: its group's leader applies a change, all members adopt it with their next
+tick, and tell whoever is behind once it is on their disk.  A slave acts on the newest map it knows:
+it opens and closes groups (holding.py), and walks those that it leads towards the map's members.
 """
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
-from distrodb.raft.group import Group, GroupOptions, Request, SnapshotWrite
-from distrodb.raft.journal import Journal, JournalStore, Operation, WriteSet, load_meta
-from distrodb.reply import ErrorReply, Reply, error
+from distrodb.raft.group import Group
+from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
+from distrodb.raft.journal import JournalStore, Operation, WriteSet
+from distrodb.raft.transfer import Budget
+from distrodb.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
+from distrodb.slave.controller import Controller
 from distrodb.slave.gossip import Gossip, News
-from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
+from distrodb.slave.hearing import Hearing
+from distrodb.slave.held import Held
+from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
+from distrodb.slave.reports import Report, Reports
+from distrodb.slave.standing import Standing
 from distrodb.store.command import StoreLimits
-from distrodb.store.store import Store
 
-MAP_GROUP = 0xFFFE
 GOSSIP_INTERVAL_S = 1.0
+CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
+RETURN_INTERVAL_S = 0.2  # between two leaderships that a slave gives back to their owners
+RETURN_AGAIN_S = 5.0  # until one that did not get there is tried again
 
 
 def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:
@@ -55,17 +66,16 @@ class Output:
 
 
 class _MapRequest:
-    """A change of the map that the controller asks for; nobody waits for its reply."""
+    """A change of the map; nobody waits for the reply to what the controller itself asks for."""
 
     is_write, slot, size = True, -1, 64
 
-    def __init__(self, *args: bytes):
-        self.args = args
+    def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
+        self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]
+        self.resolve = resolve
 
-    def resolve(self, reply: Reply) -> None: ...
 
-
-class Core:
+class Core(Standing):
     def __init__(
         self,
         now: float,
@@ -76,7 +86,7 @@ class Core:
     ):
         self.id = config.id
         self.config = config
-        self._store, self._read_snapshot = store, read_snapshot
+        self._now = now
         self.writes = WriteSet()
         self._memory = Memory(store, self.writes, generator)
         self.incarnation = self._memory.incarnation
@@ -90,44 +100,66 @@ class Core:
         self._obsolete: list[tuple[int, int]] = []
         self._journal_busy = False
         self._dirty: set[int] = set()
-        self._link_changed_at = {node.id: now for node in config.nodes}
-        self._gossip = Gossip()
-        self._gossip_at = now
+        self._gossip, self._gossip_at = Gossip(), now
+        self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
+        self._control_at = now
+        self._return_at = now
+        self._returns: dict[int, float] = {}  # group: when its owner may be asked again to lead
         self.is_leaving = False
+        self._budget = Budget(now, config.healing.copy_bytes_per_s)
+        self.controller = Controller(
+            self._hearing,
+            self._reports,
+            replicas=config.replicas,
+            moves_at_once=config.healing.moves_at_once,
+            dead_after_s=config.raft.dead_after_s,
+        )
         limits = config.limits
-        self._store_limits = StoreLimits(
-            key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max
+        self.holding = Holding(
+            config.id,
+            self._memory,
+            store,
+            self.writes,
+            read_snapshot,
+            GroupOptions(
+                heartbeat_s=config.raft.heartbeat_ms / 1000,
+                election_timeout_s=config.raft.election_timeout_ms / 1000,
+                unknown_after_s=config.raft.unknown_after_ms / 1000,
+                snapshot_log_bytes=config.raft.snapshot_log_bytes,
+                batch_bytes_max=limits.batch_bytes_max,
+                queue_max=limits.partition_queue_max,
+                queue_bytes_max=limits.partition_queue_bytes_max,
+            ),
+            StoreLimits(key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max),
+            generator,
+            send=self._send,
+            write_snapshot=self._snapshots.append,
+            hand_back=self._hand_back,
+            on_state=self._group_changed,
+            may_copy=self._budget.spend,
+            map_changed=self._map_changed,
         )
-        self._options = GroupOptions(
-            heartbeat_s=config.raft.heartbeat_ms / 1000,
-            election_timeout_s=config.raft.election_timeout_ms / 1000,
-            unknown_after_s=config.raft.unknown_after_ms / 1000,
-            snapshot_log_bytes=config.raft.snapshot_log_bytes,
-            batch_bytes_max=limits.batch_bytes_max,
-            queue_max=limits.partition_queue_max,
-            queue_bytes_max=limits.partition_queue_bytes_max,
-        )
-        self.groups: dict[int, Group] = {}
-        self.data_groups: list[Group] = []
-        self._preferred: dict[int, str] = {}  # the owner, who stands first for election
-        self._birth: Birth | None = None  # until the cluster is born
+        self._birth: Birth | None = None  # until the cluster is born, or lets us in
         self.map = self._memory.map or map_of(config)
         self._durable_map = self._memory.map  # what others are told of
-        self.partition_of_slot = [
-            p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
-        ]
+        self._use_slots()
         if self._memory.map is None:
-            self._birth = Birth(self.id, self.incarnation, [node.id for node in config.nodes])
+            nodes = [node.id for node in config.nodes]
+            self._birth = Birth(self.id, self.incarnation, nodes, joins=bool(config.join))
             self._try_birth(now)
         else:
+            self._reports.map_changed(self.map)
             self._open_groups(now)
 
-    # -- groups come into being --------------------------------------------------------------
+    @property
+    def groups(self) -> dict[int, Group]:
+        return self.holding.groups
 
     @property
-    def waits_for(self) -> list[str] | None:
-        """The slaves that must be met before the cluster is born; None when it is."""
-        return None if self._birth is None else self._birth.missing
+    def data_groups(self) -> list[Group]:
+        return self.holding.data
+
+    # -- the map -----------------------------------------------------------------------------
 
     def _try_birth(self, now: float) -> None:
         incarnations = self._birth.agreed() if self._birth else None
@@ -138,88 +170,47 @@ class Core:
         """A newer map is known.  Its groups are opened in the write set that remembers it."""
         self.map = cluster_map
         self._memory.keep(cluster_map)
+        self._reports.map_changed(cluster_map)
         self._birth = None
+        self._use_slots()
         self._open_groups(now)
 
-    def _open_groups(self, now: float) -> None:
-        """Open the groups whose log is here, whatever the map says by now, since their members may
-        count us still; and those that the map gives to this incarnation of the slave."""
-        is_known = self.map.nodes[self.id].incarnation == self.incarnation
-        rows = [(p.id, p.group, p.owner) for p in self.map.partitions]
-        rows.append((MAP_GROUP, self.map.map_group, self.map.map_group[0]))
-        for group_id, nodes, preferred in rows:
-            if group_id in self.groups:
-                continue
-            if load_meta(self._store, group_id) or (is_known and self.id in nodes):
-                self._open(now, group_id, nodes, preferred)
-        self.data_groups = [g for id_, g in sorted(self.groups.items()) if id_ != MAP_GROUP]
+    def _use_slots(self) -> None:
+        self.partition_of_slot = [
+            p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
+        ]
 
-    def _open(self, now: float, group_id: int, nodes: Sequence[str], preferred: str) -> None:
-        journal = Journal(group_id, self.writes)
-        if not journal.load(self._store):
-            if self.map.epoch == 1:  # just born, or not heard of it before
-                journal.begin(self.map.members(nodes))
-            else:
-                journal.join()
-        machine: AnyMachine
-        restore: Restore
-        if group_id == MAP_GROUP:
-            machine = MapMachine(self._memory.first_map or self.map, self._map_changed)
-            restore = machine.restore
-        else:
-            partition = self.map.partitions[group_id]
-            machine = Store(partition.first, partition.last, self._store_limits)
-            restore = partial(restore_store, self._store_limits)
-        # At index 1 is the state that a group begins with, except for who joined it: the map's log
-        # builds on the first map, which that slave has in its snapshot only.
-        joined = group_id == MAP_GROUP and self._memory.first_map is None
-        if journal.meta.snapshot_index > (0 if joined else 1):
-            index = journal.meta.snapshot_index
-            chunks = self._read_snapshot(group_id, index)
-            machine = read_back(f"snapshot {index} of group {group_id}", chunks, restore, machine)
-            if isinstance(machine, MapMachine):
-                self._map_changed(machine.map)
-        group = self.groups[group_id] = Group(
-            now,
-            group_id,
-            member(self.id, self.incarnation),
-            journal,
-            machine,
-            restore,
-            self._options,
-            random.Random(self._generator.random()),
-            send=self._send,
-            write_snapshot=self._snapshots.append,
-            hand_back=self._hand_back,
-            on_state=self._group_changed,
-        )
-        self._preferred[group_id] = preferred
-        for peer, incarnation in self.links.items():
-            group.link_up(now, member(peer, incarnation))
-        if preferred == self.id:
-            group.engine.stand_at_once(now)
-        self._dirty.add(group_id)
+    def _open_groups(self, now: float) -> None:
+        opened = self.holding.open(now, self.map, self.links)
+        self._dirty.update(group.id for group in opened)
+
+    def _map_changed(self, cluster_map: ClusterMap) -> None:
+        """The map's own group has applied a change; it is adopted with the next tick."""
+        if cluster_map.epoch > self.map.epoch:
+            self.map = cluster_map
+            self._gossip_at = 0.0
 
     # -- what comes in -----------------------------------------------------------------------
 
     def tick(self, now: float) -> bool:
         """Time passed: call it every few milliseconds, at least twice a heartbeat.  True when there
         is something to flush."""
+        self._now = now
+        self._budget.refill(now)
         self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
-        self._watch_links(now)
+        self._control(now)
         if self._birth is None and self.map is not self._memory.map:
             self._adopt(now, self.map)
-        for group_id, group in self.groups.items():
+        for group in self.groups.values():
             if group.engine.is_leader:
-                members = self._members_of(group_id)
-                must_go = group.engine.reconcile(now, self.map.epoch, members)
-                if must_go and not group.is_busy:  # whoever leads then removes us
-                    group.engine.transfer_leadership(now, members)
+                self._lead(now, group)
+        self._close_left()
+        self._held.release(now, self._is_led, self._go_on)
         return self.has_work or now >= self._gossip_at
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
         self.links[peer] = incarnation
-        self._link_changed_at[peer] = now
+        self._hearing.heard(now, self.id, self.links)
         self._messages.pop(peer, None)
         for group in self.groups.values():
             group.link_up(now, member(peer, incarnation))
@@ -229,15 +220,17 @@ class Core:
 
     def link_down(self, now: float, peer: str) -> None:
         name = member(peer, self.links.pop(peer))
+        self._hearing.lost(peer)
+        self._hearing.heard(now, self.id, self.links)
         if self._birth is not None:
             self._birth.lost(peer)
-            self._gossip_at = now
+        self._gossip_at = now
         self._gossip.lost(peer)
-        self._link_changed_at[peer] = now
         self._messages.pop(peer, None)
         for group in self.groups.values():
             alive = [node for node in map(node_of, group.engine.members) if self.is_alive(node)]
-            alive.sort(key=lambda node: (node != self._preferred[group.id], node))
+            preferred = preferred_of(self.map, group.id)
+            alive.sort(key=lambda node, first=preferred: (node != first, node))  # type: ignore[misc]
             rank = alive.index(self.id) if self.id in alive else len(alive)
             delay_s = RANK_DELAY_S * (rank + self._generator.random() / 2)
             group.link_down(now, name, delay_s)
@@ -254,16 +247,25 @@ class Core:
                 dirty.add(message[0])
 
     def receive_gossip(self, now: float, peer: str, gossip: dict) -> None:
-        """What a peer leads, and its map if ours was older.  Raises ``PeerError``."""
+        """What a peer leads and hears, and its map if ours was older.  Raises ``PeerError``."""
         news = News.from_plain(gossip)
         self._gossip.heard(peer, news)
-        if news.map is not None and news.map.epoch > self.map.epoch:
+        self._hearing.heard(now, peer, news.hears)
+        for group_id, configuration in news.reports.items():
+            report = Report(configuration, news.leads.get(group_id, 0), news.epoch)
+            self._reports.heard(group_id, report)
+        if news.map is not None and news.map.epoch > self.map.epoch and self._is_in(news.map):
             self._adopt(now, news.map)
         if self._birth is not None:
-            self._birth.told(peer, news.sees)
+            self._birth.told(peer, {} if news.is_born else news.hears)
             self._try_birth(now)
         elif self._durable_map is not None and news.epoch < self._durable_map.epoch:
             self._gossip_at = 0.0
+
+    def _is_in(self, cluster_map: ClusterMap) -> bool:
+        """The map is for us: it names us, or we do not wait for one that does."""
+        is_joining = self._birth is not None and self._birth.joins
+        return self.id in cluster_map.nodes or not is_joining
 
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
@@ -271,8 +273,33 @@ class Core:
         if group is not None and group.engine.is_leader:
             group.submit(request)
             self._dirty.add(partition)
-        else:
+        elif not self._hold(partition, request):
             request.resolve(self.redirect(partition, request.slot))
+
+    def _hold(self, partition: int, request: Request) -> bool:
+        if self._birth is not None or self._is_led(partition):
+            return False
+        return self._held.take(self._now, partition, request)
+
+    def _is_led(self, partition: int) -> bool:
+        return self.leader_of(partition) is not None
+
+    def _go_on(self, partition: int, request: Request) -> None:
+        self.submit(request, partition)
+
+    def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
+        """DISTRODB REMOVE, MOVE and BALANCE: what a person asks of the ring."""
+        group = self.groups.get(MAP_GROUP)
+        if group is None or not group.engine.is_ready or not isinstance(group.machine, MapMachine):
+            leader = self.leader_of(MAP_GROUP)
+            resolve(error("NOTCONTROLLER", f"{leader or 'nobody'} leads the cluster map"))
+            return
+        command = self.controller.asked(group.machine.map, args)
+        if command is None or isinstance(command, ErrorReply):
+            resolve(OK if command is None else command)
+        else:
+            group.submit(_MapRequest(command, resolve))
+            self._dirty.add(MAP_GROUP)
 
     def durable(self, now: float, sequence: int) -> None:
         """The write set handed out last is on disk."""
@@ -292,10 +319,16 @@ class Core:
         for gate in [gate for gate in self._gated if gate <= sequence]:
             for name, message in self._gated.pop(gate):
                 self._send(name, message, 0)
+        if self.holding.durable(sequence):
+            self._obsolete += self.holding.obsolete()
+            self._open_groups(now)
 
     def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
+        if self.holding.written_in_vain(written):
+            self._obsolete += self.holding.obsolete()
+            return
         group = self.groups[written.group]
-        group.snapshot_written(now, written.index, written.term)
+        group.snapshot_written(now, written)
         if isinstance(group.machine, MapMachine) and group.machine.map.epoch > self.map.epoch:
             self._map_changed(group.machine.map)
         if group.journal.meta.snapshot_index == written.index:
@@ -310,17 +343,89 @@ class Core:
             self._gossip_at = now
         done = True
         for group_id, group in self.groups.items():
-            staying = [
-                name
-                for name in group.engine.voters
-                if (node := node_of(name)) in self.links and node not in self._gossip.leaving
-            ]
+            staying = self._able_to_lead(group, group.engine.voters)
             if group.engine.is_leader and staying:
                 done = False
                 if not group.is_busy:
                     group.engine.transfer_leadership(now, staying)
                 self._dirty.add(group_id)
         return done
+
+    # -- leading -----------------------------------------------------------------------------
+
+    def _lead(self, now: float, group: Group) -> None:
+        """Walk a group that is led here towards the members that the map wants; then let its owner
+        lead it."""
+        wanted = self.map.members(nodes_of(self.map, group.id))
+        engine = group.engine
+        if engine.reconcile(now, self.map.epoch, wanted):
+            group.hand_over(now, self._able_to_lead(group, wanted))
+        elif group.id != MAP_GROUP and not self.is_leaving:
+            owner = self.map.partitions[group.id].owner
+            if owner != self.id and set(engine.members) == set(wanted):
+                self._give_back(now, group, owner)
+        configuration = group.journal.configuration
+        if engine.is_ready and configuration.index <= engine.commit_index:
+            report = Report(configuration, engine.term, self.map.epoch)
+            if report != self._reports.of(group.id):
+                self._reports.heard(group.id, report)
+                self._gossip_at = 0.0
+
+    def _give_back(self, now: float, group: Group, owner: str) -> None:
+        row = self.map.nodes[owner]
+        name = member(owner, row.incarnation)
+        if now < max(self._return_at, self._returns.get(group.id, 0.0)) or row.status != "up":
+            return
+        if self._able_to_lead(group, [name]) and group.engine.is_near(name):
+            self._return_at = now + RETURN_INTERVAL_S
+            self._returns[group.id] = now + RETURN_AGAIN_S
+            group.hand_over(now, [name])
+            self._dirty.add(group.id)
+
+    def _able_to_lead(self, group: Group, names: Sequence[str] | Mapping[str, object]) -> list[str]:
+        """The members among these that are linked with us and not about to end."""
+        return [
+            name
+            for name in names
+            if name in group.engine.voters
+            and self.links.get(node_of(name)) == name.partition("/")[2]
+            and node_of(name) not in self._gossip.leaving
+        ]
+
+    def _control(self, now: float) -> None:
+        """Beside the map's leader: let the ring heal itself."""
+        if now < self._control_at:
+            return
+        self._control_at = now + CONTROL_INTERVAL_S
+        self._hearing.watch(now, self.map.nodes)
+        group = self.groups.get(MAP_GROUP)
+        if group is None or not group.engine.is_ready or not group.is_idle:
+            return
+        if isinstance(group.machine, MapMachine):
+            for command in self.controller.commands(now, self._view(group.machine.map)):
+                group.submit(_MapRequest(command))
+                self._dirty.add(MAP_GROUP)
+
+    def _close_left(self) -> None:
+        for group_id in self.holding.close_left(self.map, self._reports):
+            self._dirty.discard(group_id)
+            for gate, messages in self._gated.items():
+                kept = [(name, message) for name, message in messages if message[0] != group_id]
+                self._gated[gate] = kept
+            self._named = [named for named in self._named if named[1] != group_id]
+            self._snapshots[:] = [write for write in self._snapshots if write.group != group_id]
+            self._gossip_at = 0.0
+
+    def _hand_back(self, group: Group, requests: Sequence[Request]) -> None:
+        for request in requests:
+            if group.id == MAP_GROUP:  # the controller asks again, and so may a person
+                request.resolve(error("NOTCONTROLLER", "the cluster map has changed its leader"))
+            elif not self._hold(group.id, request):
+                request.resolve(self.redirect(group.id, request.slot))
+
+    def _group_changed(self, group: Group) -> None:
+        self._gossip_at = 0.0
+        self._dirty.add(group.id)
 
     # -- what comes out ----------------------------------------------------------------------
 
@@ -331,6 +436,7 @@ class Core:
         return bool(pending or (self.writes.operations and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
+        self._now = now
         dirty, self._dirty = self._dirty, set()
         for group_id in sorted(dirty):
             group = self.groups[group_id]
@@ -339,31 +445,21 @@ class Core:
                 group.pump(now, wall_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._dirty.add(group_id)
+        if not self._held.is_empty:
+            self._held.release(now, self._is_led, self._go_on)
         output = Output()
         if not self._journal_busy:
             output.journal = self.writes.take()
             self._journal_busy = output.journal is not None
         if now >= self._gossip_at:
             self._gossip_at = now + GOSSIP_INTERVAL_S
-            output.gossip = {peer: self._gossip_for(peer) for peer in sorted(self.links)}
+            output.gossip = {peer: self.news_for(peer).to_plain() for peer in sorted(self.links)}
         output.messages, self._messages = self._messages, {}
         output.obsolete, self._obsolete = self._obsolete, []
         if self._snapshots:
             output.snapshots = list(self._snapshots)
             self._snapshots.clear()
         return output
-
-    def _gossip_for(self, peer: str) -> dict:
-        leads = {
-            group_id: group.engine.term
-            for group_id, group in self.groups.items()
-            if group_id != MAP_GROUP and group.engine.is_leader
-        }
-        sees = {} if self._birth is None else self._birth.seen
-        durable = self._durable_map
-        epoch = 0 if durable is None else durable.epoch
-        newer = durable if self._gossip.is_behind(peer, epoch) else None
-        return News(epoch, leads, self.is_leaving, sees, newer).to_plain()
 
     def _send(self, name: str, message: m.Message, gate: int) -> None:
         """Send to a member: to that incarnation of the slave and no other."""
@@ -374,126 +470,5 @@ class Core:
         if self.links.get(peer) == incarnation:
             self._messages.setdefault(peer, []).append(message)
 
-    # -- who leads what ----------------------------------------------------------------------
 
-    def leader_of(self, partition: int) -> str | None:
-        """The slave that leads a partition, if it is known and (as far as we see) alive."""
-        group = self.groups.get(partition)
-        if group is not None and group.engine.leader is not None:
-            return node_of(group.engine.leader)
-        if group is not None and group.engine.is_member:
-            return None
-        return self._gossip.leader_of(partition)
-
-    def term_of(self, partition: int) -> int:
-        group = self.groups.get(partition)
-        return self._gossip.term_of(partition) if group is None else group.engine.term
-
-    def members_of(self, partition: int) -> list[str] | None:
-        """Who votes in a partition's group, by slave and incarnation; None if it is not held."""
-        group = self.groups.get(partition)
-        return None if group is None else list(group.engine.members)
-
-    def not_yet_in(self) -> list[int]:
-        """The groups that this slave should be in and does not count in, as far as it knows: it
-        was started with an empty directory and is still being taken in."""
-        rows = [(p.id, p.group) for p in self.map.partitions]
-        rows.append((MAP_GROUP, self.map.map_group))
-        return [id_ for id_, nodes in rows if self.id in nodes and not self._counts_in(id_)]
-
-    def _counts_in(self, group_id: int) -> bool:
-        group = self.groups.get(group_id)
-        if group is None:
-            return False
-        committed = group.journal.configuration_at(group.engine.commit_index)
-        return member(self.id, self.incarnation) in committed.members
-
-    def leads(self, partition: int) -> bool:
-        group = self.groups.get(partition)
-        return group is not None and group.engine.is_leader
-
-    @property
-    def led_stores(self) -> list[Store]:
-        """What this slave answers for, as far as it knows."""
-        machines = [group.machine for group in self.data_groups if group.engine.is_leader]
-        return [machine for machine in machines if isinstance(machine, Store)]
-
-    def leaderless(self) -> list[int]:
-        """The partitions that should be held here and are not, or that nobody leads, as far as
-        this slave knows."""
-        mine = [p.id for p in self.map.partitions if self.id in p.group]
-        return [id_ for id_ in mine if id_ not in self.groups or self.leader_of(id_) is None]
-
-    def copy_of(self, partition: int) -> Store | None:
-        """The copy that is held here; None while it is still empty, on its way from the leader."""
-        group = self.groups.get(partition)
-        if group is None or not group.engine.applied_index:
-            return None
-        return group.machine if isinstance(group.machine, Store) else None
-
-    def is_alive(self, node: str) -> bool:
-        return node == self.id or node in self.links
-
-    def redirect(self, partition: int, slot: int) -> ErrorReply:
-        """Where to go instead: a reply after which a client may safely try again."""
-        if self._birth is not None:
-            who = ", ".join(self._birth.missing) or "all to agree"
-            return error(
-                "CLUSTERDOWN", f"this slave is empty and has not met all: waiting for {who}"
-            )
-        leader = self.leader_of(partition)
-        if leader is None or leader == self.id:
-            return error("CLUSTERDOWN", f"partition {partition} has no leader")
-        if slot < 0:
-            slot = self.map.partitions[partition].first
-        return error("MOVED", f"{slot} {self.map.nodes[leader].client}")
-
-    def _hand_back(self, group: Group, requests: Sequence[Request]) -> None:
-        for request in requests:
-            if group.id == MAP_GROUP:  # asked for by the controller; it asks again
-                request.resolve(error("CLUSTERDOWN", "the cluster map has no leader"))
-            else:
-                request.resolve(self.redirect(group.id, request.slot))
-
-    def _group_changed(self, group: Group) -> None:
-        self._gossip_at = 0.0
-        self._dirty.add(group.id)
-
-    # -- the cluster map ---------------------------------------------------------------------
-
-    def _members_of(self, group_id: int) -> tuple[str, ...]:
-        """The members that a group should have."""
-        in_map_group = group_id == MAP_GROUP
-        nodes = self.map.map_group if in_map_group else self.map.partitions[group_id].group
-        return self.map.members(nodes)
-
-    def _map_changed(self, cluster_map: ClusterMap) -> None:
-        """The map's own group has applied a change; it is adopted with the next tick."""
-        if cluster_map.epoch > self.map.epoch:
-            self.map = cluster_map
-            self._gossip_at = 0.0
-
-    def _watch_links(self, now: float) -> None:
-        """The controller's eyes, beside the map's leader: a slave whose link has been broken for
-        ``dead_after_s`` is down, one whose link is back is up."""
-        group = self.groups.get(MAP_GROUP)
-        if group is None or not group.engine.is_ready or not group.is_idle:
-            return
-        if not isinstance(group.machine, MapMachine):
-            return
-        links = {**self.links, self.id: self.incarnation}
-        for node in group.machine.map.nodes.values():
-            incarnation = links.get(node.id, node.incarnation)
-            if incarnation != node.incarnation:
-                change = _MapRequest(b"INCARNATE", node.id.encode(), incarnation.encode())
-                group.submit(change)
-                self._dirty.add(MAP_GROUP)
-            if node.id == self.id or node.id in self.links:
-                seen = "up"
-            elif now - self._link_changed_at[node.id] >= self.config.raft.dead_after_s:
-                seen = "down"
-            else:
-                continue
-            if node.status != seen:
-                group.submit(_MapRequest(b"SET_STATUS", node.id.encode(), seen.encode()))
-                self._dirty.add(MAP_GROUP)
+__all__ = ["MAP_GROUP", "Core", "Output", "map_of"]

@@ -1,15 +1,39 @@
-"""What peers say of themselves each second, and at once when it changes: what they lead, how new
-their map is, whom they have met before the cluster was born, whether they are leaving.  Pure.
+"""What peers say of themselves each second, and at once when it changes.  Pure.
 
-A slave uses it to redirect clients and to know who needs its map; nothing is decided by it.
+Of every slave: how new its map is, whom it hears, what it leads and whether it is leaving; of the
+leader of a group: its members (``reports.py``) and the copies that it sends; before the cluster is
+born: whom it has met; of one that wants to join, and of those that have met it: its addresses.
+
+A slave uses it to redirect clients and to know who needs its map; the controller, wherever it is,
+judges by it who is down (``hearing.py``) and what the ring needs next (``controller.py``).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distrodb.errors import PeerError
+from distrodb.raft.journal import Configuration
 from distrodb.ring.clustermap import ClusterMap
+
+
+@dataclass(frozen=True, slots=True)
+class Joiner:
+    """A slave that wants to be let in."""
+
+    incarnation: str
+    client: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A snapshot on its way to a member, in bytes."""
+
+    group: int
+    to: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +41,27 @@ class News:
     """One message; ``map`` only if the sender thinks that ours is older."""
 
     epoch: int
-    leads: dict[int, int]  # partition: term
-    is_leaving: bool
-    sees: dict[str, str]  # slave: incarnation; before the cluster is born
-    map: ClusterMap | None
+    leads: Mapping[int, int] = field(default_factory=dict)  # group: term
+    is_leaving: bool = False
+    hears: Mapping[str, str] = field(default_factory=dict)  # slave: incarnation
+    reports: Mapping[int, Configuration] = field(default_factory=dict)  # of groups that it leads
+    copies: tuple[Copy, ...] = ()
+    joiners: Mapping[str, Joiner] = field(default_factory=dict)
+    is_born: bool = True  # else ``hears`` is whom it has met
+    map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = {
             "epoch": self.epoch,
             "leads": [list(lead) for lead in self.leads.items()],
             "leaving": self.is_leaving,
-            "sees": self.sees,
+            "hears": dict(self.hears),
+            "reports": [
+                [group, c.index, c.epoch, list(c.members)] for group, c in self.reports.items()
+            ],
+            "copies": [[c.group, c.to, c.done, c.total] for c in self.copies],
+            "joiners": {id_: [j.incarnation, j.client, j.peer] for id_, j in self.joiners.items()},
+            "born": self.is_born,
         }
         if self.map is not None:
             plain["map"] = self.map.to_plain()
@@ -39,49 +73,92 @@ class News:
         try:
             return News(
                 epoch=int(plain["epoch"]),
-                leads={int(partition): int(term) for partition, term in plain["leads"]},
-                is_leaving=bool(plain.get("leaving")),
-                sees=dict(plain.get("sees", {})),
+                leads={int(group): int(term) for group, term in plain["leads"]},
+                is_leaving=bool(plain["leaving"]),
+                hears=_texts(plain["hears"]),
+                reports={
+                    int(group): Configuration(int(index), int(epoch), _names(members))
+                    for group, index, epoch, members in plain["reports"]
+                },
+                copies=tuple(
+                    Copy(int(group), str(to), int(done), int(total))
+                    for group, to, done, total in plain["copies"]
+                ),
+                joiners={
+                    str(id_): Joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
+                },
+                is_born=bool(plain["born"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as problem:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as problem:
             raise PeerError(f"malformed gossip: {problem!r}") from None
 
 
+def _names(values: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{values!r:.80} are not names")
+    return tuple(values)
+
+
+def _texts(values: Mapping[Any, Any]) -> dict[str, str]:
+    _names([*values, *values.values()])
+    return dict(values)
+
+
 class Gossip:
-    """What is known from it."""
+    """What is known from it, but for what hearing.py and reports.py keep."""
 
     def __init__(self) -> None:
-        self._leads: dict[int, tuple[int, str]] = {}  # partition: term, leader
+        self._leads: dict[int, tuple[int, str]] = {}  # group: term, leader
         self._epochs: dict[str, int] = {}
         self.leaving: set[str] = set()  # peers that hand over too and take nothing more
+        self._copies: dict[str, tuple[Copy, ...]] = {}
+        self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
     def heard(self, peer: str, news: News) -> None:
         self._epochs[peer] = news.epoch
+        self._copies[peer] = news.copies
+        self._joiners[peer] = news.joiners
         if news.is_leaving:
             self.leaving.add(peer)
         self._forget_leads(peer, but=news.leads)
-        for partition, term in news.leads.items():
-            if term >= self._leads.get(partition, (0, ""))[0]:
-                self._leads[partition] = term, peer
+        for group, term in news.leads.items():
+            if term >= self._leads.get(group, (0, ""))[0]:
+                self._leads[group] = term, peer
 
     def lost(self, peer: str) -> None:
         """Its link broke."""
         self.leaving.discard(peer)
-        self._epochs.pop(peer, None)
+        for known in (self._epochs, self._copies, self._joiners):
+            known.pop(peer, None)
         self._forget_leads(peer, but={})
 
     def _forget_leads(self, peer: str, but: Mapping[int, int]) -> None:
-        for partition, (_, leader) in list(self._leads.items()):
-            if leader == peer and partition not in but:
-                del self._leads[partition]
+        for group, (_, leader) in list(self._leads.items()):
+            if leader == peer and group not in but:
+                del self._leads[group]
 
-    def leader_of(self, partition: int) -> str | None:
-        return self._leads.get(partition, (0, None))[1]
+    def leader_of(self, group: int) -> str | None:
+        return self._leads.get(group, (0, None))[1]
 
-    def term_of(self, partition: int) -> int:
-        return self._leads.get(partition, (0, ""))[0]
+    def term_of(self, group: int) -> int:
+        return self._leads.get(group, (0, ""))[0]
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""
         return self._epochs.get(peer, epoch) < epoch
+
+    @property
+    def copies(self) -> list[Copy]:
+        return [copy for copies in self._copies.values() for copy in copies]
+
+    def joiner(self, peer: str) -> Joiner | None:
+        """What a peer says of its own wish to join."""
+        return self._joiners.get(peer, {}).get(peer)
+
+    @property
+    def joiners(self) -> dict[str, Joiner]:
+        """All that anybody has met; what somebody says of itself counts most."""
+        known = {id_: each for joiners in self._joiners.values() for id_, each in joiners.items()}
+        own = {peer: joiner for peer in self._joiners if (joiner := self.joiner(peer))}
+        return {**known, **own}

@@ -24,7 +24,7 @@ import uvloop
 from distrodb.clock import monotonic, wall_ms
 from distrodb.config import SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError, PeerError
-from distrodb.raft.group import SnapshotWrite
+from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.journal import Operation
 from distrodb.raft.lmdb_store import LmdbStore
 from distrodb.raft.snapshot_files import SnapshotFiles

@@ -10,8 +10,9 @@ live member of its group, which answers CLUSTERDOWN.
 import hashlib
 
 from distrodb.reply import Reply
-from distrodb.ring.clustermap import Partition
-from distrodb.slave.core import MAP_GROUP, Core
+from distrodb.ring.clustermap import Partition, node_of
+from distrodb.slave.core import Core
+from distrodb.slave.holding import MAP_GROUP, nodes_of
 
 
 def wire_id(node: str) -> str:
@@ -99,7 +100,7 @@ def nodes(core: Core) -> bytes:
         for node in replicas:
             follows.setdefault(node, leader)
     lines = []
-    for node in core.map.ring:
+    for node in core.map.nodes:  # also those that are not in the ring at the moment
         host, port = address(core, node)
         bus = core.map.nodes[node].peer.rpartition(":")[2]
         flags = "myself," if node == core.id else ""
@@ -141,6 +142,42 @@ def info(core: Core) -> bytes:
     return "".join(f"{name}:{value}\r\n" for name, value in fields.items()).encode()
 
 
+def healing(core: Core) -> dict:
+    """How far the ring is from where it wants to be, as this slave sees it: partitions by what
+    becomes of them (``ring/plan.py``)."""
+    plan = core.healing()
+    return {
+        "is_done": plan is not None and plan.is_done,
+        "moving": list(plan.moving) if plan else [],
+        "waiting": list(plan.waiting) if plan else [],
+        "stuck": list(plan.stuck) if plan else [],
+        "is_map_moving": plan is not None and plan.is_map_moving,
+    }
+
+
+def moves(core: Core) -> list[dict]:
+    """Groups whose members are on their way to what the map says.  ``done`` and ``total`` are the
+    bytes of the snapshots that are being copied; ``total`` is 0 when none is, as far as known."""
+    rows = []
+    copies = core.copies()
+    for group_id in [*range(len(core.map.partitions)), MAP_GROUP]:
+        members = core.members_of(group_id)
+        wanted = core.map.members(nodes_of(core.map, group_id))
+        if members is None or set(members) == set(wanted):
+            continue
+        under_way = [copy for copy in copies if copy.group == group_id]
+        rows.append(
+            {
+                "group": "map" if group_id == MAP_GROUP else group_id,
+                "from": [node_of(name) for name in members if name not in wanted],
+                "to": [node_of(name) for name in wanted if name not in members],
+                "done": sum(copy.done for copy in under_way),
+                "total": sum(copy.total for copy in under_way),
+            }
+        )
+    return rows
+
+
 def status(core: Core) -> dict:
     """The cluster map with what this slave sees of it, for ``distrodb status`` and the shell."""
 
@@ -157,6 +194,11 @@ def status(core: Core) -> dict:
         },
         "epoch": core.map.epoch,
         "ring": list(core.map.ring),
+        "map_group": list(core.map.map_group),
+        "controller": core.leader_of(MAP_GROUP),
+        "replicas": core.config.replicas,
+        "healing": healing(core),
+        "moves": moves(core),
         "nodes": {
             node.id: {
                 "status": node_status(node.id),

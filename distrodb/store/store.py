@@ -13,6 +13,7 @@ tag) looks at all of them for each of its 64 windows.
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from distrodb.errors import invariant
 from distrodb.reply import Reply, error
@@ -23,6 +24,7 @@ from distrodb.store.glob import glob
 from distrodb.store.table import COUNT_KEYS_IN_SLOT, DATA_COMMANDS
 
 WINDOWS = 64  # of a slot, for SCAN
+SAMPLE = 256  # keys that are measured to estimate the size of all
 _INTERNAL = {**DATA_COMMANDS, b"COUNTKEYSINSLOT": COUNT_KEYS_IN_SLOT}
 
 
@@ -114,6 +116,12 @@ class Store:
         slots = {slot: dict(keyspace) for slot, keyspace in self._slots.items() if keyspace}
         header = snapshot.Header(self.now_ms, self.first_slot, self.last_slot, self.key_count())
         return snapshot.encode(header, slots)
+
+    def size_estimate(self) -> int:
+        """About the bytes of a snapshot, as far as a few keys tell."""
+        items = chain.from_iterable(keyspace.items() for keyspace in self._slots.values())
+        sizes = [len(key) + len(value) + 5 for key, value in islice(items, SAMPLE)]
+        return sum(sizes) * self.key_count() // max(1, len(sizes))
 
     @staticmethod
     def restore(chunks: Iterable[bytes], limits: StoreLimits | None = None) -> "Store":

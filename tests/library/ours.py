@@ -13,7 +13,8 @@ import msgpack
 from distrodb.raft import messages as m
 from distrodb.raft import replication
 from distrodb.raft.engine import FAIL_REASON
-from distrodb.raft.group import Group, GroupOptions, SnapshotWrite
+from distrodb.raft.group import Group
+from distrodb.raft.interfaces import GroupOptions, SnapshotWrite
 from distrodb.raft.journal import Journal, WriteSet
 from distrodb.reply import OK, ErrorReply, Reply
 from distrodb.store.entry import decode_batch, encode_batch
@@ -49,6 +50,9 @@ class ListMachine:
 
     def snapshot(self) -> Iterator[bytes]:
         return iter([b"list", *self.values])
+
+    def size_estimate(self) -> int:
+        return 4 + sum(map(len, self.values))
 
     @staticmethod
     def restore(chunks: Iterable[bytes]) -> "ListMachine":
@@ -120,6 +124,7 @@ class Replica:
             write_snapshot=self._snapshots.append,
             hand_back=self._hand_back,
             on_state=lambda group: None,
+            may_copy=lambda size: True,
         )
         self.engine = self.group.engine
 
@@ -149,7 +154,7 @@ class Replica:
         while not self.disk_is_held and self._snapshots:
             written = self._snapshots.pop(0)
             self.disk.write(GROUP, written.index, written.chunks)
-            self.group.snapshot_written(self._cluster.now, written.index, written.term)
+            self.group.snapshot_written(self._cluster.now, written)
             self.turn()
 
     @property

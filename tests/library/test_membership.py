@@ -12,6 +12,7 @@ from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, Slav
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.slave.core import Core, map_of
+from distrodb.slave.gossip import News
 from tests.library import ours, plain
 
 ran: list[str] = []
@@ -522,12 +523,12 @@ def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
     disk = ours.Disk(random.Random(0), "b")
     core = a_core("b", disk)
     born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
-    core.receive_gossip(1000.0, "a", {"leads": [], "epoch": 1, "map": born.to_plain()})
+    core.receive_gossip(1000.0, "a", News(1, map=born).to_plain())
     assert 0 in core.groups
     first, *others = born.partitions
     first = replace(first, group=("a", "c", "d"))
     moved = replace(born, epoch=2, partitions=(first, *others))
-    core.receive_gossip(1000.0, "a", {"leads": [], "epoch": 2, "map": moved.to_plain()})
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
     disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
     again = a_core("b", disk)
     assert again.map.epoch == 2 and 1 in again.groups

@@ -35,13 +35,14 @@ class Checks:
         self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
         self._applied: dict[tuple[str, int, int], int] = {}
         self._newest: dict[int, int] = {}  # by group: the highest committed index
+        self._lives: dict[tuple[str, int], list[object]] = {}  # each group that was opened there
         self._held: dict[tuple[str, int, int], int] = {}  # the highest of those that a log reached
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
             engine, journal = group.engine, group.journal
             state = journal.last_sequence, engine.commit_index, engine.term, engine.is_leader
-            place = slave.id, slave.life, group_id
+            place = slave.id, self._life(slave, group_id, group), group_id
             before = self._before.get(place)
             if state == before:
                 continue
@@ -58,6 +59,13 @@ class Checks:
                 self._committed(slave, group_id, group, before[1] if before else 1)
                 if self._simulation.random_for_checks.random() < DIGEST_CHANCE:
                     self.digest(group_id, group)
+
+    def _life(self, slave: "Slave", group_id: int, group: Group) -> int:
+        """Counts how often a group was opened on a slave: what is closed is forgotten."""
+        lives = self._lives.setdefault((slave.id, group_id), [])
+        if not lives or lives[-1] is not group:
+            lives.append(group)
+        return len(lives)
 
     def _one_leader(self, slave: "Slave", group_id: int, term: int) -> None:
         known = self.leaders.setdefault((group_id, term), slave.id)

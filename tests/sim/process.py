@@ -16,7 +16,7 @@ import msgpack
 
 from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
-from distrodb.raft.group import SnapshotWrite
+from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.slave.core import Core
 from tests.sim.disk import Disk, PendingSet, PendingSnapshot
 from tests.sim.network import Link

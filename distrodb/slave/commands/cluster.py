@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 
-from distrodb.reply import Reply, error
+from distrodb.reply import error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 from distrodb.slave import topology
 from distrodb.slave.clients import DEFERRED, Client, Part
 from distrodb.slave.commands.connection import unknown_subcommand
+
+_ASKED = {b"REMOVE": 3, b"MOVE": 4, b"BALANCE": 2}  # words of what may be asked of the ring
 
 
 def cluster(client: Client, args: Sequence[bytes]) -> object:
@@ -40,8 +42,15 @@ def count_keys_in_slot(client: Client, args: Sequence[bytes]) -> object:
     return DEFERRED
 
 
-def distrodb(client: Client, args: Sequence[bytes]) -> Reply:
-    """DISTRODB STATUS: JSON for ``distrodb status`` and the shell."""
-    if args[1].upper() == b"STATUS" and len(args) == 2:
-        return json.dumps(topology.status(client.server.core)).encode()
+def distrodb(client: Client, args: Sequence[bytes]) -> object:
+    """DISTRODB STATUS: JSON for ``distrodb status`` and the shell.  DISTRODB REMOVE node, MOVE
+    partition node and BALANCE: to be sent to the ``controller`` that it names."""
+    core, verb = client.server.core, args[1].upper()
+    if verb == b"STATUS" and len(args) == 2:
+        return json.dumps(topology.status(core)).encode()
+    if len(args) == _ASKED.get(verb):
+        core.change_map(
+            [arg.decode(errors="replace") for arg in args[1:]], client.pending[-1].resolve
+        )
+        return DEFERRED
     return unknown_subcommand(args)

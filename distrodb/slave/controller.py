@@ -1,0 +1,163 @@
+"""The controller: what the ring needs next, decided beside the cluster map's leader.  Pure.
+
+``commands`` is asked by whoever leads the map's own group, when no change of the map is under way;
+what it returns is submitted to that group as one batch.  Nothing is remembered from one call to the
+next but what saves time, and every slave keeps the books that it reads (``hearing.py``,
+``reports.py``), so a controller that dies in the middle of anything is followed by another one that
+goes on: the map and what the groups have reached are all there is to know.
+
+In this order: who is up or down, under which incarnation, and who wants to join; when all of that
+is in the map, the plan (``ring/plan.py``).  A slave that was down and is heard again is ``up``; one
+that dies while it leaves is ``down``, and its leaving is forgotten.
+
+``asked`` is what a person asks for: it says no where the ring could not follow.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from distrodb.reply import ErrorReply, error
+from distrodb.ring.clustermap import ClusterMap, NodeInfo
+from distrodb.ring.moves import Observed
+from distrodb.ring.plan import Command, Plan, plan
+from distrodb.slave.gossip import Joiner
+from distrodb.slave.hearing import Hearing
+from distrodb.slave.reports import Reports
+
+PLAN_INTERVAL_S = 1.0  # though nothing seems to have changed
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a controller sees."""
+
+    map: ClusterMap
+    map_voters: Sequence[str]
+    joiners: Mapping[str, Joiner]
+
+
+class Controller:
+    def __init__(
+        self,
+        hearing: Hearing,
+        reports: Reports,
+        *,
+        replicas: int,
+        moves_at_once: int,
+        dead_after_s: float,
+    ):
+        self._hearing, self._reports = hearing, reports
+        self._replicas, self._moves_at_once = replicas, moves_at_once
+        self._dead_after_s = dead_after_s
+        self._planned: object = None  # for what the last plan was made
+        self._planned_at = 0.0
+
+    def commands(self, now: float, view: View) -> list[Command]:
+        commands = self._rows(now, view)
+        if commands:
+            return commands
+        seen = self._seen(view.map)
+        planned = view.map, seen, self._reports.version, tuple(view.map_voters)
+        if planned == self._planned and now < self._planned_at + PLAN_INTERVAL_S:
+            return []
+        self._planned, self._planned_at = planned, now
+        return list(self._plan(view, seen).commands)
+
+    def plan(self, view: View) -> Plan:
+        """What is under way and what waits, as far as is seen from here."""
+        return self._plan(view, self._seen(view.map))
+
+    def _plan(self, view: View, suspects: frozenset[str]) -> Plan:
+        nodes = {
+            id_: replace(info, status="suspect") if id_ in suspects else info
+            for id_, info in view.map.nodes.items()
+        }
+        observed = Observed(self._reports.voters(), view.map_voters)
+        seen = replace(view.map, nodes=nodes)
+        return plan(seen, observed, self._replicas, self._moves_at_once)
+
+    def _seen(self, cluster_map: ClusterMap) -> frozenset[str]:
+        """Those that are up by the map and not heard: nothing is moved there."""
+        return frozenset(
+            node.id
+            for node in cluster_map.nodes.values()
+            if node.status == "up" and not self._hearing.is_heard(node.id, cluster_map.ring)
+        )
+
+    # -- rows of the map -------------------------------------------------------------------------
+
+    def _rows(self, now: float, view: View) -> list[Command]:
+        self._hearing.watch(now, view.map.nodes)
+        commands: list[Command] = []
+        for node in view.map.nodes.values():
+            commands += self._row(now, node, view.map)
+        for id_, joiner in view.joiners.items():
+            if id_ not in view.map.nodes:
+                commands.append(("add_node", id_, joiner.client, joiner.peer, joiner.incarnation))
+        return commands
+
+    def _row(self, now: float, node: NodeInfo, cluster_map: ClusterMap) -> list[Command]:
+        commands: list[Command] = []
+        incarnation = self._hearing.incarnation(node.id)
+        if incarnation not in (None, node.incarnation):
+            commands.append(("incarnate", node.id, str(incarnation)))
+        if node.status == "down":
+            if self._hearing.is_heard(node.id, cluster_map.ring):
+                commands.append(("set_status", node.id, "up"))
+        elif self._hearing.is_down(now, node.id, cluster_map.ring, self._dead_after_s):
+            commands.append(("set_status", node.id, "down"))
+        return commands
+
+    # -- what a person asks for ------------------------------------------------------------------
+
+    def asked(self, cluster_map: ClusterMap, args: Sequence[str]) -> Command | ErrorReply | None:
+        """DISTRODB REMOVE node, MOVE partition node, BALANCE: the map's command, None if it
+        is under way already, or why not."""
+        match [args[0].upper(), *args[1:]]:
+            case ["REMOVE", str(node)]:
+                return self._remove(cluster_map, node)
+            case ["MOVE", str(number), str(node)]:
+                return self._move(cluster_map, number, node)
+            case ["BALANCE"]:
+                return ("balance",)
+        return error("ERR", "use DISTRODB REMOVE node, MOVE partition node, or BALANCE")
+
+    def _remove(self, cluster_map: ClusterMap, node: str) -> Command | ErrorReply | None:
+        row = cluster_map.nodes.get(node)
+        if row is None:
+            return _no_such(cluster_map, node)
+        if row.status == "leaving":
+            return None
+        if row.status == "down":
+            holds = [p.id for p in cluster_map.partitions if node in p.group]
+            if holds or node in cluster_map.map_group:
+                what = f"partitions {', '.join(map(str, holds))}" if holds else "the cluster map"
+                return error("ERR", f"{node} is down and still counts in {what}: nobody else can")
+            return ("remove_node", node)
+        staying = [n.id for n in cluster_map.nodes.values() if n.status in ("up", "joining")]
+        staying = [id_ for id_ in staying if id_ != node]
+        if len(staying) < self._replicas:
+            return error(
+                "ERR",
+                f"{node} cannot leave: {len(staying)} slaves would stay up, and each partition has"
+                f" {self._replicas} copies; add a slave first, or KILL it",
+            )
+        return ("set_status", node, "leaving")
+
+    def _move(self, cluster_map: ClusterMap, number: str, node: str) -> Command | ErrorReply:
+        if node not in cluster_map.nodes:
+            return _no_such(cluster_map, node)
+        if not (number.isascii() and number.isdecimal()) or len(number) > 5:
+            return error("ERR", f"{number[:40]!r} is not the number of a partition")
+        if int(number) >= len(cluster_map.partitions):
+            return error("ERR", f"partitions are 0 to {len(cluster_map.partitions) - 1}")
+        status = cluster_map.nodes[node].status
+        if node not in cluster_map.ring or status in ("down", "leaving"):
+            return error("ERR", f"{node} is {status} and owns nothing")
+        return ("move", str(int(number)), node)
+
+
+def _no_such(cluster_map: ClusterMap, node: str) -> ErrorReply:
+    return error(
+        "ERR", f"no slave is called {node[:40]!r}; there are {', '.join(cluster_map.nodes)}"
+    )

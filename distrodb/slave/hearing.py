@@ -1,0 +1,66 @@
+"""Who hears whom, and so who is down.  Pure.
+
+A slave is down when a majority of the others in the ring has not heard it for ``dead_after_s``: so
+it is not enough that one cannot reach it, nor that it is slow (a link stands while anything comes
+over it).  Every slave keeps this book all the time, from its own links and from the others' gossip,
+so that a new controller knows as much as the old one.
+
+Invariants: an observer counts only while we hear it, since what it said before is out of date;
+``since`` is our own clock's, from the moment at which we were told.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+
+class Hearing:
+    def __init__(self, me: str) -> None:
+        self._me = me
+        self._hears: dict[str, dict[str, str]] = {me: {}}  # observer: slave: incarnation
+        self._silent_since: dict[str, dict[str, float]] = {me: {}}  # observer: slave: since when
+
+    def heard(self, now: float, observer: str, hears: Mapping[str, str]) -> None:
+        """An observer, maybe ourselves, says whom it hears at the moment."""
+        self._hears[observer] = dict(hears)
+        silent = self._silent_since.setdefault(observer, {})
+        for node in hears:
+            silent.pop(node, None)
+
+    def lost(self, observer: str) -> None:
+        """We do not hear the observer itself any more."""
+        self._hears.pop(observer, None)
+        self._silent_since.pop(observer, None)
+
+    def watch(self, now: float, nodes: Collection[str]) -> None:
+        """Note who is silent; call it often, with all slaves that there are."""
+        for observer, hears in self._hears.items():
+            silent = self._silent_since[observer]
+            for node in nodes:
+                if node not in hears and node != observer:
+                    silent.setdefault(node, now)
+            for node in [node for node in silent if node not in nodes]:
+                del silent[node]
+
+    def is_down(self, now: float, node: str, ring: Sequence[str], after_s: float) -> bool:
+        if node == self._me:
+            return False
+        others = [observer for observer in ring if observer != node]
+        silent = [o for o in others if self._is_silent(o, node, now - after_s)]
+        return 2 * len(silent) > len(others)
+
+    def is_heard(self, node: str, ring: Sequence[str]) -> bool:
+        """A majority of the others in the ring hears it now."""
+        if node == self._me:
+            return True
+        others = [observer for observer in ring if observer != node]
+        return 2 * sum(node in self._hears.get(o, ()) for o in others) > len(others)
+
+    def incarnation(self, node: str) -> str | None:
+        """Of the directory that a slave runs with: as we see it, or else as all say who hear it."""
+        if node in self._hears[self._me]:
+            return self._hears[self._me][node]
+        said = {hears[node] for hears in self._hears.values() if node in hears}
+        return said.pop() if len(said) == 1 else None
+
+    def _is_silent(self, observer: str, node: str, until: float) -> bool:
+        since = self._silent_since.get(observer, {}).get(node)
+        return since is not None and since <= until

@@ -1,0 +1,197 @@
+"""Which groups a slave holds: opened when the map gives them to it, closed when they let it go.
+
+Invariants:
+- a group whose log is here is opened at a start, whatever the map says, since its members may count
+  us still;
+- one is closed, and what it holds deleted, only when the map does not want us in it and a committed
+  configuration has us no more (``Engine.left_at``); its term and vote stay (``Journal.retire``);
+- one that was closed is opened again only when its deletion is on disk, under the same name, but
+  empty, as a learner.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from distrodb.raft import messages as m
+from distrodb.raft.group import Group
+from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
+from distrodb.raft.journal import (
+    LAST_INDEX,
+    Journal,
+    JournalStore,
+    WriteSet,
+    load_farewell,
+    load_meta,
+)
+from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.birth import Memory
+from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
+from distrodb.slave.map_machine import MapMachine
+from distrodb.slave.reports import Reports
+from distrodb.store.command import StoreLimits
+from distrodb.store.store import Store
+
+MAP_GROUP = 0xFFFE
+
+
+class Holding:
+    def __init__(
+        self,
+        me: str,
+        memory: Memory,
+        store: JournalStore,
+        writes: WriteSet,
+        read_snapshot: Callable[[int, int], Iterator[bytes]],
+        options: GroupOptions,
+        limits: StoreLimits,
+        generator: random.Random,
+        *,
+        send: Callable[[str, m.Message, int], None],
+        write_snapshot: Callable[[SnapshotWrite], None],
+        hand_back: Callable[[Group, Sequence[Request]], None],
+        on_state: Callable[[Group], None],
+        may_copy: Callable[[int], bool],
+        map_changed: Callable[[ClusterMap], None],
+    ):
+        self._me, self._memory = me, memory
+        self._name = member(me, memory.incarnation)
+        self._store, self._writes, self._read_snapshot = store, writes, read_snapshot
+        self._options, self._limits, self._generator = options, limits, generator
+        self._send, self._write_snapshot, self._may_copy = send, write_snapshot, may_copy
+        self._hand_back, self._on_state, self._map_changed = hand_back, on_state, map_changed
+        self.groups: dict[int, Group] = {}
+        self.data: list[Group] = []
+        self._closing: dict[int, int] = {}  # group: sequence of the write set that deletes it
+        self._deleted: list[int] = []  # groups whose snapshots are not needed any more
+        self._began = False
+
+    def wants_us(self, cluster_map: ClusterMap, group_id: int) -> bool:
+        row = cluster_map.nodes.get(self._me)
+        if row is None or row.incarnation != self._memory.incarnation:
+            return False
+        return self._me in nodes_of(cluster_map, group_id)
+
+    def open(self, now: float, cluster_map: ClusterMap, links: Mapping[str, str]) -> list[Group]:
+        """Open what the map gives us; at a start also what is here.  Returns the new ones.
+
+        Raises ``CorruptionError`` for a log or a snapshot that cannot be trusted.
+        """
+        opened = []
+        for group_id in [*range(len(cluster_map.partitions)), MAP_GROUP]:
+            if group_id in self.groups or group_id in self._closing:
+                continue
+            is_here = not self._began and load_meta(self._store, group_id) is not None
+            if is_here or self.wants_us(cluster_map, group_id):
+                opened.append(self._open(now, cluster_map, group_id, links))
+            elif not self._began and load_farewell(self._store, group_id):
+                self._deleted.append(group_id)  # we may have stopped before its files went
+        self._began = True
+        self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]
+        return opened
+
+    def _open(
+        self, now: float, cluster_map: ClusterMap, group_id: int, links: Mapping[str, str]
+    ) -> Group:
+        journal = Journal(group_id, self._writes)
+        if not journal.load(self._store):
+            if cluster_map.epoch == 1:  # just born, or not heard of it before
+                journal.begin(cluster_map.members(nodes_of(cluster_map, group_id)))
+            else:
+                journal.join()
+        machine: AnyMachine
+        restore: Restore
+        if group_id == MAP_GROUP:
+            machine = MapMachine(self._memory.first_map or cluster_map, self._map_changed)
+            restore = machine.restore
+        else:
+            partition = cluster_map.partitions[group_id]
+            machine = Store(partition.first, partition.last, self._limits)
+            restore = partial(restore_store, self._limits)
+        # At index 1 is the state that a group begins with, except for who joined it: the map's log
+        # builds on the first map, which that slave has in its snapshot only.
+        joined = group_id == MAP_GROUP and self._memory.first_map is None
+        if journal.meta.snapshot_index > (0 if joined else 1):
+            index = journal.meta.snapshot_index
+            chunks = self._read_snapshot(group_id, index)
+            machine = read_back(f"snapshot {index} of group {group_id}", chunks, restore, machine)
+            if isinstance(machine, MapMachine):
+                self._map_changed(machine.map)
+        group = self.groups[group_id] = Group(
+            now,
+            group_id,
+            self._name,
+            journal,
+            machine,
+            restore,
+            self._options,
+            random.Random(self._generator.random()),
+            send=self._send,
+            write_snapshot=self._write_snapshot,
+            hand_back=self._hand_back,
+            on_state=self._on_state,
+            may_copy=self._may_copy,
+        )
+        for peer, incarnation in links.items():
+            group.link_up(now, member(peer, incarnation))
+        if preferred_of(cluster_map, group_id) == self._me:
+            group.engine.stand_at_once(now)
+        return group
+
+    def close_left(self, cluster_map: ClusterMap, reports: Reports) -> list[int]:
+        """Close the groups that have let us go; returns them.
+
+        Not those of another incarnation than the map's: what that one holds may be all there is.
+        """
+        row = cluster_map.nodes.get(self._me)
+        if row is None or row.incarnation != self._memory.incarnation:
+            return []
+        closed = []
+        for group_id, group in list(self.groups.items()):
+            if self.wants_us(cluster_map, group_id) or group.engine.is_leader:
+                continue
+            report = reports.of(group_id)
+            left_at = group.engine.left_at(report.configuration if report else None)
+            if left_at is not None:
+                group.close()
+                group.journal.retire(left_at, max(group.engine.term, report.term if report else 0))
+                del self.groups[group_id]
+                self._closing[group_id] = self._writes.sequence
+                closed.append(group_id)
+        if closed:
+            self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]
+        return closed
+
+    def durable(self, sequence: int) -> bool:
+        """A write set is on disk.  True when groups may be opened again."""
+        deleted = [id_ for id_, closing in self._closing.items() if closing <= sequence]
+        for group_id in deleted:
+            del self._closing[group_id]
+        self._deleted += deleted
+        return bool(deleted)
+
+    def obsolete(self) -> list[tuple[int, int]]:
+        """Groups, with the index up to which their snapshots may be removed: all of them."""
+        deleted, self._deleted = self._deleted, []
+        return [(group_id, LAST_INDEX) for group_id in deleted if group_id not in self.groups]
+
+    def written_in_vain(self, written: SnapshotWrite) -> bool:
+        """A snapshot of a group that was closed meanwhile."""
+        group = self.groups.get(written.group)
+        if group is None:
+            self._deleted.append(written.group)
+        return group is None or not group.asked_for(written)
+
+
+def nodes_of(cluster_map: ClusterMap, group_id: int) -> tuple[str, ...]:
+    """The slaves that the map wants in a group."""
+    if group_id == MAP_GROUP:
+        return cluster_map.map_group
+    return cluster_map.partitions[group_id].group
+
+
+def preferred_of(cluster_map: ClusterMap, group_id: int) -> str:
+    """The slave that should lead a group if it can: a partition's owner."""
+    if group_id == MAP_GROUP:
+        return cluster_map.map_group[0]
+    return cluster_map.partitions[group_id].owner
