@@ -54,6 +54,8 @@ class Standing:
             return None
         else:
             leader = self._gossip.leader_of(group_id) or ""
+        if leader == self.id and not self.leads(group_id):
+            return None  # it is just losing the lead
         return leader if leader in self.map.nodes else None
 
     def term_of(self, group_id: int) -> int:
