@@ -24,6 +24,7 @@ class Budget:
     def __init__(self, now: float, per_s: float):
         self._per_s, self._at = per_s, now
         self._left = 0.0
+        self.spent = 0  # bytes in all
 
     def refill(self, now: float) -> None:
         saved = self._left + (now - self._at) * self._per_s
@@ -34,6 +35,7 @@ class Budget:
         if self._left <= 0:
             return False
         self._left -= size
+        self.spent += size
         return True
 
 

@@ -6,6 +6,7 @@ A part of ``Core`` (core.py), which holds the state; nothing here changes anythi
 from collections.abc import Mapping, Sequence
 
 from distrodb.raft.journal import Configuration
+from distrodb.raft.transfer import Budget
 from distrodb.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, member, node_of
 from distrodb.ring.plan import Plan
@@ -29,6 +30,7 @@ class Standing:
     _reports: Reports
     _durable_map: ClusterMap | None
     is_leaving: bool
+    _budget: Budget
 
     @property
     def is_removed(self) -> bool:
@@ -142,6 +144,11 @@ class Standing:
             for group in self.holding.groups.values()
             for copying in group.copying()
         ]
+
+    @property
+    def copied_bytes(self) -> int:
+        """Of snapshots that this slave has sent since it was started."""
+        return self._budget.spent
 
     def _view(self, cluster_map: ClusterMap) -> View:
         return View(cluster_map, self._map_voters(), self._gossip.joiners)

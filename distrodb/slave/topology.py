@@ -21,7 +21,10 @@ def wire_id(node: str) -> str:
 
 
 def address(core: Core, node: str) -> tuple[str, int]:
-    host, _, port = core.map.nodes[node].client.rpartition(":")
+    row = core.map.nodes.get(node)
+    if row is None:  # ourselves, when the cluster has just gone on without us
+        return next((n.client.host, n.client.port) for n in core.config.nodes if n.id == node)
+    host, _, port = row.client.rpartition(":")
     return host.strip("[]"), int(port)
 
 

@@ -85,7 +85,7 @@ def config(client: Client, args: Sequence[bytes]) -> Reply:
         "cluster-enabled": "yes",
     }
     slave = client.server.core.config
-    for section in (slave.raft, slave.limits):
+    for section in (slave.raft, slave.healing, slave.limits):
         known |= {name: str(value) for name, value in dataclasses.asdict(section).items()}
     patterns = [pattern.decode(errors="replace").lower() for pattern in args[2:]]
     return {
@@ -118,7 +118,11 @@ def info(client: Client, args: Sequence[bytes]) -> Reply:
         "memory": {"used_memory_peak": memory, "maxmemory": 0},
         "persistence": {"loading": 0, "aof_enabled": 1},
         "stats": {"total_connections_received": server.connections_received},
-        "replication": {"role": "master", "connected_slaves": len(core.links)},
+        "replication": {
+            "role": "master",
+            "connected_slaves": len(core.links),
+            "snapshot_bytes_sent": core.copied_bytes,  # to members that lag or are new
+        },
         "cluster": {
             "cluster_enabled": 1,
             "partitions_led": len(led),
