@@ -137,7 +137,9 @@ def test_status_for_programs(cluster):
     address = cluster.addresses["node2"]
     done = distrodb("status", "--json", "--connect", address)
     status = json.loads(done.stdout)
-    assert set(status) == {"asked", "epoch", "ring", "nodes", "partitions"}
+    assert {"asked", "epoch", "ring", "nodes", "partitions", "replicas"} < set(status)
+    assert status["controller"] in status["map_group"] and status["moves"] == []
+    assert status["healing"]["is_done"]
     assert status["ring"] == ["node1", "node2", "node3"]
     assert set(status["nodes"]["node1"]) == {"status", "client", "peer", "incarnation"}
     assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
