@@ -71,7 +71,7 @@ class SlaveConfig:
     directory: Path
     cluster_id: str
     secret: str
-    partitions: int
+    partitions: int  # that a new cluster has
     replicas: int
     nodes: tuple[NodeAddress, ...]
     raft: RaftConfig
@@ -79,8 +79,18 @@ class SlaveConfig:
     log_level: str
     join: tuple[Address, ...] = ()
     healing: HealingConfig = HealingConfig()
+    partitions_wanted: int = 0  # what the file says; 0: any number
+
+    @property
+    def me(self) -> NodeAddress:
+        """This slave's own row."""
+        return next(node for node in self.nodes if node.id == self.id)
 
 
+_ROW_TEXT = "# This slave's own row."
+_NODES_TEXT = """\
+# Every slave that the cluster is born with, in ring order; the same list in every file. Later the
+# cluster's own map says who there is, and only this slave's own row matters."""
 _NODE_KEYS = ("id", "client", "peer")
 _SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
 
@@ -114,6 +124,13 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         raise problem(
             file, "node.id", f"{me!r} is not among [[cluster.nodes]]", f"use one of {known}"
         )
+    join = tuple(
+        parse_address(file, f"node.join[{number}]", address)
+        for number, address in enumerate(values["node.join"])
+    )
+    if join and len(nodes) > 1:
+        remedy = f"leave only the row of {me}; the others are learnt from those that it joins"
+        raise problem(file, "cluster.nodes", "has other slaves beside node.join", remedy)
     if values["raft.election_timeout_ms"] <= 3 * values["raft.heartbeat_ms"]:
         raise problem(
             file,
@@ -142,6 +159,9 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         raft=RaftConfig(**section("raft")),
         limits=LimitsConfig(**section("limits")),
         log_level=values["log.level"],
+        join=join,
+        healing=HealingConfig(**section("healing")),
+        partitions_wanted=values["cluster.partitions"],
     )
 
 
@@ -172,8 +192,10 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
     wanted = str if option.default is None else type(option.default)
     is_wanted = type(value) is wanted or (wanted is float and type(value) is int)
     if not is_wanted:
-        names = {str: "a string", int: "a whole number", float: "a number"}
+        names = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
         raise problem(file, option.key, f"{_shown(value)} is not {names[wanted]}", "mend it")
+    if wanted is list and not all(isinstance(text, str) for text in value):
+        raise problem(file, option.key, "is not a list of strings", 'write it as ["host:port"]')
     if option.choices and value not in option.choices:
         choices = ", ".join(map(str, option.choices))
         raise problem(file, option.key, f"is {_shown(value)}", f"use one of {choices}")
@@ -282,7 +304,8 @@ def render(
                 lines += _comment(option)
                 lines.append(f"{option.name} = {_toml(_changed(changed, option))}")
         if section == "cluster":
-            lines += ["", "# Every slave, in ring order; the same list in every file."]
+            what = _ROW_TEXT if changed.get("node_join") else _NODES_TEXT
+            lines += ["", what]
             for node in nodes:
                 lines += [
                     "[[cluster.nodes]]",
@@ -301,6 +324,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         # A string of JSON is one of TOML, except that TOML wants DEL escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value)
 
 

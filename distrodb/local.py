@@ -28,6 +28,7 @@ from distrodb.errors import ConfigError, UnavailableError
 
 PEER_PORT_OFFSET = 1000
 READY_S_MAX = 30.0
+HEALED_S_MAX = 120.0  # far above what the copies of a test take
 STOP_S_MAX = 30.0  # far above what handing over takes
 POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
@@ -68,17 +69,23 @@ class LocalCluster:
             ports = _ports(nodes, base_port)
             _check_free(ports)  # before a file fixes them for this directory
             self._write_files(
-                ports, cluster_partitions=partitions, cluster_replicas=replicas, **options
+                {f"node{n}": pair for n, pair in enumerate(ports, 1)},
+                cluster_partitions=partitions,
+                cluster_replicas=replicas,
+                **options,
             )
         self.configs: dict[str, SlaveConfig] = {}
         for file in self._files():
             config = load(file)
             self.configs[config.id] = config
-        self._ring = [node.id for node in next(iter(self.configs.values())).nodes]
-        if sorted(self._ring) != sorted(self.configs):
+        born = [config for config in self.configs.values() if not config.join]
+        if not born or {node.id for node in born[0].nodes} != {config.id for config in born}:
             raise ConfigError(
                 f"{self.directory}/conf: not one file for each slave; mend or remove it"
             )
+        self._ring = [node.id for node in born[0].nodes]
+        self._ring += sorted((id_ for id_, c in self.configs.items() if c.join), key=_number)
+        self._options = options
 
     # -- the whole ---------------------------------------------------------------------------
 
@@ -97,6 +104,30 @@ class LocalCluster:
     def start_all(self) -> None:
         for node in self._ring:
             self.start(node)
+
+    def add(self) -> str:
+        """Start one slave more, which joins; its id.  It is let in and given its share meanwhile:
+        ``wait_healed`` waits for that.  Raises ``ConfigError`` when its ports are in use."""
+        first = self.configs[self._ring[0]]
+        node = f"node{max(map(_number, self._ring)) + 1}"
+        last = max(config.me.client.port for config in self.configs.values())
+        is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
+        ports = _ports(1, last + 1 if is_in_a_row else None)
+        _check_free(ports)
+        self._write_files(
+            {node: ports[0]},
+            **{
+                **self._options,
+                "cluster_id": first.cluster_id,
+                "cluster_secret": first.secret,
+                "cluster_replicas": first.replicas,
+                "node_join": [str(config.me.peer) for config in self.configs.values()],
+            },
+        )
+        self.configs[node] = load(self.directory / "conf" / f"{node}.toml")
+        self._ring.append(node)
+        self.start(node)
+        return node
 
     def close(self) -> None:
         """End all slaves that are still there, politely at first."""
@@ -118,6 +149,22 @@ class LocalCluster:
     def wait_ready(self, timeout_s: float = READY_S_MAX) -> None:
         """Until every slave that runs knows one and the same leader for each partition."""
         self.wait_until(self._is_ready, "every partition has a leader", timeout_s)
+
+    def wait_healed(self, timeout_s: float = HEALED_S_MAX) -> None:
+        """Until every slave that runs is in the ring and sees nothing to heal, and each partition
+        is led by its owner."""
+        self.wait_until(self._is_healed, "the ring is whole", timeout_s)
+
+    def _is_healed(self) -> bool:
+        running = self.running()
+        statuses = [self.status(node) for node in running]
+        return bool(running) and all(
+            status is not None
+            and status["healing"]["is_done"]
+            and sorted(status["ring"]) == sorted(running)
+            and all(row["leader"] == row["owner"] for row in status["partitions"])
+            for status in statuses
+        )
 
     def wait_until(
         self, condition: Callable[[], bool], what: str, timeout_s: float = READY_S_MAX
@@ -244,7 +291,7 @@ class LocalCluster:
         return {node: process.pid for node, process in self._processes.items()}
 
     def peer_address(self, node: str) -> str:
-        return next(str(row.peer) for row in self.configs[node].nodes if row.id == node)
+        return str(self.configs[node].me.peer)
 
     def status(self, node: str | None = None) -> dict[str, Any] | None:
         """The cluster map as ``node`` (or any slave that answers) sees it; None if none does."""
@@ -291,20 +338,20 @@ class LocalCluster:
             )
 
     def _address(self, node: str) -> Address:
-        return next(row.client for row in self.configs[node].nodes if row.id == node)
+        return self.configs[node].me.client
 
     # -- files -------------------------------------------------------------------------------
 
     def _files(self) -> list[Path]:
         return sorted((self.directory / "conf").glob("node*.toml"))
 
-    def _write_files(self, ports: list[tuple[int, int]], **options: Any) -> None:
+    def _write_files(self, ports: dict[str, tuple[int, int]], **options: Any) -> None:
         folder = self.directory / "conf"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             nodes = [
-                NodeAddress(f"node{n}", Address("127.0.0.1", client), Address("127.0.0.1", peer))
-                for n, (client, peer) in enumerate(ports, 1)
+                NodeAddress(id_, Address("127.0.0.1", client), Address("127.0.0.1", peer))
+                for id_, (client, peer) in ports.items()
             ]
             options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
             for node in nodes:
@@ -314,6 +361,12 @@ class LocalCluster:
             raise ConfigError(
                 f"{folder}: cannot be written ({error.strerror}); use --dir"
             ) from None
+
+
+def _number(node: str) -> int:
+    """Of ``node12``; 0 for another id."""
+    digits = node.removeprefix("node")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:

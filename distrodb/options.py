@@ -31,6 +31,14 @@ OPTIONS = (
         " directory. Losing it is losing this slave's copies and its votes.",
     ),
     Option(
+        "node",
+        "join",
+        [],
+        "Peer addresses of slaves of a running cluster that this one shall join, in the form"
+        ' ["host:port"]; any that are up will do. Empty for the slaves that a cluster is born'
+        " with. With it [[cluster.nodes]] holds this slave's own row only. It may stay for good.",
+    ),
+    Option(
         "cluster",
         "id",
         "distrodb",
@@ -49,7 +57,8 @@ OPTIONS = (
         "partitions",
         0,
         "How many Raft groups share the 16384 slots; 0: twice the number of slaves. Chosen once,"
-        " for ever. More of them spread better over many slaves and make each write dearer.",
+        " for ever: when the cluster is born. More of them spread better over many slaves and make"
+        " each write dearer.",
         0,
         16384,
     ),
@@ -106,6 +115,24 @@ OPTIONS = (
         "Seconds without a link after which a slave is marked down in the cluster map.",
         0.1,
         86400,
+    ),
+    Option(
+        "healing",
+        "moves_at_once",
+        4,
+        "How many partitions are on their way to other slaves at a time. Higher: the ring heals"
+        " sooner. Lower: clients notice less.",
+        1,
+        1024,
+    ),
+    Option(
+        "healing",
+        "copy_bytes_per_s",
+        67108864,
+        "The most bytes of snapshots that this slave sends in a second, to members that are new or"
+        " lag behind. Lower: clients notice less. Higher: copies are restored sooner.",
+        65536,
+        1 << 40,
     ),
     Option(
         "limits",

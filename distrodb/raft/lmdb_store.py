@@ -11,6 +11,7 @@ slave stops.
 
 import contextlib
 import fcntl
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
 FORMAT = b"distrodb journal 2"  # 1: members without incarnations
 _IDENTITY_KEY = b"\xff\xff"  # behind every group's keys
+_LAYOUT = re.compile(rb" [0-9a-f]{64}$")  # what directories of 0.2.0 have behind their identity
 
 
 class LmdbStore:
@@ -110,23 +112,22 @@ class LmdbStore:
         except lmdb.Error as problem:
             raise StorageError(f"{self._directory}/journal: cannot read: {problem}") from None
 
-    def identify(self, layout: str) -> None:
-        """Bind the directory to one slave of one cluster layout, for ever.
+    def identify(self, slave: str) -> None:
+        """Bind the directory to one slave of one cluster, for ever.
 
-        Raises ``StorageError`` when it holds the data of another one: a changed number of
-        partitions, or list of slaves, would look for keys where they are not.
+        Raises ``StorageError`` when it holds the data of another one.
         """
-        ours = FORMAT + b"\n" + layout.encode()
+        ours = FORMAT + b"\n" + slave.encode()
         for _, theirs in self.scan(_IDENTITY_KEY, _IDENTITY_KEY):
             if theirs.partition(b"\n")[0] != FORMAT:
                 raise StorageError(
                     f"{self._directory}: was made by another version of distrodb, which this one"
                     " cannot read; use another directory, or that version"
                 )
-            if theirs != ours:
+            if _LAYOUT.sub(b"", theirs) != ours:
                 raise StorageError(
-                    f"{self._directory}: holds the data of another slave or cluster layout;"
-                    " give this slave its own directory, or the [cluster] section it was made with"
+                    f"{self._directory}: holds the data of another slave or cluster;"
+                    " give this slave its own directory, or the ids that it was made with"
                 )
             return
         if any(self._directory.glob("snapshots/*.snapshot")):

@@ -4,13 +4,16 @@
 
 A link opens with the three messages of the handshake, dialler first:
 
-    dialler:   [protocol, cluster, layout, from, to, challenge]
-    acceptor:  [protocol, cluster, layout, from, challenge, proof]
+    dialler:   [protocol, cluster, replicas, layout, from, to, [client, peer], challenge]
+    acceptor:  [protocol, cluster, replicas, layout, from, challenge, proof], or [why not]
     dialler:   [proof]
 
-``from`` is a member's name: slave and incarnation.  A proof is an HMAC-SHA256 under the cluster's
-secret over both challenges and the prover's name, so a peer without the secret gets no further, and
-one of another cluster or layout is told why.
+``from`` is a member's name: slave and incarnation; ``to`` is a slave's id, or empty when a joiner
+takes whoever answers.  ``layout`` is a digest of the [cluster] section; it is empty, and not
+compared, once a slave knows the cluster's map, and when it joins.  The dialler tells its own
+addresses, by which two slaves with one id are told apart.  A proof is an HMAC-SHA256 under the
+cluster's secret over both challenges and the prover's name, so a peer without the secret gets no
+further, and one of another cluster or layout is told why.
 Caveat: links are not encrypted; the peer port belongs on a network that is trusted to keep them.
 """
 
@@ -18,7 +21,8 @@ import hashlib
 import hmac
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -27,10 +31,11 @@ from distrodb.errors import PeerError
 from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 2
+PROTOCOL = 3
 FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
 PART_BYTES = 1 << 20  # beyond, the rest of a flush goes in another frame
 HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger
+REASON_MAX = 200  # characters of what a stranger says that are shown
 _HEADER = struct.Struct(">II")
 
 
@@ -87,33 +92,57 @@ class FrameReader:
             del buffer[:position]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What both sides must have in common, and who we are."""
+
+    cluster: str
+    replicas: int
+    layout: str
+    secret: str
+    me: str  # a member's name
+    client: str  # our own addresses
+    peer: str
+
+
 class Handshake:
     """Either side of it.  ``receive`` returns what to answer; then ``peer`` and ``incarnation`` say
-    who it is.  ``me`` is a member's name, ``peer`` the slave that the dialler looks for."""
+    who it is.  ``peer`` is the slave that the dialler looks for, empty for anybody, None for the
+    acceptor; ``objection`` says what it has against a dialler of that id and addresses."""
 
     def __init__(
-        self, cluster: str, layout: str, secret: str, me: str, peer: str | None, challenge: bytes
+        self,
+        terms: Terms,
+        peer: str | None,
+        challenge: bytes,
+        objection: Callable[[str, str, str], str | None] = lambda *_: None,
     ):
-        self._ours = [PROTOCOL, cluster, layout]
-        self._secret = secret.encode()
-        self._me, self._challenge = me, challenge
+        self._terms = terms
+        self._ours = [PROTOCOL, terms.cluster, terms.replicas, terms.layout]
+        self._secret = terms.secret.encode()
+        self._me, self._challenge = terms.me, challenge
         self._dials = peer is not None
+        self._objection = objection
         self._expected_proof = b""
         self.peer = peer
         self.incarnation = ""
+        self.has_answered = False
         self.is_complete = False
 
     def opening(self) -> object:
         """What the dialler says first."""
-        return [*self._ours, self._me, self.peer, self._challenge]
+        ours = [self._terms.client, self._terms.peer]
+        return [*self._ours, self._me, self.peer, ours, self._challenge]
 
     def receive(self, content: object) -> object | None:
         if not isinstance(content, list):
             raise PeerError("it does not speak this protocol")
         if self._dials:
-            self._check_terms(content, 6)
-            _, _, _, name, challenge, proof = content
-            if node_of(name) != self.peer:
+            if len(content) == 1 and isinstance(content[0], str):
+                raise PeerError(f"it refuses: {content[0][:REASON_MAX]}")
+            self._check_terms(content)
+            *_, name, challenge, proof = content
+            if self.peer and node_of(name) != self.peer:
                 raise PeerError(f"{name} answers where {self.peer} was expected")
             self._meet(name)
             challenges = self._challenge + challenge
@@ -121,11 +150,16 @@ class Handshake:
             self.is_complete = True
             return [self._prove(challenges, self._me)]
         if not self.peer:
-            self._check_terms(content, 6)
-            _, _, _, name, to, challenge = content
-            if to != node_of(self._me):
+            self._check_terms(content)
+            *_, name, to, addresses, challenge = content
+            if to not in ("", node_of(self._me)):
                 raise PeerError(f"{name} looked for {to} and found {self._me}")
+            if len(addresses) != 2 or not all(isinstance(text, str) for text in addresses):
+                raise PeerError("it does not speak this protocol")
+            if reason := self._objection(node_of(name), *addresses):
+                raise PeerError(reason)
             self._meet(name)
+            self.has_answered = True
             challenges = challenge + self._challenge
             self._expected_proof = self._prove(challenges, name)
             return [*self._ours, self._me, self._challenge, self._prove(challenges, self._me)]
@@ -140,19 +174,21 @@ class Handshake:
         if not self.incarnation:
             raise PeerError(f"{name} does not say which incarnation it is")
 
-    def _check_terms(self, content: list[Any], length: int) -> None:
+    def _check_terms(self, content: list[Any]) -> None:
         names = (
             "protocol version",
             "cluster id",
-            "[cluster] section (nodes, partitions, replicas)",
+            "number of replicas",
+            "[cluster] section (nodes, partitions)",
         )
         for name, theirs, ours in zip(names, content, self._ours, strict=False):
-            if theirs != ours:
-                raise PeerError(f"its {name} is another one: {theirs!r}, ours {ours!r}")
-        types = (
-            (int, str, str, str, bytes, bytes) if self._dials else (int, str, str, str, str, bytes)
-        )
-        if len(content) != length or tuple(map(type, content)) != types:
+            is_open = name == names[-1] and "" in (theirs, ours)
+            if theirs != ours and not is_open:
+                raise PeerError(f"its {name} is another one: {theirs!r:.100}, ours {ours!r}")
+        types: tuple[type, ...] = (int, str, int, str, str, str, list, bytes)
+        if self._dials:
+            types = (int, str, int, str, str, bytes, bytes)
+        if tuple(map(type, content)) != types:
             raise PeerError("it does not speak this protocol")
 
     def _prove(self, challenges: bytes, who: str) -> bytes:

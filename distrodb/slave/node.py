@@ -28,13 +28,19 @@ from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.journal import Operation
 from distrodb.raft.lmdb_store import LmdbStore
 from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.clients import ClientServer
 from distrodb.slave.commands import TABLE
 from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import Core, map_of
+from distrodb.slave.frames import Terms
 from distrodb.slave.peers import Peers
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
+REMOVED = (
+    "{} is not one of the cluster any more, so it ends; its directory is not needed. To join again"
+    " it needs an empty one, and in its file `join` and its own row only"
+)
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
 log = logging.getLogger("distrodb")
@@ -44,10 +50,10 @@ class Node:
     def __init__(self, config: SlaveConfig, connections_max: int):
         self._config = config
         self._store = LmdbStore(config.directory)
-        self._layout = map_of(config).digest()
-        self._store.identify(f"{config.cluster_id} {config.id} {self._layout}")
+        self._store.identify(f"{config.cluster_id} {config.id}")
         self._files = SnapshotFiles(config.directory / "snapshots")
         self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
+        _check_against_map(config, self._core)
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
@@ -56,15 +62,13 @@ class Node:
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
-        me = next(node for node in config.nodes if node.id == config.id)
-        self._address = me.client
+        self._address = config.me.client
+        self._followed: ClusterMap | None = None  # the map whose slaves are dialled
+        self._layout = map_of(config).digest()
         self._peers = Peers(
-            me,
-            self._core.incarnation,
-            [node for node in config.nodes if node.id != config.id],
-            cluster=config.cluster_id,
-            layout=self._layout,
-            secret=config.secret,
+            self._terms,
+            config.me,
+            config.join,
             silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
             on_up=lambda peer, incarnation: self._tell(self._core.link_up, peer, incarnation),
             on_down=lambda peer: self._tell(self._core.link_down, peer),
@@ -80,9 +84,8 @@ class Node:
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._loop.set_exception_handler(self._on_error)
-        ring = [node.id for node in self._config.nodes]
         try:
-            await self._peers.start(ring[: ring.index(self._config.id)])
+            await self._peers.start()
         except OSError as error:
             raise self._port_problem("peer", error) from None
         try:
@@ -90,7 +93,11 @@ class Node:
         except OSError as error:
             raise self._port_problem("client", error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
-        if self._core.waits_for is not None:
+        if self._config.join and self._core.waits_for is not None:
+            log.info(
+                "waits to be let into the cluster at %s", ", ".join(map(str, self._config.join))
+            )
+        elif self._core.waits_for is not None:
             log.info("the cluster is not born yet: all of its slaves must meet once")
         self._on_timer()
         try:
@@ -112,6 +119,29 @@ class Node:
             self._is_stopping = True
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
+
+    def _terms(self) -> Terms:
+        config, core = self._config, self._core
+        is_open = core.map.epoch > 0 or config.join
+        return Terms(
+            config.cluster_id,
+            config.replicas,
+            "" if is_open else self._layout,
+            config.secret,
+            member(config.id, core.incarnation),
+            str(config.me.client),
+            str(config.me.peer),
+        )
+
+    def _follow_map(self) -> None:
+        core = self._core
+        if core.map is self._followed:
+            return
+        self._followed = core.map
+        self._peers.follow(core.map)
+        if core.is_removed and not self._is_stopping:
+            log.info("%s", REMOVED.format(core.id))
+            self.stop()
 
     async def _leave(self) -> None:
         until = monotonic() + HAND_OVER_S_MAX
@@ -153,6 +183,7 @@ class Node:
         if self._ended.done():
             return
         self._peers.close_silent()
+        self._follow_map()
         if self._core.tick(monotonic()):
             self._schedule()
         self._loop.call_later(self._tick_s, self._on_timer)
@@ -219,6 +250,24 @@ class Node:
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         if not self._ended.done():
             self._ended.set_exception(error)
+
+
+def _check_against_map(config: SlaveConfig, core: Core) -> None:
+    """Once the cluster is born its map rules.  Raises ``ConfigError`` for what would be ignored."""
+    row = core.map.nodes.get(config.id)
+    if core.map.epoch == 0 or row is None:
+        return
+    for key, ours, theirs in (
+        ("client", config.me.client, row.client),
+        ("peer", config.me.peer, row.peer),
+    ):
+        if str(ours) != theirs:
+            what = f"{config.id} is at {theirs} in the cluster map, not at {ours}"
+            raise problem(config.file, f"cluster.nodes.{key}", what, "give it the address it had")
+    count = len(core.map.partitions)
+    if config.partitions_wanted not in (0, count):
+        what = f"is {config.partitions_wanted}, and the cluster was born with {count}"
+        raise problem(config.file, "cluster.partitions", what, f"write {count}")
 
 
 def _raise_descriptor_limit(config: SlaveConfig) -> int:

@@ -9,20 +9,29 @@ gossip never pause that long.
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from distrodb.clock import monotonic
-from distrodb.config import NodeAddress
+from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
-from distrodb.ring.clustermap import member
-from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
+from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.frames import (
+    FRAME_BYTES_MAX,
+    REASON_MAX,
+    FrameReader,
+    Handshake,
+    Terms,
+    pack,
+    split,
+)
 
 DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
 STRANGERS_MAX = 256  # connections whose handshake is not complete
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
 REFUSED_RETRY_S = 1.0
+FAREWELL_S = 10.0  # a slave that the map has forgotten is told so over the link before it ends
 OUTBOX_BYTES_MAX = (
     1 << 29
 )  # waiting on one link: beyond, its peer is too slow and must catch up anew
@@ -64,9 +73,20 @@ class Link(asyncio.Protocol):
                 else:
                     self._peers.received(self.peer, content)
         except PeerError as problem:
-            who = self.peer or self._handshake.peer or "a stranger"
-            log.warning("link with %s closed: %s", who, problem)
-            self.close()
+            self._peers.complain(self.peer or self._handshake.peer or self._address(), problem)
+            if self.transport and not self._dials and not self._handshake.has_answered:
+                self.transport.write(pack([str(problem)[:REASON_MAX]]))
+                self.transport.close()
+            else:
+                self.close()
+
+    def _address(self) -> str:
+        host, *_ = (self.transport and self.transport.get_extra_info("peername")) or ["a stranger"]
+        return str(host)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._handshake.is_complete
 
     def _shake_hands(self, content: object) -> None:
         assert self.transport is not None
@@ -95,45 +115,92 @@ class Link(asyncio.Protocol):
             self.closed.set_result(None)
 
 
+def whom_to_dial(
+    me: NodeAddress, cluster_map: ClusterMap, seeds: Sequence[Address]
+) -> dict[str, str]:
+    """Addresses, with the id of the slave that is looked for there; empty for anybody.
+
+    Of two slaves the one with the later row dials.  Rows keep their order for good and a new one is
+    the last, so a joiner dials everybody as soon as the map names it, and until then its seeds.
+    """
+    if seeds and cluster_map.epoch == 0:
+        return {str(seed): "" for seed in seeds if seed != me.peer}
+    ids = list(cluster_map.nodes)
+    before = ids[: ids.index(me.id)] if me.id in ids else []
+    return {cluster_map.nodes[id_].peer: id_ for id_ in before}
+
+
 class Peers:
     """All links of one slave."""
 
     def __init__(
         self,
+        terms: Callable[[], Terms],
         me: NodeAddress,
-        incarnation: str,
-        others: list[NodeAddress],
+        seeds: Sequence[Address],
         *,
-        cluster: str,
-        layout: str,
-        secret: str,
         silent_after_s: float,
         on_up: Callable[[str, str], None],
         on_down: Callable[[str], None],
         on_frame: Callable[[str, object], None],
     ):
-        self._me, self._others = me, {node.id: node for node in others}
-        self._name = member(me.id, incarnation)
-        self._terms = cluster, layout, secret
+        self._terms, self._me, self._seeds = terms, me, seeds
         self._silent_after_s = silent_after_s
         self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
         self._links: dict[str, Link] = {}
         self.strangers: set[Link] = set()  # connections whose handshake is not complete
-        self._dialling: list[asyncio.Task] = []
+        self._map: ClusterMap | None = None
+        self._dialling: dict[str, asyncio.Task] = {}  # by address
+        self._complaints: dict[str, str] = {}  # what was logged last of each
         self._server: asyncio.Server | None = None
 
-    async def start(self, dials: list[str]) -> None:
-        """Listen, and keep dialling the peers in ``dials``.  Raises ``OSError`` if the port is
-        taken."""
+    async def start(self) -> None:
+        """Listen.  Raises ``OSError`` if the port is taken."""
         loop = asyncio.get_running_loop()
         address = self._me.peer
         self._server = await loop.create_server(
             lambda: Link(self, None), address.host, address.port
         )
-        self._dialling = [loop.create_task(self._keep_linked(peer)) for peer in dials]
+
+    def follow(self, cluster_map: ClusterMap) -> None:
+        """Dial those whom the map names; call it with each newer one."""
+        loop = asyncio.get_running_loop()
+        gone = set(self._map.nodes if self._map else ()) - set(cluster_map.nodes)
+        self._map = cluster_map
+        wanted = whom_to_dial(self._me, cluster_map, self._seeds)
+        for address in [address for address in self._dialling if address not in wanted]:
+            self._dialling.pop(address).cancel()
+        for address, peer in wanted.items():
+            if address not in self._dialling:
+                self._dialling[address] = loop.create_task(self._keep_linked(peer, address))
+        for peer in gone:
+            loop.call_later(FAREWELL_S, self._part, peer)
+
+    def _part(self, peer: str) -> None:
+        if self._map is not None and peer not in self._map.nodes and peer in self._links:
+            self._links[peer].close()
 
     def handshake(self, peer: str | None) -> Handshake:
-        return Handshake(*self._terms, self._name, peer, os.urandom(16))
+        return Handshake(self._terms(), peer, os.urandom(16), self._objection)
+
+    def _objection(self, peer: str, client: str, address: str) -> str | None:
+        if peer == self._me.id:
+            return f"{peer} is our own id: each slave needs its own"
+        row = self._map.nodes.get(peer) if self._map else None
+        if row is None or (row.client, row.peer) == (client, address):
+            return None
+        return (
+            f"{peer} is at {row.client} and {row.peer} in the cluster map, not at {client} and"
+            f" {address}: give this slave an id of its own, or the addresses that it had"
+        )
+
+    def complain(self, who: str, problem: object) -> None:
+        """Log what is wrong with a link, once until it changes: dials are repeated for ever."""
+        if self._complaints.get(who) != str(problem):
+            if len(self._complaints) >= STRANGERS_MAX:
+                self._complaints.clear()
+            self._complaints[who] = str(problem)
+            log.warning("link with %s closed: %s", who, problem)
 
     def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
         link = self._links.get(peer)
@@ -152,7 +219,7 @@ class Peers:
                 link.close()
 
     async def close(self) -> None:
-        for task in self._dialling:
+        for task in self._dialling.values():
             task.cancel()
         if self._server is not None:
             self._server.close()
@@ -160,18 +227,19 @@ class Peers:
             if link.transport is not None:
                 link.transport.close()
 
-    async def _keep_linked(self, peer: str) -> None:
+    async def _keep_linked(self, peer: str, address: str) -> None:
         loop = asyncio.get_running_loop()
-        address = self._others[peer].peer
+        host, _, port = address.rpartition(":")
         while True:
             try:
-                async with asyncio.timeout(DIAL_S_MAX):
-                    _, link = await loop.create_connection(
-                        lambda: Link(self, peer), address.host, address.port
-                    )
-                await link.closed
-                if link.peer is None:  # refused at the handshake: that will not change soon
-                    await asyncio.sleep(REFUSED_RETRY_S)
+                if not peer or peer not in self._links:
+                    async with asyncio.timeout(DIAL_S_MAX):
+                        _, link = await loop.create_connection(
+                            lambda: Link(self, peer), host.strip("[]"), int(port)
+                        )
+                    await link.closed
+                    if not link.is_complete:  # refused at the handshake: that will not change soon
+                        await asyncio.sleep(REFUSED_RETRY_S)
             except OSError:
                 pass  # not up yet, or no more: the map and the log of link changes say so
             await asyncio.sleep(RETRY_S)
@@ -180,8 +248,10 @@ class Peers:
 
     def opened(self, link: Link) -> None:
         peer = link.peer
-        if peer not in self._others:
-            raise PeerError(f"{peer} is not a slave of this cluster")
+        assert peer
+        if peer == self._me.id:
+            raise PeerError(f"{peer} is our own id: each slave needs its own")
+        self._complaints.pop(peer, None)
         old = self._links.get(peer)
         self._links[peer] = link
         if old is not None:  # the peer came back before we saw it go

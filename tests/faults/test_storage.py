@@ -27,9 +27,14 @@ def test_a_port_in_use_is_named(three):
     assert status == 2 and "cannot listen" in line and str(other) in line
 
 
-def test_a_directory_keeps_its_layout(three):
+def test_a_cluster_keeps_what_it_was_born_with(three):
     assert three.stop("node1") == 0
     file = three.configs["node1"].file
     file.write_text(file.read_text().replace("partitions = 0", "partitions = 2"))
     status, line = run_slave(file)
-    assert status == 1 and "another slave or cluster layout" in line
+    assert status == 2 and "is 2, and the cluster was born with 6" in line
+    moved = three.configs["node1"].me.peer.port
+    file.write_text(file.read_text().replace("partitions = 2", "partitions = 6"))
+    file.write_text(file.read_text().replace(f":{moved}", ":1"))
+    status, line = run_slave(file)
+    assert status == 2 and f"node1 is at 127.0.0.1:{moved} in the cluster map" in line

@@ -155,7 +155,7 @@ class Disk:
                 raise self._journal_error("is empty beside snapshots, so it was lost")
             self.commit([Put(IDENTITY_KEY, ours)])
         elif theirs != ours:
-            raise StorageError(f"{self.name}: holds the data of another slave or cluster layout")
+            raise StorageError(f"{self.name}: holds the data of another slave or cluster")
 
     def close(self) -> None: ...
 

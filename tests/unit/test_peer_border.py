@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
-from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, pack, split
+from distrodb.ring.clustermap import first_map
+from distrodb.ring.commands import apply
+from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, Terms, pack, split
+from distrodb.slave.peers import whom_to_dial
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary() | st.text(),
@@ -93,8 +97,18 @@ def shake(dialler: Handshake, acceptor: Handshake) -> None:
     assert acceptor.receive(travel(proof)) is None
 
 
-def side(me, peer, cluster="c", layout="l", secret="s", challenge=b"1" * 16):
-    return Handshake(cluster, layout, secret, me, peer, challenge)
+def side(
+    me,
+    peer,
+    cluster="c",
+    replicas=3,
+    layout="l",
+    secret="s",
+    challenge=b"1" * 16,
+    objection=lambda *_: None,
+):
+    terms = Terms(cluster, replicas, layout, secret, me, "host:1", "host:2")
+    return Handshake(terms, peer, challenge, objection)
 
 
 def test_two_slaves_of_one_cluster_shake_hands():
@@ -113,6 +127,7 @@ def test_two_slaves_of_one_cluster_shake_hands():
     [
         (side("a/1", "b", cluster="other"), "cluster id"),
         (side("a/1", "b", layout="other"), "section"),
+        (side("a/1", "b", replicas=5), "replicas"),
         (side("a/1", "b", secret="other"), "secret"),
         (side("a", "b"), "which incarnation"),
         (side("a/1", "x"), "looked for x and found b/2"),
@@ -122,6 +137,59 @@ def test_others_are_refused_and_told_why(dialler, words):
     with pytest.raises(PeerError, match=words):
         shake(dialler, side("b/2", None, challenge=b"2" * 16))
     assert not dialler.is_complete
+
+
+def test_a_layout_is_compared_only_before_a_map_is_known():
+    dialler, acceptor = side("a/1", "b", layout=""), side("b/2", None, challenge=b"2" * 16)
+    shake(dialler, acceptor)
+    assert dialler.is_complete and acceptor.is_complete
+
+
+def test_a_joiner_takes_whoever_answers():
+    dialler, acceptor = side("f/1", "", layout=""), side("b/2", None, challenge=b"2" * 16)
+    shake(dialler, acceptor)
+    assert (dialler.peer, acceptor.peer) == ("b", "f")
+
+
+def test_a_slave_at_other_addresses_than_its_id_s_is_told_so():
+    seen = []
+
+    def objection(*who):
+        seen.append(who)
+        return "b is elsewhere"
+
+    with pytest.raises(PeerError, match="elsewhere"):
+        shake(side("a/1", "b"), side("b/2", None, challenge=b"2" * 16, objection=objection))
+    assert seen == [("a", "host:1", "host:2")]
+    with pytest.raises(PeerError, match="it refuses: b is elsewhere"):
+        side("a/1", "b").receive(["b is elsewhere"])
+
+
+def nodes(*ids):
+    return [(id_, f"{id_}:1", f"{id_}:2") for id_ in ids]
+
+
+def test_of_two_slaves_the_one_with_the_later_row_dials():
+    born = first_map(nodes("a", "b", "c"), 3, 3, dict.fromkeys("abc", "1"))
+
+    def dialled(id_):
+        me = NodeAddress(id_, Address(id_, 1), Address(id_, 2))
+        return whom_to_dial(me, born, [])
+
+    assert dialled("a") == {}
+    assert dialled("c") == {"a:2": "a", "b:2": "b"}
+    assert dialled("removed") == {}
+
+
+def test_a_joiner_dials_its_seeds_until_the_map_names_it():
+    me, seeds = (
+        NodeAddress("f", Address("f", 1), Address("f", 2)),
+        [Address("b", 2), Address("f", 2)],
+    )
+    assert whom_to_dial(me, first_map(nodes("f"), 3, 3), seeds) == {"b:2": ""}
+    born = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
+    joined = apply(born, ["add_node", "f", "f:1", "f:2", "1"])
+    assert whom_to_dial(me, joined, seeds) == {"a:2": "a", "b:2": "b"}
 
 
 @given(plain)

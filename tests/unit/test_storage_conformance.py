@@ -201,7 +201,7 @@ def test_a_directory_keeps_its_identity(disk):
     disk.identify("cluster node1 layout")
     disk.reopen()
     disk.identify("cluster node1 layout")
-    with pytest.raises(StorageError, match="another slave or cluster layout"):
+    with pytest.raises(StorageError, match="another slave or cluster"):
         disk.identify("cluster node2 layout")
 
 
