@@ -2,6 +2,7 @@
 
 python -m tests.sim --seed 7                  replay one seed; prints what it covered
 python -m tests.sim --soak 600 --report FILE  fresh seeds for so many seconds; appends to FILE
+  with --healing: the runs in which slaves die for good, join and are removed
 python -m tests.sim --without "read rounds"   how many seeds until a removed cure is noticed
 python -m tests.sim --speed                   how fast it is, without faults
 """
@@ -14,20 +15,25 @@ from time import process_time
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos
-from tests.sim.covered import Coverage, replay
+from tests.sim.covered import Coverage
+from tests.sim.healing_chaos import HealingChaos
 from tests.sim.simulation import Simulation
 from tests.sim.without import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 from tests.sim.workload import Client
 
 
-def soak(seconds: float, virtual_s: float, first: int, report: str | None) -> int:
-    started, seed, coverage = monotonic(), first, Coverage()
+def soak(
+    seconds: float, virtual_s: float, first: int, report: str | None, is_healing: bool = False
+) -> int:
+    started, seed, coverage = monotonic(), first, Coverage(is_healing)
     failed: list[str] = []
     while monotonic() - started < seconds:
         try:
             coverage.run(seed, virtual_s)
         except Exception as problem:
-            failed.append(f"{replay(seed, virtual_s)}: {type(problem).__name__}: {problem}")
+            failed.append(
+                f"{coverage.replay(seed, virtual_s)}: {type(problem).__name__}: {problem}"
+            )
             print(failed[-1], flush=True)
         seed += 1
     line = {**coverage.line(), "failed": len(failed)}
@@ -54,6 +60,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one")
     parser.add_argument("--seconds", type=float, default=VIRTUAL_S, help="virtual, under faults")
     parser.add_argument("--soak", type=float, metavar="S", help="run fresh seeds for S seconds")
+    parser.add_argument("--healing", action="store_true", help="with deaths, joins and removals")
     parser.add_argument("--first", type=int, help="the soak's first seed (random unless given)")
     parser.add_argument("--report", help="file to append to")
     parser.add_argument("--without", choices=[*CURES, *SHOWN_ELSEWHERE], help="remove a cure")
@@ -69,8 +76,9 @@ def main() -> int:
         return 0
     if options.soak is not None:
         first = int.from_bytes(os.urandom(4), "big") if options.first is None else options.first
-        return soak(options.soak, options.seconds, first, options.report)
-    print(json.dumps(asdict(Chaos(options.seed or 0).run(options.seconds))))
+        return soak(options.soak, options.seconds, first, options.report, options.healing)
+    kind = HealingChaos if options.healing else Chaos
+    print(json.dumps(asdict(kind(options.seed or 0).run(options.seconds))))
     return 0
 
 

@@ -64,11 +64,13 @@ class Report:
 
 
 class Chaos:
+    SHAPES = SHAPES
+
     def __init__(
         self, seed: int, faults: Mapping[str, int] = FAULTS, clients: int = 4, **raft: int
     ):
         self._faults = faults
-        nodes, partitions, replicas, snapshot_log_bytes = SHAPES[seed % len(SHAPES)]
+        nodes, partitions, replicas, snapshot_log_bytes = self.SHAPES[seed % len(self.SHAPES)]
         raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
         self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
         self.report = Report(seed)
@@ -108,12 +110,19 @@ class Chaos:
             (fault,) = choose.choices(names, weights)
             if self._strike(fault):
                 self.report.faults[fault] = self.report.faults.get(fault, 0) + 1
-            for slave in cluster.slaves.values():
-                if slave.core is None and choose.random() < 0.5:
-                    self._start(slave.id)
+            for node in self._gone():
+                if choose.random() < 0.5:
+                    self._start(node)
         self._make_peace()
         self._judge()
         return self.report
+
+    def _gone(self) -> list[str]:
+        """The slaves that do not run and may be started again."""
+        return [slave.id for slave in self.cluster.slaves.values() if slave.core is None]
+
+    def _is_whole(self) -> bool:
+        return self.cluster.is_whole()
 
     def _strike(self, fault: str) -> bool:
         """Do it; False when it is not possible now."""
@@ -189,10 +198,9 @@ class Chaos:
         cluster.heal()
 
         def whole() -> bool:
-            for slave in cluster.slaves.values():
-                if slave.core is None:
-                    self._start(slave.id)
-            return cluster.is_whole()
+            for node in self._gone():
+                self._start(node)
+            return self._is_whole()
 
         cluster.run_until(whole, PEACE_S_MAX)
         for client in self.clients:

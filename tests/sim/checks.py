@@ -4,6 +4,9 @@
 - log matching: entries of the same index and term are the same, and so is the term before them;
 - an entry that is committed anywhere never changes, nor differs anywhere;
 - what a leader counts as committed is on the disks of a majority of its members, synced;
+- from one committed configuration to the next at most one member is another, so that any two
+  majorities that follow each other have a member in common;
+- a leader that removes a member which it hears leaves the group as many live copies as it wants;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
 - what a slave has applied never goes back while it runs, nor does it drop a committed entry.
 """
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from distrodb.errors import CorruptionError
 from distrodb.raft.group import Group
-from distrodb.raft.journal import entry_key, load_meta
+from distrodb.raft.journal import Journal, entry_key, is_configuration, load_meta
 from distrodb.slave.core import MAP_GROUP
 from distrodb.store.store import Store
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 DIGEST_CHANCE = 0.05
+NEAR_ENTRIES = 64  # a follower that lags no further has a copy
 
 
 class Checks:
@@ -35,6 +39,7 @@ class Checks:
         self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
         self._applied: dict[tuple[str, int, int], int] = {}
         self._newest: dict[int, int] = {}  # by group: the highest committed index
+        self._seen_configurations: dict[tuple[str, int], object] = {}
         self._lives: dict[tuple[str, int], list[object]] = {}  # each group that was opened there
         self._held: dict[tuple[str, int, int], int] = {}  # the highest of those that a log reached
 
@@ -52,6 +57,8 @@ class Checks:
             self._applied[place] = engine.applied_index
             if engine.is_leader:
                 self._one_leader(slave, group_id, engine.term)
+            if engine.is_leader and before is not None and before[0] != state[0]:
+                self._copies_stay(slave, group_id, group)
             if before is None or before[0] != state[0]:
                 self._log_matching(group_id, group, self._known.setdefault(place, {}))
                 self._still_held(place, group)
@@ -97,6 +104,8 @@ class Checks:
         journal, commit_index = group.journal, group.engine.commit_index
         for index in range(max(before, journal.first_index) + 1, commit_index + 1):
             command, _, term = journal.entries[index - journal.first_index]
+            if is_configuration(command) and index - 1 >= journal.meta.snapshot_index:
+                self._one_change(group_id, journal, index)
             entry = term, zlib.crc32(command)
             same = self.committed.setdefault((group_id, index), entry)
             self._claim(
@@ -105,6 +114,46 @@ class Checks:
         self._newest[group_id] = max(self._newest.get(group_id, 0), commit_index)
         if group.engine.is_leader and commit_index > before:
             self._on_a_majority(group_id, group, commit_index)
+
+    def _one_change(self, group_id: int, journal: Journal, index: int) -> None:
+        before, after = journal.configuration_at(index - 1), journal.configuration_at(index)
+        changed = set(before.members) ^ set(after.members)
+        self._claim(len(changed) <= 1, f"group {group_id} changes {changed} in one step at {index}")
+
+    def _copies_stay(self, slave: "Slave", group_id: int, group: Group) -> None:
+        """Called when a leader's log has grown.  What it does not know yet is not held against it:
+        alive is whom it hears."""
+        newest, *_ = older = group.journal.configurations[:-3:-1]
+        place = slave.id, group_id
+        if len(older) < 2 or self._seen_configurations.get(place) is newest:
+            return
+        self._seen_configurations[place] = newest
+        (gone,) = {*older[1].members} - {*newest.members} or {None}
+        is_its_own = group.journal.term_at(newest.index) == group.engine.term
+        if gone is None or not is_its_own or not self._is_linked(slave, gone):
+            return
+        held = {name: self._has_copy(slave, name, group_id, group) for name in older[1].members}
+        left = sum(held[name] for name in newest.members)
+        is_map = group_id == MAP_GROUP  # which gets smaller when there is nobody to come
+        wanted = min(3 if is_map else slave.config.replicas, sum(held.values()))
+        self._claim(
+            left >= wanted, f"group {group_id} has {left} copies of {wanted} without {gone}"
+        )
+
+    def _is_linked(self, slave: "Slave", name: str) -> bool:
+        node, _, incarnation = name.partition("/")
+        return node == slave.id or slave.core.links.get(node) == incarnation
+
+    def _has_copy(self, slave: "Slave", name: str, group_id: int, group: Group) -> bool:
+        """It is live, and has the group's log but for its end."""
+        if not self._is_linked(slave, name):
+            return False
+        core = self._simulation.slaves[name.partition("/")[0]].core
+        if core is None:  # not noticed yet
+            return True
+        theirs = core.groups.get(group_id)
+        near = group.engine.commit_index - NEAR_ENTRIES
+        return theirs is not None and theirs.journal.last_index >= near
 
     def _on_a_majority(self, group_id: int, group: Group, index: int) -> None:
         members, term = group.engine.members, group.journal.term_at(index)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos, Report
+from tests.sim.healing_chaos import HealingChaos
 
 
 @dataclass
 class Coverage:
     """Of the seeds of one kind."""
 
+    is_healing: bool = False  # runs of healing_chaos.py
     seeds: list[int] = field(default_factory=list)
     seconds: float = 0.0  # real ones
     totals: Counter[str] = field(default_factory=Counter)
@@ -21,9 +23,10 @@ class Coverage:
         started = monotonic()
         self.seeds.append(seed)
         try:
-            report = Chaos(seed).run(virtual_s)
+            kind = HealingChaos if self.is_healing else Chaos
+            report = kind(seed).run(virtual_s)
         except Exception as problem:
-            problem.add_note(f"replay it with: {replay(seed, virtual_s)}")
+            problem.add_note(f"replay it with: {self.replay(seed, virtual_s)}")
             raise
         finally:
             self.seconds += monotonic() - started
@@ -31,6 +34,10 @@ class Coverage:
         for name in ("virtual_s", "operations", "unknown", "refused"):
             self.totals[name] += getattr(report, name)
         return report
+
+    def replay(self, seed: int, virtual_s: float) -> str:
+        healing = " --healing" if self.is_healing else ""
+        return f"python -m tests.sim{healing} --seed {seed} --seconds {virtual_s:g}"
 
     def line(self) -> dict[str, object]:
         hours = self.totals["virtual_s"] / 3600
@@ -47,12 +54,9 @@ class Coverage:
 
 
 fixed, fresh = Coverage(), Coverage()
-
-
-def replay(seed: int, virtual_s: float) -> str:
-    return f"python -m tests.sim --seed {seed} --seconds {virtual_s:g}"
+healing = Coverage(is_healing=True)
 
 
 def lines() -> list[str]:
-    named = [("fixed", fixed), ("fresh", fresh)]
+    named = [("fixed", fixed), ("fresh", fresh), ("healing", healing)]
     return [f"simulator, {name}: {one.line()}" for name, one in named if one.seeds]

@@ -36,6 +36,7 @@ class Slave:
         self.life = 0  # counts starts; what belongs to an earlier one is dropped
         self.refused: str | None = None  # why its directory cannot be used any more
         self.stopped: str | None = None  # why it stopped by itself
+        self.is_removed = False  # the cluster has forgotten it, and it has ended
         self.rate = 1.0  # of its monotonic clock
         self.wall_jump_ms = 0
         self._resumes_at = 0.0
@@ -110,6 +111,10 @@ class Slave:
 
     def _tick(self) -> None:
         self.simulation.network.close_silent(self.id)
+        if self.core.is_removed:
+            self.is_removed = True
+            self.simulation.crash(self.id)
+            return
         if self.core.tick(self.now):
             self.turn_soon()
         self.later(self._tick_s / self.rate, self._tick)

@@ -13,11 +13,12 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.reply import ErrorReply, Reply
-from distrodb.ring.clustermap import member
+from distrodb.ring.clustermap import ClusterMap, Partition, member
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import Checks
@@ -27,6 +28,10 @@ from tests.sim.process import Slave
 
 STEP_S = 0.025  # between two looks at a condition
 READS = {"GET", "MGET", "EXISTS", "STRLEN"}
+
+
+def _address(number: int) -> NodeAddress:
+    return NodeAddress(f"node{number}", Address("sim", number), Address("sim", 1000 + number))
 
 
 class Call:
@@ -58,28 +63,33 @@ class Simulation:
         self._buried: dict[str, Disk] = {}  # disks of incarnations that are no more
         self.network = Network(self)
         self.checks = Checks(self)
-        addresses = tuple(
-            NodeAddress(f"node{n}", Address("sim", n), Address("sim", 1000 + n))
-            for n in range(1, nodes + 1)
+        addresses = [_address(n) for n in range(1, nodes + 1)]
+        self._config = SlaveConfig(
+            file=Path("sim"),
+            id="",
+            directory=Path("sim"),
+            cluster_id="sim",
+            secret="",
+            partitions=partitions,
+            replicas=replicas,
+            nodes=tuple(addresses),
+            raft=RaftConfig(**raft),
+            limits=LimitsConfig(),
+            log_level="error",
         )
         self.slaves: dict[str, Slave] = {}
         for address in addresses:
-            config = SlaveConfig(
-                file=Path("sim"),
-                id=address.id,
-                directory=Path("sim"),
-                cluster_id="sim",
-                secret="",
-                partitions=partitions,
-                replicas=replicas,
-                nodes=addresses,
-                raft=RaftConfig(**raft),
-                limits=LimitsConfig(),
-                log_level="error",
-            )
-            self.slaves[address.id] = Slave(self, config)
+            self.slaves[address.id] = Slave(self, replace(self._config, id=address.id))
         for node in self.slaves:
             self.start(node)
+
+    def add(self) -> str:
+        """One slave more, which joins; its id."""
+        address, seeds = _address(len(self.slaves) + 1), (Address("sim", 1001),)
+        config = replace(self._config, id=address.id, nodes=(address,), join=seeds)
+        self.slaves[address.id] = Slave(self, config)
+        self.start(address.id)
+        return address.id
 
     @property
     def trace(self) -> int:
@@ -123,6 +133,7 @@ class Simulation:
             self.network.break_link(node, other)
 
     def start(self, node: str) -> None:
+        assert not self.slaves[node].is_removed
         self.slaves[node].start()
         for other in self.slaves:
             self.network.connect(node, other)
@@ -173,18 +184,58 @@ class Simulation:
     def is_whole(self) -> bool:
         """Everybody runs, every group has a leader, and its members are those that should be."""
         slaves = [slave for slave in self.slaves.values() if slave.core is not None]
-        if len(slaves) < len(self.slaves):
+        if len(slaves) < sum(not slave.is_removed for slave in self.slaves.values()):
             return False
         newest = max((slave.core.map for slave in slaves), key=lambda map_: map_.epoch)
         if newest.epoch < 1 or any(
-            newest.nodes[node].incarnation != slave.core.incarnation
-            for node, slave in self.slaves.items()
+            slave.id not in newest.nodes
+            or newest.nodes[slave.id].incarnation != slave.core.incarnation
+            for slave in slaves
         ):
             return False
         rows = [(p.id, p.group) for p in newest.partitions]
         return all(
             self._is_group_whole(group_id, newest.members(nodes))
             for group_id, nodes in [*rows, (MAP_GROUP, newest.map_group)]
+        )
+
+    def controller(self) -> Slave | None:
+        """The slave that leads the cluster map; the newest one if several think so."""
+        led = [
+            slave
+            for slave in self.slaves.values()
+            if slave.core and MAP_GROUP in slave.core.groups
+            if slave.core.groups[MAP_GROUP].engine.is_ready
+        ]
+        return max(led, key=lambda s: s.core.groups[MAP_GROUP].engine.term, default=None)
+
+    def is_healed(self) -> bool:
+        """All that run are in the ring and it is where it wants to be: every group has its members
+        and its owner leads, nobody holds what he should not, and everybody knows the map."""
+        running = {slave.id: slave.core for slave in self.slaves.values() if slave.core}
+        leader = self.controller()
+        if leader is None or set(running) != set(leader.core.map.ring):
+            return False
+        map_ = leader.core.map
+        return (
+            leader.core.healing().is_done
+            and all(core.map.epoch == map_.epoch for core in running.values())
+            and all(
+                core.incarnation == map_.nodes[id_].incarnation for id_, core in running.items()
+            )
+            and all(self._is_partition_healed(p, map_) for p in map_.partitions)
+        )
+
+    def _is_partition_healed(self, p: Partition, map_: ClusterMap) -> bool:
+        held = {
+            id_ for id_, slave in self.slaves.items() if slave.core and p.id in slave.core.groups
+        }
+        group = self.slaves[p.owner].core.groups.get(p.id)
+        return (
+            held <= set(p.group)
+            and group is not None
+            and group.engine.is_ready
+            and set(group.engine.members) == set(map_.members(p.group))
         )
 
     def _is_group_whole(self, group_id: int, members: tuple[str, ...]) -> bool:
@@ -200,6 +251,16 @@ class Simulation:
         )
 
     # -- clients -----------------------------------------------------------------------------
+
+    def ask_controller(self, *args: str) -> None:
+        """REMOVE, MOVE or BALANCE, asked again until it is taken."""
+        replies: list[Reply] = []
+        while not replies or isinstance(replies[-1], ErrorReply):
+            self.run_until(lambda: self.controller() is not None)
+            slave = self.controller()
+            slave.core.change_map(args, replies.append)
+            slave.turn_soon()
+            self.run(1.0)
 
     def submit(self, node: str, *args: str, done: Callable[[Reply], None]) -> None:
         """Give a command to one slave, as a client connected to it would."""
