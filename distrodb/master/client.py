@@ -16,9 +16,8 @@ over another client's write that fell between the two tries. UNKNOWN from a slav
 
 import json
 import re
-import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +39,17 @@ from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.master.links import (
+    Address,
+    answers,
+    host_port,
+    is_port_open,
+    one_line,
+    parse_address,
+    printable,
+    slave_at,
+    tell,
+)
 
 DEFAULT_ADDRESSES = tuple(("127.0.0.1", port) for port in range(55551, 55556))
 
@@ -47,8 +57,6 @@ DEFAULT_ADDRESSES = tuple(("127.0.0.1", port) for port in range(55551, 55556))
 CONNECT_S_MAX = 1.0
 # Above the slaves' `unknown_after_ms`, so that their own UNKNOWN arrives before we give up.
 REPLY_S_MAX = 4.0
-# Asking for the map or a sign of life costs a live slave next to nothing.
-PROBE_S_MAX = 0.7
 # Some elections long (1 to 2 s each): with a majority alive the partition has a leader before.
 RETRY_S_MAX = 10.0
 RETRY_PAUSE_S = 0.1
@@ -59,7 +67,6 @@ KILL_S_MAX = 5.0
 SCAN_S_MAX = 0.5
 SCAN_COUNT = 1000
 
-Address = tuple[str, int]
 Pair = tuple[bytes, bytes]
 
 # Answers that say "not carried out, ask again".
@@ -111,11 +118,11 @@ class Cluster:
         refusal: DistrodbError | None = None
         for address in list(self._addresses):
             try:
-                with _slave(address) as slave:
+                with slave_at(address) as slave:
                     raw = slave.execute_command("DISTRODB", "STATUS")
             except ResponseError as error:
                 refusal = DistrodbError(
-                    f"{_text(address)} is not a distrodb slave ({_one_line(error)});"
+                    f"{host_port(address)} is not a distrodb slave ({one_line(error)});"
                     " name one with --connect HOST:PORT"
                 )
                 continue
@@ -124,7 +131,7 @@ class Cluster:
             status = _parse_status(raw, address)
             self._learn(address, status)
             return status
-        tried = ", ".join(map(_text, self._addresses))
+        tried = ", ".join(map(host_port, self._addresses))
         raise refusal or UnavailableError(
             f"no slave is reachable at {tried}; start one with `distrodb slave FILE`"
             " or name one with --connect HOST:PORT"
@@ -142,7 +149,7 @@ class Cluster:
         return {
             node_id
             for node_id, node in status["nodes"].items()
-            if _answers(parse_address(node["client"]))
+            if answers(parse_address(node["client"]))
         }
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
@@ -244,18 +251,20 @@ class Cluster:
         nodes = self.status()["nodes"]
         if node_id not in nodes:
             raise DistrodbError(
-                f"unknown node {_printable(node_id)}; the nodes are {', '.join(sorted(nodes))}"
+                f"unknown node {printable(node_id)}; the nodes are {', '.join(sorted(nodes))}"
             )
         address = parse_address(nodes[node_id]["client"])
-        if not _port_open(address):
-            raise UnavailableError(f"{node_id} is not running: nothing answers at {_text(address)}")
+        if not is_port_open(address):
+            raise UnavailableError(
+                f"{node_id} is not running: nothing answers at {host_port(address)}"
+            )
         self._end({node_id: address}, ("SHUTDOWN", "NOW"), KILL_S_MAX)
 
     def quit(self) -> list[str]:
         """End every slave cleanly; returns the ids of those that were running."""
         nodes = self.status()["nodes"]
         addresses = {node_id: parse_address(node["client"]) for node_id, node in nodes.items()}
-        running = {node_id: at for node_id, at in sorted(addresses.items()) if _port_open(at)}
+        running = {node_id: at for node_id, at in sorted(addresses.items()) if is_port_open(at)}
         self._end(running, ("SHUTDOWN",), SHUTDOWN_S_MAX)
         return list(running)
 
@@ -263,21 +272,46 @@ class Cluster:
         self._forget()
         # All are told before any is waited for: a slave that closes hands its leaderships over,
         # and need not find a new home for each in turn. The connection stays open meanwhile.
-        told = [_tell(address, command) for address in slaves.values()]
+        told = [tell(address, command) for address in slaves.values()]
         until = monotonic() + wait_s
         left = dict(slaves)
         while left and monotonic() < until:
-            left = {node_id: at for node_id, at in left.items() if _port_open(at)}
+            left = {node_id: at for node_id, at in left.items() if is_port_open(at)}
             if left:
                 sleep(0.02)
         for connection in told:
             if connection is not None:
                 connection.disconnect()
         if left:
-            names = ", ".join(f"{node_id} ({_text(at)})" for node_id, at in left.items())
+            names = ", ".join(f"{node_id} ({host_port(at)})" for node_id, at in left.items())
             raise UnavailableError(
                 f"did not end within {wait_s:g} s: {names}; end the process by its pid"
             )
+
+    def ask(self, *words: str) -> bool:
+        """DISTRODB REMOVE node, MOVE partition node, or BALANCE, of whoever leads the cluster map.
+        False when there was nothing to do."""
+        until = monotonic() + RETRY_S_MAX
+        while True:
+            problem = "nobody leads the cluster map: too few of its slaves live"
+            status = self.status()
+            controller = status["nodes"].get(status.get("controller"))
+            if controller is not None:
+                try:
+                    with slave_at(parse_address(controller["client"]), REPLY_S_MAX) as slave:
+                        slave.execute_command("DISTRODB", *words)
+                        return True
+                except ResponseError as error:
+                    text = one_line(error)
+                    if text.endswith("the map did not change"):
+                        return False
+                    if not text.startswith("NOTCONTROLLER"):
+                        raise DistrodbError(text.removeprefix("ERR ")) from error
+                except (RedisError, OSError) as error:
+                    problem = f"{status['controller']} does not answer: {one_line(error)}"
+            if monotonic() > until:
+                raise UnavailableError(f"{problem}; try again")
+            sleep(RETRY_PAUSE_S)
 
     # -- how a command is tried ----------------------------------------------------------------
 
@@ -337,7 +371,7 @@ class Cluster:
         down = (
             node_id
             for node_id in partition["group"]
-            if not _answers(parse_address(nodes[node_id]["client"]))
+            if not answers(parse_address(nodes[node_id]["client"]))
         )
         return Standing(partition, tuple(down))
 
@@ -348,7 +382,7 @@ class Cluster:
                 continue
             with (
                 suppress(RedisError, OSError),
-                _slave(parse_address(nodes[node_id]["client"])) as slave,
+                slave_at(parse_address(nodes[node_id]["client"])) as slave,
             ):
                 slave.execute_command("READONLY")
                 value = slave.execute_command("GET", key)
@@ -370,80 +404,6 @@ class _NoLeader(UnavailableError):
         return UnavailableError(f"{self}; {outcome}; {remedy}")
 
 
-def parse_address(text: str) -> Address:
-    """ "host:port", an IPv6 host in brackets or bare."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise DistrodbError(f"{_printable(text)} is no address; give HOST:PORT, as 127.0.0.1:55551")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _text(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _printable(text: str) -> str:
-    return ascii(text)[1:-1] if not text.isprintable() else text
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-@contextmanager
-def _slave(address: Address) -> Iterator[redis.Redis]:
-    """A connection of its own to one slave; one try, no pool that outlives it."""
-    slave = redis.Redis(
-        *address,
-        socket_connect_timeout=PROBE_S_MAX,
-        socket_timeout=PROBE_S_MAX,
-        retry=Retry(NoBackoff(), 0),
-        single_connection_client=True,
-    )
-    try:
-        yield slave
-    finally:
-        with suppress(RedisError, OSError):
-            slave.close()
-
-
-def _answers(address: Address) -> bool:
-    """Whether the process answers: a paused one still accepts connections."""
-    try:
-        with _slave(address) as slave:
-            return bool(slave.ping())
-    except ResponseError:
-        return True
-    except (RedisError, OSError):
-        return False
-
-
-def _port_open(address: Address) -> bool:
-    try:
-        with socket.create_connection(address, timeout=PROBE_S_MAX):
-            return True
-    except OSError:
-        return False
-
-
-def _tell(address: Address, command: tuple[str, ...]) -> redis.Connection | None:
-    """Send without waiting for a reply (there is none). None: it was gone already."""
-    connection = redis.Connection(
-        host=address[0],
-        port=address[1],
-        socket_connect_timeout=PROBE_S_MAX,
-        socket_timeout=PROBE_S_MAX,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
-        connection.connect()
-        connection.send_command(*command)
-    except (RedisError, OSError):
-        return None
-    return connection
-
-
 def _parse_status(raw: Any, address: Address) -> dict[str, Any]:
     try:
         status = json.loads(raw)
@@ -451,7 +411,8 @@ def _parse_status(raw: Any, address: Address) -> dict[str, Any]:
             raise ValueError
     except (TypeError, ValueError, AttributeError) as error:
         raise DistrodbError(
-            f"{_text(address)} answers DISTRODB STATUS with something else; is its version ours?"
+            f"{host_port(address)} answers DISTRODB STATUS with something else;"
+            " is its version ours?"
         ) from error
     return dict(status)
 
@@ -465,7 +426,7 @@ def _partition_of(status: dict[str, Any], slot: int) -> dict[str, Any]:
 
 
 def _refused(error: Exception) -> DistrodbError:
-    text = _one_line(error)
+    text = one_line(error)
     if text.startswith("UNKNOWN"):
         detail = text.removeprefix("UNKNOWN").strip(" :")
         return UnavailableError(f"the outcome is unknown: {detail}; GET the key to find out")

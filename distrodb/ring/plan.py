@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from distrodb.ring.clustermap import ClusterMap, node_of
+from distrodb.ring.clustermap import ClusterMap, member, node_of
 from distrodb.ring.moves import Groups, Need, Observed, State
 from distrodb.ring.placement import MAP_GROUP_MAX
 
@@ -153,6 +153,10 @@ def _map_group_commands(cluster_map: ClusterMap, observed: Observed) -> list[Com
     names = dict(zip(group, cluster_map.members(group), strict=True))
     strangers = [node for node in group if node not in ring]
     if not _is_map_group_there(cluster_map, observed):  # on its way, maybe to somebody who died
+        dead = [node for node in group if nodes[node].status == "down"]
+        going = _live_strangers(cluster_map, observed)
+        if dead and going:  # a live member does not go while a dead one stays
+            return [("set_map_group", *(going[0] if n == dead[0] else n for n in group))]
         strangers = [node for node in strangers if names[node] not in observed.map_voters]
         if not strangers:
             return []
@@ -166,6 +170,14 @@ def _map_group_commands(cluster_map: ClusterMap, observed: Observed) -> list[Com
     elif strangers and len(group) > _map_group_min(cluster_map, strangers[0]):
         after.remove(strangers[0])
     return [] if tuple(after) == group else [("set_map_group", *after)]
+
+
+def _live_strangers(cluster_map: ClusterMap, observed: Observed) -> list[str]:
+    """Live voters of the map's group that it was to lose."""
+    rows = cluster_map.nodes
+    live = {member(row.id, row.incarnation) for row in rows.values() if row.status != "down"}
+    going = [node_of(voter) for voter in observed.map_voters if voter in live]
+    return [node for node in going if node not in cluster_map.map_group]
 
 
 def _map_group_min(cluster_map: ClusterMap, going: str) -> int:
