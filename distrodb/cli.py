@@ -106,6 +106,9 @@ def _status(options: argparse.Namespace) -> int:
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}")
     console.print(render.nodes_table(status))
     console.print(render.partitions_table(status))
+    if status.get("moves"):
+        console.print(render.moves_table(status))
+    console.print(render.healing_line(status), markup=False, highlight=False)
     asked = status.get("asked", {"not_yet_in": []})
     if status["epoch"] == 0:
         console.print("the cluster is not born yet: all of its slaves must meet once")

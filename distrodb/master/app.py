@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distrodb.errors import DistrodbError
-from distrodb.master import quoting, render
+from distrodb.master import quoting, render, watch
 from distrodb.master.client import Cluster, Read
 from distrodb.master.populate import populate_file
 
@@ -55,6 +55,7 @@ class ClusterLike(Protocol):
     def delete(self, key: bytes) -> bool: ...
     def keys(self, prefix: bytes, limit: int) -> list[bytes]: ...
     def kill(self, node_id: str) -> None: ...
+    def ask(self, *words: str) -> bool: ...
     def quit(self) -> list[str]: ...
 
 
@@ -188,7 +189,7 @@ class Shell(cmd2.Cmd):
         self.poutput(f"{count} keys")
 
     def _kill(self, arguments: list[bytes]) -> None:
-        node_id = arguments[0].decode("utf-8", "backslashreplace")
+        node_id = _word(arguments[0])
         self.cluster.kill(node_id)
         self.poutput(f"Killed {node_id}")
 
@@ -206,8 +207,40 @@ class Shell(cmd2.Cmd):
         status = self.cluster.status()
         self._show(render.nodes_table(status, self.cluster.answering(status)))
 
+    def _remove(self, arguments: list[bytes]) -> None:
+        node_id = _word(arguments[0])
+        if node_id not in self.cluster.node_ids():
+            known = ", ".join(self.cluster.node_ids())
+            raise DistrodbError(f"unknown node {node_id}; the nodes are {known}")
+        self.cluster.ask("REMOVE", node_id)
+        self._follow(watch.removed(node_id), f"{node_id} goes on leaving; RING shows how far it is")
+
+    def _move(self, arguments: list[bytes]) -> None:
+        is_new = self.cluster.ask("MOVE", _word(arguments[0]), _word(arguments[1]))
+        self.poutput("OK" if is_new else "Nothing to do")
+
+    def _balance(self, arguments: list[bytes]) -> None:
+        self.poutput("OK" if self.cluster.ask("BALANCE") else "Nothing to do")
+
     def _ring(self, arguments: list[bytes]) -> None:
-        self._show(render.ring_view(self.cluster.status()))
+        if not arguments:
+            self._show(render.ring_view(self.cluster.status()))
+        elif arguments[0].lower() in (b"--follow", b"-f"):
+            self._watch_ring([])
+        else:
+            raise DistrodbError(f"RING takes --follow, not {quoting.escape(arguments[0])}")
+
+    def _watch_ring(self, arguments: list[bytes]) -> None:
+        self._follow(watch.healed, "the ring goes on healing")
+
+    def _follow(self, finished: watch.Finished, stopped: str) -> None:
+        console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+        try:
+            self.poutput(watch.follow(self.cluster.status, console, finished))
+        except KeyboardInterrupt:
+            if not console.is_terminal:
+                raise
+            self.poutput(stopped)
 
     def _partitions(self, arguments: list[bytes]) -> None:
         self._show(render.partitions_table(self.cluster.status()))
@@ -273,11 +306,19 @@ class Shell(cmd2.Cmd):
         if parameter == "key":
             return self.cluster.keys(typed, COMPLETIONS_MAX)
         names: Iterable[str] = ()
-        if parameter == "node":
+        if parameter == "partition":
+            names = [str(partition["id"]) for partition in self.cluster.status()["partitions"]]
+        elif parameter == "[--follow]":
+            names = ["--follow"]
+        elif parameter == "node":
             names = self.cluster.node_ids()
         elif parameter == "[verb]":
             names, typed = VERBS, typed.upper()
         return [name.encode() for name in names if name.encode().startswith(typed)]
+
+
+def _word(argument: bytes) -> str:
+    return argument.decode("utf-8", "backslashreplace")
 
 
 def _as_argument(value: bytes, mark: str) -> str:
@@ -349,9 +390,38 @@ VERBS: dict[str, Verb] = {
             "Show every slave.",
             "`status` is the cluster map's; `answers` was tried just now.",
         ),
-        Verb("RING", Shell._ring, (), "Show the ring and each slave's neighbours."),
+        Verb(
+            "RING",
+            Shell._ring,
+            ("[--follow]",),
+            "Show the ring, its gaps, and what is moving.",
+            "A slave that is down, or leaves, stands in brackets: it is out of the ring.\n"
+            "RING --follow is WATCH-RING.",
+        ),
+        Verb(
+            "WATCH-RING",
+            Shell._watch_ring,
+            (),
+            "Follow the ring until it is healed.",
+            "Ctrl-C stops watching; the ring heals all the same.",
+        ),
         Verb("PARTITIONS", Shell._partitions, (), "Show every partition, its group and leader."),
         Verb("KILL", Shell._kill, ("node",), "End that slave at once, as a crash would."),
+        Verb(
+            "REMOVE",
+            Shell._remove,
+            ("node",),
+            "Let that slave leave: others take over what it holds, then it ends.",
+            "At no moment there are fewer copies than before. Ctrl-C stops watching, not leaving.\n"
+            "A slave that is down is forgotten.",
+        ),
+        Verb(
+            "MOVE",
+            Shell._move,
+            ("partition", "node"),
+            "Let that slave own the partition, until the ring changes or BALANCE.",
+        ),
+        Verb("BALANCE", Shell._balance, (), "Let slaves own equally many partitions again."),
         Verb("QUIT", Shell._quit, (), "End all slaves, cleanly, and leave."),
         Verb("EXIT", Shell._exit, (), "Leave; the slaves go on. Ctrl-D does the same."),
         Verb("HELP", Shell._help, ("[verb]",), "List the verbs, or explain one."),

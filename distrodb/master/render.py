@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -90,19 +91,88 @@ def nodes_table(status: Status, answering: Collection[str] | None = None) -> Ren
 
 
 def ring_view(status: Status) -> RenderableType:
+    """The circle, with gaps where slaves are missing, each slave, and what is on its way."""
     ring: Sequence[str] = status["ring"]
     table = _table("left", "node", "right", "status", "owns partitions")
-    for position, node_id in enumerate(ring):
+    for node_id, node in status["nodes"].items():
+        left, right = _neighbours(ring, node_id)
         owned = [str(part["id"]) for part in status["partitions"] if part["owner"] == node_id]
+        name = Text(node_id, style="bold")
+        table.add_row(left, name, right, _state(node["status"]), " ".join(owned))
+    parts: list[RenderableType] = [Text(f"epoch {status['epoch']}"), _circle(status), Text(), table]
+    if status.get("moves"):
+        parts += [Text(), moves_table(status)]
+    return Group(*parts, Text(), Text(healing_line(status)))
+
+
+def _neighbours(ring: Sequence[str], node_id: str) -> tuple[str, str]:
+    if node_id not in ring:
+        return "", ""
+    position = ring.index(node_id)
+    return ring[position - 1], ring[(position + 1) % len(ring)]
+
+
+def _circle(status: Status) -> Text:
+    """``node1 → node2 ⇢ (node3 down) ⇢ node4 → node1``: who is in the ring, and who is not."""
+    ring = status["ring"]
+    text = Text()
+    before_was_in = True
+    for number, (node_id, node) in enumerate([*status["nodes"].items()]):
+        is_in = node_id in ring
+        if number:
+            text.append(" → " if is_in and before_was_in else " ⇢ ")
+        shown = node_id if is_in else f"({node_id} {node['status']})"
+        text.append(shown, "" if is_in else _STATUS_STYLES.get(node["status"], ""))
+        before_was_in = is_in
+    if ring:
+        text.append(f" → {ring[0]}" if before_was_in else f" ⇢ {ring[0]}")
+    return text or Text("(empty)")
+
+
+def moves_table(status: Status) -> RenderableType:
+    """Groups that are on their way to other slaves, with the bytes that are copied."""
+    table = _table("moving", "from", "to", "copied", "")
+    for move in status.get("moves", ()):
+        done, total = move["done"], move["total"]
+        bar = ProgressBar(total or 1, min(done, total or 0), width=20)
         table.add_row(
-            ring[position - 1],
-            Text(node_id, style="bold"),
-            ring[(position + 1) % len(ring)],
-            _state(status["nodes"][node_id]["status"]),
-            " ".join(owned),
+            "map" if move["group"] == "map" else f"partition {move['group']}",
+            " ".join(move["from"]) or "-",
+            " ".join(move["to"]) or "-",
+            f"{_megabytes(done)} of {_megabytes(total)} MB" if total else "",
+            bar if total else "",
         )
-    circle = Text(" → ".join([*ring, ring[0]]) if ring else "(empty)")
-    return Group(Text(f"epoch {status['epoch']}"), circle, Text(), table)
+    return table
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f}"
+
+
+def live_copies(status: Status) -> list[int]:
+    """For each partition the members of its group that are not down."""
+    down = {node_id for node_id, node in status["nodes"].items() if node["status"] == "down"}
+    return [len({*partition["group"]} - down) for partition in status["partitions"]]
+
+
+def healing_line(status: Status) -> str:
+    """How far the ring is from where it wants to be."""
+    healing = status.get("healing")
+    if not healing:
+        return "settled"
+    moving, waiting, stuck = (len(healing[name]) for name in ("moving", "waiting", "stuck"))
+    total = len(status["partitions"])
+    parts = [f"{total - moving - waiting - stuck} of {total} partitions settled"]
+    for count, what in ((moving, "moving"), (waiting, "waiting"), (stuck, "without a majority")):
+        if count:
+            parts.append(f"{count} {what}")
+    if healing["is_map_moving"]:
+        parts.append("the cluster map's own group is moving")
+    for word in ("suspect", "joining", "leaving", "down"):
+        nodes = [id_ for id_, node in status["nodes"].items() if node["status"] == word]
+        if nodes:
+            parts.append(f"{word}: {' '.join(nodes)}")
+    return ", ".join(parts)
 
 
 def partitions_table(status: Status) -> RenderableType:
