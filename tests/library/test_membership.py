@@ -339,6 +339,34 @@ def test_ours_the_living_go_out_after_the_new_have_come_in(ours_abc):
     assert ours_abc.change("a", "abd") == ["a b c", "a b c d", "a b d"]
 
 
+def test_ours_a_live_member_stays_while_those_that_stay_lag(ours_abc):
+    """Found by the simulator: b is merely behind; without c one full copy less would be left."""
+    ours_abc.start("d")
+    ours_abc.change("a", "abcd")
+    for n in range(20):
+        ours_abc.write("a", f"value{n}")
+        for other in "cd":
+            ours_abc.deliver("a", other)
+            ours_abc.deliver(other, "a")
+    ours_abc.reconcile("a", "abd")
+    assert ours_abc["a"].names == "a b c d"
+    ours_abc.settle()
+    ours_abc.reconcile("a", "abd")
+    assert ours_abc["a"].names == "a b d"
+
+
+def test_ours_a_member_that_lags_goes_at_once(ours_abc):
+    ours_abc.start("d")
+    ours_abc.change("a", "abcd")
+    for n in range(20):
+        ours_abc.write("a", f"value{n}")
+        for other in "cd":
+            ours_abc.deliver("a", other)
+            ours_abc.deliver(other, "a")
+    ours_abc.reconcile("a", "acd", epoch=3)
+    assert ours_abc["a"].names == "a c d"
+
+
 def test_ours_majorities_are_counted_in_the_newest_configuration(ours_abc):
     """Two of three are not enough once a fourth is added, though that is not yet committed."""
     ours_abc.start("d")
