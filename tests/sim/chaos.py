@@ -124,6 +124,9 @@ class Chaos:
     def _is_whole(self) -> bool:
         return self.cluster.is_whole()
 
+    def _why_not_whole(self) -> str:
+        return ""
+
     def _strike(self, fault: str) -> bool:
         """Do it; False when it is not possible now."""
         cluster, choose = self.cluster, self._choose
@@ -202,7 +205,7 @@ class Chaos:
                 self._start(node)
             return self._is_whole()
 
-        cluster.run_until(whole, PEACE_S_MAX)
+        cluster.run_until(whole, PEACE_S_MAX, self._why_not_whole)
         for client in self.clients:
             client.is_stopped = True
         cluster.run_until(lambda: not any(client.is_waiting for client in self.clients), 30.0)

@@ -9,6 +9,8 @@
 - a leader that removes a member which it hears leaves the group as many live copies as it wants;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
 - what a slave has applied never goes back while it runs, nor does it drop a committed entry.
+
+continuity.py has what holds from one configuration of a group to the next.
 """
 
 import zlib
@@ -42,6 +44,10 @@ class Checks:
         self._seen_configurations: dict[tuple[str, int], object] = {}
         self._lives: dict[tuple[str, int], list[object]] = {}  # each group that was opened there
         self._held: dict[tuple[str, int, int], int] = {}  # the highest of those that a log reached
+
+    def newest(self, group_id: int) -> int:
+        """The highest index of a group that is known to be committed."""
+        return self._newest.get(group_id, 1)
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
@@ -157,13 +163,14 @@ class Checks:
 
     def _on_a_majority(self, group_id: int, group: Group, index: int) -> None:
         members, term = group.engine.members, group.journal.term_at(index)
-        holders = [name for name in members if self._holds(name, group_id, index, term)]
+        holders = [name for name in members if self.holds(name, group_id, index, term)]
         self._claim(
             len(holders) > len(members) / 2,
             f"group {group_id} index {index} is committed but on {holders} of {members} only",
         )
 
-    def _holds(self, name: str, group_id: int, index: int, term: int | None) -> bool:
+    def holds(self, name: str, group_id: int, index: int, term: int | None) -> bool:
+        """A member's disk has the entry, or a snapshot with it, synced; also one that is lost."""
         disk = self._simulation.disk_of(name)
         if disk is None:
             return False

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from distrodb.ring.clustermap import member, node_of
 from tests.sim.chaos import Chaos
+from tests.sim.continuity import leftovers
+from tests.sim.healed import is_balanced, obstacles
 
 SLAVES_MAX = 9  # that ever were, those that are gone included
 FAULTS = {
@@ -53,7 +55,21 @@ class HealingChaos(Chaos):
         return [n for n in super()._gone() if n not in self._dead and not slaves[n].is_removed]
 
     def _is_whole(self) -> bool:
-        return self.cluster.is_healed()
+        """Also balanced, which undoes what MOVE did."""
+        if not self.cluster.is_healed():
+            return False
+        if is_balanced(self.cluster.controller().core.map):
+            return True
+        self._ask("BALANCE")
+        return False
+
+    def _why_not_whole(self) -> str:
+        return "; ".join(obstacles(self.cluster)) or "owners are not balanced"
+
+    def _judge(self) -> None:
+        found = leftovers(self.cluster)
+        assert not found, f"seed {self.report.seed}: {found}"
+        super()._judge()
 
     def _strike(self, fault: str) -> bool:
         cluster, choose = self.cluster, self._choose

@@ -112,6 +112,7 @@ class Slave:
     def _tick(self) -> None:
         self.simulation.network.close_silent(self.id)
         if self.core.is_removed:
+            self.simulation.continuity.ended(self)
             self.is_removed = True
             self.simulation.crash(self.id)
             return
@@ -139,6 +140,7 @@ class Slave:
         if core.has_work:
             self.turn_soon()
         simulation.checks.after_turn(self)
+        simulation.continuity.after_turn(self)
 
     def _sync(self, sequence: int, pending: PendingSet) -> None:
         self.disk.sync(pending)

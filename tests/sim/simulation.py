@@ -4,8 +4,8 @@ The code that runs is the product's own ``Core`` (ring, store, raft and controll
 included); replaced are only what is around it: sockets, disk, clock.  One seed decides everything:
 ``trace`` of two runs is equal, in any process and under any PYTHONHASHSEED.
 
-process.py is a slave, network.py the links, disk.py the disks, checks.py what always holds,
-workload.py the clients, chaos.py what goes wrong.
+process.py is a slave, network.py the links, disk.py the disks, checks.py and continuity.py what
+always holds, healed.py what it is to be healed, workload.py the clients, chaos.py what goes wrong.
 """
 
 import copy
@@ -18,11 +18,13 @@ from pathlib import Path
 
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.reply import ErrorReply, Reply
-from distrodb.ring.clustermap import ClusterMap, Partition, member
+from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import Checks
+from tests.sim.continuity import Continuity
 from tests.sim.disk import Disk
+from tests.sim.healed import obstacles
 from tests.sim.network import Network
 from tests.sim.process import Slave
 
@@ -62,7 +64,7 @@ class Simulation:
         self._order = itertools.count()
         self._buried: dict[str, Disk] = {}  # disks of incarnations that are no more
         self.network = Network(self)
-        self.checks = Checks(self)
+        self.checks, self.continuity = Checks(self), Continuity(self)
         addresses = [_address(n) for n in range(1, nodes + 1)]
         self._config = SlaveConfig(
             file=Path("sim"),
@@ -107,10 +109,17 @@ class Simulation:
             what()
         self.now = until
 
-    def run_until(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
+    def run_until(
+        self,
+        condition: Callable[[], bool],
+        within_s: float = 30.0,
+        why: Callable[[], object] = lambda: "",
+    ) -> None:
         until = self.now + within_s
         while not condition():
-            assert self.now < until, f"seed {self.seed}: no progress within {within_s} virtual s"
+            if self.now >= until:
+                what = f"no progress within {within_s} virtual s {why()}"
+                raise AssertionError(f"seed {self.seed}: {what.rstrip()}")
             self.run(STEP_S)
 
     def at_once(self, condition: Callable[[], bool], within_s: float = 30.0) -> None:
@@ -210,33 +219,8 @@ class Simulation:
         return max(led, key=lambda s: s.core.groups[MAP_GROUP].engine.term, default=None)
 
     def is_healed(self) -> bool:
-        """All that run are in the ring and it is where it wants to be: every group has its members
-        and its owner leads, nobody holds what he should not, and everybody knows the map."""
-        running = {slave.id: slave.core for slave in self.slaves.values() if slave.core}
-        leader = self.controller()
-        if leader is None or set(running) != set(leader.core.map.ring):
-            return False
-        map_ = leader.core.map
-        return (
-            leader.core.healing().is_done
-            and all(core.map.epoch == map_.epoch for core in running.values())
-            and all(
-                core.incarnation == map_.nodes[id_].incarnation for id_, core in running.items()
-            )
-            and all(self._is_partition_healed(p, map_) for p in map_.partitions)
-        )
-
-    def _is_partition_healed(self, p: Partition, map_: ClusterMap) -> bool:
-        held = {
-            id_ for id_, slave in self.slaves.items() if slave.core and p.id in slave.core.groups
-        }
-        group = self.slaves[p.owner].core.groups.get(p.id)
-        return (
-            held <= set(p.group)
-            and group is not None
-            and group.engine.is_ready
-            and set(group.engine.members) == set(map_.members(p.group))
-        )
+        """The ring is where it wants to be (healed.py)."""
+        return not any(True for _ in obstacles(self))
 
     def _is_group_whole(self, group_id: int, members: tuple[str, ...]) -> bool:
         groups = [

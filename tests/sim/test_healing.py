@@ -6,6 +6,7 @@ import pytest
 
 from distrodb.reply import OK
 from distrodb.slave.core import MAP_GROUP
+from tests.sim.continuity import leftovers
 from tests.sim.simulation import Simulation
 
 SEEDS = range(4)
@@ -29,6 +30,7 @@ def heals(cluster: Simulation) -> None:
     alive = {node for node in cluster.slaves if cluster.is_up(node)}
     assert all(len(alive & {*p.group}) == copies for p in the_map(cluster).partitions)
     cluster.checks.all_digests()
+    assert not leftovers(cluster)
 
 
 def the_map(cluster: Simulation):
