@@ -181,8 +181,8 @@ def _live_strangers(cluster_map: ClusterMap, observed: Observed) -> list[str]:
 
 
 def _map_group_min(cluster_map: ClusterMap, going: str) -> int:
-    is_dead = cluster_map.nodes[going].status == "down"
-    return MAP_GROUP_MIN if is_dead else min(MAP_GROUP_MIN, len(cluster_map.ring))
+    leaves = cluster_map.nodes[going].status == "leaving"  # others may come back into the ring
+    return min(MAP_GROUP_MIN, len(cluster_map.ring)) if leaves else MAP_GROUP_MIN
 
 
 # -- rows ----------------------------------------------------------------------------------------
