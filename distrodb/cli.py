@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     local = verbs.add_parser("local", help="run a whole cluster on this machine, with the shell")
-    local.add_argument("--nodes", type=int, help="slaves (default 5)")
+    local.add_argument(
+        "--nodes", type=int, help="slaves (default 5); more than a cluster has join it"
+    )
     local.add_argument("--partitions", type=int, help="partitions (default twice the slaves)")
     local.add_argument("--dir", type=Path, help=f"where conf and data live (default {_home()})")
     local.add_argument("--base-port", type=int, help="client port of node1 (default 55551)")
@@ -143,15 +145,15 @@ def _local(options: argparse.Namespace) -> int:
     try:
         cluster.start_all()
         for node in cluster.nodes:
-            print(
-                f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-                f" peers {cluster.peer_address(node)}",
-                flush=True,
-            )
+            _print_slave(cluster, node)
         cluster.wait_ready()
+        for node in cluster.ended():  # those that were removed
+            print(f"slave {node} ended: {cluster.last_words(node)}", flush=True)
+        _grow(cluster, options.nodes)
         partitions = len((cluster.status() or {"partitions": []})["partitions"])
-        print(f"ready: {len(cluster.nodes)} slaves, {partitions} partitions", flush=True)
-        connect = cluster.addresses[cluster.nodes[0]]
+        running = cluster.running()
+        print(f"ready: {len(running)} slaves, {partitions} partitions", flush=True)
+        connect = cluster.addresses[running[0]]
         if options.populate is not None:
             _populate(connect, options.populate)
         if not with_shell:
@@ -169,6 +171,29 @@ def _local(options: argparse.Namespace) -> int:
                 cluster.close()
 
 
+def _print_slave(cluster: "LocalCluster", node: str) -> None:
+    print(
+        f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
+        f" peers {cluster.peer_address(node)}",
+        flush=True,
+    )
+
+
+def _grow(cluster: "LocalCluster", wanted: int | None) -> None:
+    """More slaves than there are join."""
+    there = len(cluster.running())
+    if wanted is None or wanted == there:
+        return
+    if wanted < there:
+        raise ConfigError(
+            f"{cluster.directory}: holds a cluster of {there} slaves, not {wanted};"
+            " REMOVE some in the shell, or use another --dir"
+        )
+    for _ in range(wanted - there):
+        _print_slave(cluster, cluster.add())
+    cluster.wait_joined()
+
+
 def _populate(connect: str, path: str) -> None:
     from rich.console import Console
 
@@ -182,7 +207,6 @@ def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory:
     """A directory keeps the shape it was made with."""
     config = cluster.configs[cluster.nodes[0]]
     asked = {
-        "--nodes": (options.nodes, len(config.nodes)),
         "--partitions": (options.partitions, config.partitions),
         "--base-port": (options.base_port, config.nodes[0].client.port),
     }

@@ -150,6 +150,18 @@ class LocalCluster:
         """Until every slave that runs knows one and the same leader for each partition."""
         self.wait_until(self._is_ready, "every partition has a leader", timeout_s)
 
+    def wait_joined(self, timeout_s: float = READY_S_MAX) -> None:
+        """Until every slave that runs has been let in; the ring gives it its share meanwhile."""
+        self.wait_until(self._is_joined, "every slave is let in", timeout_s)
+
+    def _is_joined(self) -> bool:
+        for node in self.running():
+            self._check_alive(node)
+            status = self.status(node)
+            if status is None or status["epoch"] == 0:
+                return False
+        return True
+
     def wait_healed(self, timeout_s: float = HEALED_S_MAX) -> None:
         """Until every slave that runs is in the ring and sees nothing to heal, and each partition
         is led by its owner."""

@@ -20,7 +20,7 @@ pysyncobj's own membership change is not used: its guard for one change at a tim
 entries are pickled, and what it changed is forgotten at a restart (docs/pysyncobj.md).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from distrodb.errors import invariant
@@ -76,8 +76,7 @@ class Membership:
 
         A dead member goes out first, once a learner is there to take its place; then that one
         comes in.  Without a replacement nobody is removed, nor a live one while a wanted one is
-        dead or lags so far that a copy less would be left, and no step is taken that leaves a
-        majority of dead members.
+        dead or lags, and no step is taken that leaves a majority of dead members.
         """
         self._at(now)
         configuration = self.journal.configuration
@@ -90,20 +89,14 @@ class Membership:
         ready = [m for m in coming if self._has_caught_up(m)]
         leaving = [m for m in configuration.members if m not in wanted and m != self.member]
         dead = [m for m in leaving if m not in self._connected()]
-        lost = [m for m in wanted if m not in self._connected() and m != self.member]
+        lost = [m for m in wanted if m != self.member and not self._has_copy(m)]
         members = set(configuration.members)
         if ready and dead and len(members) >= len(wanted):  # one replacement, one removal
             members.remove(dead[0])
         elif ready:
             members.add(ready[0])
         elif leaving and not coming and (dead or not lost):
-            leaving.sort(key=self.is_near)
-            gone = (dead or leaving)[0]
-            members.remove(gone)
-            if not dead and self._copies(members) < min(
-                len(wanted), self._copies(configuration.members)
-            ):
-                return False  # those that stay lag: they soon will not, or are found dead
+            members.remove((dead or leaving)[0])
         else:
             return self.member not in wanted and not (coming or leaving or lost)
         alive = (self._connected() | {self.member}) & members
@@ -124,10 +117,8 @@ class Membership:
     def _has_caught_up(self, peer: str) -> bool:
         return peer in self.learners and self.is_near(peer)
 
-    def _copies(self, members: Collection[str]) -> int:
-        """How many of these are alive and have the log of this leader but for its very end."""
-        alive = self._connected()
-        return sum(m == self.member or (m in alive and self.is_near(m)) for m in members)
+    def _has_copy(self, peer: str) -> bool:
+        return peer in self._connected() and self.is_near(peer)
 
     def is_near(self, peer: str) -> bool:
         """A follower has the log of this leader but for its very end."""

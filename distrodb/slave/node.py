@@ -38,8 +38,8 @@ from distrodb.slave.peers import Peers
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 REMOVED = (
-    "{} is not one of the cluster any more, so it ends; its directory is not needed. To join again"
-    " it needs an empty one, and in its file `join` and its own row only"
+    "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
+    " directory, and in its file `join` and its own row only"
 )
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
@@ -112,6 +112,8 @@ class Node:
             self._journal_thread.shutdown()
             self._snapshot_thread.shutdown()
             self._store.close()
+            if self._core.is_removed:
+                log.info(REMOVED, self._config.id)
 
     def stop(self) -> None:
         """Hand leadership over, then end."""
@@ -139,8 +141,7 @@ class Node:
             return
         self._followed = core.map
         self._peers.follow(core.map)
-        if core.is_removed and not self._is_stopping:
-            log.info("%s", REMOVED.format(core.id))
+        if core.is_removed:
             self.stop()
 
     async def _leave(self) -> None:
