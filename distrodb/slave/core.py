@@ -183,6 +183,7 @@ class Core(Standing):
     def _open_groups(self, now: float) -> None:
         opened = self.holding.open(now, self.map, self.links)
         self._dirty.update(group.id for group in opened)
+        self._obsolete += self.holding.obsolete()
 
     def _map_changed(self, cluster_map: ClusterMap) -> None:
         """The map's own group has applied a change; it is adopted with the next tick."""

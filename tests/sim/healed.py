@@ -2,8 +2,7 @@
 
 A claim of what healing means, apart from the planner's own word that it is done: whoever runs
 stands in the ring, each partition has as many live copies as there can be, its owner leads it, and
-everybody knows the map.  An owner that leaves, and is only kept because too few would be left, need
-not lead.
+everybody knows the map.
 """
 
 from collections import Counter
@@ -53,7 +52,7 @@ def _of_partition(
         yield f"partition {p.id} is held by {held - live} too"
     if len(live) < min(replicas, len(running)):
         yield f"partition {p.id} has copies on {live} alone"
-    if p.owner not in leaders and map_.nodes[p.owner].status != "leaving":
+    if p.owner not in leaders:
         yield f"partition {p.id} is led by {leaders} and owned by {p.owner}"
     wanted = {*map_.members(p.group)}
     if not any({*running[id_].groups[p.id].engine.members} == wanted for id_ in leaders):

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from distrodb.raft.journal import load_farewell
 from distrodb.reply import OK
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.continuity import leftovers
@@ -97,6 +98,23 @@ def test_a_slave_that_is_removed_is_drained_ends_and_is_forgotten(seed):
     cluster.run_until(lambda: cluster.slaves["node4"].is_removed)
     heals(cluster)
     assert "node4" not in the_map(cluster).nodes
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_file_of_a_closed_group_that_a_crash_brings_back_goes_at_the_next_start(seed):
+    cluster = a_ring(seed)
+    cluster.add()
+    heals(cluster)
+    node, group = next(
+        (slave.id, id_)
+        for slave in cluster.slaves.values()
+        for id_ in range(10)
+        if id_ not in slave.core.groups and load_farewell(slave.disk, id_)
+    )
+    cluster.crash(node)
+    cluster.slaves[node].disk.files[group, 7] = b"its removal was not synced"
+    cluster.start(node)
+    heals(cluster)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
