@@ -29,6 +29,7 @@ from tests.sim.network import Network
 from tests.sim.process import Slave
 
 STEP_S = 0.025  # between two looks at a condition
+ANSWER_S = 1.0  # until a controller that does not answer is asked again
 READS = {"GET", "MGET", "EXISTS", "STRLEN"}
 
 
@@ -237,14 +238,14 @@ class Simulation:
     # -- clients -----------------------------------------------------------------------------
 
     def ask_controller(self, *args: str) -> None:
-        """REMOVE, MOVE or BALANCE, asked again until it is taken."""
+        """REMOVE, MOVE or BALANCE, asked again until it is taken; ends with the very event."""
         replies: list[Reply] = []
-        while not replies or isinstance(replies[-1], ErrorReply):
+        while not replies or isinstance(replies.pop(), ErrorReply):
             self.run_until(lambda: self.controller() is not None)
-            slave = self.controller()
+            slave, until = self.controller(), self.now + ANSWER_S
             slave.core.change_map(args, replies.append)
             slave.turn_soon()
-            self.run(1.0)
+            self.at_once(lambda until=until: bool(replies) or self.now >= until)
 
     def submit(self, node: str, *args: str, done: Callable[[Reply], None]) -> None:
         """Give a command to one slave, as a client connected to it would."""

@@ -2,6 +2,12 @@
 
 import pytest
 
+from tests.sim.test_healing import (
+    test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead as one_word_is_not_enough,
+)
+from tests.sim.test_healing import (
+    test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration as in_again,
+)
 from tests.sim.test_scenarios import (
     test_a_cluster_is_not_born_without_all_of_its_slaves as all_are_needed,
 )
@@ -30,6 +36,8 @@ def test_a_removed_cure_is_noticed(cure):
         ("pre-votes", nobody_is_unseated),
         ("a birth on which all agree", two_wiped_slaves),
         ("a birth on which all agree", all_are_needed),
+        ("who has forgotten stands aside", in_again),
+        ("a majority of the ring takes one for dead", one_word_is_not_enough),
     ],
 )
 def test_a_removed_cure_spoils_a_story(cure, story):

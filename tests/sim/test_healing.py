@@ -7,8 +7,11 @@ import pytest
 from distrodb.raft.journal import load_farewell
 from distrodb.reply import OK
 from distrodb.slave.core import MAP_GROUP
+from tests.history import check
+from tests.sim.checks import NEAR_ENTRIES
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import Simulation
+from tests.sim.workload import Client
 
 SEEDS = range(4)
 
@@ -98,6 +101,64 @@ def test_a_slave_that_is_removed_is_drained_ends_and_is_forgotten(seed):
     cluster.run_until(lambda: cluster.slaves["node4"].is_removed)
     heals(cluster)
     assert "node4" not in the_map(cluster).nodes
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_removal_under_load_costs_no_copy_at_any_moment(seed):
+    cluster, history = a_ring(seed), []
+    clients = [Client(cluster, number, history) for number in range(4)]
+    cluster.ask_controller("REMOVE", "node4")
+    while not cluster.slaves["node4"].is_removed:
+        assert min(full_copies(cluster, partition) for partition in range(10)) >= 3
+        cluster.run(0.005)
+    for client in clients:
+        client.is_stopped = True
+    heals(cluster)
+    check(history)
+    assert history
+
+
+def full_copies(cluster: Simulation, partition: int) -> int:
+    """Slaves that count in the partition and have on disk all but the end of its log."""
+    index = cluster.checks.newest(partition) - NEAR_ENTRIES
+    groups = [s.core.groups.get(partition) for s in cluster.slaves.values() if s.core]
+    return sum(
+        g is not None and g.engine.is_member and g.journal.durable_index >= index for g in groups
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration(seed):
+    """node1 was out of the group, has forgotten its log and has just come in again; node2 knows
+    neither, nor what was written since, and both are a majority of the members that it knows."""
+    cluster = Simulation(seed, nodes=5, partitions=1, dead_after_s=2)
+    assert cluster.ask("SET", "key", "old") == OK
+    cluster.run_until(lambda: holds(cluster, "node2") and holds(cluster, "node5"))
+    cut_off(cluster, "node2")
+    cluster.crash("node2")
+    cluster.run_until(cluster.is_healed)
+    cluster.ask_controller("MOVE", "0", "node4")
+    cluster.run_until(cluster.is_healed)
+    assert not holds(cluster, "node1") and cluster.ask("SET", "key", "new") == OK
+    cluster.ask_controller("MOVE", "0", "node1")
+    cluster.at_once(lambda: holds(cluster, "node1"))
+    cut_off(cluster, "node1")
+    cluster.start("node2")
+    cluster.run(10.0)
+    assert not any(cluster.slaves[node].core.leads(0) for node in ("node1", "node2"))
+    cluster.heal()
+    cluster.run_until(cluster.is_healed, 60.0)
+    assert cluster.ask("GET", "key") == b"new"
+
+
+def holds(cluster: Simulation, node: str) -> bool:
+    return 0 in cluster.slaves[node].core.groups
+
+
+def cut_off(cluster: Simulation, node: str) -> None:
+    """From all but its neighbour on the other side of the cut."""
+    for other in ("node3", "node4", "node5"):
+        cluster.cut(node, other)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

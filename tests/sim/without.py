@@ -6,16 +6,18 @@ guard progress and not safety, and have tests of their own.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
 from distrodb.raft import journal
 from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.group import Group
-from distrodb.slave import birth
+from distrodb.slave import birth, hearing
 from distrodb.slave.core import Core
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
+from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
+from tests.sim.healing_chaos import HealingChaos
 
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
@@ -163,12 +165,38 @@ def _reconcile_unguarded(self: Engine, *args: Any) -> None:
 _reconcile = Engine.reconcile
 
 
+def _may_always_vote(self: journal.Journal) -> bool:
+    return True
+
+
+def _use_configuration_counting_all(self: Engine) -> None:
+    """What a learner has acknowledged counts as soon as it is a member."""
+    matched = dict(getattr(self, "_SyncObj__raftMatchIndex", {}))
+    _use_configuration(self)
+    for node in self.voters.values() if self.is_leader else ():
+        self._SyncObj__raftMatchIndex[node] = matched.get(node, 0)
+    self._counts_from.clear()
+
+
+def _always_has_a_copy(self: Engine, peer: str) -> bool:
+    return True
+
+
+def _down_by_one_word(
+    self: hearing.Hearing, now: float, node: str, ring: Sequence[str], after_s: float
+) -> bool:
+    others = [observer for observer in ring if observer != node]
+    return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
+
+
 class Cure(NamedTuple):
-    """What replaces it, the most seeds that it may take to notice, and with which faults."""
+    """What replaces it, the most seeds that it may take to notice, with which faults, and in which
+    kind of runs."""
 
     replacements: list[Replacement]
     seeds_max: int
     faults: Mapping[str, int] = FAULTS
+    kind: type[Chaos] = Chaos
 
 
 CURES = {
@@ -202,6 +230,9 @@ CURES = {
     "the configuration is in the log": Cure(
         [(Engine, "_use_configuration", _keep_configuration)], 10
     ),
+    "a live member stays while another lacks a copy": Cure(
+        [(Engine, "_has_copy", _always_has_a_copy)], 60, HEALING_FAULTS, HealingChaos
+    ),
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
@@ -223,6 +254,18 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         [(birth.Birth, "agreed", _born_by_majority)],
         "test_two_wiped_slaves_elect_nobody_without_the_third",
     ),
+    "who has forgotten stands aside": (
+        [(journal.Journal, "may_vote", property(_may_always_vote))],
+        "test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration",
+    ),
+    "who is in again counts from then on": (
+        [(Engine, "_use_configuration", _use_configuration_counting_all)],
+        "tests/library",
+    ),
+    "a majority of the ring takes one for dead": (
+        [(hearing.Hearing, "is_down", _down_by_one_word)],
+        "test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead",
+    ),
     "one change at a time": ([(Engine, "reconcile", _reconcile_unguarded)], "tests/library"),
 }
 
@@ -240,12 +283,12 @@ def seeds_until_noticed(
     cure: str, seeds: Iterable[int], run: Callable[[int], object] | None = None
 ) -> tuple[int, str]:
     """How many seeds it took, and what was noticed; (0, "") when nothing was."""
-    faults = CURES[cure].faults if cure in CURES else FAULTS
-    run = run or (lambda seed: Chaos(seed, faults).run(VIRTUAL_S))
+    kind, faults = (CURES[cure].kind, CURES[cure].faults) if cure in CURES else (Chaos, FAULTS)
+    run = run or (lambda seed: kind(seed, faults).run(VIRTUAL_S))
     with without(cure):
         for count, seed in enumerate(seeds, 1):
             try:
                 run(seed)
             except Exception as problem:
-                return count, f"{type(problem).__name__}: {str(problem).splitlines()[0]}"
+                return count, f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0]}"
     return 0, ""
