@@ -18,7 +18,7 @@ from pathlib import Path
 
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.reply import ErrorReply, Reply
-from distrodb.ring.clustermap import ClusterMap, Partition, member
+from distrodb.ring.clustermap import ClusterMap, Partition, member, node_of
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import Checks
@@ -235,7 +235,13 @@ class Simulation:
             held <= set(p.group)
             and group is not None
             and group.engine.is_ready
-            and set(group.engine.members) == set(map_.members(p.group))
+            and {node_of(name) for name in group.engine.members} == {*p.group}
+            # Of one that is dead the group may know an older incarnation than the map.
+            and all(
+                member(slave.id, slave.core.incarnation) in group.engine.members
+                for slave in running
+                if slave.id in p.group
+            )
         )
 
     def _is_group_whole(self, group_id: int, members: tuple[str, ...]) -> bool:
