@@ -166,7 +166,7 @@ def healing_line(status: Status) -> str:
     for count, what in (
         (moving, "moving"),
         (waiting, "waiting"),
-        (stuck, "waiting for a slave to come back"),
+        (stuck, "stuck until a slave is back"),
     ):
         if count:
             parts.append(f"{count} {what}")

@@ -220,7 +220,7 @@ class Cluster(Links):
         return self.members[name]
 
     def forget(self, name: str, left_at: int, term: int = 0) -> Replica:
-        """It was told that it is none since ``left_at``, and opens the group again to be taken in."""
+        """It was told that it is none since ``left_at``, and is to be taken in again."""
         member = self[name]
         member.journal.retire(left_at, term)
         member.disk.commit(member.writes.take()[1])
