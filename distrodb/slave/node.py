@@ -112,8 +112,6 @@ class Node:
             self._journal_thread.shutdown()
             self._snapshot_thread.shutdown()
             self._store.close()
-            if self._core.is_removed:
-                log.info(REMOVED, self._config.id)
 
     def stop(self) -> None:
         """Hand leadership over, then end."""
@@ -314,5 +312,5 @@ def run(config: SlaveConfig) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
     if node.is_removed:  # the last line of the log
-        log.warning("%s", REMOVED.format(config.id))
+        log.warning(REMOVED, config.id)
     return 0
