@@ -147,7 +147,8 @@ def _local(options: argparse.Namespace) -> int:
         for node in cluster.nodes:
             _print_slave(cluster, node)
         cluster.wait_ready()
-        for node in cluster.ended():  # those that were removed
+        reported = set(cluster.ended())  # those that were removed
+        for node in sorted(reported):
             print(f"slave {node} ended: {cluster.last_words(node)}", flush=True)
         _grow(cluster, options.nodes)
         partitions = len((cluster.status() or {"partitions": []})["partitions"])
@@ -157,7 +158,7 @@ def _local(options: argparse.Namespace) -> int:
         if options.populate is not None:
             _populate(connect, options.populate)
         if not with_shell:
-            return _watch(cluster)
+            return _watch(cluster, reported)
         from distrodb.master.app import run
 
         status = run(connect, [])
@@ -204,25 +205,23 @@ def _populate(connect: str, path: str) -> None:
 
 
 def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory: Path) -> None:
-    """A directory keeps the shape it was made with."""
-    config = cluster.configs[cluster.nodes[0]]
-    asked = {
-        "--partitions": (options.partitions, config.partitions),
-        "--base-port": (options.base_port, config.nodes[0].client.port),
-    }
-    for name, (wanted, there) in asked.items():
-        if wanted is not None and wanted != there:
+    """A directory keeps the shape it was made with; how many slaves there are may change."""
+    first = cluster.configs[cluster.nodes[0]]
+    asked = {"--base-port": (options.base_port, first.nodes[0].client.port)}
+    if not first.join:  # which knows nothing of the number
+        asked["--partitions"] = (options.partitions, first.partitions)
+    for name, (wanted, made_with) in asked.items():
+        if wanted is not None and wanted != made_with:
             raise ConfigError(
-                f"{directory}: holds a cluster made with {name} {there}, not {wanted};"
+                f"{directory}: holds a cluster made with {name} {made_with}, not {wanted};"
                 " use another --dir, or remove this one with its data"
             )
 
 
-def _watch(cluster: "LocalCluster") -> int:
+def _watch(cluster: "LocalCluster", reported: set[str]) -> int:
     """Stay until SIGINT or SIGTERM; report a slave that ends, do not restart it."""
     from distrodb.clock import sleep
 
-    reported: set[str] = set()
     try:
         while len(reported) < len(cluster.nodes):
             for node, status in cluster.ended().items():

@@ -163,7 +163,11 @@ def healing_line(status: Status) -> str:
     moving, waiting, stuck = (len(healing[name]) for name in ("moving", "waiting", "stuck"))
     total = len(status["partitions"])
     parts = [f"{total - moving - waiting - stuck} of {total} partitions settled"]
-    for count, what in ((moving, "moving"), (waiting, "waiting"), (stuck, "without a majority")):
+    for count, what in (
+        (moving, "moving"),
+        (waiting, "waiting"),
+        (stuck, "stuck until a slave is back"),
+    ):
         if count:
             parts.append(f"{count} {what}")
     if healing["is_map_moving"]:

@@ -78,8 +78,8 @@ def healed(status: Status) -> str | None:
         return None
     if stuck := healing.get("stuck"):
         return (
-            f"nothing more can be done: {_partitions(stuck)} without a majority;"
-            " bring a slave back that holds a copy"
+            f"nothing more can be done: {_partitions(stuck)} waiting for a slave that is down;"
+            " start it again"
         )
     copies = min(render.live_copies(status), default=0)
     wanted = status.get("replicas", copies)

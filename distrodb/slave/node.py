@@ -112,8 +112,6 @@ class Node:
             self._journal_thread.shutdown()
             self._snapshot_thread.shutdown()
             self._store.close()
-            if self._core.is_removed:
-                log.info(REMOVED, self._config.id)
 
     def stop(self) -> None:
         """Hand leadership over, then end."""
@@ -143,6 +141,10 @@ class Node:
         self._peers.follow(core.map)
         if core.is_removed:
             self.stop()
+
+    @property
+    def is_removed(self) -> bool:
+        return self._core.is_removed
 
     async def _leave(self) -> None:
         until = monotonic() + HAND_OVER_S_MAX
@@ -183,7 +185,7 @@ class Node:
     def _on_timer(self) -> None:
         if self._ended.done():
             return
-        self._peers.close_silent()
+        self._peers.tick()
         self._follow_map()
         if self._core.tick(monotonic()):
             self._schedule()
@@ -235,7 +237,9 @@ class Node:
             self._config.file,
             f"cluster.nodes.{key}",
             f"cannot listen ({error.strerror or error})",
-            "stop what uses the port, or give this slave another one in every file",
+            "stop what uses the port"
+            if self._core.map.epoch  # which holds its address for good
+            else "stop what uses the port, or give this slave another one in every file",
         )
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict) -> None:
@@ -307,4 +311,6 @@ def run(config: SlaveConfig) -> int:
         raise CorruptionError(f"{where}{problem}; {_remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
+    if node.is_removed:  # the last line of the log
+        log.warning(REMOVED, config.id)
     return 0

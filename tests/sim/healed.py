@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from distrodb.ring.clustermap import ClusterMap, Partition, node_of
+from distrodb.ring.clustermap import ClusterMap, Partition, member, node_of
 from distrodb.ring.placement import MAP_GROUP_MAX
 from distrodb.ring.plan import MAP_GROUP_MIN
 from distrodb.slave.core import MAP_GROUP, Core
@@ -54,9 +54,18 @@ def _of_partition(
         yield f"partition {p.id} has copies on {live} alone"
     if p.owner not in leaders:
         yield f"partition {p.id} is led by {leaders} and owned by {p.owner}"
-    wanted = {*map_.members(p.group)}
-    if not any({*running[id_].groups[p.id].engine.members} == wanted for id_ in leaders):
-        yield f"partition {p.id} has not the members {wanted}"
+    members = [{*running[id_].groups[p.id].engine.members} for id_ in leaders]
+    if not any(_are_those_wanted(each, running, map_, p) for each in members):
+        yield f"partition {p.id} has the members {members} and should have {p.group}"
+
+
+def _are_those_wanted(
+    members: set[str], running: dict[str, Core], map_: ClusterMap, p: Partition
+) -> bool:
+    """Of one that is dead the group may know an older incarnation than the map."""
+    live = {member(id_, core.incarnation) for id_, core in running.items()}
+    is_same = members & live == {*map_.members(p.group)} & live
+    return is_same and {*map(node_of, members)} == {*p.group}
 
 
 def _of_map_group(core: Core, running: dict[str, Core]) -> Iterator[str]:
