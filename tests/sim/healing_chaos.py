@@ -41,6 +41,8 @@ class HealingChaos(Chaos):
         (4, 5, 3, 1 << 24),
         (7, 7, 3, 4096),
         (6, 3, 5, 1 << 24),
+        (5, 14, 3, 4096),
+        (6, 10, 3, 1 << 24),
     )
 
     def __init__(self, seed: int, faults: Mapping[str, int] = FAULTS, **raft: int):
@@ -80,9 +82,13 @@ class HealingChaos(Chaos):
         if fault == "death":
             if not self._may_lose(node):
                 return False
-            forever = choose.random() < 0.3
+            forever, is_wiped = choose.random() < 0.3, choose.random() < 0.25
             self._dead[node] = 1e9 if forever else cluster.now + choose.uniform(1.0, 20.0)
-            cluster.crash(node)
+            if is_wiped:  # it returns as another one, maybe in the middle of being replaced
+                self._lost.add(self._name(node))
+                cluster.wipe(node)
+            else:
+                cluster.crash(node)
         elif fault == "lost directory":
             if not self._may_lose(node):
                 return False
