@@ -1,13 +1,13 @@
-"""What the shell prints, from values alone (pure).
+"""What the shell prints, from values alone (pure); the ring and its healing are in ringview.py.
 
 `status` is the answer of `DISTRODB STATUS`: epoch, ring, nodes, partitions.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +15,7 @@ from distrodb.master.quoting import escape
 
 Status = Mapping[str, Any]
 
-_STATUS_STYLES = {
+STATUS_STYLES = {
     "up": "green",
     "suspect": "yellow",
     "down": "red",
@@ -34,7 +34,7 @@ def maybe(value: bytes | None, stale: str | None = None) -> str:
     return text if stale is None else f"{text}  (stale: {stale})"
 
 
-def _table(*columns: str) -> Table:
+def empty_table(*columns: str) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -48,8 +48,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _state(status: str) -> Text:
-    return Text(status, style=_STATUS_STYLES.get(status, ""))
+def state(status: str) -> Text:
+    return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
 def _leader(partition: Mapping[str, Any]) -> Text:
@@ -70,12 +70,12 @@ def nodes_table(status: Status, answering: Collection[str] | None = None) -> Ren
     headings = ["node", "status", "clients", "peers", "owns", "leads", "holds"]
     if answering is not None:
         headings.insert(2, "answers")
-    table = _table(*headings)
+    table = empty_table(*headings)
     partitions = status["partitions"]
     for node_id, node in sorted(status["nodes"].items()):
         cells: list[Text | str] = [
             node_id,
-            _state(node["status"]),
+            state(node["status"]),
             node["client"],
             node["peer"],
             str(sum(node_id == partition["owner"] for partition in partitions)),
@@ -89,24 +89,8 @@ def nodes_table(status: Status, answering: Collection[str] | None = None) -> Ren
     return table
 
 
-def ring_view(status: Status) -> RenderableType:
-    ring: Sequence[str] = status["ring"]
-    table = _table("left", "node", "right", "status", "owns partitions")
-    for position, node_id in enumerate(ring):
-        owned = [str(part["id"]) for part in status["partitions"] if part["owner"] == node_id]
-        table.add_row(
-            ring[position - 1],
-            Text(node_id, style="bold"),
-            ring[(position + 1) % len(ring)],
-            _state(status["nodes"][node_id]["status"]),
-            " ".join(owned),
-        )
-    circle = Text(" → ".join([*ring, ring[0]]) if ring else "(empty)")
-    return Group(Text(f"epoch {status['epoch']}"), circle, Text(), table)
-
-
 def partitions_table(status: Status) -> RenderableType:
-    table = _table("partition", "slots", "owner", "group", "leader", "term")
+    table = empty_table("partition", "slots", "owner", "group", "leader", "term")
     for partition in status["partitions"]:
         table.add_row(
             str(partition["id"]),
@@ -120,7 +104,7 @@ def partitions_table(status: Status) -> RenderableType:
 
 
 def where_table(key: bytes, slot: int, partition: Mapping[str, Any]) -> RenderableType:
-    table = _table("key", "slot", "partition", "slots", "group", "leader")
+    table = empty_table("key", "slot", "partition", "slots", "group", "leader")
     table.add_row(
         Text(escape(key)),
         str(slot),
