@@ -93,7 +93,7 @@ def _master(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from distrodb.master import render
+    from distrodb.master import render, ringview
     from distrodb.master.client import Cluster
 
     status = Cluster(options.connect).status()
@@ -103,9 +103,12 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console()
-    console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}")
+    controller = f", controller {status['controller']}" if status.get("controller") else ""
+    console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")
     console.print(render.nodes_table(status))
     console.print(render.partitions_table(status))
+    if healing := ringview.healing_view(status):
+        console.print(healing)
     asked = status.get("asked", {"not_yet_in": []})
     if status["epoch"] == 0:
         console.print("the cluster is not born yet: all of its slaves must meet once")
