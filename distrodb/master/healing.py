@@ -6,7 +6,7 @@ a status leaves out (an older slave's does) counts as nothing to do.
 Caveat: a status is what the asked slave sees; it may lag the controller by some milliseconds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ Status = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A group on its way to other members: `coming` copy what `going` are to forget."""
+    """A group on its way to other members: `coming` copy what `going` are to forget. Both are empty
+    when the asked slave does not know who they are."""
 
     group: str  # a partition's number, or "map"
     going: tuple[str, ...]
@@ -49,27 +50,27 @@ class Healing:
 def healing_of(status: Status) -> Healing:
     healing = status.get("healing") or {}
     partitions = status["partitions"]
+    groups = {partition["id"]: partition["group"] for partition in partitions}
+    groups["map"] = status.get("map_group") or ()
     return Healing(
         bool(healing.get("is_done", True)),
         bool(healing.get("is_map_moving", False)),
         tuple(healing.get("moving", ())),
         tuple(healing.get("waiting", ())),
         tuple(healing.get("stuck", ())),
-        tuple(map(_move, status.get("moves") or ())),
+        tuple(_move(row, groups.get(row["group"], ())) for row in status.get("moves") or ()),
         len(partitions),
         min((len(partition["group"]) for partition in partitions), default=0),
         tuple(id for id, node in status["nodes"].items() if node["status"] == "suspect"),
     )
 
 
-def _move(row: Mapping[str, Any]) -> Move:
-    return Move(
-        str(row["group"]),
-        tuple(row.get("from", ())),
-        tuple(row.get("to", ())),
-        int(row.get("done", 0)),
-        int(row.get("total", 0)),
-    )
+def _move(row: Mapping[str, Any], group: Collection[str]) -> Move:
+    going, coming = tuple(row.get("from", ())), tuple(row.get("to", ()))
+    if set(coming) >= set(group) and not going:
+        # All of a group come, nobody goes: the asked slave is new to it and knows no members yet.
+        coming = ()
+    return Move(str(row["group"]), going, coming, int(row.get("done", 0)), int(row.get("total", 0)))
 
 
 def held_by(status: Status, node_id: str) -> list[int]:

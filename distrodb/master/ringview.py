@@ -129,7 +129,9 @@ def _change(move: Move) -> str:
     coming, going = " ".join(move.coming), " ".join(move.going)
     if coming and going:
         return f"{going} → {coming}"
-    return f"{coming} comes in" if coming else f"{going} goes out"
+    if coming:
+        return f"→ {coming}"
+    return f"{going} →" if going else "on its way"
 
 
 def _copied(move: Move) -> tuple[RenderableType, RenderableType]:

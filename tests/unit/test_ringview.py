@@ -155,12 +155,17 @@ def test_many_moves_are_cut_short() -> None:
 @pytest.mark.parametrize(
     ("move", "line"),
     [
-        ({"group": 1, "from": [], "to": ["node4"]}, "partition 1: node4 comes in"),
-        ({"group": 1, "from": ["node2"], "to": []}, "partition 1: node2 goes out"),
+        ({"group": 1, "from": [], "to": ["node4"]}, "partition 1: → node4"),
+        ({"group": 1, "from": ["node2"], "to": []}, "partition 1: node2 →"),
+        # The asked slave is new to the group.
+        (
+            {"group": 1, "from": [], "to": ["node1", "node2", "node3"]},
+            "partition 1: on its way",
+        ),
         ({"group": "map", "from": ["node2"], "to": ["node4"]}, "cluster map: node2 → node4"),
     ],
 )
-def test_one_way_moves(move: dict[str, Any], line: str) -> None:
+def test_a_move(move: dict[str, Any], line: str) -> None:
     view = ringview.healing_view(status_of(moves=[move]))
     assert view is not None
     assert text_of(view).startswith(line)
