@@ -35,7 +35,7 @@ from distrodb.master.healing import (
 from distrodb.master.ringview import followed_view
 
 LOOK_PAUSE_S = 0.25  # a bar seems to move, and the asked slave has next to nothing to do
-LOOKS_MIN = 2
+LOOKS_MIN = 3
 # Some times the `dead_after_s` of any sensible cluster: by then it is known to be down.
 SUSPECT_S_MAX = 60.0
 # A slave is leaving, and nothing is left to do: not for a moment only, but for some 5 s.
