@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     local = verbs.add_parser("local", help="run a whole cluster on this machine, with the shell")
-    local.add_argument("--nodes", type=int, help="slaves (default 5)")
+    local.add_argument(
+        "--nodes", type=int, help="slaves (default 5); more than a cluster has join it"
+    )
     local.add_argument("--partitions", type=int, help="partitions (default twice the slaves)")
     local.add_argument("--dir", type=Path, help=f"where conf and data live (default {_home()})")
     local.add_argument("--base-port", type=int, help="client port of node1 (default 55551)")
@@ -93,7 +95,7 @@ def _master(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from distrodb.master import render, ringview
+    from distrodb.master import healing, render, ringview
     from distrodb.master.client import Cluster
 
     status = Cluster(options.connect).status()
@@ -107,8 +109,9 @@ def _status(options: argparse.Namespace) -> int:
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")
     console.print(render.nodes_table(status))
     console.print(render.partitions_table(status))
-    if healing := ringview.healing_view(status):
-        console.print(healing)
+    console.print(healing.news(status), highlight=False)
+    if moves := ringview.healing_view(status):
+        console.print(moves)
     asked = status.get("asked", {"not_yet_in": []})
     if status["epoch"] == 0:
         console.print("the cluster is not born yet: all of its slaves must meet once")
@@ -143,19 +146,20 @@ def _local(options: argparse.Namespace) -> int:
     try:
         cluster.start_all()
         for node in cluster.nodes:
-            print(
-                f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-                f" peers {cluster.peer_address(node)}",
-                flush=True,
-            )
+            _print_slave(cluster, node)
         cluster.wait_ready()
+        reported = set(cluster.ended())  # those that were removed
+        for node in sorted(reported):
+            print(f"slave {node} ended: {cluster.last_words(node)}", flush=True)
+        _grow(cluster, options.nodes)
         partitions = len((cluster.status() or {"partitions": []})["partitions"])
-        print(f"ready: {len(cluster.nodes)} slaves, {partitions} partitions", flush=True)
-        connect = cluster.addresses[cluster.nodes[0]]
+        running = cluster.running()
+        print(f"ready: {len(running)} slaves, {partitions} partitions", flush=True)
+        connect = cluster.addresses[running[0]]
         if options.populate is not None:
             _populate(connect, options.populate)
         if not with_shell:
-            return _watch(cluster)
+            return _watch(cluster, reported)
         from distrodb.master.app import run
 
         status = run(connect, [])
@@ -169,6 +173,29 @@ def _local(options: argparse.Namespace) -> int:
                 cluster.close()
 
 
+def _print_slave(cluster: "LocalCluster", node: str) -> None:
+    print(
+        f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
+        f" peers {cluster.peer_address(node)}",
+        flush=True,
+    )
+
+
+def _grow(cluster: "LocalCluster", wanted: int | None) -> None:
+    """More slaves than there are join."""
+    there = len(cluster.running())
+    if wanted is None or wanted == there:
+        return
+    if wanted < there:
+        raise ConfigError(
+            f"{cluster.directory}: holds a cluster of {there} slaves, not {wanted};"
+            " REMOVE some in the shell, or use another --dir"
+        )
+    for _ in range(wanted - there):
+        _print_slave(cluster, cluster.add())
+    cluster.wait_joined()
+
+
 def _populate(connect: str, path: str) -> None:
     from rich.console import Console
 
@@ -179,26 +206,23 @@ def _populate(connect: str, path: str) -> None:
 
 
 def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory: Path) -> None:
-    """A directory keeps the shape it was made with."""
-    config = cluster.configs[cluster.nodes[0]]
-    asked = {
-        "--nodes": (options.nodes, len(config.nodes)),
-        "--partitions": (options.partitions, config.partitions),
-        "--base-port": (options.base_port, config.nodes[0].client.port),
-    }
-    for name, (wanted, there) in asked.items():
-        if wanted is not None and wanted != there:
+    """A directory keeps the shape it was made with; how many slaves there are may change."""
+    first = cluster.configs[cluster.nodes[0]]
+    asked = {"--base-port": (options.base_port, first.nodes[0].client.port)}
+    if not first.join:  # which knows nothing of the number
+        asked["--partitions"] = (options.partitions, first.partitions)
+    for name, (wanted, made_with) in asked.items():
+        if wanted is not None and wanted != made_with:
             raise ConfigError(
-                f"{directory}: holds a cluster made with {name} {there}, not {wanted};"
+                f"{directory}: holds a cluster made with {name} {made_with}, not {wanted};"
                 " use another --dir, or remove this one with its data"
             )
 
 
-def _watch(cluster: "LocalCluster") -> int:
+def _watch(cluster: "LocalCluster", reported: set[str]) -> int:
     """Stay until SIGINT or SIGTERM; report a slave that ends, do not restart it."""
     from distrodb.clock import sleep
 
-    reported: set[str] = set()
     try:
         while len(reported) < len(cluster.nodes):
             for node, status in cluster.ended().items():

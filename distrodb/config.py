@@ -128,9 +128,8 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         parse_address(file, f"node.join[{number}]", address)
         for number, address in enumerate(values["node.join"])
     )
-    if join and len(nodes) > 1:
-        remedy = f"leave only the row of {me}; the others are learnt from those that it joins"
-        raise problem(file, "cluster.nodes", "has other slaves beside node.join", remedy)
+    if join:
+        _check_joiner(file, me, nodes, join, values["cluster.partitions"])
     if values["raft.election_timeout_ms"] <= 3 * values["raft.heartbeat_ms"]:
         raise problem(
             file,
@@ -163,6 +162,20 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         healing=HealingConfig(**section("healing")),
         partitions_wanted=values["cluster.partitions"],
     )
+
+
+def _check_joiner(
+    file: Path, me: str, nodes: Sequence[NodeAddress], join: Sequence[Address], partitions: int
+) -> None:
+    if len(nodes) > 1:
+        remedy = f"leave only the row of {me}; the others are learnt from those that it joins"
+        raise problem(file, "cluster.nodes", "has other slaves beside node.join", remedy)
+    if partitions:  # a wrong number would be noticed only when the cluster has let it in
+        remedy = "set it to 0: the cluster has its number"
+        raise problem(file, "cluster.partitions", "is set beside node.join", remedy)
+    if set(join) == {nodes[0].peer}:
+        remedy = "name the peer addresses of slaves of the running cluster"
+        raise problem(file, "node.join", "names nobody but this slave", remedy)
 
 
 def _check_names(file: Path, plain: dict[str, Any]) -> None:

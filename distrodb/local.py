@@ -1,7 +1,8 @@
 """A whole cluster on this machine: what ``distrodb local`` and the fault tests run.
 
 One process a slave, each from its own file in ``DIR/conf/``, with its data and its log in
-``DIR/nodeN/``.  Files that are there are kept, so a cluster is found again at the next start.
+``DIR/nodeN/``.  Files that are there are kept, so a cluster is found again at the next start; also
+those of slaves that were removed from it, which end at once with status 0 when they are started.
 The slaves are in sessions of their own: Ctrl-C in a terminal does not reach them.
 """
 
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +80,7 @@ class LocalCluster:
         for file in self._files():
             config = load(file)
             self.configs[config.id] = config
-        born = [config for config in self.configs.values() if not config.join]
-        if not born or {node.id for node in born[0].nodes} != {config.id for config in born}:
-            raise ConfigError(
-                f"{self.directory}/conf: not one file for each slave; mend or remove it"
-            )
-        self._ring = [node.id for node in born[0].nodes]
-        self._ring += sorted((id_ for id_, c in self.configs.items() if c.join), key=_number)
-        self._options = options
+        self._ring = self._order()
 
     # -- the whole ---------------------------------------------------------------------------
 
@@ -101,6 +96,23 @@ class LocalCluster:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _order(self) -> list[str]:
+        """Those that the cluster is born with, in ring order; then those that joined, as they did.
+
+        Raises ``ConfigError`` when a file is missing and no slave was started yet: such a cluster
+        would never be born.  Afterwards the file of a slave that was removed may be deleted.
+        """
+        joined = sorted((id_ for id_, c in self.configs.items() if c.join), key=_number)
+        rows = [c.nodes for c in self.configs.values() if not c.join]
+        born = list(dict.fromkeys(node.id for nodes in rows for node in nodes))
+        there = [id_ for id_ in born if id_ in self.configs]
+        was_started = any((c.directory / "journal").exists() for c in self.configs.values())
+        if there != born and not was_started:
+            raise ConfigError(
+                f"{self.directory}/conf: not one file for each slave; mend or remove it"
+            )
+        return there + joined
+
     def start_all(self) -> None:
         for node in self._ring:
             self.start(node)
@@ -109,21 +121,15 @@ class LocalCluster:
         """Start one slave more, which joins; its id.  It is let in and given its share meanwhile:
         ``wait_healed`` waits for that.  Raises ``ConfigError`` when its ports are in use."""
         first = self.configs[self._ring[0]]
-        node = f"node{max(map(_number, self._ring)) + 1}"
+        # One that was removed has left its directory, and the id belongs to what is in there.
+        homes = [path.name for path in self.directory.glob("node*")]
+        node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
         last = max(config.me.client.port for config in self.configs.values())
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
         ports = _ports(1, last + 1 if is_in_a_row else None)
         _check_free(ports)
-        self._write_files(
-            {node: ports[0]},
-            **{
-                **self._options,
-                "cluster_id": first.cluster_id,
-                "cluster_secret": first.secret,
-                "cluster_replicas": first.replicas,
-                "node_join": [str(config.me.peer) for config in self.configs.values()],
-            },
-        )
+        peers = [str(config.me.peer) for config in self.configs.values()]
+        self._write_files({node: ports[0]}, **{**_options_of(first), "node_join": peers})
         self.configs[node] = load(self.directory / "conf" / f"{node}.toml")
         self._ring.append(node)
         self.start(node)
@@ -150,21 +156,33 @@ class LocalCluster:
         """Until every slave that runs knows one and the same leader for each partition."""
         self.wait_until(self._is_ready, "every partition has a leader", timeout_s)
 
+    def wait_joined(self, timeout_s: float = READY_S_MAX) -> None:
+        """Until every slave that runs has been let in; the ring gives it its share meanwhile."""
+        self.wait_until(self._is_joined, "every slave is let in", timeout_s)
+
+    def _is_joined(self) -> bool:
+        return all(s is not None and s["epoch"] > 0 for s in self._statuses().values())
+
     def wait_healed(self, timeout_s: float = HEALED_S_MAX) -> None:
         """Until every slave that runs is in the ring and sees nothing to heal, and each partition
         is led by its owner."""
         self.wait_until(self._is_healed, "the ring is whole", timeout_s)
 
     def _is_healed(self) -> bool:
-        running = self.running()
-        statuses = [self.status(node) for node in running]
-        return bool(running) and all(
+        statuses = self._statuses()
+        return bool(statuses) and all(
             status is not None
             and status["healing"]["is_done"]
-            and sorted(status["ring"]) == sorted(running)
+            and sorted(status["ring"]) == sorted(statuses)
             and all(row["leader"] == row["owner"] for row in status["partitions"])
-            for status in statuses
+            for status in statuses.values()
         )
+
+    def _statuses(self) -> dict[str, dict[str, Any] | None]:
+        """What each slave that runs says.  Raises ``UnavailableError`` when one has failed."""
+        for node in self.running():
+            self._check_alive(node)
+        return {node: self.status(node) for node in self.running()}
 
     def wait_until(
         self, condition: Callable[[], bool], what: str, timeout_s: float = READY_S_MAX
@@ -177,15 +195,12 @@ class LocalCluster:
             sleep(POLL_S)
 
     def _is_ready(self) -> bool:
-        statuses = []
-        for node in self.running():
-            self._check_alive(node)
-            status = self.status(node)
-            if status is None:
-                return False
-            statuses.append([row["leader"] for row in status["partitions"]])
+        statuses = self._statuses().values()
+        leaders = [[row["leader"] for row in s["partitions"]] for s in statuses if s is not None]
         return (
-            bool(statuses) and None not in statuses[0] and all(s == statuses[0] for s in statuses)
+            0 < len(leaders) == len(statuses)
+            and None not in leaders[0]
+            and all(each == leaders[0] for each in leaders)
         )
 
     # -- one slave ---------------------------------------------------------------------------
@@ -278,7 +293,7 @@ class LocalCluster:
 
     @property
     def nodes(self) -> list[str]:
-        """The ids of all slaves, in ring order."""
+        """The ids of all slaves that have a file, in ring order."""
         return list(self._ring)
 
     @property
@@ -361,6 +376,22 @@ class LocalCluster:
             raise ConfigError(
                 f"{folder}: cannot be written ({error.strerror}); use --dir"
             ) from None
+
+
+def _options_of(config: SlaveConfig) -> dict[str, Any]:
+    """What a slave that joins has in common with another one, as ``section_name``."""
+    sections = {
+        "raft": asdict(config.raft),
+        "healing": asdict(config.healing),
+        "limits": asdict(config.limits),
+    }
+    return {
+        "cluster_id": config.cluster_id,
+        "cluster_secret": config.secret,
+        "cluster_replicas": config.replicas,
+        "log_level": config.log_level,
+        **{f"{s}_{n}": v for s, values in sections.items() for n, v in values.items()},
+    }
 
 
 def _number(node: str) -> int:

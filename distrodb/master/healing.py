@@ -38,7 +38,8 @@ class Healing:
     stuck: tuple[int, ...]
     moves: tuple[Move, ...]
     partitions: int
-    copies: int  # the members of the smallest group
+    copies: int  # of the partition that has the fewest, on slaves that are not down
+    replicas: int  # how many each should have
     suspects: tuple[str, ...]  # not heard just now; whether they are down is not known yet
 
     @property
@@ -51,6 +52,8 @@ def healing_of(status: Status) -> Healing:
     healing = status.get("healing") or {}
     partitions = status["partitions"]
     groups = {partition["id"]: partition["group"] for partition in partitions}
+    down = {id for id, node in status["nodes"].items() if node["status"] == "down"}
+    copies = min((len(set(group) - down) for group in groups.values()), default=0)
     groups["map"] = status.get("map_group") or ()
     return Healing(
         bool(healing.get("is_done", True)),
@@ -60,7 +63,8 @@ def healing_of(status: Status) -> Healing:
         tuple(healing.get("stuck", ())),
         tuple(_move(row, groups.get(row["group"], ())) for row in status.get("moves") or ()),
         len(partitions),
-        min((len(partition["group"]) for partition in partitions), default=0),
+        copies,
+        status.get("replicas", copies),
         tuple(id for id, node in status["nodes"].items() if node["status"] == "suspect"),
     )
 

@@ -121,8 +121,13 @@ def _outcome(status: Status) -> str:
             f"{of_partitions(healing.stuck)} cannot be healed before a slave comes back;"
             " every other partition has its copies"
         )
-    copies = f"{healing.copies} {'copy' if healing.copies == 1 else 'copies'}"
     unheard = f"; not heard: {' '.join(healing.suspects)}" if healing.suspects else ""
+    copies = f"{healing.copies} {'copy' if healing.copies == 1 else 'copies'}"
+    if healing.copies < healing.replicas:
+        return (
+            f"every partition has {copies} on live slaves, which are too few for"
+            f" {healing.replicas}{unheard}"
+        )
     return f"healed: every partition has its {copies}{unheard}"
 
 

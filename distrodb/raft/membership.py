@@ -76,7 +76,7 @@ class Membership:
 
         A dead member goes out first, once a learner is there to take its place; then that one
         comes in.  Without a replacement nobody is removed, nor a live one while a wanted one is
-        dead, and no step is taken that leaves a majority of dead members.
+        dead or lags, and no step is taken that leaves a majority of dead members.
         """
         self._at(now)
         configuration = self.journal.configuration
@@ -89,7 +89,7 @@ class Membership:
         ready = [m for m in coming if self._has_caught_up(m)]
         leaving = [m for m in configuration.members if m not in wanted and m != self.member]
         dead = [m for m in leaving if m not in self._connected()]
-        lost = [m for m in wanted if m not in self._connected() and m != self.member]
+        lost = [m for m in wanted if m != self.member and not self._has_copy(m)]
         members = set(configuration.members)
         if ready and dead and len(members) >= len(wanted):  # one replacement, one removal
             members.remove(dead[0])
@@ -116,6 +116,9 @@ class Membership:
 
     def _has_caught_up(self, peer: str) -> bool:
         return peer in self.learners and self.is_near(peer)
+
+    def _has_copy(self, peer: str) -> bool:
+        return peer in self._connected() and self.is_near(peer)
 
     def is_near(self, peer: str) -> bool:
         """A follower has the log of this leader but for its very end."""

@@ -181,8 +181,8 @@ def _live_strangers(cluster_map: ClusterMap, observed: Observed) -> list[str]:
 
 
 def _map_group_min(cluster_map: ClusterMap, going: str) -> int:
-    is_dead = cluster_map.nodes[going].status == "down"
-    return MAP_GROUP_MIN if is_dead else min(MAP_GROUP_MIN, len(cluster_map.ring))
+    leaves = cluster_map.nodes[going].status == "leaving"  # others may come back into the ring
+    return min(MAP_GROUP_MIN, len(cluster_map.ring)) if leaves else MAP_GROUP_MIN
 
 
 # -- rows ----------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _node_commands(
         if node.status == "joining" and node.id in cluster_map.ring:
             if not any(_concerns(groups, need, node.id) for need in needs):
                 commands.append(("set_status", node.id, "up"))
-        elif node.status == "leaving" and _is_drained(cluster_map, observed, node.id):
+        elif node.status == "leaving" and not counts_in(cluster_map, observed, node.id):
             commands.append(("remove_node", node.id))
     return commands
 
@@ -206,11 +206,14 @@ def _concerns(groups: Groups, need: Need, node: str) -> bool:
     return unfinished and node in (*need.partition.group, *groups.target(need.partition))
 
 
-def _is_drained(cluster_map: ClusterMap, observed: Observed, node: str) -> bool:
-    """In nothing any more, by the map and by each group's own report, in any incarnation."""
-    if node in cluster_map.ring or node in cluster_map.map_group:
-        return False
-    if any(node in p.group for p in cluster_map.partitions):
-        return False
-    reports = [observed.map_voters, *map(observed.voters.get, range(len(cluster_map.partitions)))]
-    return not any(report is None or node in map(node_of, report) for report in reports)
+def counts_in(cluster_map: ClusterMap, observed: Observed, node: str) -> list[str]:
+    """What a slave is still needed for, by the map or by a group's own report, in any incarnation:
+    the numbers of partitions, ``ring`` and ``map``.  A group without a report counts it."""
+    found = ["ring"] if node in cluster_map.ring else []
+    if node in cluster_map.map_group or node in map(node_of, observed.map_voters):
+        found.append("map")
+    for partition in cluster_map.partitions:
+        voters = observed.voters.get(partition.id)
+        if node in partition.group or voters is None or node in map(node_of, voters):
+            found.append(str(partition.id))
+    return found

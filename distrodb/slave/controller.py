@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from distrodb.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
 from distrodb.ring.moves import Observed
-from distrodb.ring.plan import Command, Plan, plan
+from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.gossip import Joiner
 from distrodb.slave.hearing import Hearing
 from distrodb.slave.reports import Reports
@@ -110,29 +110,33 @@ class Controller:
 
     # -- what a person asks for ------------------------------------------------------------------
 
-    def asked(self, cluster_map: ClusterMap, args: Sequence[str]) -> Command | ErrorReply | None:
+    def asked(self, view: View, args: Sequence[str]) -> Command | ErrorReply | None:
         """DISTRODB REMOVE node, MOVE partition node, BALANCE: the map's command, None if it
         is under way already, or why not."""
         match [args[0].upper(), *args[1:]]:
             case ["REMOVE", str(node)]:
-                return self._remove(cluster_map, node)
+                return self._remove(view, node)
             case ["MOVE", str(number), str(node)]:
-                return self._move(cluster_map, number, node)
+                return self._move(view.map, number, node)
             case ["BALANCE"]:
                 return ("balance",)
         return error("ERR", "use DISTRODB REMOVE node, MOVE partition node, or BALANCE")
 
-    def _remove(self, cluster_map: ClusterMap, node: str) -> Command | ErrorReply | None:
+    def _remove(self, view: View, node: str) -> Command | ErrorReply | None:
+        cluster_map = view.map
         row = cluster_map.nodes.get(node)
         if row is None:
             return _no_such(cluster_map, node)
         if row.status == "leaving":
             return None
         if row.status == "down":
-            holds = [p.id for p in cluster_map.partitions if node in p.group]
-            if holds or node in cluster_map.map_group:
-                what = f"partitions {', '.join(map(str, holds))}" if holds else "the cluster map"
-                return error("ERR", f"{node} is down and still counts in {what}: nobody else can")
+            observed = Observed(self._reports.voters(), view.map_voters)
+            if found := counts_in(cluster_map, observed, node):
+                return error(
+                    "ERR",
+                    f"{node} is down and still a member of {', '.join(found)} (partitions, ring,"
+                    " map): wait until it is replaced there, or start it again",
+                )
             return ("remove_node", node)
         staying = [n.id for n in cluster_map.nodes.values() if n.status in ("up", "joining")]
         staying = [id_ for id_ in staying if id_ != node]

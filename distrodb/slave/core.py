@@ -294,7 +294,7 @@ class Core(Standing):
             leader = self.leader_of(MAP_GROUP)
             resolve(error("NOTCONTROLLER", f"{leader or 'nobody'} leads the cluster map"))
             return
-        command = self.controller.asked(group.machine.map, args)
+        command = self.controller.asked(self._view(group.machine.map), args)
         if command is None or isinstance(command, ErrorReply):
             resolve(OK if command is None else command)
         else:
@@ -374,7 +374,7 @@ class Core(Standing):
     def _give_back(self, now: float, group: Group, owner: str) -> None:
         row = self.map.nodes[owner]
         name = member(owner, row.incarnation)
-        if now < max(self._return_at, self._returns.get(group.id, 0.0)) or row.status != "up":
+        if now < max(self._return_at, self._returns.get(group.id, 0.0)) or row.status == "down":
             return
         if self._able_to_lead(group, [name]) and group.engine.is_near(name):
             self._return_at = now + RETURN_INTERVAL_S

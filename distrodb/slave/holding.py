@@ -173,7 +173,7 @@ class Holding:
     def obsolete(self) -> list[tuple[int, int]]:
         """Groups, with the index up to which their snapshots may be removed: all of them."""
         deleted, self._deleted = self._deleted, []
-        return [(group_id, LAST_INDEX) for group_id in deleted if group_id not in self.groups]
+        return [(group_id, LAST_INDEX) for group_id in deleted]
 
     def written_in_vain(self, written: SnapshotWrite) -> bool:
         """A snapshot of a group that was closed meanwhile."""

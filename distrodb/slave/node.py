@@ -38,8 +38,8 @@ from distrodb.slave.peers import Peers
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 REMOVED = (
-    "{} is not one of the cluster any more, so it ends; its directory is not needed. To join again"
-    " it needs an empty one, and in its file `join` and its own row only"
+    "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
+    " directory, and in its file `join` and its own row only"
 )
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
@@ -139,9 +139,12 @@ class Node:
             return
         self._followed = core.map
         self._peers.follow(core.map)
-        if core.is_removed and not self._is_stopping:
-            log.info("%s", REMOVED.format(core.id))
+        if core.is_removed:
             self.stop()
+
+    @property
+    def is_removed(self) -> bool:
+        return self._core.is_removed
 
     async def _leave(self) -> None:
         until = monotonic() + HAND_OVER_S_MAX
@@ -182,7 +185,7 @@ class Node:
     def _on_timer(self) -> None:
         if self._ended.done():
             return
-        self._peers.close_silent()
+        self._peers.tick()
         self._follow_map()
         if self._core.tick(monotonic()):
             self._schedule()
@@ -234,7 +237,9 @@ class Node:
             self._config.file,
             f"cluster.nodes.{key}",
             f"cannot listen ({error.strerror or error})",
-            "stop what uses the port, or give this slave another one in every file",
+            "stop what uses the port"
+            if self._core.map.epoch  # which holds its address for good
+            else "stop what uses the port, or give this slave another one in every file",
         )
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict) -> None:
@@ -306,4 +311,6 @@ def run(config: SlaveConfig) -> int:
         raise CorruptionError(f"{where}{problem}; {_remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(node.run())
+    if node.is_removed:  # the last line of the log
+        log.warning(REMOVED, config.id)
     return 0

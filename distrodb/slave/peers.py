@@ -1,4 +1,10 @@
-"""The links between slaves: one TCP connection a pair, dialled by the slave later in the ring.
+"""The links between slaves: one TCP connection a pair, dialled by the slave with the later row.
+
+Whom to dial follows the cluster map.  Rows keep their order for good and a new one is the last, so
+a slave that is new to the others dials them, and nobody has to be told of it first.  A slave that
+has no links with a majority dials everybody that it knows: it may be one that was removed while it
+was down, whom nobody dials any more, and learns of it so.  Two that dial each other at the same
+time may break off each other's links once; they try again at their own times.
 
 All groups share a link.  A frame is ``[Raft messages, gossip or None]``; everything that a flush
 of the core has for a peer travels in one, or in a few where it is large.  A link that breaks is
@@ -9,7 +15,7 @@ gossip never pause that long.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from distrodb.clock import monotonic
@@ -29,8 +35,11 @@ from distrodb.slave.frames import (
 
 DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
 STRANGERS_MAX = 256  # connections whose handshake is not complete
+LONELY_S = 5.0  # longer than a cluster's start and an election take
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
 REFUSED_RETRY_S = 1.0
+REMIND_S = 600.0  # until the same complaint is logged again
+COMPLAINT_CHARACTERS_MAX = 600  # some of it may come from a stranger
 FAREWELL_S = 10.0  # a slave that the map has forgotten is told so over the link before it ends
 OUTBOX_BYTES_MAX = (
     1 << 29
@@ -116,18 +125,27 @@ class Link(asyncio.Protocol):
 
 
 def whom_to_dial(
-    me: NodeAddress, cluster_map: ClusterMap, seeds: Sequence[Address]
+    me: NodeAddress, cluster_map: ClusterMap, seeds: Sequence[Address], is_lonely: bool = False
 ) -> dict[str, str]:
     """Addresses, with the id of the slave that is looked for there; empty for anybody.
 
-    Of two slaves the one with the later row dials.  Rows keep their order for good and a new one is
-    the last, so a joiner dials everybody as soon as the map names it, and until then its seeds.
+    Of two slaves the one with the later row dials, and one that is lonely dials all.  A joiner
+    dials its seeds until the map names it.
     """
     if seeds and cluster_map.epoch == 0:
         return {str(seed): "" for seed in seeds if seed != me.peer}
     ids = list(cluster_map.nodes)
-    before = ids[: ids.index(me.id)] if me.id in ids else []
-    return {cluster_map.nodes[id_].peer: id_ for id_ in before}
+    if is_lonely:
+        dialled = [id_ for id_ in ids if id_ != me.id]
+    else:
+        dialled = ids[: ids.index(me.id)] if me.id in ids else []
+    return {cluster_map.nodes[id_].peer: id_ for id_ in dialled}
+
+
+def is_in_majority(me: str, linked: Iterable[str], nodes: Iterable[str]) -> bool:
+    """With those that it is linked with this slave is more than half of ``nodes``."""
+    others = set(nodes) - {me}
+    return 2 * (1 + len(others & set(linked))) > 1 + len(others)
 
 
 class Peers:
@@ -150,8 +168,10 @@ class Peers:
         self._links: dict[str, Link] = {}
         self.strangers: set[Link] = set()  # connections whose handshake is not complete
         self._map: ClusterMap | None = None
+        self._in_majority_at = monotonic()
+        self._is_lonely = False
         self._dialling: dict[str, asyncio.Task] = {}  # by address
-        self._complaints: dict[str, str] = {}  # what was logged last of each
+        self._complaints: dict[str, float] = {}  # when each was logged
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -164,21 +184,24 @@ class Peers:
 
     def follow(self, cluster_map: ClusterMap) -> None:
         """Dial those whom the map names; call it with each newer one."""
-        loop = asyncio.get_running_loop()
         gone = set(self._map.nodes if self._map else ()) - set(cluster_map.nodes)
         self._map = cluster_map
-        wanted = whom_to_dial(self._me, cluster_map, self._seeds)
+        self._dial(cluster_map)
+        for peer in gone & set(self._links):
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._part, self._links[peer])
+
+    def _dial(self, cluster_map: ClusterMap) -> None:
+        loop = asyncio.get_running_loop()
+        wanted = whom_to_dial(self._me, cluster_map, self._seeds, self._is_lonely)
         for address in [address for address in self._dialling if address not in wanted]:
             self._dialling.pop(address).cancel()
         for address, peer in wanted.items():
             if address not in self._dialling:
                 self._dialling[address] = loop.create_task(self._keep_linked(peer, address))
-        for peer in gone:
-            loop.call_later(FAREWELL_S, self._part, peer)
 
-    def _part(self, peer: str) -> None:
-        if self._map is not None and peer not in self._map.nodes and peer in self._links:
-            self._links[peer].close()
+    def _part(self, link: Link) -> None:
+        if self._map is not None and link.peer not in self._map.nodes:
+            link.close()
 
     def handshake(self, peer: str | None) -> Handshake:
         return Handshake(self._terms(), peer, os.urandom(16), self._objection)
@@ -195,12 +218,15 @@ class Peers:
         )
 
     def complain(self, who: str, problem: object) -> None:
-        """Log what is wrong with a link, once until it changes: dials are repeated for ever."""
-        if self._complaints.get(who) != str(problem):
+        """Log what is wrong with a link, but not each second: dials are repeated for ever."""
+        text = f"link with {who} closed: {problem}"[:COMPLAINT_CHARACTERS_MAX]
+        text = "".join(c if c.isprintable() else "?" for c in text)
+        now = monotonic()
+        if now - self._complaints.get(text, -REMIND_S) >= REMIND_S:
             if len(self._complaints) >= STRANGERS_MAX:
                 self._complaints.clear()
-            self._complaints[who] = str(problem)
-            log.warning("link with %s closed: %s", who, problem)
+            self._complaints[text] = now
+            log.warning("%s", text)
 
     def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
         link = self._links.get(peer)
@@ -210,13 +236,23 @@ class Peers:
             if gossip is not None:
                 link.transport.write(pack([[], gossip]))
 
-    def close_silent(self) -> None:
-        """Break off links that went silent; call it a few times a ``silent_after_s``."""
-        limit = monotonic() - self._silent_after_s
+    def tick(self) -> None:
+        """Break off links that went silent, and look further when there are too few; call it a few
+        times a ``silent_after_s``."""
+        now = monotonic()
+        limit = now - self._silent_after_s
         for link in [*self._links.values(), *self.strangers]:
             if link.heard_at < limit:
                 log.warning("link with %s closed: silent", link.peer or "a stranger")
                 link.close()
+        if self._map is None:
+            return
+        if is_in_majority(self._me.id, self._links, self._map.nodes):
+            self._in_majority_at = now
+        is_lonely = now - self._in_majority_at >= LONELY_S
+        if is_lonely != self._is_lonely:
+            self._is_lonely = is_lonely
+            self._dial(self._map)
 
     async def close(self) -> None:
         for task in self._dialling.values():
@@ -230,18 +266,23 @@ class Peers:
     async def _keep_linked(self, peer: str, address: str) -> None:
         loop = asyncio.get_running_loop()
         host, _, port = address.rpartition(":")
+        known = peer  # a joiner learns who is there: two of its addresses may be of one slave
         while True:
             try:
-                if not peer or peer not in self._links:
+                if known not in self._links:
                     async with asyncio.timeout(DIAL_S_MAX):
                         _, link = await loop.create_connection(
                             lambda: Link(self, peer), host.strip("[]"), int(port)
                         )
                     await link.closed
+                    known = peer or link.peer or ""
                     if not link.is_complete:  # refused at the handshake: that will not change soon
                         await asyncio.sleep(REFUSED_RETRY_S)
             except OSError:
                 pass  # not up yet, or no more: the map and the log of link changes say so
+            except (ValueError, OverflowError):  # the address is none: of a peer's making
+                self.complain(address, "it is not an address that can be dialled")
+                await asyncio.sleep(REFUSED_RETRY_S)
             await asyncio.sleep(RETRY_S)
 
     # -- from the links ----------------------------------------------------------------------
@@ -251,7 +292,6 @@ class Peers:
         assert peer
         if peer == self._me.id:
             raise PeerError(f"{peer} is our own id: each slave needs its own")
-        self._complaints.pop(peer, None)
         old = self._links.get(peer)
         self._links[peer] = link
         if old is not None:  # the peer came back before we saw it go

@@ -219,6 +219,16 @@ class Cluster(Links):
                 self._report_both(name, other, up=True)
         return self.members[name]
 
+    def forget(self, name: str, left_at: int, term: int = 0) -> Replica:
+        """It was told that it is none since ``left_at``, and is to be taken in again."""
+        member = self[name]
+        member.journal.retire(left_at, term)
+        member.disk.commit(member.writes.take()[1])
+        for other in self.members:
+            if other != name:
+                self._report_both(name, other, up=False)
+        return self.start(name)
+
     def hand_over(self, sender: str, receiver: str, message: m.Message) -> None:
         checked = m.check(msgpack.unpackb(msgpack.packb(message)))
         self[receiver].group.receive(self.now, sender, checked)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.reply import ErrorReply, Reply
-from distrodb.ring.clustermap import ClusterMap, Partition, member
+from distrodb.ring.clustermap import ClusterMap, Partition, member, node_of
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import Checks
@@ -227,16 +227,16 @@ class Simulation:
         )
 
     def _is_partition_healed(self, p: Partition, map_: ClusterMap) -> bool:
-        held = {
-            id_ for id_, slave in self.slaves.items() if slave.core and p.id in slave.core.groups
-        }
+        running = [slave for slave in self.slaves.values() if slave.core]
+        held = {slave.id for slave in running if p.id in slave.core.groups}
         group = self.slaves[p.owner].core.groups.get(p.id)
-        return (
-            held <= set(p.group)
-            and group is not None
-            and group.engine.is_ready
-            and set(group.engine.members) == set(map_.members(p.group))
-        )
+        if not held <= {*p.group} or group is None or not group.engine.is_ready:
+            return False
+        members = group.engine.members
+        live = {member(slave.id, slave.core.incarnation) for slave in running}
+        wanted = {*map_.members(p.group)}
+        # Of one that is dead the group may know an older incarnation than the map.
+        return {*members} & live == wanted & live and {*map(node_of, members)} == {*p.group}
 
     def _is_group_whole(self, group_id: int, members: tuple[str, ...]) -> bool:
         groups = [

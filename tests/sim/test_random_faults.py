@@ -17,6 +17,8 @@ from tests.sim.__main__ import soak
 from tests.sim.chaos import VIRTUAL_S, Chaos
 
 FIXED = [*range(60), 242079387]
+HEALING = [*range(16), 1002, 2007, 2021, 2037, 3005]
+HEALING_FRESH_S = 45.0
 FRESH_S = 90.0  # of real time: as many fresh seeds as that allows
 
 
@@ -30,6 +32,19 @@ def test_no_acknowledged_write_is_lost_with_fresh_seeds():
     seed = int.from_bytes(os.urandom(4), "big")
     while monotonic() < until:
         covered.fresh.run(seed)
+        seed += 1
+
+
+@pytest.mark.parametrize("seed", HEALING)
+def test_nothing_is_lost_while_the_ring_heals(seed):
+    assert covered.healing.run(seed).operations > 0
+
+
+def test_nothing_is_lost_while_the_ring_heals_with_fresh_seeds():
+    until = monotonic() + HEALING_FRESH_S
+    seed = int.from_bytes(os.urandom(4), "big")
+    while monotonic() < until:
+        covered.healing.run(seed)
         seed += 1
 
 

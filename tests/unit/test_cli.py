@@ -10,7 +10,7 @@ import pytest
 
 import distrodb
 from distrodb import cli
-from distrodb.errors import DistrodbError, StorageError, UnavailableError
+from distrodb.errors import ConfigError, DistrodbError, StorageError, UnavailableError
 from distrodb.local import PEER_PORT_OFFSET, LocalCluster
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -116,8 +116,24 @@ def test_status_for_people_is_tables(capsys):
     assert cli.main(["status"]) == 0
     out = capsys.readouterr().out
     assert "epoch 1, ring node1" in out
+    assert "1 of 1 partitions settled" in out
     assert "127.0.0.1:1" in out
     assert "16383" in out
+
+
+def test_status_shows_what_moves_and_what_is_stuck(capsys, monkeypatch):
+    import distrodb.master.client
+
+    healing = {"is_done": False, "is_map_moving": False, "moving": [0], "waiting": [], "stuck": [7]}
+    move = {"group": 0, "from": ["node1"], "to": ["node2"], "done": 1_500_000, "total": 3_000_000}
+    status = {**STATUS, "controller": "node1", "healing": healing, "moves": [move]}
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert "ring node1, controller node1" in out
+    assert "partition 0: node1 → node2" in out
+    assert "1.5 / 3.0 MB" in out
+    assert "stuck until a slave comes back: partition 7" in out
 
 
 def test_status_without_a_slave_is_one_line(capsys, free_port):
@@ -154,14 +170,82 @@ def test_local_leaves_no_files_when_a_port_is_in_use(tmp_path, capsys, free_port
     assert not home.exists(), "another --base-port would not count any more"
 
 
-@pytest.mark.parametrize(
-    ("option", "there"), [("--nodes", 2), ("--partitions", 4), ("--base-port", None)]
-)
+@pytest.mark.parametrize(("option", "there"), [("--partitions", 4), ("--base-port", None)])
 def test_a_directory_keeps_the_shape_it_was_made_with(tmp_path, capsys, free_port, option, there):
     LocalCluster(2, directory=tmp_path, base_port=free_port)
     assert cli.main(["local", "--dir", str(tmp_path), option, "7"]) == 2
     made = f"{tmp_path}: holds a cluster made with {option} {there or free_port}, not 7; "
     assert one_line(capsys).startswith(made)
+
+
+class Unstarted(LocalCluster):
+    """Its slaves are files only; node2 was removed."""
+
+    pids = {f"node{n}": n for n in range(1, 9)}
+
+    def start(self, node):
+        pass
+
+    def wait_ready(self, timeout_s=0.0):
+        pass
+
+    def ended(self):
+        return {"node2": 0}
+
+    def last_words(self, node):
+        return "removed"
+
+    def running(self):
+        return [node for node in self.nodes if node not in self.ended()]
+
+    def wait_joined(self, timeout_s=0.0):
+        raise UnavailableError("far enough")
+
+
+def test_local_has_as_many_slaves_run_as_are_wanted(tmp_path, capsys, monkeypatch, free_port):
+    monkeypatch.setattr("distrodb.local.LocalCluster", Unstarted)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    Unstarted(3, directory=tmp_path, base_port=free_port)
+    assert cli.main(["local", "--dir", str(tmp_path), "--nodes", "4"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == [f"node{n}" for n in (1, 2, 3, 2, 4, 5)]
+    assert lines[3] == "slave node2 ended: removed"
+    assert f"clients 127.0.0.1:{free_port + 4} " in lines[5]
+
+
+def test_local_does_not_remove_slaves(tmp_path, capsys, monkeypatch, free_port):
+    monkeypatch.setattr("distrodb.local.LocalCluster", Unstarted)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    Unstarted(3, directory=tmp_path, base_port=free_port)
+    assert cli.main(["local", "--dir", str(tmp_path), "--nodes", "1"]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert line.startswith(f"distrodb: {tmp_path}: holds a cluster of 2 slaves, not 1; REMOVE")
+
+
+def test_a_slave_that_is_added_knows_the_others_and_has_their_options(tmp_path):
+    cluster = Unstarted(2, directory=tmp_path, raft_heartbeat_ms=33, cluster_secret="s")
+    assert cluster.add() == "node3"
+    again = Unstarted(directory=tmp_path)
+    assert again.nodes == cluster.nodes == ["node1", "node2", "node3"]
+    joiner = again.configs["node3"]
+    assert [str(peer) for peer in joiner.join] == [again.peer_address(n) for n in again.nodes[:2]]
+    assert [row.id for row in joiner.nodes] == ["node3"]
+    assert (joiner.raft, joiner.secret) == (again.configs["node1"].raft, "s")
+    assert again.add() == "node4"
+    assert len(set(again.addresses.values())) == 4
+
+
+def test_a_removed_slave_s_file_may_be_deleted_and_its_id_is_not_given_again(tmp_path):
+    cluster = Unstarted(3, directory=tmp_path)
+    (tmp_path / "conf" / "node3.toml").unlink()
+    with pytest.raises(ConfigError, match="not one file for each slave"):
+        Unstarted(directory=tmp_path)  # such a cluster is never born
+    for node in cluster.nodes:
+        (tmp_path / node / "journal").mkdir(parents=True)
+    again = Unstarted(directory=tmp_path)
+    assert again.nodes == ["node1", "node2"]
+    assert again.add() == "node4"
 
 
 def test_local_says_when_its_slaves_still_run(tmp_path, capsys, free_port):

@@ -71,6 +71,43 @@ def test_left_out_options_have_their_defaults(tmp_path):
     assert str(config.nodes[0].client) == "[::1]:1"
 
 
+JOINS = {"node_join": ["h:9", "[::1]:9"]}
+
+
+def test_a_slave_that_joins_has_its_own_row_only(tmp_path):
+    file = tmp_path / "slave.toml"
+    file.write_text(render("a", "d", NODES, **JOINS, healing_moves_at_once=2))
+    config = load(file)
+    assert config.join == (Address("h", 9), Address("::1", 9))
+    assert (config.nodes, config.me) == (tuple(NODES), NODES[0])
+    assert (config.healing.moves_at_once, config.healing.copy_bytes_per_s) == (2, 1 << 26)
+    assert "# This slave's own row." in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("changed", "nodes", "words"),
+    [
+        ({"node_join": ["h"]}, 1, "node.join[0]: 'h' is not an address"),
+        ({"node_join": ["h:9", ""]}, 1, "node.join[1]: '' is not an address"),
+        ({"node_join": [9]}, 1, "node.join: is not a list of strings; write it as"),
+        ({"node_join": "h:9"}, 1, "node.join: 'h:9' is not a list"),
+        ({"node_join": ["h:2"]}, 1, "node.join: names nobody but this slave"),
+        (JOINS, 2, "cluster.nodes: has other slaves beside node.join; leave only the row of a"),
+        ({**JOINS, "cluster_partitions": 4}, 1, "cluster.partitions: is set beside node.join"),
+        ({"healing_moves_at_once": 0}, 1, "healing.moves_at_once: is 0; use 1 to"),
+        ({"healing_copy_bytes_per_s": 1}, 1, "healing.copy_bytes_per_s: is 1; use 65536 to"),
+    ],
+)
+def test_a_wrong_joiner_is_one_line(tmp_path, changed, nodes, words):
+    file = tmp_path / "slave.toml"
+    rows = [*NODES, NodeAddress("b", Address("h", 3), Address("h", 4))]
+    file.write_text(render("a", "d", rows[:nodes], **changed))
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    line = str(caught.value)
+    assert line.startswith(f"{file}: {words}") and "\n" not in line
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_get_anything_but_a_config_error(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "any.toml"

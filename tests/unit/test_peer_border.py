@@ -15,7 +15,7 @@ from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.ring.commands import apply
 from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, Terms, pack, split
-from distrodb.slave.peers import whom_to_dial
+from distrodb.slave.peers import Peers, is_in_majority, whom_to_dial
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary() | st.text(),
@@ -190,6 +190,59 @@ def test_a_joiner_dials_its_seeds_until_the_map_names_it():
     born = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
     joined = apply(born, ["add_node", "f", "f:1", "f:2", "1"])
     assert whom_to_dial(me, joined, seeds) == {"a:2": "a", "b:2": "b"}
+
+
+def test_a_lonely_slave_dials_all_that_it_knows():
+    me = NodeAddress("a", Address("a", 1), Address("a", 2))
+    born = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
+    assert whom_to_dial(me, born, [], is_lonely=True) == {"b:2": "b"}
+    elsewhere = first_map(nodes("b", "c"), 3, 3, dict.fromkeys("bc", "1"))
+    assert whom_to_dial(me, elsewhere, [], is_lonely=True) == {"b:2": "b", "c:2": "c"}
+
+
+@pytest.mark.parametrize(
+    ("linked", "known", "expected"),
+    [
+        ("", "a", True),
+        ("", "ab", False),
+        ("b", "ab", True),
+        ("b", "abc", True),
+        ("b", "abcd", False),
+        ("bxy", "abcd", False),  # whoever is not in the map does not count
+        ("", "bc", False),  # we were removed
+        ("b", "bc", True),
+    ],
+)
+def test_who_is_in_a_majority(linked, known, expected):
+    assert is_in_majority("a", linked, known) is expected
+
+
+def peers_of_b() -> Peers:
+    me = NodeAddress("b", Address("b", 1), Address("b", 2))
+    terms = Terms("c", 3, "", "s", "b/1", "b:1", "b:2")
+    nothing = lambda *_: None  # noqa: E731
+    return Peers(
+        lambda: terms, me, (), silent_after_s=1, on_up=nothing, on_down=nothing, on_frame=nothing
+    )
+
+
+def test_a_complaint_is_not_repeated_until_it_is_another_one(caplog):
+    peers = peers_of_b()
+    for problem in ("x", "x", "y\nforged", "x", "y\nforged"):
+        peers.complain("a", PeerError(problem))
+    assert [record.getMessage() for record in caplog.records] == [
+        "link with a closed: x",
+        "link with a closed: y?forged",
+    ]
+
+
+def test_two_slaves_with_one_id_are_told_apart_by_the_map():
+    peers = peers_of_b()
+    peers._map = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
+    assert peers._objection("a", "a:1", "a:2") is None
+    assert peers._objection("new", "x:1", "x:2") is None
+    assert "a is at a:1 and a:2 in the cluster map, not at x:1" in peers._objection("a", "x:1", "x")
+    assert "our own id" in peers._objection("b", "b:1", "b:2")
 
 
 @given(plain)

@@ -205,6 +205,15 @@ def test_a_directory_keeps_its_identity(disk):
         disk.identify("cluster node2 layout")
 
 
+def test_a_directory_of_0_2_0_has_a_layout_behind_its_identity(tmp_path):
+    store = LmdbStore(tmp_path)
+    store.identify(f"cluster node1 {'0a' * 32}")
+    store.identify("cluster node1")
+    with pytest.raises(StorageError, match="another slave or cluster"):
+        store.identify("cluster node2")
+    store.close()
+
+
 def test_snapshots_without_a_journal_have_lost_it(disk):
     disk.write(1, 5, [b"x"])
     with pytest.raises(StorageError, match="empty beside snapshots"):

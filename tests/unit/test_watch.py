@@ -24,6 +24,8 @@ def status_of(healing: dict[str, Any] | None = None, **known: str | None) -> dic
             status["nodes"][node_id]["status"] = value
         if value not in ("up", "suspect"):
             status["ring"].remove(node_id)
+    if known.get("node3") == "down":  # somebody else has taken its place
+        status["partitions"][0]["group"] = ["node4", "node1", "node2"]
     if healing is not None:
         status["healing"] = {"is_done": True, **healing}
     return status
@@ -143,6 +145,15 @@ def test_what_is_stuck_is_said(session: Session) -> None:
         " every other partition has its copies\n"
     )
     assert session.exit_status == 1
+
+
+def test_too_few_slaves_for_the_copies_are_said(session: Session) -> None:
+    few = status_of({}, node3="down")
+    few["replicas"] = 3
+    few["partitions"][0]["group"] = ["node3", "node1", "node2"]
+    session.cluster.statuses = [few]
+    last = session.run("WATCH-RING").splitlines()[-1]
+    assert last == "every partition has 2 copies on live slaves, which are too few for 3"
 
 
 def test_a_slave_that_only_the_asked_one_does_not_hear(
