@@ -8,8 +8,8 @@ Invariants:
     yet of a change that the controller has just made.
   - A cluster that does not answer is asked again for `RETRY_S_MAX`; then its error is the verb's.
 
-Caveat: a slave whose link to the asked one alone is broken stays `suspect`; after `SUSPECT_S_MAX`
-it is mentioned and no longer waited for.
+Caveat: a slave whose link to the asked one alone is broken stays `suspect`, and so does everybody
+when the cluster map has no leader; after `SUSPECT_S_MAX` that is said and no longer waited for.
 """
 
 from collections.abc import Iterator
@@ -81,7 +81,8 @@ def is_live(console: Console) -> bool:
 
 def watch_ring(cluster: HasStatus, console: Console) -> str:
     """Shows the ring until it is healed; what to say then. Without a terminal: a line for each
-    change. Raises DistrodbError: some partitions are stuck until a slave comes back.
+    change. Raises DistrodbError: some partitions are stuck until a slave comes back, or it stays
+    unknown whether one is down.
     """
     told = ""
     status: Status = {}
@@ -92,7 +93,7 @@ def watch_ring(cluster: HasStatus, console: Console) -> str:
             if live is not None:
                 live.update(followed_view(status, look.problem), refresh=True)
             elif told != (told := look.problem or news(status)):
-                console.print(told)
+                console.print(told, soft_wrap=True)
     return _outcome(status)
 
 
@@ -109,7 +110,8 @@ def _until_healed(cluster: HasStatus) -> Iterator[Look]:
         elif suspect_since is None:
             suspect_since = monotonic()
         is_unsure = suspect_since is not None and monotonic() - suspect_since < SUSPECT_S_MAX
-        done = done + 1 if healing.is_done and not is_unsure else 0
+        has_nobody = bool(healing.suspects) and not look.status.get("controller")  # who would act
+        done = done + 1 if (healing.is_done or has_nobody) and not is_unsure else 0
         if done >= LOOKS_MIN:
             return
 
@@ -121,14 +123,20 @@ def _outcome(status: Status) -> str:
             f"{of_partitions(healing.stuck)} cannot be healed before a slave comes back;"
             " every other partition has its copies"
         )
-    unheard = f"; not heard: {' '.join(healing.suspects)}" if healing.suspects else ""
+    if healing.suspects:
+        asked = status.get("asked", {}).get("node", "the asked slave")
+        why = (
+            f"only {asked} does not hear it"
+            if status.get("controller")
+            else "nobody leads the cluster map: bring slaves back"
+        )
+        raise DistrodbError(f"{' '.join(healing.suspects)} suspect for {SUSPECT_S_MAX:g} s; {why}")
     copies = f"{healing.copies} {'copy' if healing.copies == 1 else 'copies'}"
     if healing.copies < healing.replicas:
         return (
-            f"every partition has {copies} on live slaves, which are too few for"
-            f" {healing.replicas}{unheard}"
+            f"every partition has {copies} on live slaves, which are too few for {healing.replicas}"
         )
-    return f"healed: every partition has its {copies}{unheard}"
+    return f"healed: every partition has its {copies}"
 
 
 # -- a slave that leaves -------------------------------------------------------------------------

@@ -147,6 +147,13 @@ def test_what_is_stuck_is_said(session: Session) -> None:
     assert session.exit_status == 1
 
 
+def test_a_long_line_in_a_pipe_is_one_line(session: Session) -> None:
+    many = status_of({})
+    many["nodes"] |= {f"slave{n}": {"status": "leaving"} for n in range(20)}
+    session.cluster.statuses = [many]
+    assert len(session.run("WATCH-RING").splitlines()) == 2
+
+
 def test_too_few_slaves_for_the_copies_are_said(session: Session) -> None:
     few = status_of({}, node3="down")
     few["replicas"] = 3
@@ -156,13 +163,27 @@ def test_too_few_slaves_for_the_copies_are_said(session: Session) -> None:
     assert last == "every partition has 2 copies on live slaves, which are too few for 3"
 
 
-def test_a_slave_that_only_the_asked_one_does_not_hear(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("is_done", "controller", "why"),
+    [
+        (True, "node1", "only node1 does not hear it"),
+        (True, None, "nobody leads the cluster map: bring slaves back"),
+        (False, None, "nobody leads the cluster map: bring slaves back"),
+    ],
+)
+def test_a_slave_that_stays_suspect_is_not_waited_for(
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    is_done: bool,
+    controller: str | None,
+    why: str,
 ) -> None:
     monkeypatch.setattr(watch, "SUSPECT_S_MAX", 0)
-    session.cluster.statuses = [status_of({}, node3="suspect")]
-    out = session.run("WATCH-RING")
-    assert out.endswith("healed: every partition has its 3 copies; not heard: node3\n")
+    suspect = status_of({"is_done": is_done}, node3="suspect")
+    session.cluster.statuses = [{**suspect, "controller": controller, "asked": {"node": "node1"}}]
+    session.run("WATCH-RING")
+    assert session.errors == f"node3 suspect for 0 s; {why}\n"
+    assert session.exit_status == 1
 
 
 def test_a_cluster_that_is_gone_is_not_asked_for_ever(
