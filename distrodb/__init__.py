@@ -10,7 +10,7 @@ The general layout, from what clients see to what the disk sees:
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["LocalCluster", "__version__"]
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def _master(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from distrodb.master import render
+    from distrodb.master import healing, render, ringview
     from distrodb.master.client import Cluster
 
     status = Cluster(options.connect).status()
@@ -105,12 +105,13 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console()
-    console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}")
+    controller = f", controller {status['controller']}" if status.get("controller") else ""
+    console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")
     console.print(render.nodes_table(status))
     console.print(render.partitions_table(status))
-    if status.get("moves"):
-        console.print(render.moves_table(status))
-    console.print(render.healing_line(status), markup=False, highlight=False)
+    console.print(healing.news(status), highlight=False)
+    if moves := ringview.healing_view(status):
+        console.print(moves)
     asked = status.get("asked", {"not_yet_in": []})
     if status["epoch"] == 0:
         console.print("the cluster is not born yet: all of its slaves must meet once")

@@ -14,22 +14,24 @@ Caveat: some overridden methods are private to cmd2 4.x; tests/unit/test_shell.p
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import cmd2
 from cmd2 import rich_utils
-from cmd2.completion import CompletionItem, Completions
+from cmd2.completion import Completions
 from cmd2.parsing import PartialStatement, Statement, StatementParser
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from distrodb.errors import DistrodbError
-from distrodb.master import quoting, render, watch
+from distrodb.master import quoting, render, ringview, watch
 from distrodb.master.client import Cluster, Read
+from distrodb.master.completion import as_argument, completions
 from distrodb.master.populate import populate_file
 
 INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT"
@@ -55,15 +57,18 @@ class ClusterLike(Protocol):
     def delete(self, key: bytes) -> bool: ...
     def keys(self, prefix: bytes, limit: int) -> list[bytes]: ...
     def kill(self, node_id: str) -> None: ...
-    def ask(self, *words: str) -> bool: ...
     def quit(self) -> list[str]: ...
+    def remove(self, node_id: str) -> None: ...
+    def move(self, partition: str, node_id: str) -> bool: ...
+    def balance(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
     name: str
     run: Callable[["Shell", list[bytes]], bool | None]  # True: leave the shell
-    parameters: tuple[str, ...]  # "key", "value", "file", "node"; "[verb]" may be left out
+    # "key", "value", "file", "node", "partition"; "[verb]" and "[--follow]" may be left out
+    parameters: tuple[str, ...]
     summary: str
     details: str = ""
 
@@ -87,6 +92,10 @@ class LineParser(StatementParser):
     def parse_command_only(self, rawinput: str) -> PartialStatement:
         verb, rest = _verb_and_rest(rawinput)
         return PartialStatement(verb.upper(), rest, rawinput, multiline_command=False)
+
+
+def _name(argument: bytes) -> str:
+    return argument.decode("utf-8", "backslashreplace")
 
 
 def _verb_and_rest(line: str) -> tuple[str, str]:
@@ -116,6 +125,7 @@ class Shell(cmd2.Cmd):
         self.exclude_from_history = [END_OF_INPUT]
         self.cluster = cluster
         self.failed = False
+        self._is_drawing = False
 
     # -- in place of cmd2's language ------------------------------------------------------------
 
@@ -137,6 +147,12 @@ class Shell(cmd2.Cmd):
             return super()._read_command_line(prompt)
         except EOFError:
             return END_OF_INPUT
+
+    def _raise_keyboard_interrupt(self) -> None:
+        # cmd2 begins a new line first, which what is being drawn would not know of.
+        if self._is_drawing:
+            raise KeyboardInterrupt
+        super()._raise_keyboard_interrupt()
 
     def default(self, statement: Statement) -> bool | None:
         self._fail(
@@ -189,7 +205,7 @@ class Shell(cmd2.Cmd):
         self.poutput(f"{count} keys")
 
     def _kill(self, arguments: list[bytes]) -> None:
-        node_id = _word(arguments[0])
+        node_id = _name(arguments[0])
         self.cluster.kill(node_id)
         self.poutput(f"Killed {node_id}")
 
@@ -207,40 +223,46 @@ class Shell(cmd2.Cmd):
         status = self.cluster.status()
         self._show(render.nodes_table(status, self.cluster.answering(status)))
 
-    def _remove(self, arguments: list[bytes]) -> None:
-        node_id = _word(arguments[0])
-        if node_id not in self.cluster.node_ids():
-            known = ", ".join(self.cluster.node_ids())
-            raise DistrodbError(f"unknown node {node_id}; the nodes are {known}")
-        self.cluster.ask("REMOVE", node_id)
-        self._follow(watch.removed(node_id), f"{node_id} goes on leaving; RING shows how far it is")
-
-    def _move(self, arguments: list[bytes]) -> None:
-        is_new = self.cluster.ask("MOVE", _word(arguments[0]), _word(arguments[1]))
-        self.poutput("OK" if is_new else "Nothing to do")
-
-    def _balance(self, arguments: list[bytes]) -> None:
-        self.poutput("OK" if self.cluster.ask("BALANCE") else "Nothing to do")
-
     def _ring(self, arguments: list[bytes]) -> None:
-        if not arguments:
-            self._show(render.ring_view(self.cluster.status()))
-        elif arguments[0].lower() in (b"--follow", b"-f"):
+        if arguments:
+            if arguments[0] != b"--follow":
+                raise DistrodbError(f"{quoting.escape(arguments[0])} is no option; use --follow")
             self._watch_ring([])
         else:
-            raise DistrodbError(f"RING takes --follow, not {quoting.escape(arguments[0])}")
+            self._show(ringview.ring_view(self.cluster.status()))
 
     def _watch_ring(self, arguments: list[bytes]) -> None:
-        self._follow(watch.healed, "the ring goes on healing")
+        with self._drawing() as console:
+            outcome = watch.watch_ring(self.cluster, console)
+        self.poutput(outcome)
 
-    def _follow(self, finished: watch.Finished, stopped: str) -> None:
-        console = rich_utils.Cmd2GeneralConsole(file=self.stdout)
+    def _remove(self, arguments: list[bytes]) -> None:
+        node_id = _name(arguments[0])
+        self.cluster.remove(node_id)
         try:
-            self.poutput(watch.follow(self.cluster.status, console, finished))
+            with self._drawing() as console:
+                watch.wait_removed(self.cluster, node_id, console)
         except KeyboardInterrupt:
-            if not console.is_terminal:
-                raise
-            self.poutput(stopped)
+            self.poutput(f"{node_id} goes on leaving; WATCH-RING shows how far it is")
+            raise
+        self.poutput(f"Removed {node_id}")
+
+    def _move(self, arguments: list[bytes]) -> None:
+        partition, node_id = map(_name, arguments)
+        self.poutput("OK" if self.cluster.move(partition, node_id) else "Nothing to do")
+
+    def _balance(self, arguments: list[bytes]) -> None:
+        self.poutput("OK" if self.cluster.balance() else "Nothing to do")
+
+    @contextmanager
+    def _drawing(self) -> Iterator[Console]:
+        """A console for what is drawn again and again; unlike cmd2's it cuts lines at the width,
+        by which the lines to draw over are counted."""
+        self._is_drawing = True
+        try:
+            yield Console(file=self.stdout, markup=False, emoji=False, highlight=False)
+        finally:
+            self._is_drawing = False
 
     def _partitions(self, arguments: list[bytes]) -> None:
         self._show(render.partitions_table(self.cluster.status()))
@@ -287,7 +309,7 @@ class Shell(cmd2.Cmd):
                 for name in VERBS
                 if name.startswith(text.upper())
             ]
-            return _completions(offers, line[start:endidx], begidx - start)
+            return completions(offers, line[start:endidx], begidx - start)
         verb = VERBS.get(line[tokens[0].start :].split(None, 1)[0].upper())
         if verb is None or index > len(verb.parameters):
             return Completions()
@@ -299,51 +321,22 @@ class Shell(cmd2.Cmd):
         except DistrodbError:
             return Completions()
         raw = line[start:endidx]
-        offers = [(_as_argument(value, raw[:1]), quoting.escape(value)) for value in values]
-        return _completions(offers, raw, begidx - start)
+        offers = [(as_argument(value, raw[:1]), quoting.escape(value)) for value in values]
+        return completions(offers, raw, begidx - start)
 
     def _values(self, parameter: str, typed: bytes) -> list[bytes]:
         if parameter == "key":
             return self.cluster.keys(typed, COMPLETIONS_MAX)
         names: Iterable[str] = ()
-        if parameter == "partition":
+        if parameter == "node":
+            names = self.cluster.node_ids()
+        elif parameter == "partition":
             names = [str(partition["id"]) for partition in self.cluster.status()["partitions"]]
         elif parameter == "[--follow]":
-            names = ["--follow"]
-        elif parameter == "node":
-            names = self.cluster.node_ids()
+            names = ("--follow",)
         elif parameter == "[verb]":
             names, typed = VERBS, typed.upper()
         return [name.encode() for name in names if name.encode().startswith(typed)]
-
-
-def _word(argument: bytes) -> str:
-    return argument.decode("utf-8", "backslashreplace")
-
-
-def _as_argument(value: bytes, mark: str) -> str:
-    """`value` as it can go on after the quote `mark` that the person typed, if one."""
-    text = quoting.escape(value)
-    if mark == '"':
-        return f'"{text}"'
-    if mark == "'" and text.encode() == value and "'" not in text:
-        return f"'{text}'"
-    return quoting.quote(value)
-
-
-def _completions(offers: Iterable[tuple[str, str]], raw: str, skip: int) -> Completions:
-    """Offers are (what to type for the whole argument, what to show).
-
-    `raw` is the argument as typed so far; its first `skip` characters are not going to be replaced,
-    so an offer that would change them cannot be made.
-    """
-    kept = raw[:skip] if skip > 0 else ""
-    items = [
-        CompletionItem(typed[len(kept) :], display=shown)
-        for typed, shown in offers
-        if typed.startswith(kept)
-    ]
-    return Completions(items=items)
 
 
 _QUOTES_HINT = '; put "…" around what holds spaces'
@@ -394,16 +387,17 @@ VERBS: dict[str, Verb] = {
             "RING",
             Shell._ring,
             ("[--follow]",),
-            "Show the ring, its gaps, and what is moving.",
-            "A slave that is down, or leaves, stands in brackets: it is out of the ring.\n"
-            "RING --follow is WATCH-RING.",
+            "Show the ring, the neighbours, and what moves.",
+            "In brackets: who is not up; a dashed arrow leads past who is not in the ring.\n"
+            "`moves`: partitions that the slave is to hold (+) or to forget (-).\n"
+            "--follow: as WATCH-RING.",
         ),
         Verb(
             "WATCH-RING",
             Shell._watch_ring,
             (),
-            "Follow the ring until it is healed.",
-            "Ctrl-C stops watching; the ring heals all the same.",
+            "Show the ring until it is healed.",
+            "Ctrl-C ends the watching only. Without a terminal it prints a line for each change.",
         ),
         Verb("PARTITIONS", Shell._partitions, (), "Show every partition, its group and leader."),
         Verb("KILL", Shell._kill, ("node",), "End that slave at once, as a crash would."),
@@ -411,17 +405,18 @@ VERBS: dict[str, Verb] = {
             "REMOVE",
             Shell._remove,
             ("node",),
-            "Let that slave leave: others take over what it holds, then it ends.",
-            "At no moment there are fewer copies than before. Ctrl-C stops watching, not leaving.\n"
-            "A slave that is down is forgotten.",
+            "Let that slave leave: others take what it holds.",
+            "It ends when others have copies of all that it holds.\n"
+            "Ctrl-C ends the waiting only: it goes on leaving.",
         ),
         Verb(
             "MOVE",
             Shell._move,
             ("partition", "node"),
-            "Let that slave own the partition, until the ring changes or BALANCE.",
+            "Make that slave the partition's owner.",
+            "It stays so until a slave comes or goes, or BALANCE.",
         ),
-        Verb("BALANCE", Shell._balance, (), "Let slaves own equally many partitions again."),
+        Verb("BALANCE", Shell._balance, (), "Share the partitions out evenly among the slaves."),
         Verb("QUIT", Shell._quit, (), "End all slaves, cleanly, and leave."),
         Verb("EXIT", Shell._exit, (), "Leave; the slaves go on. Ctrl-D does the same."),
         Verb("HELP", Shell._help, ("[verb]",), "List the verbs, or explain one."),

@@ -288,10 +288,26 @@ class Cluster:
                 f"did not end within {wait_s:g} s: {names}; end the process by its pid"
             )
 
+    # -- the ring ------------------------------------------------------------------------------
+
+    def remove(self, node_id: str) -> None:
+        """Ask the ring to drain that slave and forget it; returns when it has begun."""
+        self.ask("REMOVE", node_id)
+
+    def move(self, partition: str, node_id: str) -> bool:
+        """Make that slave the partition's owner; False: it is."""
+        return self.ask("MOVE", partition, node_id)
+
+    def balance(self) -> bool:
+        """Share the owners out evenly; False: they are."""
+        return self.ask("BALANCE")
+
     def ask(self, *words: str) -> bool:
         """DISTRODB REMOVE node, MOVE partition node, or BALANCE, of whoever leads the cluster map.
-        False when there was nothing to do."""
+        False when there was nothing to do. Raises DistrodbError: it cannot be done, by the slave's
+        own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
         until = monotonic() + RETRY_S_MAX
+        unsure = False
         while True:
             problem = "nobody leads the cluster map: too few of its slaves live"
             status = self.status()
@@ -303,11 +319,12 @@ class Cluster:
                         return True
                 except ResponseError as error:
                     text = one_line(error)
-                    if text.endswith("the map did not change"):
-                        return False
+                    if "did not change" in text:
+                        return unsure  # it may have been the try before that changed it
                     if not text.startswith("NOTCONTROLLER"):
                         raise DistrodbError(text.removeprefix("ERR ")) from error
                 except (RedisError, OSError) as error:
+                    unsure = unsure or _may_be_done(error)
                     problem = f"{status['controller']} does not answer: {one_line(error)}"
             if monotonic() > until:
                 raise UnavailableError(f"{problem}; try again")

@@ -1,109 +1,203 @@
-"""Follow the ring until something has come about: live on a terminal, a line a change elsewhere.
+"""Verbs that go on until the ring is where it should be: WATCH-RING and REMOVE.
 
-Only looks: whoever stops watching stops nothing.
+Each looks at the status a few times a second, at a terminal draws it, and ends by itself. They only
+look: the slaves go on whoever watches, so Ctrl-C ends nothing but the drawing.
+
+Invariants:
+  - Done is what `LOOKS_MIN` looks in a row say, since the slave that is asked may not have heard
+    yet of a change that the controller has just made.
+  - A cluster that does not answer is asked again for `RETRY_S_MAX`; then its error is the verb's.
+
+Caveat: a slave whose link to the asked one alone is broken stays `suspect`, and so does everybody
+when the cluster map has no leader; after `SUSPECT_S_MAX` that is said and no longer waited for.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
 
 from distrodb.clock import monotonic, sleep
-from distrodb.errors import UnavailableError
-from distrodb.master import render
+from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.master.client import RETRY_S_MAX
+from distrodb.master.healing import (
+    byte_count,
+    copied_for,
+    healing_of,
+    held_by,
+    news,
+    of_partitions,
+)
+from distrodb.master.ringview import followed_view
+
+LOOK_PAUSE_S = 0.25  # a bar seems to move, and the asked slave has next to nothing to do
+LOOKS_MIN = 3
+# Some times the `dead_after_s` of any sensible cluster: by then it is known to be down.
+SUSPECT_S_MAX = 60.0
+# A slave is leaving, and nothing is left to do: not for a moment only, but for some 5 s.
+STALLED_LOOKS = 20
 
 Status = dict[str, Any]
-Finished = Callable[[Status], str | None]  # the last line, when it is so far
-
-LOOK_S = 0.25  # between two looks: a person follows no more, and each costs a slave a moment
-SILENCE_S_MAX = 10.0  # without an answer of any slave: an election of the asked one lasts less
 
 
-def follow(look: Callable[[], Status], console: Console, finished: Finished) -> str:
-    """Show what ``look`` returns until ``finished`` says so; returns its line.
-
-    Raises ``UnavailableError`` when no slave answers for ``SILENCE_S_MAX``.
-    """
-    if not console.is_terminal:
-        return _follow(look, finished, _Lines(console).show)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        line = _follow(
-            look, finished, lambda status: live.update(render.ring_view(status), refresh=True)
-        )
-    console.print(render.ring_view(look()))
-    return line
+class HasStatus(Protocol):
+    def status(self) -> Status: ...
 
 
-def _follow(
-    look: Callable[[], Status],
-    finished: Finished,
-    show: Callable[[Status], None],
-) -> str:
-    heard_at = monotonic()
+@dataclass(frozen=True, slots=True)
+class Look:
+    status: Status
+    problem: str | None = None  # why the status is still the one before
+
+
+def looks(cluster: HasStatus) -> Iterator[Look]:
+    """Without end. Raises UnavailableError when nobody answers the first, or for `RETRY_S_MAX`."""
+    status = cluster.status()
+    yield Look(status)
+    answered_at = monotonic()
     while True:
+        sleep(LOOK_PAUSE_S)
+        problem = None
         try:
-            status = look()
+            status = cluster.status()
+            answered_at = monotonic()
         except UnavailableError:
-            if monotonic() - heard_at > SILENCE_S_MAX:
+            if monotonic() - answered_at >= RETRY_S_MAX:
                 raise
-        else:
-            heard_at = monotonic()
-            show(status)
-            line = finished(status)
-            if line is not None:
-                return line
-        sleep(LOOK_S)
+            problem = "no slave answers; trying again"
+        yield Look(status, problem)
 
 
-class _Lines:
-    """A line whenever something has changed."""
-
-    def __init__(self, console: Console):
-        self._console = console
-        self._last = ""
-
-    def show(self, status: Status) -> None:
-        line = render.healing_line(status)
-        if line != self._last:
-            self._last = line
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+def is_live(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
 
 
-def healed(status: Status) -> str | None:
-    """Nothing is under way and nobody is doubted; what the ring is like then."""
-    healing = status.get("healing", {"is_done": True})
-    doubted = [id_ for id_, node in status["nodes"].items() if node["status"] == "suspect"]
-    if doubted or not healing["is_done"]:
-        return None
-    if stuck := healing.get("stuck"):
-        return (
-            f"nothing more can be done: {_partitions(stuck)} waiting for a slave that is down;"
-            " start it again"
+# -- the ring ------------------------------------------------------------------------------------
+
+
+def watch_ring(cluster: HasStatus, console: Console) -> str:
+    """Shows the ring until it is healed; what to say then. Without a terminal: a line for each
+    change. Raises DistrodbError: some partitions are stuck until a slave comes back, or it stays
+    unknown whether one is down.
+    """
+    told = ""
+    status: Status = {}
+    # Drawn only when there is something new: between two looks nothing moves.
+    with Live(console=console, auto_refresh=False) if is_live(console) else nullcontext() as live:
+        for look in _until_healed(cluster):
+            status = look.status
+            if live is not None:
+                live.update(followed_view(status, look.problem), refresh=True)
+            elif told != (told := look.problem or news(status)):
+                console.print(told, soft_wrap=True)
+    return _outcome(status)
+
+
+def _until_healed(cluster: HasStatus) -> Iterator[Look]:
+    done = 0
+    suspect_since: float | None = None
+    for look in looks(cluster):
+        yield look
+        if look.problem is not None:
+            continue
+        healing = healing_of(look.status)
+        if not healing.suspects:
+            suspect_since = None
+        elif suspect_since is None:
+            suspect_since = monotonic()
+        is_unsure = suspect_since is not None and monotonic() - suspect_since < SUSPECT_S_MAX
+        has_nobody = bool(healing.suspects) and not look.status.get("controller")  # who would act
+        done = done + 1 if (healing.is_done or has_nobody) and not is_unsure else 0
+        if done >= LOOKS_MIN:
+            return
+
+
+def _outcome(status: Status) -> str:
+    healing = healing_of(status)
+    if healing.stuck:
+        raise DistrodbError(
+            f"{of_partitions(healing.stuck)} cannot be healed before a slave comes back;"
+            " every other partition has its copies"
         )
-    copies = min(render.live_copies(status), default=0)
-    wanted = status.get("replicas", copies)
-    few = f" (of {wanted}: there are too few slaves)" if copies < wanted else ""
-    return (
-        f"healed: {len(status['ring'])} slaves in the ring, every partition has {copies} live"
-        f" {'copy' if copies == 1 else 'copies'}{few}"
+    if healing.suspects:
+        asked = status.get("asked", {}).get("node", "the asked slave")
+        why = (
+            f"only {asked} does not hear it"
+            if status.get("controller")
+            else "nobody leads the cluster map: bring slaves back"
+        )
+        raise DistrodbError(f"{' '.join(healing.suspects)} suspect for {SUSPECT_S_MAX:g} s; {why}")
+    copies = f"{healing.copies} {'copy' if healing.copies == 1 else 'copies'}"
+    if healing.copies < healing.replicas:
+        return (
+            f"every partition has {copies} on live slaves, which are too few for {healing.replicas}"
+        )
+    return f"healed: every partition has its {copies}"
+
+
+# -- a slave that leaves -------------------------------------------------------------------------
+
+
+def wait_removed(cluster: HasStatus, node_id: str, console: Console) -> None:
+    """Returns when the cluster map has forgotten the slave, which it was asked to.
+
+    Raises DistrodbError: the slave is not leaving any more, or cannot leave now.
+    """
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        console=console,
+        disable=not is_live(console),
+        transient=True,
     )
+    with progress:
+        holds = progress.add_task(f"{node_id} holds", total=None, count="")
+        copies = progress.add_task("being copied", total=None, count="")
+        most = 1
+        for look in _until_forgotten(cluster, node_id):
+            held = held_by(look.status, node_id)
+            most = max(most, len(held))
+            count = look.problem or of_partitions(held)
+            progress.update(holds, total=most, completed=most - len(held), count=count)
+            done, total = copied_for(look.status, node_id)
+            count = byte_count(done, total) if total else ""
+            progress.update(copies, total=total or None, completed=done, count=count)
 
 
-def removed(node: str) -> Finished:
-    """``node`` is gone from the cluster."""
+def _until_forgotten(cluster: HasStatus, node_id: str) -> Iterator[Look]:
+    asked_at = monotonic()
+    was_leaving = False
+    stalled = 0
+    for look in looks(cluster):
+        if node_id not in look.status["nodes"]:
+            return
+        yield look
+        if look.problem is not None:
+            continue
+        known = look.status["nodes"][node_id]["status"]
+        if known == "leaving":
+            was_leaving = True
+        elif was_leaving or monotonic() - asked_at >= RETRY_S_MAX:
+            raise DistrodbError(_not_leaving(node_id, known))
+        healing = healing_of(look.status)
+        stalled = stalled + 1 if was_leaving and healing.is_done else 0
+        if stalled >= STALLED_LOOKS:
+            stuck = set(healing.stuck) & set(held_by(look.status, node_id))
+            why = f"{of_partitions(stuck)} cannot move" if stuck else "too few others live"
+            raise DistrodbError(
+                f"{node_id} waits: {why}; it goes on leaving when other slaves come back"
+            )
 
-    def finished(status: Status) -> str | None:
-        row = status["nodes"].get(node)
-        if row is None:
-            return f"Removed {node}"
-        if row["status"] in ("leaving", "suspect"):
-            return None
-        return f"{node} is {row['status']} and does not leave any more; REMOVE it again"
 
-    return finished
-
-
-def _partitions(numbers: list[int]) -> str:
-    many = "partition" if len(numbers) == 1 else "partitions"
-    return f"{many} {', '.join(map(str, numbers))} {'is' if len(numbers) == 1 else 'are'}"
+def _not_leaving(node_id: str, known: str) -> str:
+    if known == "down":
+        return (
+            f"{node_id} went down on the way: the others restore its copies from their own;"
+            f" then REMOVE {node_id} again"
+        )
+    return f"{node_id} is {known} and not leaving; REMOVE it again"

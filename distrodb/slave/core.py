@@ -45,7 +45,7 @@ GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
 RETURN_INTERVAL_S = 0.2  # between two leaderships that a slave gives back to their owners
-RETURN_AGAIN_S = 5.0  # until one that did not get there is tried again
+HAND_OVER_AGAIN_S = 3.0  # until one that did not get there is tried again
 
 
 def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:
@@ -104,7 +104,7 @@ class Core(Standing):
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
         self._control_at = now
         self._return_at = now
-        self._returns: dict[int, float] = {}  # group: when its owner may be asked again to lead
+        self._hand_over_next: dict[int, float] = {}  # group: when somebody may be asked to lead it
         self.is_leaving = False
         self._budget = Budget(now, config.healing.copy_bytes_per_s)
         self.controller = Controller(
@@ -360,7 +360,7 @@ class Core(Standing):
         wanted = self.map.members(nodes_of(self.map, group.id))
         engine = group.engine
         if engine.reconcile(now, self.map.epoch, wanted):
-            group.hand_over(now, self._able_to_lead(group, wanted))
+            self._hand_to(now, group, wanted)
         elif group.id != MAP_GROUP and not self.is_leaving:
             owner = self.map.partitions[group.id].owner
             if owner != self.id and set(engine.members) == set(wanted):
@@ -375,13 +375,18 @@ class Core(Standing):
     def _give_back(self, now: float, group: Group, owner: str) -> None:
         row = self.map.nodes[owner]
         name = member(owner, row.incarnation)
-        if now < max(self._return_at, self._returns.get(group.id, 0.0)) or row.status == "down":
-            return
-        if self._able_to_lead(group, [name]) and group.engine.is_near(name):
+        if now >= self._return_at and row.status != "down" and self._hand_to(now, group, [name]):
             self._return_at = now + RETURN_INTERVAL_S
-            self._returns[group.id] = now + RETURN_AGAIN_S
-            group.hand_over(now, [name])
-            self._dirty.add(group.id)
+
+    def _hand_to(self, now: float, group: Group, names: Sequence[str]) -> bool:
+        """Commands wait meanwhile, so what comes to nothing is not tried again at once."""
+        able = [n for n in self._able_to_lead(group, names) if group.engine.is_near(n)]
+        if not able or now < self._hand_over_next.get(group.id, 0.0):
+            return False
+        self._hand_over_next[group.id] = now + HAND_OVER_AGAIN_S
+        group.hand_over(now, able)
+        self._dirty.add(group.id)
+        return True
 
     def _able_to_lead(self, group: Group, names: Sequence[str] | Mapping[str, object]) -> list[str]:
         """The members among these that are linked with us and not about to end."""

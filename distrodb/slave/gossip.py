@@ -85,13 +85,22 @@ class News:
                     for group, to, done, total in plain["copies"]
                 ),
                 joiners={
-                    str(id_): Joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
+                    str(id_): _joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
                 },
                 is_born=bool(plain["born"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as problem:
             raise PeerError(f"malformed gossip: {problem!r}") from None
+
+
+def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
+    """What gets a row in the map must be addresses, or clients would be sent nowhere."""
+    for address in (client, peer):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f"{address!r:.80} is not an address")
+    return Joiner(incarnation, client, peer)
 
 
 def _names(values: list[Any]) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ class Standing:
     def members_of(self, group_id: int) -> list[str] | None:
         """Who votes in a group, by slave and incarnation, as far as is known here."""
         group = self.holding.groups.get(group_id)
-        if group is not None:
+        if group is not None and group.engine.members:  # else it is still empty
             return list(group.engine.members)
         report = self._reports.of(group_id)
         return None if report is None else list(report.configuration.members)

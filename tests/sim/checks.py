@@ -154,8 +154,9 @@ class Checks:
         """It is live, and has the group's log but for its end."""
         if not self._is_linked(slave, name):
             return False
-        core = self._simulation.slaves[name.partition("/")[0]].core
-        if core is None:  # not noticed yet
+        node, _, incarnation = name.partition("/")
+        core = self._simulation.slaves[node].core
+        if core is None or core.incarnation != incarnation:  # not noticed yet
             return True
         theirs = core.groups.get(group_id)
         near = group.engine.commit_index - NEAR_ENTRIES

@@ -116,8 +116,24 @@ def test_status_for_people_is_tables(capsys):
     assert cli.main(["status"]) == 0
     out = capsys.readouterr().out
     assert "epoch 1, ring node1" in out
+    assert "1 of 1 partitions settled" in out
     assert "127.0.0.1:1" in out
     assert "16383" in out
+
+
+def test_status_shows_what_moves_and_what_is_stuck(capsys, monkeypatch):
+    import distrodb.master.client
+
+    healing = {"is_done": False, "is_map_moving": False, "moving": [0], "waiting": [], "stuck": [7]}
+    move = {"group": 0, "from": ["node1"], "to": ["node2"], "done": 1_500_000, "total": 3_000_000}
+    status = {**STATUS, "controller": "node1", "healing": healing, "moves": [move]}
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert "ring node1, controller node1" in out
+    assert "partition 0: node1 → node2" in out
+    assert "1.5 / 3.0 MB" in out
+    assert "stuck until a slave comes back: partition 7" in out
 
 
 def test_status_without_a_slave_is_one_line(capsys, free_port):

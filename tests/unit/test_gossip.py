@@ -46,6 +46,12 @@ def test_whatever_comes_it_is_news_or_refused(field, value):
         News.from_plain(plain).to_plain()
 
 
+@pytest.mark.parametrize("address", ["", "e", "e:", "e:x", "e:0", "e:65536", ":5"])
+def test_a_joiner_without_an_address_is_refused(address):
+    with pytest.raises(PeerError, match="is not an address"):
+        News.from_plain(News(0, joiners={"e": Joiner("1", address, "e:2")}).to_plain())
+
+
 @pytest.mark.parametrize("missing", ["epoch", "leads", "hears", "reports", "born"])
 def test_a_missing_field_is_refused(missing):
     plain = NEWS.to_plain()
@@ -57,7 +63,9 @@ def test_a_missing_field_is_refused(missing):
 def test_what_a_joiner_says_of_itself_counts_most():
     gossip = Gossip()
     gossip.heard("d", News(0, joiners={"d": Joiner("new", "d:1", "d:2")}))
-    gossip.heard("a", News(1, joiners={"d": Joiner("old", "d:1", "d:2"), "e": Joiner("1", "", "")}))
+    gossip.heard(
+        "a", News(1, joiners={"d": Joiner("old", "d:1", "d:2"), "e": Joiner("1", "e:1", "e:2")})
+    )
     assert gossip.joiners["d"].incarnation == "new" and set(gossip.joiners) == {"d", "e"}
     gossip.lost("d")
     assert gossip.joiners["d"].incarnation == "old"

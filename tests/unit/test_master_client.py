@@ -53,6 +53,9 @@ class FakeSlave(socketserver.ThreadingTCPServer):
         self.slaves = slaves
         self.data: dict[bytes, bytes] = {}
         self.behaviour: Behaviour | None = None
+        self.controller: str | None = "node1"  # as this slave has it
+        self.asked: list[bytes] = []
+        self.asking: Behaviour | None = None
         self.sockets: set[Any] = set()
         self.port: int = self.server_address[1]
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -78,8 +81,11 @@ class FakeSlave(socketserver.ThreadingTCPServer):
                 return COMMANDS
             case b"CLUSTER":
                 return [[0, 16383, ["127.0.0.1", self.slaves["node1"].port, "node1"]]]
+            case b"DISTRODB" if command[1] == b"STATUS":
+                return json.dumps({**status_of(self.slaves), "controller": self.controller})
             case b"DISTRODB":
-                return json.dumps(status_of(self.slaves))
+                self.asked.append(b" ".join(command[1:]))
+                return self.asking(self, command) if self.asking else Raw(b"+OK\r\n")
             case b"GET":
                 return self.data.get(command[1])
             case b"SET":
@@ -336,6 +342,66 @@ def test_quit_says_what_did_not_end(
     monkeypatch.setattr(slaves["node2"], "answer", lambda command: Raw(b"-ERR no\r\n"))
     with pytest.raises(UnavailableError, match=r"did not end within 0.3 s: node2 \(127.0.0.1:"):
         cluster.quit()
+
+
+def test_the_controller_is_asked(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].controller = "node2"
+    cluster.remove("node3")
+    assert cluster.move("4", "node1")
+    assert cluster.balance()
+    assert slaves["node2"].asked == [b"REMOVE node3", b"MOVE 4 node1", b"BALANCE"]
+    assert slaves["node1"].asked == []
+
+
+def test_another_controller_is_found(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    def not_any_more(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.controller = "node3"
+        return Raw(b"-NOTCONTROLLER node3 leads the cluster map\r\n")
+
+    slaves["node1"].asking = not_any_more
+    assert cluster.balance()
+    assert slaves["node3"].asked == [b"BALANCE"]
+
+
+@pytest.mark.parametrize("controller", [None, "node1", "node9"])
+def test_without_a_controller_it_gives_up(
+    cluster: Cluster, slaves: dict[str, FakeSlave], controller: str | None
+) -> None:
+    slaves["node1"].controller = controller
+    slaves["node1"].asking = always(Raw(b"-NOTCONTROLLER nobody leads the cluster map\r\n"))
+    with pytest.raises(UnavailableError, match="^nobody leads the cluster map: too few"):
+        cluster.remove("node2")
+
+
+def test_a_ring_that_does_not_change(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].asking = always(Raw(b"-ERR the map did not change\r\n"))
+    assert not cluster.balance()
+    assert not cluster.move("0", "node1")
+
+
+def test_a_try_that_broke_may_have_changed_the_ring(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    def breaks_first(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.asking = always(Raw(b"-ERR the map did not change\r\n"))
+        raise Close
+
+    slaves["node1"].asking = breaks_first
+    assert cluster.balance()
+
+
+def test_a_controller_s_no_is_passed_on(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].asking = always(Raw(b"-ERR node2 cannot leave: 2 slaves would stay up\r\n"))
+    with pytest.raises(DistrodbError, match="^node2 cannot leave: 2 slaves would stay up$"):
+        cluster.remove("node2")
+    assert len(slaves["node1"].asked) == 1
+
+
+def test_a_controller_that_does_not_answer(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].controller = "node2"
+    slaves["node2"].end()
+    with pytest.raises(UnavailableError, match="^node2 does not answer: .*; try again$"):
+        cluster.balance()
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,6 @@ def test_nodes_table() -> None:
     assert "answers" not in text_of(render.nodes_table(STATUS))
 
 
-def test_ring_view() -> None:
-    text = text_of(render.ring_view(STATUS))
-    assert "epoch 7" in text
-    assert "node1 → node2 → node3 → node1" in text
-    assert ["node3", "node1", "node2", "up", "0"] in rows_of(render.ring_view(STATUS))
-
-
 def test_partitions_table() -> None:
     rows = rows_of(render.partitions_table(STATUS))
     assert ["0", "0-8191", "node1", "node3", "node1", "node2", "node1", "2"] in rows

@@ -36,6 +36,11 @@ class FakeCluster:
         self.ended = False
         self.failure: Exception | None = None
         self.stale: str | None = None
+        # What the ring looks like from one look to the next; the last one stays. An exception is
+        # raised once.
+        self.statuses: list[dict[str, Any] | Exception] = [STATUS]
+        self.asked: list[str] = []
+        self.changes = True
 
     def _maybe_fail(self) -> None:
         if self.failure is not None:
@@ -43,7 +48,10 @@ class FakeCluster:
 
     def status(self) -> dict[str, Any]:
         self._maybe_fail()
-        return STATUS
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if isinstance(status, BaseException):
+            raise status
+        return status
 
     def answering(self, status: dict[str, Any]) -> set[str]:
         return {"node1"}
@@ -81,6 +89,20 @@ class FakeCluster:
         self._maybe_fail()
         self.ended = True
         return ["node1", "node2"]
+
+    def _ask(self, *words: str) -> bool:
+        self._maybe_fail()
+        self.asked.append(" ".join(words))
+        return self.changes
+
+    def remove(self, node_id: str) -> None:
+        self._ask("REMOVE", node_id)
+
+    def move(self, partition: str, node_id: str) -> bool:
+        return self._ask("MOVE", partition, node_id)
+
+    def balance(self) -> bool:
+        return self._ask("BALANCE")
 
 
 class Session:
@@ -166,7 +188,8 @@ def test_a_stale_answer_is_marked(session: Session) -> None:
 @pytest.mark.parametrize(
     "line",
     ["FOO", "GET", "GET a b", "SET k", "SET a b c", "KILL", "KILL node9", "QUIT now", 'GET "a',
-     "HELP FOO", "POPULATE /no/such/file", "# comment", "|", "!ls", "?", "@f", "[red]", "NODES x"],
+     "HELP FOO", "REMOVE", "MOVE 0", "BALANCE now", "RING node1", "RING --x", "WATCH-RING x",
+     "POPULATE /no/such/file", "# comment", "|", "!ls", "?", "@f", "[red]", "NODES x"],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) -> None:
     assert session.run(line, "SET k v") == "OK\n"
@@ -251,6 +274,12 @@ def test_help(session: Session) -> None:
         ("", list(app.VERBS)),
         ("P", ["PARTITIONS", "POPULATE"]),
         ("p", ["partitions", "populate"]),
+        ("REMOVE ", ["REMOVE node1", "REMOVE node2", "REMOVE node3"]),
+        ("MOVE ", ["MOVE 0"]),
+        ("MOVE 0 node2", ["MOVE 0 node2"]),
+        ("MOVE 0 ", ["MOVE 0 node1", "MOVE 0 node2", "MOVE 0 node3"]),
+        ("RING ", ["RING --follow"]),
+        ("w", ["watch-ring", "where"]),
         ("KILL ", ["KILL node1", "KILL node2", "KILL node3"]),
         ("kill node2", ["kill node2"]),
         ("GET ap", ["GET apple", "GET apricot"]),
