@@ -189,6 +189,11 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
+def _left_at_once(self: Engine, reported: journal.Configuration | None) -> int:
+    """The map's word alone is enough to forget a group."""
+    return self.journal.configuration.index
+
+
 class Cure(NamedTuple):
     """What replaces it, the most seeds that it may take to notice, with which faults, and in which
     kind of runs."""
@@ -207,7 +212,7 @@ CURES = {
     "matching entries stay": Cure([(Engine, "_on_append", _on_append_truncating)], 10),
     "commit what was verified": Cure([(Engine, "_on_append", _on_append_commits_all)], 60),
     "read rounds": Cure(
-        [(Engine, "confirmed_round", _confirmed_at_once)], 60, {"isolation": 1, "heal": 1}
+        [(Engine, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
     "a leader reads after its first commit": Cure(
         [(Engine, "is_ready", property(_reads_at_once))], 100
@@ -230,8 +235,11 @@ CURES = {
     "the configuration is in the log": Cure(
         [(Engine, "_use_configuration", _keep_configuration)], 10
     ),
+    "who may be needed forgets nothing": Cure(
+        [(Engine, "left_at", _left_at_once)], 10, HEALING_FAULTS, HealingChaos
+    ),
     "a live member stays while another lacks a copy": Cure(
-        [(Engine, "_has_copy", _always_has_a_copy)], 60, HEALING_FAULTS, HealingChaos
+        [(Engine, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
     ),
 }
 # Name: what replaces it, and the test that notices.
