@@ -368,8 +368,7 @@ class Core(Standing):
         configuration = group.journal.configuration
         if engine.is_ready and configuration.index <= engine.commit_index:
             report = Report(configuration, engine.term, self.map.epoch)
-            if report != self._reports.of(group.id):
-                self._reports.heard(group.id, report)
+            if self._reports.heard(group.id, report):
                 self._gossip_at = 0.0
 
     def _give_back(self, now: float, group: Group, owner: str) -> None:

@@ -5,6 +5,11 @@ much as the old one, and a member that was removed alive learns of it.
 
 A report counts for the planner only if its leader knew, when it spoke, the map's newest word on
 that group: an older one may look like the end of a move that has not begun (``ring/moves.py``).
+
+Invariant: of two reports the one of the later term is the newer one, whatever its index.  A leader
+that has compacted its log knows the configuration only by the index of its snapshot, its successor
+perhaps still by that of the entry: what a leader has in force when it reports is in force for every
+leader after it, or replaced since.
 """
 
 from collections.abc import Mapping
@@ -20,6 +25,10 @@ class Report:
     term: int  # of the leader that said so
     epoch: int  # of the map that it knew
 
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.term, self.configuration.index, self.epoch
+
 
 class Reports:
     def __init__(self) -> None:
@@ -28,14 +37,14 @@ class Reports:
         self._changed_at: dict[int, int] = {}  # group: epoch of the map that changed it last
         self.version = 0  # grows with each change of what ``voters`` says
 
-    def heard(self, group: int, report: Report) -> None:
+    def heard(self, group: int, report: Report) -> bool:
+        """True when it is news."""
         known = self._reports.get(group)
-        if known is not None:
-            order = known.configuration.index, known.term, known.epoch
-            if (report.configuration.index, report.term, report.epoch) <= order:
-                return
+        if known is not None and report.order <= known.order:
+            return False
         self._reports[group] = report
         self.version += 1
+        return True
 
     def map_changed(self, cluster_map: ClusterMap) -> None:
         """Call it with each map that comes to be known."""
