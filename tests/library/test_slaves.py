@@ -6,7 +6,7 @@ from tests.library.slaves import Slaves
 
 
 def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once():
-    """The owner that leads again has no snapshot; its predecessor had one, and reported its index."""
+    """The owner that leads again has no snapshot; the one before had, and reported its index."""
     slaves = Slaves().settled()
     slaves.crash("a")
     slaves.until(lambda: slaves.leader(0))
