@@ -269,6 +269,11 @@ class Core(Standing):
 
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
+        if self._held.has(partition):  # it must not pass those that came before it
+            self._held.release(self._now, self._is_led, self._go_on)
+        self._go_on(partition, request)
+
+    def _go_on(self, partition: int, request: Request) -> None:
         group = self.groups.get(partition)
         if group is not None and group.engine.is_leader:
             group.submit(request)
@@ -283,9 +288,6 @@ class Core(Standing):
 
     def _is_led(self, partition: int) -> bool:
         return self.leader_of(partition) is not None
-
-    def _go_on(self, partition: int, request: Request) -> None:
-        self.submit(request, partition)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, MOVE and BALANCE: what a person asks of the ring."""

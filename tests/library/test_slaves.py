@@ -6,7 +6,7 @@ from tests.library.slaves import Slaves
 
 
 def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once():
-    """The owner that leads again has no snapshot; its predecessor had one, and reported its index."""
+    """The owner that leads again has no snapshot; its predecessor had, and reported its index."""
     slaves = Slaves().settled()
     slaves.crash("a")
     slaves.until(lambda: slaves.leader(0))
@@ -27,3 +27,29 @@ def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once()
     slaves.run(GOSSIP_INTERVAL_S)
     pairs = 4 * 3
     assert len(slaves.gossips) - before <= 2 * pairs
+
+
+def test_a_command_does_not_pass_those_that_wait_for_the_leader():
+    """This slave comes to lead between two commands of one connection."""
+    slaves = Slaves().settled()
+    slaves.crash("a")
+    core = slaves["b"]
+    assert core.leader_of(0) is None
+    first = slaves.ask("b", b"SET", b"k", b"first")
+    core.groups[0].engine.stand_at_once(slaves.now)
+    slaves.cores.pop("c")  # d's frames are delivered here one by one, without a turn in between
+    slaves.cut("b", "c")
+    while not core.leads(0):
+        slaves.now += 0.01
+        for name in "bd":
+            output = slaves[name].flush(slaves.now, 0)
+            if output.journal is not None:
+                slaves.disks[name].commit(output.journal[1])
+                slaves[name].durable(slaves.now, output.journal[0])
+            other = "d" if name == "b" else "b"
+            slaves[other].receive(slaves.now, name, output.messages.get(other, []))
+    second = slaves.ask("b", b"SET", b"k", b"second")
+    slaves.until(lambda: first.reply and second.reply)
+    read = slaves.ask("b", b"GET", b"k")
+    slaves.until(lambda: read.reply)
+    assert read.reply == b"second"
