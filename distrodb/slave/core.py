@@ -321,13 +321,10 @@ class Core(Standing):
         for gate in [gate for gate in self._gated if gate <= sequence]:
             for name, message in self._gated.pop(gate):
                 self._send(name, message, 0)
-        if self.holding.durable(sequence):
-            self._obsolete += self.holding.obsolete()
-            self._open_groups(now)
+        self.holding.durable(sequence)
 
     def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
         if self.holding.written_in_vain(written):
-            self._obsolete += self.holding.obsolete()
             return
         group = self.groups[written.group]
         group.snapshot_written(now, written)
@@ -433,8 +430,9 @@ class Core(Standing):
     @property
     def has_work(self) -> bool:
         """A flush would do something, gossip apart, which ``tick`` sees to."""
-        pending = self._dirty or self._messages or self._snapshots or self._obsolete
-        return bool(pending or (self.writes.operations and not self._journal_busy))
+        pending = self._dirty or self._messages or self._snapshots
+        removed = self._obsolete or self.holding.has_obsolete
+        return bool(pending or removed or (self.writes.operations and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
@@ -456,10 +454,13 @@ class Core(Standing):
             self._gossip_at = now + GOSSIP_INTERVAL_S
             output.gossip = {peer: self.news_for(peer).to_plain() for peer in sorted(self.links)}
         output.messages, self._messages = self._messages, {}
-        output.obsolete, self._obsolete = self._obsolete, []
         if self._snapshots:
             output.snapshots = list(self._snapshots)
             self._snapshots.clear()
+        output.obsolete, self._obsolete = self._obsolete, []
+        if self.holding.has_obsolete:
+            output.obsolete += self.holding.obsolete()
+            self._open_groups(now)  # nothing they write from now on is removed
         return output
 
     def _send(self, name: str, message: m.Message, gate: int) -> None:

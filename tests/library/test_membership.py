@@ -485,19 +485,6 @@ def test_ours_a_leader_that_is_not_wanted_hands_over_and_goes(ours_abc):
     assert ours_abc["b"].names == "b c d"
 
 
-@pytest.mark.xfail(strict=True, reason="a removed member is sent nothing, not even its removal")
-def test_ours_a_member_that_is_removed_is_told(ours_abc):
-    """It takes itself for a member and asks for pre-votes for ever; ``Core`` takes its partition
-    for leaderless, and sends its clients to nobody."""
-    ours_abc.start("d")
-    ours_abc.change("a", "abd")
-    before = len(ours_abc.history)
-    ours_abc.run(10.0, *"abcd")
-    asked = [m_ for sender, _, m_ in ours_abc.history[before:] if sender == "c"]
-    assert not ours_abc["c"].engine.is_member
-    assert not [message for message in asked if message[1] == m.PREVOTE_REQUEST]
-
-
 def a_core(name: str, disk: ours.Disk) -> Core:
     """A slave of four; each partition is held by three."""
     addresses = [Address("sim", n) for n in range(4)]
