@@ -154,10 +154,11 @@ class Holding:
             if self.wants_us(cluster_map, group_id) or group.engine.is_leader:
                 continue
             report = reports.of(group_id)
-            left_at = group.engine.left_at(report.configuration if report else None)
+            term = report.term if report else 0
+            left_at = group.engine.left_at(report.configuration if report else None, term)
             if left_at is not None:
                 group.close()
-                group.journal.retire(left_at, max(group.engine.term, report.term if report else 0))
+                group.journal.retire(left_at, max(group.engine.term, term))
                 del self.groups[group_id]
                 self._closing[group_id] = self._writes.sequence
                 closed.append(group_id)
