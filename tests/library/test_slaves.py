@@ -85,7 +85,7 @@ def until_let_go(slaves: Slaves, name: str, group: int) -> None:
     assert group in slaves[name].groups
 
 
-def test_a_member_that_is_removed_alive_hears_of_it():
+def test_ours_a_member_that_is_removed_alive_hears_of_it():
     """Nobody sends it its removal: it would ask for votes, and know of no leader, for ever."""
     slaves = Slaves("abcde").settled()
     until_let_go(slaves, "e", 0)
