@@ -374,6 +374,9 @@ class Core(Standing):
         name = member(owner, row.incarnation)
         if now < max(self._return_at, self._returns.get(group.id, 0.0)) or row.status != "up":
             return
+        others = {node_of(voter) for voter in group.engine.voters} & set(self.links) - {owner}
+        if not others <= set(self._hearing.hears(owner)):
+            return  # as their leader it would lose them, and we do not
         if self._able_to_lead(group, [name]) and group.engine.is_near(name):
             self._return_at = now + RETURN_INTERVAL_S
             self._returns[group.id] = now + RETURN_AGAIN_S

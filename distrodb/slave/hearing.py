@@ -55,6 +55,10 @@ class Hearing:
         others = [observer for observer in ring if observer != node]
         return 2 * sum(node in self._hears.get(o, ()) for o in others) > len(others)
 
+    def hears(self, observer: str) -> Collection[str]:
+        """Whom an observer hears, as far as we have been told."""
+        return self._hears.get(observer, {})
+
     def incarnation(self, node: str) -> str | None:
         """Of the directory that a slave runs with, as most of those say who hear it.
 

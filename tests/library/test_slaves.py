@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from distrodb.reply import OK, Reply
-from distrodb.ring.clustermap import Partition, node_of
-from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, Core
+from distrodb.ring.clustermap import Partition, member, node_of
+from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, RETURN_AGAIN_S, Core
 from distrodb.slave.gossip import News
 from tests.library.slaves import Slaves
 
@@ -171,3 +171,18 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
 def with_group(core: Core, names: str) -> tuple[Partition, ...]:
     first, *others = core.map.partitions
     return replace(first, group=tuple(names)), *others
+
+
+# Who leads.
+
+
+def test_an_owner_that_cannot_reach_a_member_is_not_given_its_partition_back():
+    """b would have no leader, and its copy fall behind, while one leads that reaches both."""
+    slaves = Slaves().settled()
+    slaves.cut("a", "b")
+    slaves["a"].groups[0].hand_over(slaves.now, [member("d", slaves["d"].incarnation)])
+    slaves.until(lambda: slaves.leader(0) == "d")
+    slaves.run(2 * RETURN_AGAIN_S)
+    assert slaves.leader(0) == "d" and slaves["b"].leader_of(0) == "d"
+    slaves.join("a", "b")
+    slaves.until(lambda: slaves.leader(0) == "a")
