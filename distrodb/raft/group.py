@@ -31,6 +31,7 @@ from distrodb.store.entry import encode_batch
 
 LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
 HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
+HAND_OVER_AGAIN_S = 5.0  # after one that came to nothing: clients have waited for it
 COMMIT_NEWS_S = 0.02  # until followers of an idle group learn what is committed: their copies' age
 TAIL_FRACTION = 4  # a quarter of the log's bytes stays behind a snapshot, for followers that lag
 
@@ -98,6 +99,7 @@ class Group:
         self._hand_over_until = 0.0
         self._hand_over_to: Sequence[str] = ()
         self._hand_over_next_at = 0.0
+        self._hand_over_again_at = 0.0
         self._queue: deque[Request] = deque()
         self._queue_bytes = 0
         self._batch: _Batch | None = None
@@ -151,17 +153,23 @@ class Group:
         is_free = self._batch is None and not self._hand_over_to
         return bool(self._queue) and is_free and self.engine.is_ready
 
-    def hand_over(self, now: float, to: Sequence[str]) -> None:
-        """Let the first of these who has the whole log lead (thesis 3.10).  Meanwhile commands
-        wait; if it comes to nothing within ``HAND_OVER_S`` this member goes on leading."""
-        if to and self.engine.is_leader and not self._hand_over_to:
-            self._hand_over_until, self._hand_over_to = now + HAND_OVER_S, to
-            self._hand_over_next_at = now
-            self._go_on_handing_over(now)
+    def hand_over(self, now: float, to: Sequence[str]) -> bool:
+        """Let the first of these who has the whole log lead (thesis 3.10), if one is near it: True.
+        Meanwhile commands wait; if it comes to nothing within ``HAND_OVER_S`` this member goes on
+        leading, and does not try again before ``HAND_OVER_AGAIN_S``, however often it is asked."""
+        if not self.engine.is_leader or self._hand_over_to or now < self._hand_over_again_at:
+            return False
+        if not any(self.engine.is_near(peer) for peer in to):
+            return False
+        self._hand_over_until, self._hand_over_to = now + HAND_OVER_S, to
+        self._hand_over_next_at = now
+        self._go_on_handing_over(now)
+        return True
 
     def _go_on_handing_over(self, now: float) -> None:
         if now >= self._hand_over_until:
             self._hand_over_to = ()
+            self._hand_over_again_at = now + HAND_OVER_AGAIN_S
         elif self._batch is None and now >= self._hand_over_next_at:
             if self.engine.transfer_leadership(now, self._hand_over_to):
                 self._hand_over_next_at = now + self.options.heartbeat_s
@@ -262,7 +270,7 @@ class Group:
         if not self.engine.is_leader:
             self._lose_leadership()
             self._senders.clear()
-            self._hand_over_until, self._hand_over_to = 0.0, ()
+            self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
         # Another leader begins anew.  One that is merely late goes on: on a slow link a chunk takes
         # longer than an election timeout.
         if self._receiver and self.engine.leader not in (None, self._receiver.sender):

@@ -58,16 +58,22 @@ class Membership:
         self._SyncObj__raftMatchIndex[node] = 0
         self._SyncObj__lastResponseTime[node] = self.now
 
-    def left_at(self, reported: Configuration | None) -> int | None:
+    def left_at(self, reported: Configuration | None, term: int = 0) -> int | None:
         """The index of a committed configuration from which on this member is none: of the newest
-        in its own log, or of a newer one that a leader has reported.  None if there is none."""
+        in its own log, or of one that a leader of ``term`` has reported, and that is newer than
+        all in its log or made them void.  None if there is none.
+
+        Void is what was proposed before ``term`` and is not in its leader's log: when that leader
+        reported, an entry of its own term was committed.
+        """
         ours = self.journal.configuration
-        for newest in (ours, reported):
-            if newest is not None and newest.index >= ours.index:
-                is_committed = newest is reported or newest.index <= self.commit_index
-                if is_committed and self.member not in newest.members:
-                    return newest.index
-        return None
+        if ours.index <= self.commit_index and self.member not in ours.members:
+            return ours.index
+        if reported is None or self.member in reported.members:
+            return None
+        proposed_in = self.journal.term_at(ours.index)
+        is_void = proposed_in is not None and proposed_in < term
+        return reported.index if is_void or reported.index >= ours.index else None
 
     def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> bool:
         """Take one step from the members that are towards the ``wanted`` ones (by the cluster map

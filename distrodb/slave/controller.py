@@ -51,13 +51,14 @@ class Controller:
         self._dead_after_s = dead_after_s
         self._planned: object = None  # for what the last plan was made
         self._planned_at = 0.0
+        self._last: tuple[object, Plan] | None = None  # for what it was made, and the plan
 
     def commands(self, now: float, view: View) -> list[Command]:
         commands = self._rows(now, view)
         if commands:
             return commands
         seen = self._seen(view.map)
-        planned = view.map, seen, self._reports.version, tuple(view.map_voters)
+        planned = self._inputs(view, seen)
         if planned == self._planned and now < self._planned_at + PLAN_INTERVAL_S:
             return []
         self._planned, self._planned_at = planned, now
@@ -68,6 +69,16 @@ class Controller:
         return self._plan(view, self._seen(view.map))
 
     def _plan(self, view: View, suspects: frozenset[str]) -> Plan:
+        """The planner is pure, and in a large ring too slow to be asked by each who looks on."""
+        inputs = self._inputs(view, suspects)
+        if self._last is None or self._last[0] != inputs:
+            self._last = inputs, self._make_plan(view, suspects)
+        return self._last[1]
+
+    def _inputs(self, view: View, suspects: frozenset[str]) -> object:
+        return view.map, suspects, self._reports.version, tuple(view.map_voters)
+
+    def _make_plan(self, view: View, suspects: frozenset[str]) -> Plan:
         nodes = {
             id_: replace(info, status="suspect") if id_ in suspects else info
             for id_, info in view.map.nodes.items()

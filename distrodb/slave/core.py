@@ -45,7 +45,6 @@ GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
 RETURN_INTERVAL_S = 0.2  # between two leaderships that a slave gives back to their owners
-HAND_OVER_AGAIN_S = 3.0  # until one that did not get there is tried again
 
 
 def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:
@@ -104,7 +103,6 @@ class Core(Standing):
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
         self._control_at = now
         self._return_at = now
-        self._hand_over_next: dict[int, float] = {}  # group: when somebody may be asked to lead it
         self.is_leaving = False
         self._budget = Budget(now, config.healing.copy_bytes_per_s)
         self.controller = Controller(
@@ -270,6 +268,11 @@ class Core(Standing):
 
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
+        if self._held.has(partition):  # it must not pass those that came before it
+            self._held.release(self._now, self._is_led, self._go_on)
+        self._go_on(partition, request)
+
+    def _go_on(self, partition: int, request: Request) -> None:
         group = self.groups.get(partition)
         if group is not None and group.engine.is_leader:
             group.submit(request)
@@ -284,9 +287,6 @@ class Core(Standing):
 
     def _is_led(self, partition: int) -> bool:
         return self.leader_of(partition) is not None
-
-    def _go_on(self, partition: int, request: Request) -> None:
-        self.submit(request, partition)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, MOVE and BALANCE: what a person asks of the ring."""
@@ -320,13 +320,10 @@ class Core(Standing):
         for gate in [gate for gate in self._gated if gate <= sequence]:
             for name, message in self._gated.pop(gate):
                 self._send(name, message, 0)
-        if self.holding.durable(sequence):
-            self._obsolete += self.holding.obsolete()
-            self._open_groups(now)
+        self.holding.durable(sequence)
 
     def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
         if self.holding.written_in_vain(written):
-            self._obsolete += self.holding.obsolete()
             return
         group = self.groups[written.group]
         group.snapshot_written(now, written)
@@ -374,18 +371,20 @@ class Core(Standing):
     def _give_back(self, now: float, group: Group, owner: str) -> None:
         row = self.map.nodes[owner]
         name = member(owner, row.incarnation)
-        if now >= self._return_at and row.status != "down" and self._hand_to(now, group, [name]):
+        if now < self._return_at or row.status == "down":
+            return
+        others = {node_of(voter) for voter in group.engine.voters} & set(self.links) - {owner}
+        if not others <= set(self._hearing.hears(owner)):
+            return  # as their leader it would lose them, and we do not
+        if self._hand_to(now, group, [name]):
             self._return_at = now + RETURN_INTERVAL_S
 
     def _hand_to(self, now: float, group: Group, names: Sequence[str]) -> bool:
-        """Commands wait meanwhile, so what comes to nothing is not tried again at once."""
-        able = [n for n in self._able_to_lead(group, names) if group.engine.is_near(n)]
-        if not able or now < self._hand_over_next.get(group.id, 0.0):
-            return False
-        self._hand_over_next[group.id] = now + HAND_OVER_AGAIN_S
-        group.hand_over(now, able)
-        self._dirty.add(group.id)
-        return True
+        """True when a hand-over to one of them begins."""
+        begins = group.hand_over(now, self._able_to_lead(group, names))
+        if begins:
+            self._dirty.add(group.id)
+        return begins
 
     def _able_to_lead(self, group: Group, names: Sequence[str] | Mapping[str, object]) -> list[str]:
         """The members among these that are linked with us and not about to end."""
@@ -437,8 +436,9 @@ class Core(Standing):
     @property
     def has_work(self) -> bool:
         """A flush would do something, gossip apart, which ``tick`` sees to."""
-        pending = self._dirty or self._messages or self._snapshots or self._obsolete
-        return bool(pending or (self.writes.operations and not self._journal_busy))
+        pending = self._dirty or self._messages or self._snapshots
+        removed = self._obsolete or self.holding.has_obsolete
+        return bool(pending or removed or (self.writes.operations and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
@@ -460,10 +460,13 @@ class Core(Standing):
             self._gossip_at = now + GOSSIP_INTERVAL_S
             output.gossip = {peer: self.news_for(peer).to_plain() for peer in sorted(self.links)}
         output.messages, self._messages = self._messages, {}
-        output.obsolete, self._obsolete = self._obsolete, []
         if self._snapshots:
             output.snapshots = list(self._snapshots)
             self._snapshots.clear()
+        output.obsolete, self._obsolete = self._obsolete, []
+        if self.holding.has_obsolete:
+            output.obsolete += self.holding.obsolete()
+            self._open_groups(now)  # nothing they write from now on is removed
         return output
 
     def _send(self, name: str, message: m.Message, gate: int) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 from distrodb.errors import PeerError
 from distrodb.raft.journal import Configuration
+from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
+
+GROUP_MAX = 0xFFFF  # what a group's number has room for on disk and in frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +75,26 @@ class News:
         """Raises ``PeerError`` for what is not gossip."""
         try:
             return News(
-                epoch=int(plain["epoch"]),
-                leads={int(group): int(term) for group, term in plain["leads"]},
-                is_leaving=bool(plain["leaving"]),
+                epoch=_number(plain["epoch"]),
+                leads={_group(group): _number(term) for group, term in plain["leads"]},
+                is_leaving=_flag(plain["leaving"]),
                 hears=_texts(plain["hears"]),
                 reports={
-                    int(group): Configuration(int(index), int(epoch), _names(members))
+                    _group(group): Configuration(_number(index), _number(epoch), _members(members))
                     for group, index, epoch, members in plain["reports"]
                 },
                 copies=tuple(
-                    Copy(int(group), str(to), int(done), int(total))
+                    Copy(_group(group), _name(to), _number(done), _number(total))
                     for group, to, done, total in plain["copies"]
                 ),
                 joiners={
-                    str(id_): _joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
+                    _name(id_): _joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
                 },
-                is_born=bool(plain["born"]),
+                is_born=_flag(plain["born"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as problem:
-            raise PeerError(f"malformed gossip: {problem!r}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise PeerError(f"malformed gossip: {problem!r:.200}") from None
 
 
 def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
@@ -103,10 +106,41 @@ def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
     return Joiner(incarnation, client, peer)
 
 
-def _names(values: list[Any]) -> tuple[str, ...]:
-    if not all(isinstance(value, str) for value in values):
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < NUMBER_MAX:
+        raise ValueError(f"{value!r:.80} is no number, or out of range")
+    return value
+
+
+def _group(value: object) -> int:
+    """Bounds what a peer can make us remember: one report for each, at most."""
+    if _number(value) > GROUP_MAX:
+        raise ValueError(f"{value!r:.80} is no group")
+    return _number(value)
+
+
+def _flag(value: object) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r:.80} is neither true nor false")
+    return value
+
+
+def _name(value: object) -> str:
+    return _names([value])[0]
+
+
+def _names(values: object) -> tuple[str, ...]:
+    if type(values) is not list or not all(isinstance(value, str) for value in values):
         raise ValueError(f"{values!r:.80} are not names")
     return tuple(values)
+
+
+def _members(values: object) -> tuple[str, ...]:
+    """A group has members: who reads that it has none would take itself for removed."""
+    members = _names(values)
+    if not members or len(set(members)) < len(members):
+        raise ValueError(f"{values!r:.80} are not the members of a group")
+    return members
 
 
 def _texts(values: Mapping[Any, Any]) -> dict[str, str]:

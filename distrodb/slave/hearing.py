@@ -9,6 +9,7 @@ Invariants: an observer counts only while we hear it, since what it said before 
 ``since`` is our own clock's, from the moment at which we were told.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 
@@ -54,12 +55,21 @@ class Hearing:
         others = [observer for observer in ring if observer != node]
         return 2 * sum(node in self._hears.get(o, ()) for o in others) > len(others)
 
+    def hears(self, observer: str) -> Collection[str]:
+        """Whom an observer hears, as far as we have been told."""
+        return self._hears.get(observer, {})
+
     def incarnation(self, node: str) -> str | None:
-        """Of the directory that a slave runs with: as we see it, or else as all say who hear it."""
-        if node in self._hears[self._me]:
-            return self._hears[self._me][node]
-        said = {hears[node] for hears in self._hears.values() if node in hears}
-        return said.pop() if len(said) == 1 else None
+        """Of the directory that a slave runs with, as most of those say who hear it.
+
+        Not as we see it ourselves: a link to its old self may stand for a while after it came back
+        empty, and who follows the one that saw that first would turn the map back.
+        """
+        said = Counter(hears[node] for hears in self._hears.values() if node in hears)
+        for incarnation, count in said.most_common(1):
+            if 2 * count > said.total():
+                return incarnation
+        return None
 
     def _is_silent(self, observer: str, node: str, until: float) -> bool:
         since = self._silent_since.get(observer, {}).get(node)

@@ -6,7 +6,10 @@ Invariants:
 - one is closed, and what it holds deleted, only when the map does not want us in it and a committed
   configuration has us no more (``Engine.left_at``); its term and vote stay (``Journal.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
-  empty, as a learner.
+  empty, as a learner;
+- its snapshots are removed only then too, since until then a crash would bring back a log that
+  needs them; and they are handed out for removal before it is opened again, since it will have
+  snapshots of its own.
 """
 
 import random
@@ -79,13 +82,13 @@ class Holding:
         """
         opened = []
         for group_id in [*range(len(cluster_map.partitions)), MAP_GROUP]:
-            if group_id in self.groups or group_id in self._closing:
+            if group_id in self.groups or group_id in self._closing or group_id in self._deleted:
                 continue
             is_here = not self._began and load_meta(self._store, group_id) is not None
+            if not (self._began or is_here) and load_farewell(self._store, group_id):
+                self._deleted.append(group_id)  # we may have stopped before its files went
             if is_here or self.wants_us(cluster_map, group_id):
                 opened.append(self._open(now, cluster_map, group_id, links))
-            elif not self._began and load_farewell(self._store, group_id):
-                self._deleted.append(group_id)  # we may have stopped before its files went
         self._began = True
         self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]
         return opened
@@ -151,10 +154,11 @@ class Holding:
             if self.wants_us(cluster_map, group_id) or group.engine.is_leader:
                 continue
             report = reports.of(group_id)
-            left_at = group.engine.left_at(report.configuration if report else None)
+            term = report.term if report else 0
+            left_at = group.engine.left_at(report.configuration if report else None, term)
             if left_at is not None:
                 group.close()
-                group.journal.retire(left_at, max(group.engine.term, report.term if report else 0))
+                group.journal.retire(left_at, max(group.engine.term, term))
                 del self.groups[group_id]
                 self._closing[group_id] = self._writes.sequence
                 closed.append(group_id)
@@ -162,23 +166,27 @@ class Holding:
             self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]
         return closed
 
-    def durable(self, sequence: int) -> bool:
-        """A write set is on disk.  True when groups may be opened again."""
+    def durable(self, sequence: int) -> None:
+        """A write set is on disk."""
         deleted = [id_ for id_, closing in self._closing.items() if closing <= sequence]
         for group_id in deleted:
             del self._closing[group_id]
         self._deleted += deleted
-        return bool(deleted)
+
+    @property
+    def has_obsolete(self) -> bool:
+        return bool(self._deleted)
 
     def obsolete(self) -> list[tuple[int, int]]:
-        """Groups, with the index up to which their snapshots may be removed: all of them."""
+        """Groups, with the index up to which their snapshots may be removed: all of them.  After
+        that they may be opened again."""
         deleted, self._deleted = self._deleted, []
         return [(group_id, LAST_INDEX) for group_id in deleted]
 
     def written_in_vain(self, written: SnapshotWrite) -> bool:
         """A snapshot of a group that was closed meanwhile."""
         group = self.groups.get(written.group)
-        if group is None:
+        if group is None and written.group not in self._closing:
             self._deleted.append(written.group)
         return group is None or not group.asked_for(written)
 

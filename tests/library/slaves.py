@@ -16,7 +16,7 @@ from distrodb.config import (
     RaftConfig,
     SlaveConfig,
 )
-from distrodb.raft.journal import LAST_INDEX
+from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.reply import Reply
 from distrodb.slave.core import Core, Output
 from tests.sim.disk import Disk
@@ -26,7 +26,7 @@ WALL_MS = 1_700_000_000_000
 UNTIL_S_MAX = 60.0  # what has not come true by then never will
 
 
-def config_of(name: str, names: Sequence[str], partitions: int, **raft: int) -> SlaveConfig:
+def config_of(name: str, names: Sequence[str], partitions: int, **raft: float) -> SlaveConfig:
     addresses = [Address("sim", n) for n in range(len(names))]
     return SlaveConfig(
         file=Path("sim"),
@@ -37,7 +37,7 @@ def config_of(name: str, names: Sequence[str], partitions: int, **raft: int) -> 
         partitions=partitions,
         replicas=3,
         nodes=tuple(NodeAddress(n, a, a) for n, a in zip(names, addresses, strict=True)),
-        raft=RaftConfig(**{"dead_after_s": 3.0, **raft}),
+        raft=RaftConfig(**{"dead_after_s": 3.0, **raft}),  # type: ignore[arg-type]
         limits=LimitsConfig(),
         healing=HealingConfig(),
         log_level="error",
@@ -58,7 +58,7 @@ class Command:
 
 
 class Slaves:
-    def __init__(self, names: str = "abcd", partitions: int = 4, **raft: int):
+    def __init__(self, names: str = "abcd", partitions: int = 4, **raft: float):
         self.now = 1000.0
         self.names, self.partitions, self._raft = names, partitions, raft
         self.disks = {name: Disk(random.Random(name), name) for name in names}
@@ -66,6 +66,7 @@ class Slaves:
         self.gossips: list[tuple[str, str]] = []  # (from, to) of all that was ever sent
         self.held_disks: set[str] = set()  # whose journal does not get to the disk
         self._waiting: dict[str, Output] = {}
+        self.held_snapshots: dict[str, list[SnapshotWrite]] = {}  # of whom; not yet written
         self.cuts: set[frozenset[str]] = set()
         for name in names:
             self.start(name)
@@ -88,6 +89,7 @@ class Slaves:
         del self.cores[name]
         self._waiting.pop(name, None)
         self.held_disks.discard(name)
+        self.held_snapshots.pop(name, None)
         for other in self.cores.values():
             if name in other.links:
                 other.link_down(self.now, name)
@@ -141,8 +143,10 @@ class Slaves:
             else:
                 self._sync(name, output)
         for written in output.snapshots:
-            disk.write(written.group, written.index, written.chunks)
-            core.snapshot_written(self.now, written)
+            if name in self.held_snapshots:
+                self.held_snapshots[name].append(written)
+            else:
+                self._write(name, written)
         for group, index in output.obsolete:
             disk.remove_older(group, index)
 
@@ -156,6 +160,14 @@ class Slaves:
         self.held_disks.discard(name)
         if name in self._waiting:
             self._sync(name, self._waiting.pop(name))
+
+    def release_snapshots(self, name: str) -> None:
+        for written in self.held_snapshots.pop(name):
+            self._write(name, written)
+
+    def _write(self, name: str, written: SnapshotWrite) -> None:
+        self.disks[name].write(written.group, written.index, written.chunks)
+        self.cores[name].snapshot_written(self.now, written)
 
     def _deliver(self, sender: str, receiver: str, output: Output) -> None:
         frame = [output.messages.get(receiver, []), output.gossip.get(receiver)]
@@ -218,4 +230,4 @@ class Slaves:
         self.flush(name)
 
 
-__all__ = ["LAST_INDEX", "Command", "Slaves"]
+__all__ = ["Command", "Slaves"]

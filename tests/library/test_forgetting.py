@@ -158,9 +158,9 @@ def test_a_slave_is_told_of_its_removal_and_forgets_and_may_come_again():
     sequence, operations = core.flush(1000.0, ours.WALL_MS).journal
     disk.commit(operations)
     core.durable(1000.0, sequence)
+    assert core.flush(1000.0, ours.WALL_MS).obsolete == [(0, LAST_INDEX)]  # all older snapshots
     journal = core.groups[0].journal
     assert journal.last_index == 0 and journal.left_at == 5 and core.groups[0].engine.term == 8
-    assert core.flush(1000.0, ours.WALL_MS).obsolete == [(0, LAST_INDEX)]  # all older snapshots
 
 
 def test_a_leader_that_hands_over_takes_no_commands_and_goes_on_if_nobody_takes_over(abc):

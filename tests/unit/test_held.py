@@ -1,38 +1,94 @@
-"""Commands that wait for a leader."""
+"""Commands that wait for a leader: in order, each answered once, and not for long."""
 
-from distrodb.slave.held import HELD_MAX, HOLD_S, Held
+import pytest
+
+from distrodb.slave import held as limits
+from distrodb.slave.held import HOLD_S, Held
 
 
-class Leaders:
+class Waiting:
+    is_write, slot, args = True, 0, (b"SET",)
+
+    def __init__(self, number: int, size: int = 64):
+        self.number, self.size = number, size
+
+    def resolve(self, reply):
+        raise AssertionError("whoever holds a command does not answer it")
+
+
+class Books:
+    """What is held, who leads, and what went on."""
+
     def __init__(self):
-        self.led, self.went_on = set(), []
-
-    def release(self, held: Held, now: float) -> list[tuple[int, str]]:
+        self.held, self.led = Held(), set()
         self.went_on = []
-        held.release(now, self.led.__contains__, lambda *which: self.went_on.append(which))
-        return self.went_on
+
+    def take(self, now, *numbers, partition=1):
+        return [self.held.take(now, partition, Waiting(number)) for number in numbers]
+
+    def release(self, now):
+        def go_on(partition, request):
+            self.went_on.append((partition, request.number))
+
+        self.held.release(now, self.led.__contains__, go_on)
 
 
-def test_they_go_on_in_order_when_there_is_a_leader():
-    held, leaders = Held(), Leaders()
-    assert held.take(0.0, 1, "first") and held.take(0.1, 1, "second") and held.take(0.1, 2, "other")
-    assert leaders.release(held, 0.1) == []
-    leaders.led.add(1)
-    assert leaders.release(held, 0.2) == [(1, "first"), (1, "second")]
-    assert leaders.release(held, 0.2) == [] and not held.is_empty
+@pytest.fixture
+def books():
+    return Books()
 
 
-def test_without_a_leader_they_are_let_go_and_no_more_is_taken():
-    held, leaders = Held(), Leaders()
-    assert held.take(0.0, 1, "first")
-    assert leaders.release(held, HOLD_S) == [(1, "first")]
-    assert not held.take(HOLD_S, 1, "second") and leaders.release(held, 9.0) == []
-    leaders.led.add(1)
-    leaders.release(held, 10.0)
-    assert held.is_empty and held.take(20.0, 1, "third")
+def test_they_go_on_in_their_order_when_there_is_a_leader(books):
+    assert books.take(0.0, 1, 2) == [True, True] and books.take(0.1, 3) == [True]
+    books.release(0.1)
+    assert books.went_on == [] and books.held.has(1) and not books.held.has(2)
+    books.led.add(1)
+    books.release(0.2)
+    assert books.went_on == [(1, 1), (1, 2), (1, 3)]
+    books.release(0.3)
+    assert len(books.went_on) == 3 and books.held.is_empty
 
 
-def test_no_more_than_so_many_wait():
-    held = Held()
-    assert all(held.take(0.0, 1, number) for number in range(HELD_MAX))
-    assert not held.take(0.0, 1, "one more") and held.take(0.0, 2, "elsewhere")
+def test_all_go_on_when_there_is_none_for_too_long(books):
+    """The first that came decides: the others have waited for less."""
+    books.take(0.0, 1)
+    books.take(HOLD_S - 0.01, 2)
+    books.release(HOLD_S - 0.01)
+    assert books.went_on == []
+    books.release(HOLD_S)
+    assert books.went_on == [(1, 1), (1, 2)]
+
+
+def test_after_that_each_is_answered_at_once_until_there_is_a_leader(books):
+    books.take(0.0, 1)
+    books.release(HOLD_S)
+    assert books.take(HOLD_S + 5.0, 2) == [False]
+    books.led.add(1)
+    books.release(HOLD_S + 6.0)
+    books.led.clear()
+    assert books.take(HOLD_S + 7.0, 3) == [True]
+
+
+def test_each_partition_waits_for_its_own_leader(books):
+    books.take(0.0, 1, partition=1)
+    books.take(0.3, 2, partition=2)
+    books.led.add(2)
+    books.release(0.3)
+    assert books.went_on == [(2, 2)]
+    books.release(HOLD_S)
+    assert books.went_on == [(2, 2), (1, 1)]
+
+
+def test_what_waits_is_bounded_in_number(books, monkeypatch):
+    monkeypatch.setattr(limits, "HELD_MAX", 2)
+    assert books.take(0.0, 1, 2, 3) == [True, True, False]
+    assert books.take(0.0, 4, partition=2) == [True]
+
+
+def test_what_waits_is_bounded_in_bytes_whatever_it_waits_for(books, monkeypatch):
+    monkeypatch.setattr(limits, "HELD_BYTES_MAX", 100)
+    assert books.take(0.0, 1, 2) == [True, True]
+    assert books.take(0.0, 3, partition=2) == [False]
+    books.led.add(1)
+    books.release(0.1)
+    assert books.take(0.1, 4, partition=2) == [True]
