@@ -107,7 +107,9 @@ def _status(options: argparse.Namespace) -> int:
     console = Console()
     asked = status.get("asked", {"not_yet_in": []})
     if asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
-        console.print(f"{asked['node']} waits to be let into the cluster; its log says who refuses")
+        print(
+            f"{asked['node']} waits to be let into the cluster; if it is refused, its log says why"
+        )
         return 0
     controller = f", controller {status['controller']}" if status.get("controller") else ""
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")

@@ -142,7 +142,7 @@ def test_status_of_a_slave_that_waits_to_join_shows_no_map_of_its_own(capsys, mo
     monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
     assert cli.main(["status"]) == 0
     assert capsys.readouterr().out == (
-        "node9 waits to be let into the cluster; its log says who refuses\n"
+        "node9 waits to be let into the cluster; if it is refused, its log says why\n"
     )
 
 
