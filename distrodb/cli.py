@@ -105,6 +105,12 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     console = Console()
+    asked = status.get("asked", {"not_yet_in": []})
+    if asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
+        print(
+            f"{asked['node']} waits to be let into the cluster; if it is refused, its log says why"
+        )
+        return 0
     controller = f", controller {status['controller']}" if status.get("controller") else ""
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")
     console.print(render.nodes_table(status))
@@ -112,7 +118,6 @@ def _status(options: argparse.Namespace) -> int:
     console.print(healing.news(status), highlight=False)
     if moves := ringview.healing_view(status):
         console.print(moves)
-    asked = status.get("asked", {"not_yet_in": []})
     if status["epoch"] == 0:
         console.print("the cluster is not born yet: all of its slaves must meet once")
     elif asked["not_yet_in"]:

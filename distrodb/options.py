@@ -112,7 +112,8 @@ OPTIONS = (
         "raft",
         "dead_after_s",
         10.0,
-        "Seconds without a link after which a slave is marked down in the cluster map.",
+        "Seconds without a link after which a slave is marked down in the cluster map. The link of"
+        " one that hangs is given up after three seconds, or two election timeouts.",
         0.1,
         86400,
     ),
@@ -130,7 +131,8 @@ OPTIONS = (
         "copy_bytes_per_s",
         67108864,
         "The most bytes of snapshots that this slave sends in a second, to members that are new or"
-        " lag behind. Lower: clients notice less. Higher: copies are restored sooner.",
+        " lag behind. Lower: clients notice less. Higher: copies are restored sooner. What is"
+        " written to a partition meanwhile stays in its leader's memory until the copy is there.",
         65536,
         1 << 40,
     ),

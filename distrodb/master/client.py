@@ -317,6 +317,8 @@ class Cluster:
                     with slave_at(parse_address(controller["client"]), REPLY_S_MAX) as slave:
                         slave.execute_command("DISTRODB", *words)
                         return True
+                except TryAgainError as error:
+                    problem = one_line(error)
                 except ResponseError as error:
                     text = one_line(error)
                     if "did not change" in text:

@@ -25,7 +25,7 @@ from distrodb.raft import messages as m
 from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.interfaces import Copying, GroupOptions, Machine, Request, SnapshotWrite
 from distrodb.raft.journal import Configuration, Journal
-from distrodb.raft.transfer import SnapshotReceiver, SnapshotSender
+from distrodb.raft.transfer import CatchingUp, SnapshotReceiver, SnapshotSender
 from distrodb.reply import error
 from distrodb.store.entry import encode_batch
 
@@ -105,6 +105,7 @@ class Group:
         self._batch: _Batch | None = None
         self._abandoned: list[_Batch] = []  # write batches of a lost leadership, fate not yet known
         self._senders: dict[str, SnapshotSender] = {}
+        self._catching_up = CatchingUp()
         self._receiver: SnapshotReceiver | None = None
         self._received: _Received | None = None  # being decoded and made durable
         self._snapshot_under_way = False
@@ -270,6 +271,7 @@ class Group:
         if not self.engine.is_leader:
             self._lose_leadership()
             self._senders.clear()
+            self._catching_up.clear()
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
         # Another leader begins anew.  One that is merely late goes on: on a slow link a chunk takes
         # longer than an election timeout.
@@ -289,6 +291,9 @@ class Group:
         if self._hand_over_to:
             self._go_on_handing_over(now)
         self._send_snapshots(now)
+        if self._catching_up:
+            patience_s = self.engine.conf.raftMaxTimeout * 2
+            self._catching_up.look(now, self.engine.backlog, patience_s)
         self._start_snapshot_if_due()
 
     def receive(self, now: float, peer: str, message: m.Message) -> None:
@@ -381,7 +386,10 @@ class Group:
             size += len(journal.entries[keep - journal.first_index][0])
             keep -= 1
         for sender in self._senders.values():
-            keep = max(min(keep, sender.index), journal.first_index)
+            keep = min(keep, sender.index)
+        for peer in self._catching_up:
+            keep = min(keep, journal.last_index - self.engine.backlog(peer))
+        keep = max(keep, journal.first_index)
         tail = journal.between(keep + 1, index)
         self._tail_bytes = sum(len(command) for command, _, _ in tail)
         journal.compact(keep, index, term)
@@ -391,7 +399,8 @@ class Group:
         if not engine.needs_snapshot and not self._senders:
             return
         for peer in [p for p in self._senders if p not in engine.needs_snapshot]:
-            del self._senders[peer]  # it has caught up
+            del self._senders[peer]  # it has the snapshot, or is none of ours any more
+            self._catching_up.begin(now, peer)
         for peer in sorted(engine.needs_snapshot):
             sender = self._senders.get(peer)
             if sender is not None and sender.is_stalled(now, engine.conf.raftMaxTimeout * 2):

@@ -75,6 +75,14 @@ class Replication:
             if following > journal.last_index:
                 return
 
+    def backlog(self, peer: str) -> int:
+        """How many entries a follower lacks; 0 also when it cannot be reached, or needs a snapshot
+        anyway."""
+        node = self._peers.get(peer)
+        if node not in self._SyncObj__connectedNodes or peer in self.needs_snapshot:
+            return 0
+        return self.journal.last_index - self._SyncObj__raftMatchIndex[node]
+
     @staticmethod
     def _has_room(unacknowledged: Collection[tuple[int, int]]) -> bool:
         if len(unacknowledged) >= UNACKNOWLEDGED_MAX:

@@ -5,16 +5,20 @@ takes them in order and keeps them until the last one.  The chunks come from a s
 leader's own state at ``index``, so a transfer needs no file and is never out of date.
 
 What a slave sends of snapshots in a second is bounded by ``Budget``, which all its groups share.
+``CatchingUp`` knows who has a snapshot and needs the log since: if that was cut off meanwhile it
+would need the next snapshot, and on a busy partition the one after that, for ever.
 
 Caveat: the receiver holds the encoded chunks and then the state: about twice its size in memory.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from distrodb.raft.journal import Configuration
 
 INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk is no lost message
+UNDER_WAY = 1  # entries that a follower lacks who has all: the newest is on its way
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 
@@ -108,3 +112,35 @@ class SnapshotReceiver:
         self.chunks.append(chunk)
         self.expected += 1
         return True
+
+
+class CatchingUp:
+    """Followers whose snapshot is installed, until they have the log since, which must stay.
+
+    One that does not get nearer for ``patience_s`` is let go: so a hanging disk holds up the log no
+    longer, nor does one that is slower than the writes.
+    """
+
+    def __init__(self) -> None:
+        self._nearest: dict[str, tuple[int, float]] = {}  # follower: fewest entries lacked, when
+
+    def begin(self, now: float, peer: str) -> None:
+        self._nearest[peer] = sys.maxsize, now
+
+    def look(self, now: float, backlog: Callable[[str], int], patience_s: float) -> None:
+        """``backlog``: how many entries a follower lacks."""
+        for peer, (nearest, at) in list(self._nearest.items()):
+            lacks = backlog(peer)
+            if lacks <= UNDER_WAY or (lacks >= nearest and now - at > patience_s):
+                del self._nearest[peer]
+            elif lacks < nearest:
+                self._nearest[peer] = lacks, now
+
+    def clear(self) -> None:
+        self._nearest.clear()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nearest)
+
+    def __len__(self) -> int:
+        return len(self._nearest)

@@ -295,6 +295,9 @@ class Core(Standing):
             leader = self.leader_of(MAP_GROUP)
             resolve(error("NOTCONTROLLER", f"{leader or 'nobody'} leads the cluster map"))
             return
+        if not group.is_idle:  # what is allowed by this map need not be by the next
+            resolve(error("TRYAGAIN", "another change of the cluster map is under way"))
+            return
         command = self.controller.asked(self._view(group.machine.map), args)
         if command is None or isinstance(command, ErrorReply):
             resolve(OK if command is None else command)

@@ -42,6 +42,11 @@ class Standing:
         """The slaves that must be met before the cluster is born; None when it is."""
         return None if self._birth is None else self._birth.missing
 
+    @property
+    def waits_to_join(self) -> bool:
+        """It has not been let into the cluster yet, and knows nothing of it."""
+        return self._birth is not None and self._birth.joins
+
     def is_alive(self, node: str) -> bool:
         return node == self.id or node in self.links
 
@@ -83,7 +88,7 @@ class Standing:
 
     def redirect(self, partition: int, slot: int) -> ErrorReply:
         """Where to go instead: a reply after which a client may safely try again."""
-        if self._birth is not None and self._birth.joins:
+        if self.waits_to_join:
             return error("CLUSTERDOWN", "this slave waits to be let into the cluster")
         if self._birth is not None:
             who = ", ".join(self._birth.missing) or "all to agree"

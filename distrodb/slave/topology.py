@@ -193,6 +193,7 @@ def status(core: Core) -> dict:
         "asked": {
             "node": core.id,
             "incarnation": core.incarnation,
+            "waits_to_join": core.waits_to_join,  # then the rest says nothing of the cluster
             "not_yet_in": not_yet_in,  # groups that do not count it, since it came back empty
         },
         "epoch": core.map.epoch,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import redis
+from redis.exceptions import RedisClusterException
 
 from distrodb import LocalCluster
 
@@ -47,7 +48,7 @@ class Worker(threading.Thread):
             began = time.monotonic()
             try:
                 self._step(key, number)
-            except (redis.RedisError, OSError) as problem:
+            except (redis.RedisError, RedisClusterException, OSError) as problem:
                 self._books.failures.append(f"{type(problem).__name__}: {problem}")
             self._books.pauses.append((began, time.monotonic() - began))
             self._books.commands += 2

@@ -315,6 +315,38 @@ def test_a_snapshot_arrives_over_a_link_that_is_slower_than_the_election_timeout
     )
 
 
+def test_a_copy_of_a_busy_partition_is_made_once_though_the_log_is_cut_meanwhile():
+    """Four megabytes at half a one a second, while a megabyte a second is written: the log is cut
+    every two seconds, and the follower needs more than that to get what came since its snapshot."""
+    cluster = Simulation(0, partitions=1, snapshot_log_bytes=65536)
+    assert cluster.ask("SET", "a", "1") == OK
+    leader = cluster.leader("a")
+    away = next(node for node in cluster.slaves if node != leader)
+    cluster.crash(away)
+    for number in range(200):
+        assert cluster.ask("SET", f"key{number}", "x" * 20_000) == OK
+    cluster.run(2.0)
+    leads, lags = cluster.slaves[leader].core, cluster.slaves[away]
+    leads._budget._per_s = 500_000
+    narrow(cluster, leader, away, bytes_a_second=1_500_000)
+    cluster.start(away)
+    journal, number, start, write_s = leads.groups[0].journal, 0, cluster.now, 0.02
+
+    def lacks():
+        return journal.last_index - lags.core.groups[0].journal.last_index
+
+    while number == 0 or lacks() > 10:
+        assert cluster.now < start + 60.0, f"after {number} writes it lacks {lacks()}"
+        began = cluster.now
+        assert cluster.ask("SET", f"key{number % 200}", "y" * 20_000) == OK
+        number += 1
+        cluster.run(max(0.0, began + write_s - cluster.now))
+    assert leads._budget.spent < 6_000_000, "it was copied more than once"
+    for number in range(300):
+        assert cluster.ask("SET", f"key{number}", "z" * 20_000) == OK
+    assert journal.bytes < 3_000_000, "the log is cut again afterwards"
+
+
 def narrow(cluster, sender, receiver, bytes_a_second):
     """Frames from one to the other wait for those before them to be through."""
     transmit, free_at = cluster.network.transmit, [0.0]

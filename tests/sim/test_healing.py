@@ -188,6 +188,20 @@ def test_all_but_three_may_be_removed_one_after_another(seed):
     assert set(the_map(cluster).map_group) == {"node2", "node4", "node5"}
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_slaves_that_are_removed_at_the_same_moment_only_as_many_leave_as_may(seed):
+    cluster = a_ring(seed)
+    cluster.run_until(cluster.is_healed, 60.0)
+    controller, replies = cluster.controller(), []
+    for node in ("node1", "node2", "node3", "node4"):
+        controller.core.change_map(["REMOVE", node], replies.append)
+    controller.turn_soon()
+    cluster.run(1.0)
+    assert [getattr(reply, "code", reply) for reply in replies] == ["TRYAGAIN"] * 3 + [OK]
+    heals(cluster)
+    assert not any(row.status == "leaving" for row in the_map(cluster).nodes.values())
+
+
 @pytest.mark.parametrize("step", range(1, 12))
 def test_the_controller_may_die_at_any_step_of_a_healing(step):
     cluster = a_ring(step)

@@ -136,6 +136,16 @@ def test_status_shows_what_moves_and_what_is_stuck(capsys, monkeypatch):
     assert "stuck until a slave comes back: partition 7" in out
 
 
+def test_status_of_a_slave_that_waits_to_join_shows_no_map_of_its_own(capsys, monkeypatch):
+    asked = {"node": "node9", "waits_to_join": True, "not_yet_in": [0]}
+    status = {**STATUS, "epoch": 0, "asked": asked}
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
+    assert cli.main(["status"]) == 0
+    assert capsys.readouterr().out == (
+        "node9 waits to be let into the cluster; if it is refused, its log says why\n"
+    )
+
+
 def test_status_without_a_slave_is_one_line(capsys, free_port):
     assert cli.main(["status", "--connect", f"127.0.0.1:{free_port}"]) == 1
     assert f"no slave is reachable at 127.0.0.1:{free_port}" in one_line(capsys)

@@ -363,6 +363,18 @@ def test_another_controller_is_found(cluster: Cluster, slaves: dict[str, FakeSla
     assert slaves["node3"].asked == [b"BALANCE"]
 
 
+def test_a_controller_that_is_busy_is_asked_again(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    def busy_first(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.asking = always(Raw(b"+OK\r\n"))
+        return Raw(b"-TRYAGAIN another change of the cluster map is under way\r\n")
+
+    slaves["node1"].asking = busy_first
+    assert cluster.balance()
+    assert len(slaves["node1"].asked) == 2
+
+
 @pytest.mark.parametrize("controller", [None, "node1", "node9"])
 def test_without_a_controller_it_gives_up(
     cluster: Cluster, slaves: dict[str, FakeSlave], controller: str | None
