@@ -119,10 +119,13 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
         self._peers: dict[str, Member] = {}  # both
         self._is_named = False  # by the configuration in force
-        # Per voter that came in under this leader, the index from which on its acknowledgements
-        # count (membership.py).
+        # Per learner, the index from which on its acknowledgements count (membership.py).
         self._counts_from: dict[str, int] = {}
         self._configuration: Configuration | None = None
+        # Index of a committed configuration without this member, when a leader has let it go.
+        self.left_at: int | None = None
+        self._leave_number = 0  # of what was asked last, if that stands
+        self._ask_to_leave_at = now
         self._at(now)
         conf = SyncObjConf(
             autoTick=False,
@@ -279,6 +282,10 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             self._on_vote_request(node, *message[2:])
         elif kind == m.PREVOTE_REQUEST:
             self._on_prevote_request(node, *message[2:])
+        elif kind == m.LEAVE_REQUEST:
+            self._on_leave_request(node, *message[2:])
+        elif kind == m.LEAVE:
+            self._on_leave(*message[2:])
         elif peer not in self._peers:
             return  # the rest counts from members only
         elif kind == m.ACK:
@@ -320,6 +327,7 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             self._SyncObj__transferInProgress = False
             self._SyncObj__setCurrentTerm(term, None)
         before = self.leader
+        self._stay()
         self._prevotes, self._prevote_term = set(), 0
         if not self._SyncObj__transferInProgress:
             self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()

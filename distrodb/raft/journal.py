@@ -223,12 +223,10 @@ class Journal:
         self.meta.commit_index = self.meta.snapshot_index = 0
         self._begin(0)
 
-    def retire(self, index: int, term: int) -> None:
-        """Forget the log: a configuration at ``index``, which is committed in ``term`` at the
-        latest, has this slave no more.  The journal must not be used after that."""
+    def retire(self, index: int) -> None:
+        """Forget the log: a configuration at ``index``, which is committed, has this slave no more.
+        The journal must not be used after that."""
         meta = self.meta
-        if term > meta.term:
-            meta.term, meta.voted_for = term, None
         farewell = [meta.term, meta.voted_for, max(index, self.left_at)]
         data: bytes = msgpack.packb(farewell)
         meta_key, key = _META_KEY.pack(self.group, b"m"), _META_KEY.pack(self.group, b"t")

@@ -9,9 +9,12 @@ voted and acknowledged is never taken for its own.  Invariants:
   term is too, so any majority of the old members meets any majority of the new ones;
 - a new member is a learner at first: it gets the log, but neither votes nor counts until its copy
   has caught up; then it is added;
-- once added it counts from the moment that it acknowledges the entry that added it, for it may have
-  forgotten what it acknowledged before: a slave forgets the log of a group (``left_at``) when a
-  committed configuration, newer than all in its own log, has it no more.
+- who is unwanted forgets its log only when a leader has let it go (``left_at``): it asks, and the
+  leader says so if it is neither a member by a committed configuration nor a learner.  An answer
+  counts only while its asker has followed no leader since it asked, and not from an older term;
+- a learner's acknowledgements count from an entry on that was added when its teaching began: they
+  are not those of a copy that it had before, and forgot.  So nobody is added who forgets; a group
+  of three with one dead member would wait for the other one for ever.
 
 Requests for votes and appends are taken from anybody (thesis 4.1: the asker may know a newer
 configuration); votes and acknowledgements count from members only.
@@ -24,7 +27,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from distrodb.errors import invariant
-from distrodb.raft.journal import Configuration
+from distrodb.raft import messages as m
+from distrodb.raft.journal import NO_OP, Configuration
 
 CAUGHT_UP_ENTRIES = 16  # a learner no further behind than this is added: it lags like any follower
 
@@ -39,7 +43,7 @@ class Membership:
             return
         self._configuration = configuration
         members = configuration.members
-        known, self.voters = self.voters, {m: self._node(m) for m in members if m != self.member}
+        self.voters = {m: self._node(m) for m in members if m != self.member}
         self.learners = {m: node for m, node in self.learners.items() if m not in self.voters}
         self._is_named = self.member in members
         self._SyncObj__otherNodes = set(self.voters.values())
@@ -47,9 +51,6 @@ class Membership:
             for peer, node in self.voters.items():
                 if peer not in self._peers:
                     self._begin_to_follow(node)
-                if peer not in known:
-                    self._SyncObj__raftMatchIndex[node] = 0
-                    self._counts_from[peer] = configuration.index
         self._peers = {**self.voters, **self.learners}
         self.needs_snapshot &= set(self._peers)
 
@@ -58,22 +59,34 @@ class Membership:
         self._SyncObj__raftMatchIndex[node] = 0
         self._SyncObj__lastResponseTime[node] = self.now
 
-    def left_at(self, reported: Configuration | None, term: int = 0) -> int | None:
-        """The index of a committed configuration from which on this member is none: of the newest
-        in its own log, or of one that a leader of ``term`` has reported, and that is newer than
-        all in its log or made them void.  None if there is none.
+    def ask_to_leave(self, now: float) -> None:
+        """The map does not want this member: ask whoever leads to let it go, again and again."""
+        if now < self._ask_to_leave_at:
+            return
+        self._at(now)
+        self._ask_to_leave_at = now + self._timeout / 2
+        if not self._leave_number:
+            self._leave_number = self._generator.getrandbits(60) + 1
+        for peer in sorted(self._connected()):
+            self.emit(
+                peer, m.LEAVE_REQUEST, self.term, self._leave_number, gate=self.journal.gate()
+            )
 
-        Void is what was proposed before ``term`` and is not in its leader's log: when that leader
-        reported, an entry of its own term was committed.
-        """
-        ours = self.journal.configuration
-        if ours.index <= self.commit_index and self.member not in ours.members:
-            return ours.index
-        if reported is None or self.member in reported.members:
-            return None
-        proposed_in = self.journal.term_at(ours.index)
-        is_void = proposed_in is not None and proposed_in < term
-        return reported.index if is_void or reported.index >= ours.index else None
+    def _on_leave_request(self, node: Node, term: int, number: int) -> None:
+        self._newer_term(term)
+        configuration = self.journal.configuration
+        if self.is_ready and configuration.index <= self.commit_index:
+            if node.id not in self._peers:
+                self.emit(node.id, m.LEAVE, self.term, number, configuration.index)
+
+    def _on_leave(self, term: int, number: int, index: int) -> None:
+        if term >= self.term and number == self._leave_number:
+            self._newer_term(term)
+            self.left_at = index
+
+    def _stay(self) -> None:
+        """What was asked before a leader was followed is void: that leader may count on us."""
+        self._leave_number, self.left_at = 0, None
 
     def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> bool:
         """Take one step from the members that are towards the ``wanted`` ones (by the cluster map
@@ -115,9 +128,12 @@ class Membership:
             if peer not in self.learners:
                 node = self.learners[peer] = self._peers[peer] = self._node(peer)
                 self._begin_to_follow(node)
+                self.journal.add(NO_OP, self.journal.last_index + 1, self.term)
+                self._counts_from[peer] = self.journal.last_index
                 self._send_append(node)
         for peer in [peer for peer in self.learners if peer not in learners]:
             del self.learners[peer], self._peers[peer]
+            self._counts_from.pop(peer, None)
             self.needs_snapshot.discard(peer)
 
     def _has_caught_up(self, peer: str) -> bool:

@@ -7,7 +7,8 @@ link (``PeerError``).  Nothing from a peer is ever unpickled.
 
 Where this departs from the Raft paper: an ACK carries its term and the read round it answers, so
 that a stale one can be told (pysyncobj's carries neither); STALE answers any message of an older
-term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis' 9.6.
+term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis' 9.6; by
+LEAVE a leader lets go of one that is no member (membership.py).
 """
 
 from typing import Any
@@ -28,6 +29,8 @@ TIMEOUT_NOW = 7  # term
 SNAPSHOT = 8
 SNAPSHOT_ACK = 9  # term, transfer, next sequence
 STALE = 10  # term
+LEAVE_REQUEST = 11  # term, number
+LEAVE = 12  # term, number, index of the configuration without the one that asked
 
 KIND_NAMES = {
     VOTE_REQUEST: "vote request",
@@ -40,6 +43,8 @@ KIND_NAMES = {
     SNAPSHOT: "snapshot",
     SNAPSHOT_ACK: "snapshot ack",
     STALE: "stale",
+    LEAVE_REQUEST: "leave request",
+    LEAVE: "leave",
 }
 
 _SHAPES: dict[int, tuple[type, ...]] = {
@@ -53,6 +58,8 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     SNAPSHOT: (int, int, int, int, int, list, bytes, bool),
     SNAPSHOT_ACK: (int, int, int),
     STALE: (int,),
+    LEAVE_REQUEST: (int, int),
+    LEAVE: (int, int, int),
 }
 
 NUMBER_MAX = 1 << 62  # terms and indexes never get there; sums of them still fit 64 bits

@@ -153,8 +153,6 @@ class Replication:
         invariant(not success or index <= self.journal.last_index, "an ack beyond the leader's log")
         if not success:
             if peer not in self.needs_snapshot:
-                if peer in self.learners:  # it was removed once, and has forgotten its log since
-                    self._SyncObj__raftMatchIndex[node] = 0
                 matched = self._SyncObj__raftMatchIndex[node]
                 following = max(matched + 1, min(index, self.journal.last_index + 1))
                 if following < self._SyncObj__raftNextIndex[node]:

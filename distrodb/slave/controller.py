@@ -8,7 +8,8 @@ goes on: the map and what the groups have reached are all there is to know.
 
 In this order: who is up or down, under which incarnation, and who wants to join; when all of that
 is in the map, the plan (``ring/plan.py``).  A slave that was down and is heard again is ``up``; one
-that dies while it leaves is ``down``, and its leaving is forgotten.
+that dies while it leaves is ``down``, and its leaving is forgotten.  One that leaves is forgotten
+only when all its groups have let it go, so that none of them can take it in again meanwhile.
 
 ``asked`` is what a person asks for: it says no where the ring could not follow.
 """
@@ -34,6 +35,7 @@ class View:
     map: ClusterMap
     map_voters: Sequence[str]
     joiners: Mapping[str, Joiner]
+    empty: frozenset[str]  # slaves that have said that they hold no group
 
 
 class Controller:
@@ -58,11 +60,12 @@ class Controller:
         if commands:
             return commands
         seen = self._seen(view.map)
-        planned = self._inputs(view, seen)
+        planned = self._inputs(view, seen), view.empty
         if planned == self._planned and now < self._planned_at + PLAN_INTERVAL_S:
             return []
         self._planned, self._planned_at = planned, now
-        return list(self._plan(view, seen).commands)
+        commands = list(self._plan(view, seen).commands)
+        return [c for c in commands if c[0] != "remove_node" or c[1] in view.empty]
 
     def plan(self, view: View) -> Plan:
         """What is under way and what waits, as far as is seen from here."""

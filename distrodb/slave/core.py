@@ -203,7 +203,7 @@ class Core(Standing):
         for group in self.groups.values():
             if group.engine.is_leader:
                 self._lead(now, group)
-        self._close_left()
+        self._close_left(now)
         self._held.release(now, self._is_led, self._go_on)
         return self.has_work or now >= self._gossip_at
 
@@ -413,8 +413,8 @@ class Core(Standing):
                 group.submit(_MapRequest(command))
                 self._dirty.add(MAP_GROUP)
 
-    def _close_left(self) -> None:
-        for group_id in self.holding.close_left(self.map, self._reports):
+    def _close_left(self, now: float) -> None:
+        for group_id in self.holding.close_left(now, self.map):
             self._dirty.discard(group_id)
             for gate, messages in self._gated.items():
                 kept = [(name, message) for name, message in messages if message[0] != group_id]

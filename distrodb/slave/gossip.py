@@ -1,8 +1,9 @@
 """What peers say of themselves each second, and at once when it changes.  Pure.
 
-Of every slave: how new its map is, whom it hears, what it leads and whether it is leaving; of the
-leader of a group: its members (``reports.py``) and the copies that it sends; before the cluster is
-born: whom it has met; of one that wants to join, and of those that have met it: its addresses.
+Of every slave: how new its map is, whom it hears, what it leads, whether it holds any group and
+whether it is about to end; of the leader of a group: its members (``reports.py``) and the copies
+that it sends; before the cluster is born: whom it has met; of one that wants to join, and of those
+that have met it: its addresses.
 
 A slave uses it to redirect clients and to know who needs its map; the controller, wherever it is,
 judges by it who is down (``hearing.py``) and what the ring needs next (``controller.py``).
@@ -46,6 +47,7 @@ class News:
     epoch: int
     leads: Mapping[int, int] = field(default_factory=dict)  # group: term
     is_leaving: bool = False
+    is_holding: bool = True  # any group
     hears: Mapping[str, str] = field(default_factory=dict)  # slave: incarnation
     reports: Mapping[int, Configuration] = field(default_factory=dict)  # of groups that it leads
     copies: tuple[Copy, ...] = ()
@@ -58,6 +60,7 @@ class News:
             "epoch": self.epoch,
             "leads": [list(lead) for lead in self.leads.items()],
             "leaving": self.is_leaving,
+            "holding": self.is_holding,
             "hears": dict(self.hears),
             "reports": [
                 [group, c.index, c.epoch, list(c.members)] for group, c in self.reports.items()
@@ -78,6 +81,7 @@ class News:
                 epoch=_number(plain["epoch"]),
                 leads={_group(group): _number(term) for group, term in plain["leads"]},
                 is_leaving=_flag(plain["leaving"]),
+                is_holding=_flag(plain["holding"]),
                 hears=_texts(plain["hears"]),
                 reports={
                     _group(group): Configuration(_number(index), _number(epoch), _members(members))
@@ -155,6 +159,7 @@ class Gossip:
         self._leads: dict[int, tuple[int, str]] = {}  # group: term, leader
         self._epochs: dict[str, int] = {}
         self.leaving: set[str] = set()  # peers that hand over too and take nothing more
+        self.empty: set[str] = set()  # peers that hold no group
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -164,6 +169,7 @@ class Gossip:
         self._joiners[peer] = news.joiners
         if news.is_leaving:
             self.leaving.add(peer)
+        (self.empty.discard if news.is_holding else self.empty.add)(peer)
         self._forget_leads(peer, but=news.leads)
         for group, term in news.leads.items():
             if term >= self._leads.get(group, (0, ""))[0]:
@@ -172,6 +178,7 @@ class Gossip:
     def lost(self, peer: str) -> None:
         """Its link broke."""
         self.leaving.discard(peer)
+        self.empty.discard(peer)
         for known in (self._epochs, self._copies, self._joiners):
             known.pop(peer, None)
         self._forget_leads(peer, but={})

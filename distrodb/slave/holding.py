@@ -3,8 +3,8 @@
 Invariants:
 - a group whose log is here is opened at a start, whatever the map says, since its members may count
   us still;
-- one is closed, and what it holds deleted, only when the map does not want us in it and a committed
-  configuration has us no more (``Engine.left_at``); its term and vote stay (``Journal.retire``);
+- one is closed, and what it holds deleted, only when the map does not want us in it and its leader
+  has let us go (``Engine.left_at``); its term and vote stay (``Journal.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
   empty, as a learner;
 - its snapshots are removed only then too, since until then a crash would bring back a log that
@@ -31,7 +31,6 @@ from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.birth import Memory
 from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
-from distrodb.slave.reports import Reports
 from distrodb.store.command import StoreLimits
 from distrodb.store.store import Store
 
@@ -141,8 +140,8 @@ class Holding:
             group.engine.stand_at_once(now)
         return group
 
-    def close_left(self, cluster_map: ClusterMap, reports: Reports) -> list[int]:
-        """Close the groups that have let us go; returns them.
+    def close_left(self, now: float, cluster_map: ClusterMap) -> list[int]:
+        """Close the groups that have let us go, and returns them; ask those that may do so.
 
         Not those of another incarnation than the map's: what that one holds may be all there is.
         """
@@ -153,12 +152,11 @@ class Holding:
         for group_id, group in list(self.groups.items()):
             if self.wants_us(cluster_map, group_id) or group.engine.is_leader:
                 continue
-            report = reports.of(group_id)
-            term = report.term if report else 0
-            left_at = group.engine.left_at(report.configuration if report else None, term)
-            if left_at is not None:
+            if group.engine.left_at is None:
+                group.engine.ask_to_leave(now)
+            else:
                 group.close()
-                group.journal.retire(left_at, max(group.engine.term, term))
+                group.journal.retire(group.engine.left_at)
                 del self.groups[group_id]
                 self._closing[group_id] = self._writes.sequence
                 closed.append(group_id)

@@ -1,7 +1,7 @@
 """What leaders have said of their groups' members: the newest committed configurations.  Pure.
 
 Every slave keeps this book, from its own groups and from gossip, so that a new controller knows as
-much as the old one, and a member that was removed alive learns of it.
+much as the old one.
 
 A report counts for the planner only if its leader knew, when it spoke, the map's newest word on
 that group: an older one may look like the end of a move that has not begun (``ring/moves.py``).

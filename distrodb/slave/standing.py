@@ -156,7 +156,8 @@ class Standing:
         return self._budget.spent
 
     def _view(self, cluster_map: ClusterMap) -> View:
-        return View(cluster_map, self._map_voters(), self._gossip.joiners)
+        empty = frozenset(self._gossip.empty)
+        return View(cluster_map, self._map_voters(), self._gossip.joiners, empty)
 
     def _map_voters(self) -> Sequence[str]:
         group = self.holding.groups.get(MAP_GROUP)
@@ -178,6 +179,7 @@ class Standing:
                 id_: g.engine.term for id_, g in self.holding.groups.items() if g.engine.is_leader
             },
             is_leaving=self.is_leaving,
+            is_holding=bool(self.holding.groups),
             hears=self.links if self._birth is None or is_born else self._birth.seen,
             reports=self._own_reports(),
             copies=tuple(self._own_copies()),

@@ -35,25 +35,25 @@ class Press(threading.Thread):
         self.sent = [0] * keys
         self.acknowledged = [0] * keys
         self.answers = 0
+        self._number = 0  # only ever grows, also over a connection that breaks
         self._stop_asked = threading.Event()
         self.problem: BaseException | None = None
 
     def run(self) -> None:
-        number = 0
         try:
             while not self._stop_asked.is_set():
                 # A connection that broke, or a leader that is one no more: look who leads now.
                 with contextlib.suppress(redis.ConnectionError, redis.TimeoutError, OSError):
-                    number = self._press(number)
+                    self._press()
         except BaseException as problem:
             self.problem = problem
 
-    def _press(self, number: int) -> int:
-        """Pipelines to the leader until it does not answer OK; the last number used."""
+    def _press(self) -> None:
+        """Pipelines to the leader until it does not answer OK."""
         leader = known_leader_of(self._cluster, self._tag)
         if leader is None:
             self._stop_asked.wait(0.05)
-            return number
+            return
         host, _, port = self._cluster.addresses[leader].rpartition(":")
         connection = redis.Connection(
             host=host,
@@ -65,7 +65,7 @@ class Press(threading.Thread):
         try:
             connection.connect()
             while not self._stop_asked.is_set():
-                number += 1
+                self._number = number = self._number + 1
                 places = [(number * PIPELINE + n) % len(self.sent) for n in range(PIPELINE)]
                 value = content(number, self._size)
                 commands = [("SET", self._key(place), value) for place in places]
@@ -81,10 +81,9 @@ class Press(threading.Thread):
                     except redis.ResponseError:
                         refused = True
                 if refused:
-                    return number
+                    return
         finally:
             connection.disconnect()
-        return number
 
     def _key(self, place: int) -> str:
         return f"{self._tag}{place}"

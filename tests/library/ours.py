@@ -219,14 +219,20 @@ class Cluster(Links):
                 self._report_both(name, other, up=True)
         return self.members[name]
 
-    def forget(self, name: str, left_at: int, term: int = 0) -> Replica:
-        """It was told that it is none since ``left_at``, and is to be taken in again."""
+    def ask_to_leave(self, name: str) -> None:
+        """The map does not want it: the question is on its way to all."""
+        engine = self[name].engine
+        engine._ask_to_leave_at = self.now  # not too soon after the last time
+        engine.ask_to_leave(self.now)
+        self[name].turn()
+
+    def forget(self, name: str, left_at: int = 0) -> Replica:
+        """It was let go (at that index, without being asked), closes the group, and opens it again:
+        as ``Holding`` does."""
         member = self[name]
-        member.journal.retire(left_at, term)
+        member.group.close()
+        member.journal.retire(left_at or member.engine.left_at)
         member.disk.commit(member.writes.take()[1])
-        for other in self.members:
-            if other != name:
-                self._report_both(name, other, up=False)
         return self.start(name)
 
     def hand_over(self, sender: str, receiver: str, message: m.Message) -> None:

@@ -1,180 +1,314 @@
-"""A member that was removed alive forgets its log, and may be taken in again under the same name.
+"""A slave that the map does not want in a group any more asks its leader to let it go, forgets its
+log, and may be taken in again under the same name: as if it had forgotten nothing.
 
 Whoever knows only the configuration in which it was a member still counts on it.
 """
 
 import random
-from dataclasses import replace
 
 import pytest
 
 from distrodb.raft import messages as m
-from distrodb.raft.journal import (
-    LAST_INDEX,
-    Configuration,
-    Journal,
-    WriteSet,
-    load_farewell,
-    load_meta,
-)
+from distrodb.raft.journal import Configuration, Journal, WriteSet
 from distrodb.raft.lmdb_store import LmdbStore
-from distrodb.slave.core import map_of
-from distrodb.slave.gossip import News
 from tests.library import ours
-from tests.library.test_membership import a_core
 
 
 @pytest.fixture
-def abc():
-    cluster = ours.Cluster("abc")
-    cluster.elect("a")
+def cluster():
+    """Four members, d removed; a leads, and d has not heard of it."""
+    cluster = ours.Cluster("abcd").lead("a")
+    cluster.write("a", "x")
     cluster.settle()
+    cluster.change("a", "abc")
+    cluster.settle("a", "b", "c")
+    assert cluster["d"].engine.is_member
     return cluster
 
 
-def test_it_neither_votes_nor_stands_before_its_log_has_come_past_its_removal(abc):
-    abc.forget("c", left_at=abc["a"].last_index + 3)
-    abc.cut("a", "b", "c")
-    with pytest.raises(AssertionError, match="b was not elected"):
-        abc.elect("b", "c")
-    assert not [message for sender, _, message in abc.history if sender == "c" and is_vote(message)]
-    abc.join("a")
-    abc.settle()
-    if not abc["a"].leads:
-        abc.elect("a", "b")
-    for n in range(5):
-        abc.write("a", f"value{n}")
-    abc.run(2.0, *"abc")
-    assert abc["c"].values == abc["a"].values and abc["c"].engine.is_member
-    abc.cut("a", "b", "c")
-    abc.elect("b", "c")
+def let_go(cluster: ours.Cluster, name: str = "d", by: str = "a") -> int | None:
+    """What comes of it when it asks a leader."""
+    cluster.ask_to_leave(name)
+    cluster.deliver(name, by)
+    cluster.deliver(by, name)
+    return cluster[name].engine.left_at
 
 
-def is_vote(message: list) -> bool:
-    return message[1] in (m.VOTE, m.PREVOTE, m.VOTE_REQUEST, m.PREVOTE_REQUEST) and message[2] > 1
+def forget(cluster: ours.Cluster) -> ours.Replica:
+    assert let_go(cluster)
+    return cluster.forget("d")
 
 
-def test_its_term_and_vote_stay(abc):
-    abc.elect("b", "c")
-    before = abc["c"].journal.meta
-    after = abc.forget("c", left_at=2).journal.meta
-    assert (after.term, after.voted_for) == (before.term, "b")
-    assert abc.forget("c", left_at=2, term=after.term + 5).term == before.term + 5
-    assert abc["c"].journal.meta.voted_for is None
+# When it may go.
 
 
-def test_a_removal_is_never_forgotten_for_an_older_one(abc):
-    abc.forget("c", left_at=70)
-    assert abc.forget("c", left_at=3).journal.left_at == 70
+def test_a_leader_lets_go_of_one_that_is_removed(cluster):
+    assert cluster["d"].engine.left_at is None
+    assert let_go(cluster) == cluster["a"].journal.configuration.index
 
 
-def test_a_learner_that_has_forgotten_its_log_begins_anew(abc):
-    abc.start("d")
-    for n in range(5):
-        abc.write("a", f"value{n}")
-    abc.settle()
-    abc.reconcile("a", "abcd")
-    abc.run(1.0, *"abcd")
-    assert abc["a"].match_index("d") == abc["a"].last_index
-    abc.forget("d", left_at=1)
-    abc.change("a", "abcd")
-    assert abc["d"].values == abc["a"].values and len(abc["d"].values) == 5
+def test_only_a_leader_lets_it_go(cluster):
+    assert let_go(cluster, by="b") is None
 
 
-def test_one_that_is_added_counts_from_the_entry_that_added_it():
-    """It may have forgotten what it acknowledged as a learner: with its acknowledgement of then x
-    would be committed, and on one disk only."""
-    cluster = ours.Cluster("ab")
-    cluster.elect("a")
+def test_a_leader_keeps_a_member_and_a_learner():
+    cluster = ours.Cluster().lead("a")
+    assert let_go(cluster, "c") is None
     cluster.start("d")
+    cluster.reconcile("a", "abcd")
+    assert list(cluster["a"].engine.learners) == ["d"]
+    assert let_go(cluster, "d") is None
+
+
+def test_a_leader_lets_nobody_go_before_the_removal_is_committed(cluster):
+    cluster.cut("b")
+    cluster.cut("c")
+    cluster.join("c", "a")
+    cluster.change("a", "abcd", "a", "c", "d", epoch=3)
+    cluster.cut("c")
+    cluster.cut("d")
+    cluster.reconcile("a", "abc", epoch=4)
+    cluster.join("d", "a")
+    assert let_go(cluster) is None
+
+
+def test_one_that_is_about_to_be_added_is_not_let_go():
+    """a adds d when the map wants it no more, and d has not heard of it; then c is gone for good.
+    Two of the four are no majority, so without d there would never be one again."""
+    cluster = ours.Cluster().lead("a")
+    cluster.start("d")
+    cluster.reconcile("a", "abcd")
     cluster.settle()
+    cluster.reconcile("a", "abcd")
+    cluster.lose("a", "d")
+    cluster.deliver("a", "b")
+    assert cluster["b"].names == "a b c d" and cluster["d"].names == "a b c"
+    assert let_go(cluster) is None
+    cluster.cut("c")
+    cluster.start("a")
+    cluster.elect("b", "a", "d")
+    cluster.settle("a", "b", "d")
+    assert cluster["b"].engine.is_ready and cluster["d"].names == "a b c d"
+
+
+def test_who_follows_a_leader_after_it_asked_stays(cluster):
+    """The answer is on its way for long; meanwhile the leader takes it in again."""
+    cluster.ask_to_leave("d")
+    cluster.deliver("d", "a")
+    late = cluster.lose("a", "d")
+    assert [message[1] for message in late] == [m.LEAVE]
+    cluster.change("a", "abcd", epoch=3)
+    assert cluster["d"].engine.is_member
+    cluster.hand_over("a", "d", late[0])
+    assert cluster["d"].engine.left_at is None
+
+
+def test_who_was_let_go_and_then_follows_a_leader_stays(cluster):
+    assert let_go(cluster)
+    cluster.reconcile("a", "abcd", epoch=3)
+    cluster.deliver("a", "d")
+    assert cluster["d"].engine.left_at is None
+
+
+def test_an_answer_to_its_life_before_does_not_count(cluster):
+    cluster.ask_to_leave("d")
+    cluster.deliver("d", "a")
+    late = cluster.lose("a", "d")
+    cluster.start("d")
+    cluster.ask_to_leave("d")
+    cluster.hand_over("a", "d", late[0])
+    assert cluster["d"].engine.left_at is None
+    assert let_go(cluster)
+
+
+def test_a_leader_of_an_older_term_is_not_heard(cluster):
+    """b leads and is about to add d; a, which is cut off from it, leads still as it thinks."""
+    cluster.cut("a", "b", "c")
+    cluster.elect("b", "c")
+    cluster.settle("b", "c")
+    cluster.reconcile("b", "abcd", epoch=3)
+    cluster.settle("b", "c", "d")
+    assert cluster["a"].engine.is_ready
+    cluster.ask_to_leave("d")
+    answer = [ours.GROUP, m.LEAVE, cluster["a"].term, cluster["d"].engine._leave_number, 9]
+    cluster.hand_over("a", "d", answer)
+    assert cluster["d"].engine.left_at is None
+    cluster.deliver("d", "a")  # which learns of the newer term
+    assert not cluster["a"].leads
+
+
+# What it forgets, and what not.
+
+
+def test_it_forgets_its_log_but_neither_its_term_nor_its_vote(cluster):
+    member = cluster["d"]
+    member.journal.setCurrentTerm(cluster["a"].term, "c")
+    member.turn()
+    again = forget(cluster)
+    assert again.log == [(b"\x01", 0, 0)] and again.values == []
+    assert again.journal.meta.voted_for == "c" and again.term == cluster["a"].term
+    before = len(cluster.history)
+    candidate = [ours.GROUP, m.VOTE_REQUEST, again.term, 1000, again.term, False]
+    cluster.hand_over("b", "d", candidate)
+    assert not [message for _, _, message in cluster.history[before:] if message[1] == m.VOTE]
+
+
+def test_it_follows_no_leader_of_a_term_before_its_removal(cluster):
+    """Such a one may send it a log in which it was never removed."""
+    old = cluster["d"].term
+    cluster.cut("d")
+    cluster.elect("b", "a", "c")
+    cluster.settle("a", "b", "c")
+    cluster.join("d", "b")
+    assert let_go(cluster, by="b")
+    again = cluster.forget("d")
+    cluster.hand_over("c", "d", [ours.GROUP, m.APPEND, old, 0, 0, 0, 0, [[1, b"\x01"]]])
+    assert again.last_index == 0 and again.term == cluster["b"].term > old
+
+
+def test_it_neither_votes_nor_stands_before_its_log_is_past_its_removal(cluster):
+    """c knows only the members among whom d was one, and d has come as far as that too."""
+    again = forget(cluster)
+    removed_at, term = again.journal.left_at, again.term
+    entries = [[t, command] for command, _, t in cluster["a"].log[1:] if command]
+    until = removed_at - 1
+    start, start_term = cluster["a"].log[0][1], cluster["a"].log[0][2]
+    again.journal.reset(start, start_term, Configuration(start, 1, tuple("abcd")))
+    known = entries[: until - start]
+    append = [ours.GROUP, m.APPEND, term, start, start_term, start, 0, known]
+    cluster.hand_over("a", "d", append)
+    assert again.last_index == until and again.names == "a b c d"
+    assert not again.engine.is_member and not again.journal.may_vote
+    cluster.cut("a")
+    cluster.pass_time(ours.ELECTION_S)
+    before = len(cluster.history)
+    for request in (
+        [ours.GROUP, m.PREVOTE_REQUEST, term + 1, until, term],
+        [ours.GROUP, m.VOTE_REQUEST, term + 1, until, term, True],
+    ):
+        cluster.hand_over("c", "d", request)
+    cluster.run(ours.ELECTION_S, "d")
+    kinds = {message[1] for sender, _, message in cluster.history[before:] if sender == "d"}
+    assert not kinds & {m.VOTE, m.PREVOTE, m.PREVOTE_REQUEST, m.VOTE_REQUEST}
+    rest = entries[until - start :]
+    cluster.hand_over("b", "d", [ours.GROUP, m.APPEND, term + 1, until, term, until, 0, rest[:1]])
+    assert again.journal.may_vote and not again.engine.is_member  # it is not in there any more
+
+
+def test_taken_in_again_it_votes_and_leads_like_any_other(cluster):
+    forget(cluster)
+    cluster.change("a", "abcd", epoch=3)
+    assert cluster["d"].engine.is_member and cluster["d"].values == ["x"]
+    cluster.cut("a")
+    cluster.elect("d", "b", "c")
+
+
+# What the leader makes of it.
+
+
+def test_a_learner_counts_from_what_was_added_when_its_teaching_began(cluster):
+    """What it acknowledged in the same term before may be what it has forgotten since."""
+    leader = cluster["a"]
+    old = [ours.GROUP, m.ACK, leader.term, True, leader.last_index, 0]
+    forget(cluster)
+    cluster.reconcile("a", "abcd", epoch=3)
+    cluster.hand_over("d", "a", old)
+    assert leader.match_index("d") == 0 and not leader.engine.is_near("d")
+    cluster.reconcile("a", "abcd", epoch=3)
+    assert leader.names == "a b c"
+    cluster.change("a", "abcd", epoch=3)
+    assert cluster["d"].values == ["x"]
+
+
+def test_one_that_is_added_counts_with_what_it_holds():
+    """It has caught up as a learner, and could not forget since."""
+    cluster = ours.Cluster("ab").lead("a")
+    cluster.start("d")
     cluster.reconcile("a", "abd")
     cluster.run(1.0, *"abd")
-    outcome = cluster.write("a", "x")
-    cluster.deliver("a", "d")
-    cluster.deliver("d", "a")
-    assert cluster["a"].match_index("d") == cluster["a"].last_index
+    before = cluster["a"].last_index
+    assert cluster["a"].match_index("d") == before
     cluster.reconcile("a", "abd")
-    cluster.tick_one("a")
-    assert cluster["a"].names == "a b d" and outcome.reason is None
-    cluster.deliver("a", "d")
-    cluster.deliver("d", "a")
-    assert outcome.is_ok
+    assert cluster["a"].names == "a b d" and cluster["a"].match_index("d") == before
 
 
-def test_a_live_member_does_not_go_while_a_wanted_one_is_dead(abc):
-    abc.start("d")
-    abc.change("a", "abcd")
-    abc.cut("b")
-    for _ in range(20):
-        abc.reconcile("a", "abd", epoch=3)
-        abc.run(0.1, "a", "c", "d")
-    assert abc["a"].names == "a b c d"
-    abc.join("b")
-    abc.change("a", "abd", epoch=3)
+def test_a_live_member_stays_while_one_that_is_wanted_is_dead():
+    cluster = ours.Cluster("abcd").lead("a")
+    cluster.cut("c")
+    for _ in range(5):
+        cluster.reconcile("a", "abc")
+        cluster.run(0.1, *"abd")
+    assert cluster["a"].names == "a b c d"
+    cluster.join("c")
+    cluster.change("a", "abc")
 
 
-def test_a_crash_leaves_the_log_or_the_farewell_and_nothing_between(tmp_path):
-    store, writes = LmdbStore(tmp_path), WriteSet()
-    journal = Journal(7, writes)
+# The disk.
+
+
+@pytest.fixture(params=["simulated", "real"])
+def disk(request, tmp_path):
+    if request.param == "simulated":
+        yield ours.Disk(random.Random(1))
+    else:
+        store = LmdbStore(tmp_path / "slave")
+        yield store
+        store.close()
+
+
+def a_removed_one(disk) -> tuple[Journal, WriteSet]:
+    writes = WriteSet()
+    journal = Journal(ours.GROUP, writes)
     journal.begin("abc")
-    journal.setCurrentTerm(4, "b")
-    store.commit(writes.take()[1])
-    journal.retire(9, 3)
-    store.close()  # before the write set is on disk
-    store = LmdbStore(tmp_path)
-    assert load_meta(store, 7).term == 4 and load_farewell(store, 7) is None
-    store.commit(writes.take()[1])
-    store.close()
-    store, again = LmdbStore(tmp_path), Journal(7, WriteSet())
-    assert load_meta(store, 7) is None and not again.load(store)
-    assert (again.meta.term, again.meta.voted_for, again.left_at) == (4, "b", 9)
-    again.join()
-    store.commit(again.writes.take()[1])
-    loaded = Journal(7, WriteSet())
-    assert loaded.load(store) and loaded.meta.term == 4 and not loaded.may_vote
-    store.close()
+    journal.setCurrentTerm(7, "b")
+    for index in range(2, 9):
+        journal.add(b"\x00entry", index, 7)
+    disk.commit(writes.take()[1])
+    journal.setRaftCommitIndex(8)  # its record is due with the next write set
+    journal.retire(8)
+    return journal, writes
 
 
-def test_a_slave_is_told_of_its_removal_and_forgets_and_may_come_again():
-    """A removed member is sent nothing by Raft, not even its removal: the leader's report tells it.
-    Only when the map does not want it either."""
-    disk = ours.Disk(random.Random(0), "b")
-    core = a_core("b", disk)
-    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
-    without = tuple(f"{node}/{core.incarnation}" for node in "acd")
-    report = {0: Configuration(5, 2, without)}
-    core.receive_gossip(1000.0, "a", News(1, {0: 8}, reports=report, map=born).to_plain())
-    core.tick(1000.0)
-    assert 0 in core.groups  # the map wants it here
-    first, *others = born.partitions
-    moved = replace(born, epoch=2, partitions=(replace(first, group=tuple("acd")), *others))
-    core.receive_gossip(1000.0, "a", News(2, {0: 8}, map=moved).to_plain())
-    core.tick(1000.0)
-    assert 0 not in core.groups and core.leader_of(0) == "a"
-    back = replace(moved, epoch=3, partitions=born.partitions)
-    core.receive_gossip(1000.0, "a", News(3, {0: 8}, map=back).to_plain())
-    assert 0 not in core.groups  # not before the deletion is on disk
-    sequence, operations = core.flush(1000.0, ours.WALL_MS).journal
-    disk.commit(operations)
-    core.durable(1000.0, sequence)
-    assert core.flush(1000.0, ours.WALL_MS).obsolete == [(0, LAST_INDEX)]  # all older snapshots
-    journal = core.groups[0].journal
-    assert journal.last_index == 0 and journal.left_at == 5 and core.groups[0].engine.term == 8
+def loaded(disk) -> tuple[bool, Journal]:
+    journal = Journal(ours.GROUP, WriteSet())
+    return journal.load(disk), journal
 
 
-def test_a_leader_that_hands_over_takes_no_commands_and_goes_on_if_nobody_takes_over(abc):
-    abc["a"].group.hand_over(abc.now, ["b"])
-    call = abc.ask("a", b"PUT", b"x")
-    abc.lose("a", "b")  # what asks it to lead
-    abc.run(0.4, "a", "c")
-    assert call.reply is None and abc["a"].leads
-    abc.run(0.4, "a", "c")
-    assert call.reply is not None
+def test_a_crash_before_it_is_on_disk_leaves_the_whole_log(disk):
+    a_removed_one(disk)
+    is_there, journal = loaded(disk)
+    assert is_there and journal.last_index == 8 and journal.left_at == 0 and journal.may_vote
 
 
-def test_a_leader_that_hands_over_hands_back_what_waits(abc):
-    abc["a"].group.hand_over(abc.now, ["b"])
-    call = abc.ask("a", b"PUT", b"x")
-    abc.run(0.3, *"abc")
-    assert abc["b"].leads and call.was_handed_back
+def test_a_crash_after_it_leaves_term_vote_and_where_it_was_removed(disk):
+    _, writes = a_removed_one(disk)
+    disk.commit(writes.take()[1])
+    is_there, journal = loaded(disk)
+    assert not is_there and journal.left_at == 8
+    assert (journal.meta.term, journal.meta.voted_for) == (7, "b")
+    journal.join()
+    assert not journal.may_vote
+
+
+def test_a_crash_after_it_was_opened_again_changes_nothing(disk):
+    _, writes = a_removed_one(disk)
+    disk.commit(writes.take()[1])
+    _, journal = loaded(disk)
+    journal.join()
+    disk.commit(journal.writes.take()[1])
+    is_there, again = loaded(disk)
+    assert is_there and again.last_index == 0 and not again.may_vote
+    assert (again.meta.term, again.meta.voted_for) == (7, "b")
+
+
+def test_a_second_removal_remembers_the_later_one(disk):
+    """As a learner it heard of a configuration without it that is older than its removal."""
+    _, writes = a_removed_one(disk)
+    disk.commit(writes.take()[1])
+    _, journal = loaded(disk)
+    journal.join()
+    journal.setCurrentTerm(9, None)
+    journal.retire(3)
+    disk.commit(journal.writes.take()[1])
+    _, again = loaded(disk)
+    assert again.left_at == 8 and (again.meta.term, again.meta.voted_for) == (9, None)

@@ -169,13 +169,13 @@ def _may_always_vote(self: journal.Journal) -> bool:
     return True
 
 
-def _use_configuration_counting_all(self: Engine) -> None:
-    """What a learner has acknowledged counts as soon as it is a member."""
-    matched = dict(getattr(self, "_SyncObj__raftMatchIndex", {}))
-    _use_configuration(self)
-    for node in self.voters.values() if self.is_leader else ():
-        self._SyncObj__raftMatchIndex[node] = matched.get(node, 0)
+def _teach_counting_all(self: Engine, learners: Sequence[str]) -> None:
+    """Also what a learner acknowledged before it forgot its log counts."""
+    _teach(self, learners)
     self._counts_from.clear()
+
+
+_teach = Engine._teach
 
 
 def _always_has_a_copy(self: Engine, peer: str) -> bool:
@@ -189,9 +189,9 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
-def _left_at_once(self: Engine, reported: journal.Configuration | None) -> int:
+def _leave_unasked(self: Engine, now: float) -> None:
     """The map's word alone is enough to forget a group."""
-    return self.journal.configuration.index
+    self.left_at = self.journal.configuration.index
 
 
 class Cure(NamedTuple):
@@ -236,7 +236,7 @@ CURES = {
         [(Engine, "_use_configuration", _keep_configuration)], 10
     ),
     "who may be needed forgets nothing": Cure(
-        [(Engine, "left_at", _left_at_once)], 10, HEALING_FAULTS, HealingChaos
+        [(Engine, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Engine, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
@@ -267,7 +267,7 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         "test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration",
     ),
     "who is in again counts from then on": (
-        [(Engine, "_use_configuration", _use_configuration_counting_all)],
+        [(Engine, "_teach", _teach_counting_all)],
         "tests/library",
     ),
     "a majority of the ring takes one for dead": (

@@ -29,6 +29,7 @@ class Ring:
         self.map, self.now, self.names = born(names), 0.0, names
         self.hearing, self.reports = Hearing("a"), Reports()
         self.joiners: dict[str, Joiner] = {}
+        self.empty: frozenset[str] = frozenset()
         self.incarnations = dict.fromkeys(names, "1")
         self.controller = self.another_controller()
         self.alive(names)
@@ -57,7 +58,7 @@ class Ring:
             self.reports.heard(p.id, Report(configuration, 1, self.map.epoch))
 
     def view(self) -> View:
-        return View(self.map, self.map.members(self.map.map_group), self.joiners)
+        return View(self.map, self.map.members(self.map.map_group), self.joiners, self.empty)
 
     def commands(self) -> list:
         return self.controller.commands(self.now, self.view())
