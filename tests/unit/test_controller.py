@@ -129,6 +129,17 @@ def test_the_rows_come_before_the_plan(ring):
     assert {command[0] for command in ring.step()} != {"set_status"}
 
 
+def test_one_that_leaves_is_forgotten_only_when_it_holds_nothing(ring):
+    """A leader that has not heard of it yet could take it in again."""
+    ring.map = apply(ring.map, ("set_status", "e", "leaving"))
+    for _ in range(20):
+        ring.step(PLAN_INTERVAL_S)
+        ring.reach()
+    assert not [p for p in ring.map.partitions if "e" in p.group] and "e" in ring.map.nodes
+    ring.empty = frozenset("e")
+    assert ring.step() == [("remove_node", "e")]
+
+
 def test_one_that_comes_back_empty_is_another_member(ring):
     ring.incarnations["e"] = "2"
     ring.alive("abcde")
