@@ -105,7 +105,10 @@ class Groups:
         if not lost:
             return Need(p, State.MOVING, p.group)
         after = self._next(p, lost[0])
-        return Need(p, State.STUCK if set(after) == set(p.group) else State.LOST, after)
+        if set(after) != set(p.group):
+            return Need(p, State.LOST, after)
+        is_whole = set(coming) <= set(dead)  # one dead member for another, and nobody to come
+        return Need(p, State.SETTLED if is_whole else State.STUCK, p.group)
 
     def _has_majority(self, voters: Sequence[str]) -> bool:
         return 2 * sum(voter in self._alive_names for voter in voters) > len(voters)

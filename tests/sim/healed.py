@@ -62,10 +62,11 @@ def _of_partition(
 def _are_those_wanted(
     members: set[str], running: dict[str, Core], map_: ClusterMap, p: Partition
 ) -> bool:
-    """Of one that is dead the group may know an older incarnation than the map."""
+    """Of one that is dead the group may know an older incarnation than the map, or another one that
+    is dead, and was to be replaced by it."""
     live = {member(id_, core.incarnation) for id_, core in running.items()}
     is_same = members & live == {*map_.members(p.group)} & live
-    return is_same and {*map(node_of, members)} == {*p.group}
+    return is_same and len(members) == len(p.group)
 
 
 def _of_map_group(core: Core, running: dict[str, Core]) -> Iterator[str]:

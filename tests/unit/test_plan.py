@@ -277,6 +277,21 @@ def test_two_deaths_at_once_heal_the_poorest_groups_first() -> None:
     assert set_groups(world) == poor[:2]
 
 
+def test_one_that_dies_in_the_place_of_a_dead_one_holds_up_nothing() -> None:
+    """The map has one dead member and the group another; nobody is there to come."""
+    world = World(6, 6, replicas=5)
+    world.kill("n5")
+    before = next(p for p in world.map.partitions if "n5" in p.group)
+    while not (coming := set(world.map.partitions[before.id].group) - set(before.group)):
+        world.obey(world.plan())
+    world.kill(coming.pop())
+    world.converge()
+    assert world.plan().is_done and world.plan().stuck == ()
+    world.come_back("n5")
+    world.converge()
+    assert_whole(world)
+
+
 def test_groups_without_a_majority_hold_up_nobody() -> None:
     world = World(8, 32, moves_at_once=1)
     world.kill("n2")
