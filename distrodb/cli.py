@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,11 +143,10 @@ def _local(options: argparse.Namespace) -> int:
         directory=directory,
         base_port=55551 if options.base_port is None else options.base_port,
         detached=with_shell,
+        idle=(interrupts := _Interrupts()).pause,
     )
     _check_same(options, cluster, directory)
     leave_running = False
-    # SIGTERM ends what is under way like Ctrl-C does, slaves included.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
         cluster.start_all()
         for node in cluster.nodes:
@@ -162,20 +161,62 @@ def _local(options: argparse.Namespace) -> int:
         print(f"ready: {len(running)} slaves, {partitions} partitions", flush=True)
         connect = cluster.addresses[running[0]]
         if options.populate is not None:
-            _populate(connect, options.populate)
+            with interrupts.raised():
+                _populate(connect, options.populate)
         if not with_shell:
-            return _watch(cluster, reported)
+            return _watch(cluster, reported, interrupts)
         from distrodb.master.app import run
 
-        status = run(connect, [])
+        with interrupts.raised():
+            status = run(connect, [])
         leave_running = cluster.status() is not None
         if leave_running:
             print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
         return status
     finally:
         if not leave_running:
-            with contextlib.suppress(KeyboardInterrupt):
-                cluster.close()
+            cluster.close()
+
+
+class _Interrupts:
+    """Ctrl-C and SIGTERM, which end what is under way, slaves included.
+
+    They are noted, and raised in a ``pause``: in the midst of anything else an exception may be
+    swallowed (in a destructor, as one in 60 was), leave a slave behind, or hold ``Popen``'s lock.
+    """
+
+    def __init__(self) -> None:
+        self._noted = False
+        self._set(self._note)
+
+    def _note(self, *_: object) -> None:
+        self._noted = True
+
+    @staticmethod
+    def _raise(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    @staticmethod
+    def _set(handler: Callable[..., None]) -> None:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, handler)
+
+    def pause(self, seconds: float) -> None:
+        from distrodb.clock import sleep
+
+        sleep(seconds)
+        if self._noted:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def raised(self) -> Iterator[None]:
+        """Here they are raised where they fall: nothing is done with processes."""
+        self.pause(0.0)
+        self._set(self._raise)
+        try:
+            yield
+        finally:
+            self._set(self._note)
 
 
 def _print_slave(cluster: "LocalCluster", node: str) -> None:
@@ -224,10 +265,8 @@ def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory:
             )
 
 
-def _watch(cluster: "LocalCluster", reported: set[str]) -> int:
+def _watch(cluster: "LocalCluster", reported: set[str], interrupts: _Interrupts) -> int:
     """Stay until SIGINT or SIGTERM; report a slave that ends, do not restart it."""
-    from distrodb.clock import sleep
-
     try:
         while len(reported) < len(cluster.nodes):
             for node, status in cluster.ended().items():
@@ -235,7 +274,7 @@ def _watch(cluster: "LocalCluster", reported: set[str]) -> int:
                     reported.add(node)
                     how = f"by signal {-status}" if status < 0 else f"with status {status}"
                     print(f"slave {node} ended {how}", flush=True)
-            sleep(0.1)
+            interrupts.pause(0.1)
     except KeyboardInterrupt:
         return 0
     return 1

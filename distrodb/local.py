@@ -43,7 +43,8 @@ class LocalCluster:
 
     Without ``directory`` the data lives in a temporary one that goes with the cluster; without
     ``base_port`` free ports are taken.  ``options`` are those of config.py, as ``section_name``
-    (``raft_election_timeout_ms=500``).  Raises ``ConfigError``, ``UnavailableError``.
+    (``raft_election_timeout_ms=500``).  ``idle`` is called between two looks at the slaves, with
+    seconds, and may raise.  Raises ``ConfigError``, ``UnavailableError``.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class LocalCluster:
         directory: str | Path | None = None,
         base_port: int | None = None,
         detached: bool = False,
+        idle: Callable[[float], None] = sleep,
         **options: Any,
     ):
         if nodes < 1:
@@ -65,6 +67,7 @@ class LocalCluster:
             directory = self._temporary.name
         self.directory = Path(directory)
         self._detached = detached  # the slaves outlive this process
+        self._idle = idle
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._paused: set[str] = set()
         if not self._files():
@@ -192,7 +195,7 @@ class LocalCluster:
         while not condition():
             if monotonic() > until:
                 raise UnavailableError(f"after {timeout_s:g} s it is still not so that {what}")
-            sleep(POLL_S)
+            self._idle(POLL_S)
 
     def _is_ready(self) -> bool:
         statuses = self._statuses().values()

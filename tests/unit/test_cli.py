@@ -1,6 +1,7 @@
 """The command line without a slave: what runs slaves is in tests/e2e and tests/faults."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -327,3 +328,29 @@ def test_what_is_public_is_there():
     assert {"LocalCluster", "__version__"} <= set(distrodb.__all__)
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = distrodb.absent
+
+
+@pytest.fixture
+def interrupts():
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    yield cli._Interrupts()
+    for name, handler in before.items():
+        signal.signal(name, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_falls_into_a_destructor_is_not_lost(interrupts, number):
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    interrupts.pause(0.0)
+    Dying()
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.pause(0.0)
+
+
+def test_a_signal_is_raised_where_it_falls_while_people_wait(interrupts):
+    with pytest.raises(KeyboardInterrupt), interrupts.raised():
+        signal.raise_signal(signal.SIGINT)
+    interrupts.pause(0.0)
