@@ -166,20 +166,29 @@ class Core(Standing):
 
     def _adopt(self, now: float, cluster_map: ClusterMap) -> None:
         """A newer map is known.  Its groups are opened in the write set that remembers it."""
+        born_into = map_of(self.config) if self._missed_birth(cluster_map) else None
         self.map = cluster_map
         self._memory.keep(cluster_map)
         self._reports.map_changed(cluster_map)
         self._birth = None
         self._use_slots()
-        self._open_groups(now)
+        self._open_groups(now, born_into)
+
+    def _missed_birth(self, cluster_map: ClusterMap) -> bool:
+        """The others agreed on us, and we hear of it only now that the map has changed."""
+        if self._birth is None or self._birth.joins or cluster_map.epoch == 1:
+            return False
+        row, same = cluster_map.nodes.get(self.id), len(map_of(self.config).partitions)
+        is_ours = row is not None and row.incarnation == self.incarnation
+        return is_ours and len(cluster_map.partitions) == same
 
     def _use_slots(self) -> None:
         self.partition_of_slot = [
             p.id for p in self.map.partitions for _ in range(p.first, p.last + 1)
         ]
 
-    def _open_groups(self, now: float) -> None:
-        opened = self.holding.open(now, self.map, self.links)
+    def _open_groups(self, now: float, born_into: ClusterMap | None = None) -> None:
+        opened = self.holding.open(now, self.map, self.links, born_into)
         self._dirty.update(group.id for group in opened)
         self._obsolete += self.holding.obsolete()
 

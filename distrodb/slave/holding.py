@@ -3,6 +3,8 @@
 Invariants:
 - a group whose log is here is opened at a start, whatever the map says, since its members may count
   us still;
+- a slave on which all agreed at the birth, and that heard of it only when the map had moved on,
+  opens, empty, also the groups that it was born into: their first configurations count it;
 - one is closed, and what it holds deleted, only when the map does not want us in it and its leader
   has let us go (``Engine.left_at``); its term and vote stay (``Journal.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
@@ -74,8 +76,15 @@ class Holding:
             return False
         return self._me in nodes_of(cluster_map, group_id)
 
-    def open(self, now: float, cluster_map: ClusterMap, links: Mapping[str, str]) -> list[Group]:
-        """Open what the map gives us; at a start also what is here.  Returns the new ones.
+    def open(
+        self,
+        now: float,
+        cluster_map: ClusterMap,
+        links: Mapping[str, str],
+        born_into: ClusterMap | None = None,
+    ) -> list[Group]:
+        """Open what the map gives us; at a start also what is here, and ``born_into`` the layout
+        in which we are counted though we missed it.  Returns the new ones.
 
         Raises ``CorruptionError`` for a log or a snapshot that cannot be trusted.
         """
@@ -86,7 +95,8 @@ class Holding:
             is_here = not self._began and load_meta(self._store, group_id) is not None
             if not (self._began or is_here) and load_farewell(self._store, group_id):
                 self._deleted.append(group_id)  # we may have stopped before its files went
-            if is_here or self.wants_us(cluster_map, group_id):
+            was_born = born_into is not None and self._me in nodes_of(born_into, group_id)
+            if is_here or was_born or self.wants_us(cluster_map, group_id):
                 opened.append(self._open(now, cluster_map, group_id, links))
         self._began = True
         self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]

@@ -532,6 +532,34 @@ def a_core(name: str, disk: ours.Disk) -> Core:
     return Core(1000.0, config, disk, disk.read, random.Random(name))
 
 
+def test_ours_who_missed_the_birth_takes_part_in_what_it_was_born_into():
+    """b was met by all and then slept; the others are born without it, take it for dead and move
+    its partition on.  Until a leader has removed it, the group may need its vote."""
+    disk = ours.Disk(random.Random(0), "b")
+    core = a_core("b", disk)
+    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
+    first, *others = born.partitions
+    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
+    core.link_up(1000.0, "a", core.incarnation)
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    assert 0 in core.groups
+    disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
+    again = a_core("b", disk)
+    again.link_up(1000.0, "a", core.incarnation)
+    again.receive(1000.0, "a", [[0, m.PREVOTE_REQUEST, 2, 17, 1]])
+    sent = again.flush(1000.0, ours.WALL_MS).messages["a"]
+    assert [0, m.PREVOTE, 2] in sent
+
+
+def test_ours_a_wiped_slave_takes_part_in_what_the_map_says_only():
+    core = a_core("b", ours.Disk(random.Random(0), "b"))
+    born = map_of(core.config, {**dict.fromkeys("acd", core.incarnation), "b": "before"})
+    first, *others = born.partitions
+    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    assert 0 not in core.groups
+
+
 def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
     """The map moves b's partition on, b restarts before the leader has added and removed anybody.
     b counts still; if it does not take part, one dead member more stops the group."""
