@@ -119,7 +119,8 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
         self._peers: dict[str, Member] = {}  # both
         self._is_named = False  # by the configuration in force
-        # Per learner, the index from which on its acknowledgements count (membership.py).
+        # Per learner, and voter that was one, the index from which on its acknowledgements count
+        # (membership.py).
         self._counts_from: dict[str, int] = {}
         self._configuration: Configuration | None = None
         # Index of a committed configuration without this member, when a leader has let it go.

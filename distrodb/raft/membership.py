@@ -14,7 +14,9 @@ voted and acknowledged is never taken for its own.  Invariants:
   counts only while its asker has followed no leader since it asked, and not from an older term;
 - a learner's acknowledgements count from an entry on that was added when its teaching began: they
   are not those of a copy that it had before, and forgot.  So nobody is added who forgets; a group
-  of three with one dead member would wait for the other one for ever.
+  of three with one dead member would wait for the other one for ever;
+- once added it counts from the entry that added it, so whoever was counted knows that it votes:
+  what a group of two and its new member hold outlives the old leader.
 
 Requests for votes and appends are taken from anybody (thesis 4.1: the asker may know a newer
 configuration); votes and acknowledgements count from members only.
@@ -43,7 +45,7 @@ class Membership:
             return
         self._configuration = configuration
         members = configuration.members
-        self.voters = {m: self._node(m) for m in members if m != self.member}
+        known, self.voters = self.voters, {m: self._node(m) for m in members if m != self.member}
         self.learners = {m: node for m, node in self.learners.items() if m not in self.voters}
         self._is_named = self.member in members
         self._SyncObj__otherNodes = set(self.voters.values())
@@ -51,6 +53,9 @@ class Membership:
             for peer, node in self.voters.items():
                 if peer not in self._peers:
                     self._begin_to_follow(node)
+                if peer not in known:
+                    self._SyncObj__raftMatchIndex[node] = 0
+                    self._counts_from[peer] = configuration.index
         self._peers = {**self.voters, **self.learners}
         self.needs_snapshot &= set(self._peers)
 

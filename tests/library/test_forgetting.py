@@ -220,16 +220,28 @@ def test_a_learner_counts_from_what_was_added_when_its_teaching_began(cluster):
     assert cluster["d"].values == ["x"]
 
 
-def test_one_that_is_added_counts_with_what_it_holds():
-    """It has caught up as a learner, and could not forget since."""
+def test_one_that_is_added_counts_from_the_entry_that_added_it():
+    """x is on the disks of a and d, but d would not know that it is a member: if a is lost for
+    good, so is x."""
     cluster = ours.Cluster("ab").lead("a")
     cluster.start("d")
+    cluster.settle()
     cluster.reconcile("a", "abd")
     cluster.run(1.0, *"abd")
-    before = cluster["a"].last_index
-    assert cluster["a"].match_index("d") == before
+    outcome = cluster.write("a", "x")
+    cluster.deliver("a", "d")
+    cluster.deliver("d", "a")
+    assert cluster["a"].match_index("d") == cluster["a"].last_index
     cluster.reconcile("a", "abd")
-    assert cluster["a"].names == "a b d" and cluster["a"].match_index("d") == before
+    cluster.tick_one("a")
+    assert cluster["a"].names == "a b d" and outcome.reason is None
+    cluster.deliver("a", "d")
+    cluster.deliver("d", "a")
+    assert outcome.is_ok
+    cluster.cut("a")
+    cluster.elect("d", "b")
+    cluster.settle("b", "d")
+    assert cluster["b"].values == ["x"]
 
 
 def test_a_live_member_stays_while_one_that_is_wanted_is_dead():
