@@ -123,7 +123,7 @@ class Membership:
             members.remove((dead or leaving)[0])
         else:
             return self.member not in wanted and not (coming or leaving or lost)
-        alive = (self._connected() | {self.member}) & members
+        alive = [m for m in members if m == self.member or self._answers(m)]
         if len(alive) > len(members) // 2:  # else the change could not commit, nor anything else
             self._change(epoch, members)
         return False
@@ -146,6 +146,13 @@ class Membership:
 
     def _has_copy(self, peer: str) -> bool:
         return peer in self._connected() and self.is_near(peer)
+
+    def _answers(self, peer: str) -> bool:
+        """Not only linked: whoever has died a moment ago may be linked still."""
+        if peer not in self._peers or peer not in self._connected():
+            return False
+        heard_at = self._SyncObj__lastResponseTime[self._peers[peer]]
+        return bool(self.now - heard_at <= self._timeout)
 
     def is_near(self, peer: str) -> bool:
         """A follower has the log of this leader but for its very end."""

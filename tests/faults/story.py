@@ -146,7 +146,9 @@ def progress(cluster: LocalCluster, writers: list[Writer], writes: int = 20) -> 
 
 
 def leader_of(cluster: LocalCluster, key: str) -> str:
-    return partition_of(cluster, key)["leader"]
+    """There may be none for a moment, while leadership goes back to the owner."""
+    cluster.wait_until(lambda: known_leader_of(cluster, key) is not None, f"{key} has a leader")
+    return known_leader_of(cluster, key) or leader_of(cluster, key)
 
 
 def known_leader_of(cluster: LocalCluster, key: str) -> str | None:

@@ -503,6 +503,18 @@ def test_ours_no_change_leaves_a_majority_of_dead_members(ours_abc):
     assert outcome.is_ok
 
 
+def test_ours_no_change_counts_on_one_that_is_linked_and_does_not_answer(ours_abc):
+    """b has died, and its link is not broken yet; then c dies, which d is to replace.  Without c
+    the group would be a and b: if b is gone for good it waits for ever, though c comes back."""
+    ours_abc.start("d")
+    ours_abc.reconcile("a", "abd")
+    ours_abc.settle()
+    ours_abc.run(1.2 * ours.TIMEOUT_S, "a", "c", "d")
+    ours_abc.cut("c")
+    ours_abc.reconcile("a", "abd")
+    assert ours_abc["a"].leads and ours_abc["a"].names == "a b c"
+
+
 def test_ours_a_leader_that_is_not_wanted_hands_over_and_goes(ours_abc):
     ours_abc.start("d")
     for _ in range(50):
