@@ -38,7 +38,7 @@ class Checks:
         self.committed: dict[tuple[int, int], tuple[int, int]] = {}
         self._digests: dict[tuple[int, int], str] = {}
         self._known: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
-        self._before: dict[tuple[str, int, int], tuple[int, ...]] = {}
+        self._before: dict[tuple[str, int, int], tuple[object, ...]] = {}
         self._applied: dict[tuple[str, int, int], int] = {}
         self._newest: dict[int, int] = {}  # by group: the highest committed index
         self._seen_configurations: dict[tuple[str, int], object] = {}
@@ -52,7 +52,8 @@ class Checks:
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
             engine, journal = group.engine, group.journal
-            state = journal.last_sequence, engine.commit_index, engine.term, engine.is_leader
+            log = journal.last_sequence, journal.last_index  # which may grow within one write set
+            state = log, engine.commit_index, engine.term, engine.is_leader
             place = slave.id, self._life(slave, group_id, group), group_id
             before = self._before.get(place)
             if state == before:
