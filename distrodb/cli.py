@@ -137,13 +137,14 @@ def _local(options: argparse.Namespace) -> int:
     if options.populate is not None and not os.access(options.populate, os.R_OK):
         raise ConfigError(f"--populate {options.populate}: cannot be read; name a text file")
     with_shell = not options.no_shell
+    interrupts = _Interrupts()
     cluster = LocalCluster(
         options.nodes or 5,
         partitions=options.partitions or 0,
         directory=directory,
         base_port=55551 if options.base_port is None else options.base_port,
         detached=with_shell,
-        idle=(interrupts := _Interrupts()).pause,
+        idle=interrupts.pause,
     )
     _check_same(options, cluster, directory)
     leave_running = False
@@ -210,10 +211,10 @@ class _Interrupts:
 
     @contextlib.contextmanager
     def raised(self) -> Iterator[None]:
-        """Here they are raised where they fall: nothing is done with processes."""
+        """Here they are raised where they fall: no slave is started or polled."""
         self.pause(0.0)
-        self._set(self._raise)
         try:
+            self._set(self._raise)
             yield
         finally:
             self._set(self._note)

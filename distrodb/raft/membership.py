@@ -78,11 +78,12 @@ class Membership:
             )
 
     def _on_leave_request(self, node: Node, term: int, number: int) -> None:
+        """A newer term is heard of here too: one that is ahead of its leader could never go."""
         self._newer_term(term)
         configuration = self.journal.configuration
-        if self.is_ready and configuration.index <= self.commit_index:
-            if node.id not in self._peers:
-                self.emit(node.id, m.LEAVE, self.term, number, configuration.index)
+        is_settled = self.is_ready and configuration.index <= self.commit_index
+        if is_settled and node.id not in self._peers:
+            self.emit(node.id, m.LEAVE, self.term, number, configuration.index)
 
     def _on_leave(self, term: int, number: int, index: int) -> None:
         if term >= self.term and number == self._leave_number:

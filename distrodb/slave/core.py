@@ -166,7 +166,7 @@ class Core(Standing):
 
     def _adopt(self, now: float, cluster_map: ClusterMap) -> None:
         """A newer map is known.  Its groups are opened in the write set that remembers it."""
-        born_into = map_of(self.config) if self._missed_birth(cluster_map) else None
+        born_into = self._missed_birth(cluster_map)
         self.map = cluster_map
         self._memory.keep(cluster_map)
         self._reports.map_changed(cluster_map)
@@ -174,13 +174,14 @@ class Core(Standing):
         self._use_slots()
         self._open_groups(now, born_into)
 
-    def _missed_birth(self, cluster_map: ClusterMap) -> bool:
-        """The others agreed on us, and we hear of it only now that the map has changed."""
+    def _missed_birth(self, cluster_map: ClusterMap) -> ClusterMap | None:
+        """The layout of the first map, if the others agreed on us and we hear of it only now that
+        the map has changed."""
         if self._birth is None or self._birth.joins or cluster_map.epoch == 1:
-            return False
-        row, same = cluster_map.nodes.get(self.id), len(map_of(self.config).partitions)
+            return None
+        row, first = cluster_map.nodes.get(self.id), map_of(self.config)
         is_ours = row is not None and row.incarnation == self.incarnation
-        return is_ours and len(cluster_map.partitions) == same
+        return first if is_ours and len(first.partitions) == len(cluster_map.partitions) else None
 
     def _use_slots(self) -> None:
         self.partition_of_slot = [

@@ -169,7 +169,10 @@ class Gossip:
         self._joiners[peer] = news.joiners
         if news.is_leaving:
             self.leaving.add(peer)
-        (self.empty.discard if news.is_holding else self.empty.add)(peer)
+        if news.is_holding:
+            self.empty.discard(peer)
+        else:
+            self.empty.add(peer)
         self._forget_leads(peer, but=news.leads)
         for group, term in news.leads.items():
             if term >= self._leads.get(group, (0, ""))[0]:

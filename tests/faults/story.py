@@ -147,8 +147,9 @@ def progress(cluster: LocalCluster, writers: list[Writer], writes: int = 20) -> 
 
 def leader_of(cluster: LocalCluster, key: str) -> str:
     """There may be none for a moment, while leadership goes back to the owner."""
-    cluster.wait_until(lambda: known_leader_of(cluster, key) is not None, f"{key} has a leader")
-    return known_leader_of(cluster, key) or leader_of(cluster, key)
+    while (leader := known_leader_of(cluster, key)) is None:
+        cluster.wait_until(lambda: known_leader_of(cluster, key) is not None, f"{key} has a leader")
+    return leader
 
 
 def known_leader_of(cluster: LocalCluster, key: str) -> str | None:

@@ -60,16 +60,29 @@ def test_a_leader_keeps_a_member_and_a_learner():
     assert let_go(cluster, "d") is None
 
 
-def test_a_leader_lets_nobody_go_before_the_removal_is_committed(cluster):
-    cluster.cut("b")
-    cluster.cut("c")
-    cluster.join("c", "a")
-    cluster.change("a", "abcd", "a", "c", "d", epoch=3)
-    cluster.cut("c")
-    cluster.cut("d")
-    cluster.reconcile("a", "abc", epoch=4)
-    cluster.join("d", "a")
+def test_a_leader_lets_nobody_go_before_the_removal_is_committed():
+    cluster = ours.Cluster("abcd").lead("a")
+    cluster.reconcile("a", "abc")
+    assert cluster["a"].names == "a b c"
     assert let_go(cluster) is None
+    cluster.settle("a", "b", "c")
+    assert let_go(cluster)
+
+
+def test_one_whose_term_is_ahead_may_go_too(cluster):
+    """A candidate has asked for its vote, and then nothing came of it."""
+    cluster["d"].engine._newer_term(cluster["a"].term + 1)
+    assert let_go(cluster) is None and not cluster["a"].leads
+    cluster.elect("a", "b", "c")
+    cluster.settle("a", "b", "c")
+    assert let_go(cluster)
+
+
+def test_one_whose_term_is_behind_learns_of_the_leader_s(cluster):
+    cluster.ask_to_leave("d")
+    term, number = cluster["a"].term + 3, cluster["d"].engine._leave_number
+    cluster.hand_over("a", "d", [ours.GROUP, m.LEAVE, term, number, 9])
+    assert cluster["d"].engine.left_at == 9 and cluster["d"].term == term
 
 
 def test_one_that_is_about_to_be_added_is_not_let_go():
@@ -234,7 +247,11 @@ def test_one_that_is_added_counts_from_the_entry_that_added_it():
     assert cluster["a"].match_index("d") == cluster["a"].last_index
     cluster.reconcile("a", "abd")
     cluster.tick_one("a")
-    assert cluster["a"].names == "a b d" and outcome.reason is None
+    leader = cluster["a"]
+    assert leader.names == "a b d" and outcome.reason is None
+    before = [ours.GROUP, m.ACK, leader.term, True, leader.journal.configuration.index - 1, 0]
+    cluster.hand_over("d", "a", before)
+    assert outcome.reason is None
     cluster.deliver("a", "d")
     cluster.deliver("d", "a")
     assert outcome.is_ok

@@ -2,17 +2,11 @@
 altogether (distrodb/raft/membership.py)."""
 
 import pickle
-import random
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
-from distrodb.slave.core import Core, map_of
-from distrodb.slave.gossip import News
 from tests.library import ours, plain
 
 ran: list[str] = []
@@ -523,68 +517,3 @@ def test_ours_a_leader_that_is_not_wanted_hands_over_and_goes(ours_abc):
                 ours_abc.reconcile(name, "bcd")
         ours_abc.run(0.1, *"abcd")
     assert ours_abc["b"].names == "b c d"
-
-
-def a_core(name: str, disk: ours.Disk) -> Core:
-    """A slave of four; each partition is held by three."""
-    addresses = [Address("sim", n) for n in range(4)]
-    config = SlaveConfig(
-        file=Path("sim"),
-        id=name,
-        directory=Path("sim"),
-        cluster_id="sim",
-        secret="",
-        partitions=4,
-        replicas=3,
-        nodes=tuple(NodeAddress(n, a, a) for n, a in zip("abcd", addresses, strict=True)),
-        raft=RaftConfig(),
-        limits=LimitsConfig(),
-        log_level="error",
-    )
-    return Core(1000.0, config, disk, disk.read, random.Random(name))
-
-
-def test_ours_who_missed_the_birth_takes_part_in_what_it_was_born_into():
-    """b was met by all and then slept; the others are born without it, take it for dead and move
-    its partition on.  Until a leader has removed it, the group may need its vote."""
-    disk = ours.Disk(random.Random(0), "b")
-    core = a_core("b", disk)
-    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
-    first, *others = born.partitions
-    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
-    core.link_up(1000.0, "a", core.incarnation)
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
-    assert 0 in core.groups
-    disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
-    again = a_core("b", disk)
-    again.link_up(1000.0, "a", core.incarnation)
-    again.receive(1000.0, "a", [[0, m.PREVOTE_REQUEST, 2, 17, 1]])
-    sent = again.flush(1000.0, ours.WALL_MS).messages["a"]
-    assert [0, m.PREVOTE, 2] in sent
-
-
-def test_ours_a_wiped_slave_takes_part_in_what_the_map_says_only():
-    core = a_core("b", ours.Disk(random.Random(0), "b"))
-    born = map_of(core.config, {**dict.fromkeys("acd", core.incarnation), "b": "before"})
-    first, *others = born.partitions
-    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
-    assert 0 not in core.groups
-
-
-def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
-    """The map moves b's partition on, b restarts before the leader has added and removed anybody.
-    b counts still; if it does not take part, one dead member more stops the group."""
-    disk = ours.Disk(random.Random(0), "b")
-    core = a_core("b", disk)
-    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
-    core.receive_gossip(1000.0, "a", News(1, map=born).to_plain())
-    assert 0 in core.groups
-    first, *others = born.partitions
-    first = replace(first, group=("a", "c", "d"))
-    moved = replace(born, epoch=2, partitions=(first, *others))
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
-    disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
-    again = a_core("b", disk)
-    assert again.map.epoch == 2 and 1 in again.groups
-    assert 0 in again.groups

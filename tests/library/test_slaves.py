@@ -1,15 +1,18 @@
 """What the parts of a slave make together when the ring changes: reports, closed groups, commands
 that wait.  Whole slaves, their links and disks by hand."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from distrodb.raft import messages as m
 from distrodb.raft.group import HAND_OVER_AGAIN_S
 from distrodb.reply import OK, Reply
 from distrodb.ring.clustermap import Partition, member, node_of
-from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, Core
+from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, Core, map_of
 from distrodb.slave.gossip import News
-from tests.library.slaves import Slaves
+from tests.library import ours
+from tests.library.slaves import Slaves, config_of
 
 
 def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once():
@@ -187,3 +190,57 @@ def test_an_owner_that_cannot_reach_a_member_is_not_given_its_partition_back():
     assert slaves.leader(0) == "d" and slaves["b"].leader_of(0) == "d"
     slaves.join("a", "b")
     slaves.until(lambda: slaves.leader(0) == "a")
+
+
+# What a slave takes part in: one core, and what it hears.
+
+
+def a_core(name: str, disk: ours.Disk) -> Core:
+    """A slave of four; each partition is held by three."""
+    return Core(1000.0, config_of(name, "abcd", 4), disk, disk.read, random.Random(name))
+
+
+def test_ours_who_missed_the_birth_takes_part_in_what_it_was_born_into():
+    """b was met by all and then slept; the others are born without it, take it for dead and move
+    its partition on.  Until a leader has removed it, the group may need its vote."""
+    disk = ours.Disk(random.Random(0), "b")
+    core = a_core("b", disk)
+    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
+    first, *others = born.partitions
+    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
+    core.link_up(1000.0, "a", core.incarnation)
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    assert 0 in core.groups
+    disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
+    again = a_core("b", disk)
+    again.link_up(1000.0, "a", core.incarnation)
+    again.receive(1000.0, "a", [[0, m.PREVOTE_REQUEST, 2, 17, 1]])
+    sent = again.flush(1000.0, ours.WALL_MS).messages["a"]
+    assert [0, m.PREVOTE, 2] in sent
+
+
+def test_ours_a_wiped_slave_takes_part_in_what_the_map_says_only():
+    core = a_core("b", ours.Disk(random.Random(0), "b"))
+    born = map_of(core.config, {**dict.fromkeys("acd", core.incarnation), "b": "before"})
+    first, *others = born.partitions
+    moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    assert 0 not in core.groups
+
+
+def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
+    """The map moves b's partition on, b restarts before the leader has added and removed anybody.
+    b counts still; if it does not take part, one dead member more stops the group."""
+    disk = ours.Disk(random.Random(0), "b")
+    core = a_core("b", disk)
+    born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
+    core.receive_gossip(1000.0, "a", News(1, map=born).to_plain())
+    assert 0 in core.groups
+    first, *others = born.partitions
+    first = replace(first, group=("a", "c", "d"))
+    moved = replace(born, epoch=2, partitions=(first, *others))
+    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
+    again = a_core("b", disk)
+    assert again.map.epoch == 2 and 1 in again.groups
+    assert 0 in again.groups

@@ -61,7 +61,7 @@ def test_what_a_leader_said_before_the_map_changed_its_group_does_not_count():
     moved = replace(first, group=("b", "c", "d"))
     reports.map_changed(replace(BORN, epoch=2, partitions=(moved, *others)))
     assert reports.voters() == {}
-    assert reports.of(0) is not None  # a member that was removed still learns of it
+    assert reports.of(0) is not None  # it is still the newest that is known
     reports.heard(0, report(5, 1, epoch=2))
     assert reports.voters() == {0: ("a", "b", "c")}
 
