@@ -59,6 +59,7 @@ class ClusterLike(Protocol):
     def kill(self, node_id: str) -> None: ...
     def quit(self) -> list[str]: ...
     def remove(self, node_id: str) -> None: ...
+    def keep(self, node_id: str) -> None: ...
     def move(self, partition: str, node_id: str) -> bool: ...
     def balance(self) -> bool: ...
 
@@ -243,9 +244,13 @@ class Shell(cmd2.Cmd):
             with self._drawing() as console:
                 watch.wait_removed(self.cluster, node_id, console)
         except KeyboardInterrupt:
-            self.poutput(f"{node_id} goes on leaving; WATCH-RING shows how far it is")
+            self.poutput(f"{node_id} goes on leaving: WATCH-RING to look on, KEEP to call it back")
             raise
         self.poutput(f"Removed {node_id}")
+
+    def _keep(self, arguments: list[bytes]) -> None:
+        self.cluster.keep(_name(arguments[0]))
+        self.poutput("OK")
 
     def _move(self, arguments: list[bytes]) -> None:
         partition, node_id = map(_name, arguments)
@@ -407,8 +412,9 @@ VERBS: dict[str, Verb] = {
             ("node",),
             "Let that slave leave: others take what it holds.",
             "It ends when others have copies of all that it holds.\n"
-            "Ctrl-C ends the waiting only: it goes on leaving.",
+            "Ctrl-C ends the waiting only: it goes on leaving; KEEP calls it back.",
         ),
+        Verb("KEEP", Shell._keep, ("node",), "Call back a slave that is leaving."),
         Verb(
             "MOVE",
             Shell._move,

@@ -294,6 +294,10 @@ class Cluster:
         """Ask the ring to drain that slave and forget it; returns when it has begun."""
         self.ask("REMOVE", node_id)
 
+    def keep(self, node_id: str) -> None:
+        """Take that slave into the ring again, which is leaving and has not left yet."""
+        self.ask("KEEP", node_id)
+
     def move(self, partition: str, node_id: str) -> bool:
         """Make that slave the partition's owner; False: it is."""
         return self.ask("MOVE", partition, node_id)
@@ -303,7 +307,7 @@ class Cluster:
         return self.ask("BALANCE")
 
     def ask(self, *words: str) -> bool:
-        """DISTRODB REMOVE node, MOVE partition node, or BALANCE, of whoever leads the cluster map.
+        """DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE, of the controller.
         False when there was nothing to do. Raises DistrodbError: it cannot be done, by the slave's
         own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
         until = monotonic() + RETRY_S_MAX

@@ -190,7 +190,8 @@ def _until_forgotten(cluster: HasStatus, node_id: str) -> Iterator[Look]:
             stuck = set(healing.stuck) & set(held_by(look.status, node_id))
             why = f"{of_partitions(stuck)} cannot move" if stuck else "too few others live"
             raise DistrodbError(
-                f"{node_id} waits: {why}; it goes on leaving when other slaves come back"
+                f"{node_id} waits: {why}; it goes on when other slaves come back;"
+                f" KEEP {node_id} calls it back"
             )
 
 

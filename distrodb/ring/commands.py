@@ -30,7 +30,7 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     ``["incarnate", node, incarnation]``: its directory is another one than the map knows, so it is
     another member of its groups; their leaders put it in the place of the old one.
     ``["add_node", node, client, peer, incarnation]``: a new slave, ``joining``, not in the ring.
-    ``["remove_node", node]``: forget one that is in nothing.
+    ``["remove_node", node]``: forget one that is in nothing, and leaves or is down.
     ``["change_ring", "-node4", "+node6", …]``: these leave the ring if they are down or leaving,
     and those stand in it again if they live; owners are balanced in the same step.
     ``["balance"]``: balance owners, also where ``move`` has put them otherwise.
@@ -85,10 +85,13 @@ def _add_node(cluster_map: ClusterMap, info: NodeInfo) -> ClusterMap:
 
 def _remove_node(cluster_map: ClusterMap, node: str) -> ClusterMap:
     held = any(node == p.owner or node in p.group for p in cluster_map.partitions)
+    row = cluster_map.nodes.get(node)
+    if row is None or row.status not in ("leaving", "down"):  # it was called back meanwhile
+        return cluster_map
     if held or node in cluster_map.ring or node in cluster_map.map_group:
         return cluster_map
     nodes = {id_: info for id_, info in cluster_map.nodes.items() if id_ != node}
-    return _next(cluster_map, nodes=nodes) if len(nodes) < len(cluster_map.nodes) else cluster_map
+    return _next(cluster_map, nodes=nodes)
 
 
 def _change_ring(cluster_map: ClusterMap, changes: Sequence[str]) -> ClusterMap:

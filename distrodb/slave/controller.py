@@ -125,16 +125,18 @@ class Controller:
     # -- what a person asks for ------------------------------------------------------------------
 
     def asked(self, view: View, args: Sequence[str]) -> Command | ErrorReply | None:
-        """DISTRODB REMOVE node, MOVE partition node, BALANCE: the map's command, None if it
-        is under way already, or why not."""
+        """DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE: the map's command, None
+        if there is nothing to do, or why not."""
         match [args[0].upper(), *args[1:]]:
             case ["REMOVE", str(node)]:
                 return self._remove(view, node)
+            case ["KEEP", str(node)]:
+                return self._keep(view.map, node)
             case ["MOVE", str(number), str(node)]:
                 return self._move(view.map, number, node)
             case ["BALANCE"]:
                 return ("balance",)
-        return error("ERR", "use DISTRODB REMOVE node, MOVE partition node, or BALANCE")
+        return error("ERR", "use DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE")
 
     def _remove(self, view: View, node: str) -> Command | ErrorReply | None:
         cluster_map = view.map
@@ -161,6 +163,14 @@ class Controller:
                 f" {self._replicas} copies; add a slave first, or KILL it",
             )
         return ("set_status", node, "leaving")
+
+    def _keep(self, cluster_map: ClusterMap, node: str) -> Command | ErrorReply | None:
+        row = cluster_map.nodes.get(node)
+        if row is None:
+            return _no_such(cluster_map, node)
+        if row.status == "down":
+            return error("ERR", f"{node} is down; it is in the ring again when it is started")
+        return ("set_status", node, "up") if row.status == "leaving" else None
 
     def _move(self, cluster_map: ClusterMap, number: str, node: str) -> Command | ErrorReply:
         if node not in cluster_map.nodes:

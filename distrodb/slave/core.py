@@ -299,7 +299,7 @@ class Core(Standing):
         return self.leader_of(partition) is not None
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
-        """DISTRODB REMOVE, MOVE and BALANCE: what a person asks of the ring."""
+        """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         group = self.groups.get(MAP_GROUP)
         if group is None or not group.engine.is_ready or not isinstance(group.machine, MapMachine):
             leader = self.leader_of(MAP_GROUP)

@@ -107,7 +107,9 @@ class HealingChaos(Chaos):
                 return False
             cluster.add()
         elif fault == "remove":
-            return self._ask("REMOVE", node)
+            row = cluster.slaves[node].core.map.nodes.get(node)
+            is_leaving = row is not None and row.status == "leaving"
+            return self._ask("KEEP" if is_leaving else "REMOVE", node)
         elif fault == "move":
             partitions = len(cluster.slaves[node].core.map.partitions)
             return self._ask("MOVE", str(choose.randrange(partitions)), node)

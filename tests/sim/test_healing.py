@@ -103,6 +103,17 @@ def test_a_slave_that_is_removed_is_drained_ends_and_is_forgotten(seed):
     assert "node4" not in the_map(cluster).nodes
 
 
+@pytest.mark.parametrize("step", range(1, 10))
+def test_a_slave_that_leaves_may_be_called_back_at_any_step(step):
+    cluster = a_ring(step)
+    epoch = the_map(cluster).epoch
+    cluster.ask_controller("REMOVE", "node4")
+    cluster.at_once(lambda: cluster.controller() and the_map(cluster).epoch >= epoch + step)
+    cluster.ask_controller("KEEP", "node4")
+    heals(cluster)
+    assert "node4" in the_map(cluster).ring and status(cluster, "node4") == "up"
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_removal_under_load_costs_no_copy_at_any_moment(seed):
     cluster, history = a_ring(seed), []

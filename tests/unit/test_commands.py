@@ -52,8 +52,9 @@ def test_move_and_balance() -> None:
 
 
 def test_a_row_is_forgotten_when_it_is_in_nothing() -> None:
-    new = after(WHOLE, ["add_node", "x", "x:1", "x:2", "b"], ["remove_node", "x"])
-    assert new.nodes == WHOLE.nodes
+    joins = after(WHOLE, ["add_node", "x", "x:1", "x:2", "b"])
+    assert apply(joins, ["remove_node", "x"]) is joins  # neither down nor leaving
+    assert after(joins, ["set_status", "x", "leaving"], ["remove_node", "x"]).nodes == WHOLE.nodes
     assert apply(DOWN, ["remove_node", "n2"]) is DOWN
 
 

@@ -229,6 +229,16 @@ def test_remove_begins_a_leaving_and_a_second_time_changes_nothing(ring):
     assert ring.ask("REMOVE", "e") is None
 
 
+def test_one_that_leaves_is_kept_and_stands_in_the_ring_again(ring):
+    ring.ask("REMOVE", "e")
+    while "e" in ring.map.ring:
+        ring.step()
+    assert ring.ask("KEEP", "e") == ("set_status", "e", "up")
+    while "e" not in ring.map.ring:
+        ring.step()
+    assert ring.ask("KEEP", "e") is None
+
+
 def test_nobody_leaves_where_three_copies_would_not_find_three_slaves():
     ring = Ring("abc")
     assert "2 slaves would stay up" in refused(ring.ask("REMOVE", "c"))
@@ -273,6 +283,7 @@ def test_move_gives_a_partition_another_owner(ring):
         (("MOVE", "\u0662", "b"), "not the number of a partition"),
         (("MOVE", "9" * 5000, "b"), "not the number of a partition"),
         (("REMOVE", "x" * 5000), "no slave is called"),
+        (("KEEP", "z"), "no slave is called 'z'"),
         (("REMOVE",), "use DISTRODB REMOVE"),
         (("MOVE", "b"), "use DISTRODB REMOVE"),
         (("BALANCE", "b"), "use DISTRODB REMOVE"),
@@ -289,3 +300,4 @@ def test_nothing_is_moved_to_one_that_is_down_or_leaves(ring):
     assert "is leaving and owns nothing" in refused(ring.ask("MOVE", "0", "e"))
     dead(ring, "d")
     assert "is down and owns nothing" in refused(ring.ask("MOVE", "0", "d"))
+    assert "d is down" in refused(ring.ask("KEEP", "d"))

@@ -98,6 +98,9 @@ class FakeCluster:
     def remove(self, node_id: str) -> None:
         self._ask("REMOVE", node_id)
 
+    def keep(self, node_id: str) -> None:
+        self._ask("KEEP", node_id)
+
     def move(self, partition: str, node_id: str) -> bool:
         return self._ask("MOVE", partition, node_id)
 

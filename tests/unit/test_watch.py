@@ -70,11 +70,13 @@ def test_remove_that_is_refused_waits_for_nothing(session: Session) -> None:
         ([LEAVING, STATUS], "node3 is up and not leaving; REMOVE it again"),
         (
             [LEAVING, status_of({"stuck": [0]}, node3="leaving")],
-            "node3 waits: partition 0 cannot move; it goes on leaving when other slaves come back",
+            "node3 waits: partition 0 cannot move; it goes on when other slaves come back;"
+            " KEEP node3 calls it back",
         ),
         (
             [status_of({}, node3="leaving")],
-            "node3 waits: too few others live; it goes on leaving when other slaves come back",
+            "node3 waits: too few others live; it goes on when other slaves come back;"
+            " KEEP node3 calls it back",
         ),
     ],
 )
@@ -103,7 +105,7 @@ def test_ctrl_c_leaves_it_leaving(session: Session) -> None:
 
     session.shell.cluster = Interrupted()
     out = session.run("REMOVE node3", "SET k v")
-    assert out == "node3 goes on leaving; WATCH-RING shows how far it is\n"
+    assert out == "node3 goes on leaving: WATCH-RING to look on, KEEP to call it back\n"
     assert session.exit_status == app.INTERRUPTED_STATUS
 
 

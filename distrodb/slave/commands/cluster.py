@@ -9,7 +9,8 @@ from distrodb.slave import topology
 from distrodb.slave.clients import DEFERRED, Client, Part
 from distrodb.slave.commands.connection import unknown_subcommand
 
-_ASKED = {b"REMOVE": 3, b"MOVE": 4, b"BALANCE": 2}  # words of what may be asked of the ring
+# What may be asked of the ring, with its number of words.
+_ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}
 
 
 def cluster(client: Client, args: Sequence[bytes]) -> object:
@@ -43,8 +44,8 @@ def count_keys_in_slot(client: Client, args: Sequence[bytes]) -> object:
 
 
 def distrodb(client: Client, args: Sequence[bytes]) -> object:
-    """DISTRODB STATUS: JSON for ``distrodb status`` and the shell.  DISTRODB REMOVE node, MOVE
-    partition node and BALANCE: to be sent to the ``controller`` that it names."""
+    """DISTRODB STATUS: JSON for ``distrodb status`` and the shell.  DISTRODB REMOVE node, KEEP
+    node, MOVE partition node and BALANCE: to be sent to the ``controller`` that it names."""
     core, verb = client.server.core, args[1].upper()
     if verb == b"STATUS" and len(args) == 2:
         return json.dumps(topology.status(core)).encode()
