@@ -132,7 +132,9 @@ OPTIONS = (
         67108864,
         "The most bytes of snapshots that this slave sends in a second, to members that are new or"
         " lag behind. Lower: clients notice less. Higher: copies are restored sooner. What is"
-        " written to a partition meanwhile stays in its leader's memory until the copy is there.",
+        " written to a partition meanwhile stays in its leader's memory until the copy is there; a"
+        " copy that takes so long that this is four times its own size (and 16 times"
+        " snapshot_log_bytes) begins anew.",
         65536,
         1 << 40,
     ),

@@ -33,6 +33,9 @@ LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: b
 HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
 HAND_OVER_AGAIN_S = 5.0  # after one that came to nothing: clients have waited for it
 COMMIT_NEWS_S = 0.02  # until followers of an idle group learn what is committed: their copies' age
+# While the state is copied the log since is kept: so many times snapshot_log_bytes, or the state.
+COPY_LOGS_MAX = 16
+COPY_STATES_MAX = 4  # as long as writes are no faster than four times the copying
 TAIL_FRACTION = 4  # a quarter of the log's bytes stays behind a snapshot, for followers that lag
 
 
@@ -385,14 +388,28 @@ class Group:
         while keep > journal.first_index and size < bytes_max:
             size += len(journal.entries[keep - journal.first_index][0])
             keep -= 1
-        for sender in self._senders.values():
-            keep = min(keep, sender.index)
-        for peer in self._catching_up:
-            keep = min(keep, journal.last_index - self.engine.backlog(peer))
-        keep = max(keep, journal.first_index)
+        keep = max(min([keep, *self._needed_from(index)]), journal.first_index)
         tail = journal.between(keep + 1, index)
         self._tail_bytes = sum(len(command) for command, _, _ in tail)
         journal.compact(keep, index, term)
+
+    def _needed_from(self, index: int) -> list[int]:
+        """What followers that are being brought up need of the log begins behind these.  One that
+        would need more of it than memory is for begins anew, with the state as it is then."""
+        journal = self.journal
+        needed = {peer: sender.index for peer, sender in self._senders.items()}
+        for peer in self._catching_up:
+            needed[peer] = journal.last_index - self.engine.backlog(peer)
+        bytes_max = max(
+            COPY_LOGS_MAX * self.options.snapshot_log_bytes, COPY_STATES_MAX * self._snapshot_bytes
+        )
+        for peer, begin in list(needed.items()):
+            kept = journal.between(max(begin + 1, journal.first_index), index)
+            if sum(len(command) for command, _, _ in kept) > bytes_max:
+                del needed[peer]
+                self._senders.pop(peer, None)
+                self._catching_up.let_go(peer)
+        return list(needed.values())
 
     def _send_snapshots(self, now: float) -> None:
         engine = self.engine

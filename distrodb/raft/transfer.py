@@ -136,6 +136,9 @@ class CatchingUp:
             elif lacks < nearest:
                 self._nearest[peer] = lacks, now
 
+    def let_go(self, peer: str) -> None:
+        self._nearest.pop(peer, None)
+
     def clear(self) -> None:
         self._nearest.clear()
 

@@ -16,7 +16,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
+from distrodb.config import (
+    Address,
+    HealingConfig,
+    LimitsConfig,
+    NodeAddress,
+    RaftConfig,
+    SlaveConfig,
+)
 from distrodb.reply import ErrorReply, Reply
 from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
@@ -55,7 +62,13 @@ class Call:
 
 class Simulation:
     def __init__(
-        self, seed: int, nodes: int = 3, partitions: int = 2, replicas: int = 3, **raft: int
+        self,
+        seed: int,
+        nodes: int = 3,
+        partitions: int = 2,
+        replicas: int = 3,
+        healing: HealingConfig | None = None,
+        **raft: int,
     ):
         self.seed = seed
         self.random = random.Random(seed)
@@ -77,6 +90,7 @@ class Simulation:
             replicas=replicas,
             nodes=tuple(addresses),
             raft=RaftConfig(**raft),
+            healing=healing or HealingConfig(),
             limits=LimitsConfig(),
             log_level="error",
         )
@@ -238,7 +252,7 @@ class Simulation:
     # -- clients -----------------------------------------------------------------------------
 
     def ask_controller(self, *args: str) -> None:
-        """REMOVE, MOVE or BALANCE, asked again until it is taken; ends with the very event."""
+        """REMOVE, KEEP, MOVE or BALANCE, again until it is taken; ends with the very event."""
         replies: list[Reply] = []
         while not replies or isinstance(replies.pop(), ErrorReply):
             self.run_until(lambda: self.controller() is not None)

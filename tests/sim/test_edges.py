@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import msgpack
 import pytest
 
+from distrodb.config import HealingConfig
+from distrodb.raft.group import COPY_STATES_MAX
 from distrodb.raft.journal import _META_KEY, Meta, load_meta, seal
 from distrodb.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
@@ -205,6 +207,28 @@ def test_a_leader_does_not_write_snapshots_without_pause_during_a_transfer():
         size += 1
     # "A large state is not written again for a small log: at most three bytes for each new one."
     assert len(written) <= size * 4096 / 65536 + 1
+
+
+def test_a_copy_that_is_slower_than_the_writes_costs_a_bounded_log():
+    slow = HealingConfig(copy_bytes_per_s=65536)
+    cluster = Simulation(1, partitions=1, healing=slow, snapshot_log_bytes=65536)
+    assert cluster.ask("SET", "a", "1") == OK
+    leader = cluster.leader("a")
+    away = next(node for node in cluster.slaves if node != leader)
+    cluster.crash(away)
+    for number in range(100):
+        assert cluster.ask("SET", f"key{number}", "x" * 20_000) == OK
+    cluster.run(1.0)
+    cluster.start(away)
+    group, most = cluster.slaves[leader].core.groups[0], 0
+    for number in range(1000):  # 20 MB while 2 MB are to be copied
+        assert cluster.ask("SET", f"key{number % 100}", "y" * 20_000) == OK
+        most = max(most, group.journal.bytes)
+    assert cluster.leader("a") == leader and group.copying()
+    assert COPY_STATES_MAX * 2_000_000 < most < (COPY_STATES_MAX + 1.5) * 2_000_000
+    cluster.run_until(lambda: not group.copying(), 90.0)
+    cluster.run(1.0)
+    assert cluster.slaves[away].core.groups[0].engine.applied_index == group.engine.applied_index
 
 
 # -- clients -----------------------------------------------------------------------------------
