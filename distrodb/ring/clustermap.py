@@ -20,7 +20,7 @@ back stands where it stood.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -64,6 +64,9 @@ class ClusterMap:
     nodes: Mapping[str, NodeInfo]
     partitions: tuple[Partition, ...]
     map_group: tuple[str, ...]
+    # The incarnations with which the cluster was born, in the order of its first ring; empty in
+    # maps of 0.2.0.
+    founders: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As lists, dictionaries, strings and integers; ``from_plain`` is its inverse."""
@@ -77,6 +80,7 @@ class ClusterMap:
                 [p.id, p.first, p.last, p.owner, list(p.group)] for p in self.partitions
             ],
             "map_group": list(self.map_group),
+            "founders": [list(founder) for founder in self.founders.items()],
         }
 
     @staticmethod
@@ -92,6 +96,7 @@ class ClusterMap:
                     for id_, first, last, owner, group in plain["partitions"]
                 ),
                 tuple(plain["map_group"]),
+                dict(plain.get("founders", ())),
             )
             problem = _problem(cluster_map)
         except (KeyError, TypeError, ValueError) as error:
@@ -128,6 +133,8 @@ def _problem(cluster_map: ClusterMap) -> str | None:
             return f"node {node!r}"
     lists = [cluster_map.ring, cluster_map.map_group, *(p.group for p in cluster_map.partitions)]
     names = [name for names in lists for name in names]
+    if not all(isinstance(text, str) for row in cluster_map.founders.items() for text in row):
+        return f"founders {cluster_map.founders!r}"
     following = 0
     for number, partition in enumerate(cluster_map.partitions):
         if any(type(n) is not int for n in (partition.id, partition.first, partition.last)):
@@ -164,4 +171,5 @@ def first_map(
     infos = {
         id_: NodeInfo(id_, "up", client, peer, born.get(id_, "")) for id_, client, peer in nodes
     }
-    return ClusterMap(1 if born else 0, ring, infos, tuple(rows), map_group_of(ring))
+    epoch, founders = (1, {id_: born[id_] for id_ in ring}) if born else (0, {})
+    return ClusterMap(epoch, ring, infos, tuple(rows), map_group_of(ring), founders)

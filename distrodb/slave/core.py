@@ -175,13 +175,17 @@ class Core(Standing):
         self._open_groups(now, born_into)
 
     def _missed_birth(self, cluster_map: ClusterMap) -> ClusterMap | None:
-        """The layout of the first map, if the others agreed on us and we hear of it only now that
-        the map has changed."""
+        """The first map, if the others agreed on us and we hear of it only now that it has
+        changed."""
         if self._birth is None or self._birth.joins or cluster_map.epoch == 1:
             return None
-        row, first = cluster_map.nodes.get(self.id), map_of(self.config)
-        is_ours = row is not None and row.incarnation == self.incarnation
-        return first if is_ours and len(first.partitions) == len(cluster_map.partitions) else None
+        founders = cluster_map.founders
+        if founders.get(self.id) != self.incarnation:
+            return None
+        if list(founders) != [node.id for node in self.config.nodes]:
+            return None  # the file has changed since
+        first = map_of(self.config, founders)
+        return first if len(first.partitions) == len(cluster_map.partitions) else None
 
     def _use_slots(self) -> None:
         self.partition_of_slot = [

@@ -4,7 +4,8 @@ Invariants:
 - a group whose log is here is opened at a start, whatever the map says, since its members may count
   us still;
 - a slave on which all agreed at the birth, and that heard of it only when the map had moved on,
-  opens, empty, also the groups that it was born into: their first configurations count it;
+  opens also the groups that it was born into: their first configurations count it.  It begins the
+  partitions' logs as it would have then, since all of a group may have slept;
 - one is closed, and what it holds deleted, only when the map does not want us in it and its leader
   has let us go (``Engine.left_at``); its term and vote stay (``Journal.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
@@ -83,8 +84,8 @@ class Holding:
         links: Mapping[str, str],
         born_into: ClusterMap | None = None,
     ) -> list[Group]:
-        """Open what the map gives us; at a start also what is here, and ``born_into`` the layout
-        in which we are counted though we missed it.  Returns the new ones.
+        """Open what the map gives us; at a start also what is here, and what we are in by the
+        first map, if that is ``born_into``: we missed it.  Returns the new ones.
 
         Raises ``CorruptionError`` for a log or a snapshot that cannot be trusted.
         """
@@ -97,18 +98,25 @@ class Holding:
                 self._deleted.append(group_id)  # we may have stopped before its files went
             was_born = born_into is not None and self._me in nodes_of(born_into, group_id)
             if is_here or was_born or self.wants_us(cluster_map, group_id):
-                opened.append(self._open(now, cluster_map, group_id, links))
+                begins_with = born_into if was_born and group_id != MAP_GROUP else None
+                opened.append(self._open(now, cluster_map, group_id, links, begins_with))
         self._began = True
         self.data = [group for id_, group in sorted(self.groups.items()) if id_ != MAP_GROUP]
         return opened
 
     def _open(
-        self, now: float, cluster_map: ClusterMap, group_id: int, links: Mapping[str, str]
+        self,
+        now: float,
+        cluster_map: ClusterMap,
+        group_id: int,
+        links: Mapping[str, str],
+        born_into: ClusterMap | None,
     ) -> Group:
         journal = Journal(group_id, self._writes)
         if not journal.load(self._store):
-            if cluster_map.epoch == 1:  # just born, or not heard of it before
-                journal.begin(cluster_map.members(nodes_of(cluster_map, group_id)))
+            first = cluster_map if cluster_map.epoch == 1 else born_into
+            if first is not None:
+                journal.begin(first.members(nodes_of(first, group_id)))
             else:
                 journal.join()
         machine: AnyMachine

@@ -219,6 +219,22 @@ def test_ours_who_missed_the_birth_takes_part_in_what_it_was_born_into():
     assert [0, m.PREVOTE, 2] in sent
 
 
+def test_ours_a_group_that_missed_the_birth_as_a_whole_begins_when_it_hears_of_it():
+    """All of partition 0's group were met and slept (simulator, seed 652341130)."""
+    slaves = Slaves("abcd")
+    born = map_of(slaves["c"].config, {name: slaves[name].incarnation for name in "abcd"})
+    slaves.crash("c")
+    assert set(born.partitions[0].group) == set("abd")
+    for name in "abd":
+        news = News(2, map=replace(born, epoch=2)).to_plain()
+        slaves[name].receive_gossip(slaves.now, "c", news)
+    slaves.until(lambda: slaves.leader(0))
+    leader = slaves.leader(0)
+    assert leader is not None
+    write = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: write.reply == OK)
+
+
 def test_ours_a_wiped_slave_takes_part_in_what_the_map_says_only():
     core = a_core("b", ours.Disk(random.Random(0), "b"))
     born = map_of(core.config, {**dict.fromkeys("acd", core.incarnation), "b": "before"})
