@@ -8,7 +8,9 @@ The slaves are in sessions of their own: Ctrl-C in a terminal does not reach the
 
 import contextlib
 import ctypes
+import itertools
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -28,6 +30,7 @@ from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, UnavailableError
 
+_FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
 READY_S_MAX = 30.0
 HEALED_S_MAX = 120.0  # far above what the copies of a test take
@@ -411,13 +414,23 @@ def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
                 f" use 1 to {65535 - PEER_PORT_OFFSET - nodes}"
             )
         return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
-    with contextlib.ExitStack() as stack:
-        taken = []
-        for _ in range(2 * nodes):
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            taken.append(probe.getsockname()[1])
+    candidates = list(range(_FREE_PORT_MIN, _first_ephemeral_port()))
+    random.SystemRandom().shuffle(candidates)  # others may have seeded the common generator
+    free = (port for port in candidates if _is_free(Address("127.0.0.1", port)))
+    taken = list(itertools.islice(free, 2 * nodes))
+    if len(taken) < 2 * nodes:
+        raise ConfigError(f"no {2 * nodes} free ports below {_first_ephemeral_port()}")
     return list(zip(taken[::2], taken[1::2], strict=True))
+
+
+def _first_ephemeral_port() -> int:
+    """Above it the kernel gives ports to outgoing connections: while a slave is down, one of
+    another process might take its port."""
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+        return max(int(text.split()[0]), 2 * _FREE_PORT_MIN)
+    except (OSError, ValueError, IndexError):
+        return 32768
 
 
 def _check_free(ports: list[tuple[int, int]]) -> None:
