@@ -123,6 +123,8 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         # (membership.py).
         self._counts_from: dict[str, int] = {}
         self._configuration: Configuration | None = None
+        # The members of the next one, the read round by which they were asked for it, and when.
+        self._change_asked: tuple[set[str], int, float] | None = None
         # Index of a committed configuration without this member, when a leader has let it go.
         self.left_at: int | None = None
         self._leave_number = 0  # of what was asked last, if that stands

@@ -101,7 +101,7 @@ class Membership:
 
         A dead member goes out first, once a learner is there to take its place; then that one
         comes in.  Without a replacement nobody is removed, nor a live one while a wanted one is
-        dead or lags, and no step is taken that leaves a majority of dead members.
+        dead or lags, and no step is taken before most of the members that it leaves answer.
         """
         self._at(now)
         configuration = self.journal.configuration
@@ -124,10 +124,19 @@ class Membership:
             members.remove((dead or leaving)[0])
         else:
             return self.member not in wanted and not (coming or leaving or lost)
-        alive = [m for m in members if m == self.member or self._answers(m)]
-        if len(alive) > len(members) // 2:  # else the change could not commit, nor anything else
+        if self._could_commit(now, members):
             self._change(epoch, members)
         return False
+
+    def _could_commit(self, now: float, members: set[str]) -> bool:
+        """Most of these have answered since they were asked for this very change.  Else it could
+        not commit, nor anything else after it; and whoever has died a moment ago is linked still.
+        """
+        asked = self._change_asked
+        if asked is None or asked[0] != members or now - asked[2] > self._timeout:
+            asked = self._change_asked = members, self.start_round(now), now
+        answer = [m for m in members if m == self.member or self._rounds.get(m, 0) >= asked[1]]
+        return len(answer) > len(members) // 2
 
     def _teach(self, learners: Sequence[str]) -> None:
         for peer in learners:
@@ -148,13 +157,6 @@ class Membership:
     def _has_copy(self, peer: str) -> bool:
         return peer in self._connected() and self.is_near(peer)
 
-    def _answers(self, peer: str) -> bool:
-        """Not only linked: whoever has died a moment ago may be linked still."""
-        if peer not in self._peers or peer not in self._connected():
-            return False
-        heard_at = self._SyncObj__lastResponseTime[self._peers[peer]]
-        return bool(self.now - heard_at <= self._timeout)
-
     def is_near(self, peer: str) -> bool:
         """A follower has the log of this leader but for its very end."""
         if peer not in self._peers or peer in self.needs_snapshot:
@@ -167,6 +169,7 @@ class Membership:
         invariant(
             len(members ^ set(self.journal.configuration.members)) == 1, "one change at a time"
         )
+        self._change_asked = None
         index = self.journal.last_index + 1
         configuration = Configuration(index, epoch, tuple(sorted(members)))
         self.journal.add(configuration.pack(), index, self.term)

@@ -292,11 +292,19 @@ class Cluster(Links):
         self[name].turn()
         return call
 
-    def reconcile(self, name: str, wanted: Iterable[str], epoch: int = 2) -> None:
-        """What ``Core`` does in each of its ticks: one step towards the wanted members."""
-        engine = self[name].engine
-        if engine.reconcile(self.now, epoch, tuple(wanted)):  # as Core does
-            engine.transfer_leadership(self.now, tuple(wanted))
+    def reconcile(
+        self, name: str, wanted: Iterable[str], epoch: int = 2, *, answering: str | None = None
+    ) -> None:
+        """What ``Core`` does in each of its ticks: one step towards the wanted members.  Of those
+        that are linked these (all) answer at once that they live, before anything else arrives."""
+        engine, wanted = self[name].engine, tuple(wanted)
+        engine.reconcile(self.now, epoch, wanted)
+        if engine._change_asked is not None:
+            linked = engine._connected()
+            answering = linked if answering is None else linked & {*answering}
+            engine._rounds |= dict.fromkeys(answering, engine._round)
+        if engine.reconcile(self.now, epoch, wanted):  # as Core does
+            engine.transfer_leadership(self.now, wanted)
         self[name].turn()
 
     def change(self, name: str, wanted: Iterable[str], *running: str, epoch: int = 2) -> list:

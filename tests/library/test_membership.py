@@ -498,15 +498,31 @@ def test_ours_no_change_leaves_a_majority_of_dead_members(ours_abc):
 
 
 def test_ours_no_change_counts_on_one_that_is_linked_and_does_not_answer(ours_abc):
-    """b has died, and its link is not broken yet; then c dies, which d is to replace.  Without c
-    the group would be a and b: if b is gone for good it waits for ever, though c comes back."""
+    """b has just died, and its link is not broken yet; c is dead too, which d is to replace.
+    Without c the group would be a and b: if b is gone for good it waits for ever, though c comes
+    back.  (Simulator, healing seeds 1161339158 and 652341470.)"""
     ours_abc.start("d")
     ours_abc.reconcile("a", "abd")
     ours_abc.settle()
-    ours_abc.run(1.2 * ours.TIMEOUT_S, "a", "c", "d")
     ours_abc.cut("c")
-    ours_abc.reconcile("a", "abd")
+    for _ in range(3):
+        ours_abc.reconcile("a", "abd", answering="d")
+        ours_abc.tick("a", after_s=0.01)
     assert ours_abc["a"].leads and ours_abc["a"].names == "a b c"
+    ours_abc.reconcile("a", "abd", answering="bd")
+    assert ours_abc["a"].names == "a b"
+
+
+def test_ours_an_answer_of_some_time_ago_is_none(ours_abc):
+    ours_abc.start("d")
+    ours_abc.reconcile("a", "abd")
+    ours_abc.settle()
+    ours_abc.cut("c")
+    engine = ours_abc["a"].engine
+    engine.reconcile(ours_abc.now, 2, "abd")
+    engine._rounds["b"] = engine._round
+    assert not engine.reconcile(ours_abc.now + 1.01 * ours.TIMEOUT_S, 2, "abd")
+    assert ours_abc["a"].names == "a b c"
 
 
 def test_ours_a_leader_that_is_not_wanted_hands_over_and_goes(ours_abc):

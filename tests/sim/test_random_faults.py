@@ -17,7 +17,19 @@ from tests.sim.__main__ import soak
 from tests.sim.chaos import VIRTUAL_S, Chaos
 
 FIXED = [*range(60), 242079387, 1242291416, 1331904751]
-HEALING = [*range(16), 1002, 2007, 2021, 2037, 3005, 3962900323, 1161339158, 1497516421, 652341130]
+HEALING = [
+    *range(16),
+    1002,
+    2007,
+    2021,
+    2037,
+    3005,
+    3962900323,
+    1161339158,
+    1497516421,
+    652341130,
+    652341470,
+]
 HEALING_FRESH_S = 30.0
 FRESH_S = 90.0  # of real time: as many fresh seeds as that allows
 
