@@ -1,6 +1,6 @@
 """Who may stand for election, and who gets a vote: what is replaced in pysyncobj's elections.
 
-A part of ``Engine`` (engine.py), which holds the state.  pysyncobj itself counts the votes, grants
+A part of ``Member`` (member.py), which holds the state.  pysyncobj itself counts the votes, grants
 them, and makes the leader; here it is decided when it may do so:
 
 - PreVote (thesis 9.6): a member stands only after a majority said that it would vote for it;

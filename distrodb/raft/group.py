@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from distrodb.errors import InvariantViolation
+from distrodb.keyspace.entry import encode_batch
 from distrodb.raft import messages as m
-from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.interfaces import Copying, GroupOptions, Machine, Request, SnapshotWrite
 from distrodb.raft.journal import Configuration, Journal
+from distrodb.raft.member import FAIL_REASON, Member
 from distrodb.raft.transfer import CatchingUp, SnapshotReceiver, SnapshotSender
-from distrodb.reply import error
-from distrodb.store.entry import encode_batch
+from distrodb.resp.reply import error
 
 LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
 HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
@@ -115,7 +115,7 @@ class Group:
         self._writes: list[SnapshotWrite] = []  # that were handed out
         self._snapshot_bytes = 0  # of the newest one that was written in this life
         self._tail_bytes = 0  # of the log that stayed behind it
-        self.engine = Engine(
+        self.member = Member(
             now,
             group,
             member,
@@ -155,15 +155,15 @@ class Group:
     def is_waiting(self) -> bool:
         """Commands wait, and a batch could be started."""
         is_free = self._batch is None and not self._hand_over_to
-        return bool(self._queue) and is_free and self.engine.is_ready
+        return bool(self._queue) and is_free and self.member.is_ready
 
     def hand_over(self, now: float, to: Sequence[str]) -> bool:
         """Let the first of these who has the whole log lead (thesis 3.10), if one is near it: True.
         Meanwhile commands wait; if it comes to nothing within ``HAND_OVER_S`` this member goes on
         leading, and does not try again before ``HAND_OVER_AGAIN_S``, however often it is asked."""
-        if not self.engine.is_leader or self._hand_over_to or now < self._hand_over_again_at:
+        if not self.member.is_leader or self._hand_over_to or now < self._hand_over_again_at:
             return False
-        if not any(self.engine.is_near(peer) for peer in to):
+        if not any(self.member.is_near(peer) for peer in to):
             return False
         self._hand_over_until, self._hand_over_to = now + HAND_OVER_S, to
         self._hand_over_next_at = now
@@ -175,12 +175,12 @@ class Group:
             self._hand_over_to = ()
             self._hand_over_again_at = now + HAND_OVER_AGAIN_S
         elif self._batch is None and now >= self._hand_over_next_at:
-            if self.engine.transfer_leadership(now, self._hand_over_to):
+            if self.member.transfer_leadership(now, self._hand_over_to):
                 self._hand_over_next_at = now + self.options.heartbeat_s
 
     def pump(self, now: float, wall_ms: int) -> None:
         """Start the next batch if none is under way."""
-        if self._batch is not None or not self._queue or not self.engine.is_ready:
+        if self._batch is not None or not self._queue or not self.member.is_ready:
             return
         if now < self._hand_over_until:
             return
@@ -199,10 +199,10 @@ class Group:
         if writes:
             batch.now_ms = max(wall_ms, self.machine.now_ms)
             payload = encode_batch(batch.now_ms, writes)
-            self.engine.propose(now, payload, lambda _, reason: self._settled(batch, reason))
-            batch.position = self.journal.last_index, self.engine.term
+            self.member.propose(now, payload, lambda _, reason: self._settled(batch, reason))
+            batch.position = self.journal.last_index, self.member.term
         else:
-            batch.round = self.engine.start_round(now)
+            batch.round = self.member.start_round(now)
             self._answer_confirmed_reads()
 
     def _apply(self, index: int, payload: bytes) -> None:
@@ -223,7 +223,7 @@ class Group:
         batch.requests = []
         if self._batch is batch:
             self._batch = None
-        self.engine.heartbeat_within(COMMIT_NEWS_S)
+        self.member.heartbeat_within(COMMIT_NEWS_S)
 
     def _settled(self, batch: _Batch, reason: int) -> None:
         """pysyncobj knows the fate of a batch: applied, overwritten, or hidden by a snapshot."""
@@ -240,7 +240,7 @@ class Group:
 
     def _answer_confirmed_reads(self) -> None:
         batch = self._batch
-        if batch is None or not batch.round or self.engine.confirmed_round() < batch.round:
+        if batch is None or not batch.round or self.member.confirmed_round() < batch.round:
             return
         self._batch = None
         execute, now_ms = self.machine.execute, self.machine.now_ms
@@ -271,32 +271,32 @@ class Group:
     # -- Raft --------------------------------------------------------------------------------
 
     def _state_changed(self) -> None:
-        if not self.engine.is_leader:
+        if not self.member.is_leader:
             self._lose_leadership()
             self._senders.clear()
             self._catching_up.clear()
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
         # Another leader begins anew.  One that is merely late goes on: on a slow link a chunk takes
         # longer than an election timeout.
-        if self._receiver and self.engine.leader not in (None, self._receiver.sender):
+        if self._receiver and self.member.leader not in (None, self._receiver.sender):
             self._receiver = None
         self._on_state(self)
 
     def is_due(self, now: float) -> bool:
         """Time alone asks for a tick."""
         is_under_way = self._abandoned or self._senders or self._hand_over_to
-        return self.engine.is_due(now) or bool(is_under_way)
+        return self.member.is_due(now) or bool(is_under_way)
 
     def tick(self, now: float) -> None:
-        self.engine.tick(now)
+        self.member.tick(now)
         self._give_up_waiting(now)
         self._answer_confirmed_reads()
         if self._hand_over_to:
             self._go_on_handing_over(now)
         self._send_snapshots(now)
         if self._catching_up:
-            patience_s = self.engine.conf.raftMaxTimeout * 2
-            self._catching_up.look(now, self.engine.backlog, patience_s)
+            patience_s = self.member.conf.raftMaxTimeout * 2
+            self._catching_up.look(now, self.member.backlog, patience_s)
         self._start_snapshot_if_due()
 
     def receive(self, now: float, peer: str, message: m.Message) -> None:
@@ -305,19 +305,19 @@ class Group:
             self._on_snapshot(now, peer, *message[2:])
         elif kind == m.SNAPSHOT_ACK:
             sender = self._senders.get(peer)
-            if sender is not None and self.engine.is_leader and message[2] == self.engine.term:
+            if sender is not None and self.member.is_leader and message[2] == self.member.term:
                 sender.on_ack(now, message[3], message[4])
         else:
-            self.engine.receive(now, peer, message)
+            self.member.receive(now, peer, message)
 
     def link_up(self, now: float, peer: str) -> None:
-        self.engine.link_up(now, peer)
+        self.member.link_up(now, peer)
 
     def link_down(self, now: float, peer: str, delay_s: float) -> None:
         self._senders.pop(peer, None)
         if self._receiver is not None and self._receiver.sender == peer:
             self._receiver = None  # another leader begins anew
-        self.engine.link_down(now, peer, delay_s)
+        self.member.link_down(now, peer, delay_s)
 
     def close(self) -> None:
         """This slave is no member any more, and the group is dropped: answer whoever waits."""
@@ -332,7 +332,7 @@ class Group:
     def _start_snapshot_if_due(self) -> None:
         if self._snapshot_under_way or self._received is not None:
             return
-        journal, index = self.journal, self.engine.applied_index
+        journal, index = self.journal, self.member.applied_index
         fresh = index - journal.meta.snapshot_index
         # A large state is not written again for a small log: at most three bytes for each new one.
         full = max(self.options.snapshot_log_bytes, self._snapshot_bytes // 2)
@@ -374,10 +374,10 @@ class Group:
             self._received = None
             if received.machine is None:
                 return  # damaged: its sender will notice that nothing comes of it, and begin anew
-            if self.engine.install(now, term, received.configuration):
+            if self.member.install(now, term, received.configuration):
                 self.machine = received.machine
                 self._tail_bytes = 0
-            self.engine.acknowledge(received.sender, self.engine.applied_index, 0)
+            self.member.acknowledge(received.sender, self.member.applied_index, 0)
             return
         self._snapshot_under_way = False
         journal = self.journal
@@ -399,7 +399,7 @@ class Group:
         journal = self.journal
         needed = {peer: sender.index for peer, sender in self._senders.items()}
         for peer in self._catching_up:
-            needed[peer] = journal.last_index - self.engine.backlog(peer)
+            needed[peer] = journal.last_index - self.member.backlog(peer)
         bytes_max = max(
             COPY_LOGS_MAX * self.options.snapshot_log_bytes, COPY_STATES_MAX * self._snapshot_bytes
         )
@@ -412,18 +412,18 @@ class Group:
         return list(needed.values())
 
     def _send_snapshots(self, now: float) -> None:
-        engine = self.engine
-        if not engine.needs_snapshot and not self._senders:
+        member = self.member
+        if not member.needs_snapshot and not self._senders:
             return
-        for peer in [p for p in self._senders if p not in engine.needs_snapshot]:
+        for peer in [p for p in self._senders if p not in member.needs_snapshot]:
             del self._senders[peer]  # it has the snapshot, or is none of ours any more
             self._catching_up.begin(now, peer)
-        for peer in sorted(engine.needs_snapshot):
+        for peer in sorted(member.needs_snapshot):
             sender = self._senders.get(peer)
-            if sender is not None and sender.is_stalled(now, engine.conf.raftMaxTimeout * 2):
+            if sender is not None and sender.is_stalled(now, member.conf.raftMaxTimeout * 2):
                 sender = None
             if sender is None:
-                index = engine.applied_index
+                index = member.applied_index
                 configuration = replace(self.journal.configuration_at(index), index=index)
                 sender = self._senders[peer] = SnapshotSender(
                     now,
@@ -433,7 +433,7 @@ class Group:
                     self.machine.size_estimate(),
                 )
             for fields in sender.due(self._may_copy):
-                engine.emit(peer, m.SNAPSHOT, engine.term, *fields)
+                member.emit(peer, m.SNAPSHOT, member.term, *fields)
 
     def copying(self) -> list[Copying]:
         """The snapshots that are on their way from this leader."""
@@ -455,12 +455,12 @@ class Group:
     ) -> None:
         """Cures: a snapshot installed without checking that it is newer, and a damaged one
         swallowed.  The old state serves until the new one is complete and durable."""
-        engine = self.engine
-        if not engine.follow(now, peer, term):
+        member = self.member
+        if not member.follow(now, peer, term):
             return
-        if index <= engine.applied_index:
+        if index <= member.applied_index:
             self._receiver = None
-            engine.acknowledge(peer, engine.applied_index, 0)
+            member.acknowledge(peer, member.applied_index, 0)
             return
         if self._received is not None:
             return
@@ -469,7 +469,7 @@ class Group:
         receiver = self._receiver
         if receiver is None or not receiver.add(peer, transfer, sequence, chunk):
             return
-        engine.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
+        member.emit(peer, m.SNAPSHOT_ACK, term, transfer, receiver.expected)
         if not is_last:
             return
         self._receiver = None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from distrodb.reply import Reply
+from distrodb.resp.reply import Reply
 
 
 class Machine(Protocol):

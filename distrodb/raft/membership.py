@@ -1,6 +1,6 @@
 """Who is a member of a group, and how that changes: one member at a time (thesis 4.1 to 4.3).
 
-A part of ``Engine`` (engine.py), which holds the state.  A member is named by slave and incarnation
+A part of ``Member`` (member.py), which holds the state.  A member is named by slave and incarnation
 (``node1/5f3a09c2``): a slave that lost its directory is another member, and what its old self has
 voted and acknowledged is never taken for its own.  Invariants:
 

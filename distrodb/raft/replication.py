@@ -1,6 +1,6 @@
 """How a leader's log reaches its followers: what is replaced in pysyncobj's replication.
 
-A part of ``Engine`` (engine.py), which holds the state.  Invariants:
+A part of ``Member`` (member.py), which holds the state.  Invariants:
 
 - a follower removes entries only from the first one whose term differs, never a committed one, and
   commits no further than the message at hand has verified;

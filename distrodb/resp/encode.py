@@ -1,6 +1,6 @@
 """Replies to bytes, in RESP2 or RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
 
-from distrodb.reply import Encoded, ErrorReply, Reply, Status, Verbatim
+from distrodb.resp.reply import Encoded, ErrorReply, Reply, Status, Verbatim
 
 
 def encode(reply: Reply, protocol: int) -> bytes:

@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from distrodb.commands.command import Command
 from distrodb.config import LimitsConfig
-from distrodb.reply import ErrorReply, Reply, error
 from distrodb.resp.encode import encode
 from distrodb.resp.parse import CommandParser, ParserLimits, ProtocolError
+from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
-from distrodb.store.command import Command
 
 log = logging.getLogger("distrodb.clients")
 

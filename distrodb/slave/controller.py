@@ -17,7 +17,7 @@ only when all its groups have let it go, so that none of them can take it in aga
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from distrodb.reply import ErrorReply, error
+from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
 from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Command, Plan, counts_in, plan

@@ -22,13 +22,14 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
 from distrodb.raft.journal import JournalStore, Operation, WriteSet
 from distrodb.raft.transfer import Budget
-from distrodb.reply import OK, ErrorReply, Reply, error
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
 from distrodb.slave.controller import Controller
@@ -39,7 +40,6 @@ from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.reports import Report, Reports
 from distrodb.slave.standing import Standing
-from distrodb.store.command import StoreLimits
 
 GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
@@ -215,7 +215,7 @@ class Core(Standing):
         if self._birth is None and self.map is not self._memory.map:
             self._adopt(now, self.map)
         for group in self.groups.values():
-            if group.engine.is_leader:
+            if group.member.is_leader:
                 self._lead(now, group)
         self._close_left(now)
         self._held.release(now, self._is_led, self._go_on)
@@ -241,7 +241,7 @@ class Core(Standing):
         self._gossip.lost(peer)
         self._messages.pop(peer, None)
         for group in self.groups.values():
-            alive = [node for node in map(node_of, group.engine.members) if self.is_alive(node)]
+            alive = [node for node in map(node_of, group.member.members) if self.is_alive(node)]
             preferred = preferred_of(self.map, group.id)
             alive.sort(key=lambda node, first=preferred: (node != first, node))  # type: ignore[misc]
             rank = alive.index(self.id) if self.id in alive else len(alive)
@@ -288,7 +288,7 @@ class Core(Standing):
 
     def _go_on(self, partition: int, request: Request) -> None:
         group = self.groups.get(partition)
-        if group is not None and group.engine.is_leader:
+        if group is not None and group.member.is_leader:
             group.submit(request)
             self._dirty.add(partition)
         elif not self._hold(partition, request):
@@ -305,7 +305,7 @@ class Core(Standing):
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         group = self.groups.get(MAP_GROUP)
-        if group is None or not group.engine.is_ready or not isinstance(group.machine, MapMachine):
+        if group is None or not group.member.is_ready or not isinstance(group.machine, MapMachine):
             leader = self.leader_of(MAP_GROUP)
             resolve(error("NOTCONTROLLER", f"{leader or 'nobody'} leads the cluster map"))
             return
@@ -358,11 +358,11 @@ class Core(Standing):
             self._gossip_at = now
         done = True
         for group_id, group in self.groups.items():
-            staying = self._able_to_lead(group, group.engine.voters)
-            if group.engine.is_leader and staying:
+            staying = self._able_to_lead(group, group.member.voters)
+            if group.member.is_leader and staying:
                 done = False
                 if not group.is_busy:
-                    group.engine.transfer_leadership(now, staying)
+                    group.member.transfer_leadership(now, staying)
                 self._dirty.add(group_id)
         return done
 
@@ -372,16 +372,16 @@ class Core(Standing):
         """Walk a group that is led here towards the members that the map wants; then let its owner
         lead it."""
         wanted = self.map.members(nodes_of(self.map, group.id))
-        engine = group.engine
-        if engine.reconcile(now, self.map.epoch, wanted):
+        raft = group.member
+        if raft.reconcile(now, self.map.epoch, wanted):
             self._hand_to(now, group, wanted)
         elif group.id != MAP_GROUP and not self.is_leaving:
             owner = self.map.partitions[group.id].owner
-            if owner != self.id and set(engine.members) == set(wanted):
+            if owner != self.id and set(raft.members) == set(wanted):
                 self._give_back(now, group, owner)
         configuration = group.journal.configuration
-        if engine.is_ready and configuration.index <= engine.commit_index:
-            report = Report(configuration, engine.term, self.map.epoch)
+        if raft.is_ready and configuration.index <= raft.commit_index:
+            report = Report(configuration, raft.term, self.map.epoch)
             if self._reports.heard(group.id, report):
                 self._gossip_at = 0.0
 
@@ -390,7 +390,7 @@ class Core(Standing):
         name = member(owner, row.incarnation)
         if now < self._return_at or row.status == "down":
             return
-        others = {node_of(voter) for voter in group.engine.voters} & set(self.links) - {owner}
+        others = {node_of(voter) for voter in group.member.voters} & set(self.links) - {owner}
         if not others <= set(self._hearing.hears(owner)):
             return  # as their leader it would lose them, and we do not
         if self._hand_to(now, group, [name]):
@@ -408,7 +408,7 @@ class Core(Standing):
         return [
             name
             for name in names
-            if name in group.engine.voters
+            if name in group.member.voters
             and self.links.get(node_of(name)) == name.partition("/")[2]
             and node_of(name) not in self._gossip.leaving
         ]
@@ -420,7 +420,7 @@ class Core(Standing):
         self._control_at = now + CONTROL_INTERVAL_S
         self._hearing.watch(now, self.map.nodes)
         group = self.groups.get(MAP_GROUP)
-        if group is None or not group.engine.is_ready or not group.is_idle:
+        if group is None or not group.member.is_ready or not group.is_idle:
             return
         if isinstance(group.machine, MapMachine):
             for command in self.controller.commands(now, self._view(group.machine.map)):

@@ -7,7 +7,7 @@ Invariants:
   opens also the groups that it was born into: their first configurations count it.  It begins the
   partitions' logs as it would have then, since all of a group may have slept;
 - one is closed, and what it holds deleted, only when the map does not want us in it and its leader
-  has let us go (``Engine.left_at``); its term and vote stay (``Journal.retire``);
+  has let us go (``Member.left_at``); its term and vote stay (``Journal.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
   empty, as a learner;
 - its snapshots are removed only then too, since until then a crash would bring back a log that
@@ -19,6 +19,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from distrodb.commands.command import StoreLimits
+from distrodb.keyspace.store import Store
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
@@ -34,8 +36,6 @@ from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.birth import Memory
 from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
-from distrodb.store.command import StoreLimits
-from distrodb.store.store import Store
 
 MAP_GROUP = 0xFFFE
 
@@ -155,7 +155,7 @@ class Holding:
         for peer, incarnation in links.items():
             group.link_up(now, member(peer, incarnation))
         if preferred_of(cluster_map, group_id) == self._me:
-            group.engine.stand_at_once(now)
+            group.member.stand_at_once(now)
         return group
 
     def close_left(self, now: float, cluster_map: ClusterMap) -> list[int]:
@@ -168,13 +168,13 @@ class Holding:
             return []
         closed = []
         for group_id, group in list(self.groups.items()):
-            if self.wants_us(cluster_map, group_id) or group.engine.is_leader:
+            if self.wants_us(cluster_map, group_id) or group.member.is_leader:
                 continue
-            if group.engine.left_at is None:
-                group.engine.ask_to_leave(now)
+            if group.member.left_at is None:
+                group.member.ask_to_leave(now)
             else:
                 group.close()
-                group.journal.retire(group.engine.left_at)
+                group.journal.retire(group.member.left_at)
                 del self.groups[group_id]
                 self._closing[group_id] = self._writes.sequence
                 closed.append(group_id)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from distrodb.commands.command import StoreLimits
 from distrodb.errors import CorruptionError
+from distrodb.keyspace.store import Store, StoreBuilder
 from distrodb.slave.map_machine import MapMachine
-from distrodb.store.command import StoreLimits
-from distrodb.store.store import Store, StoreBuilder
 
 AnyMachine = MapMachine | Store
 Restore = Callable[[Iterable[bytes]], AnyMachine]

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from distrodb.reply import OK, Reply, error
+from distrodb.keyspace.entry import decode_batch
+from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.commands import apply
-from distrodb.store.entry import decode_batch
 
 
 class MapMachine:

@@ -26,8 +26,6 @@ from distrodb.config import SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.journal import Operation
-from distrodb.raft.lmdb_store import LmdbStore
-from distrodb.raft.snapshot_files import SnapshotFiles
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.clients import ClientServer
 from distrodb.slave.commands import TABLE
@@ -35,6 +33,8 @@ from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import Core, map_of
 from distrodb.slave.frames import Terms
 from distrodb.slave.peers import Peers
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.snapshot_files import SnapshotFiles
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 REMOVED = (

@@ -5,9 +5,10 @@ A part of ``Core`` (core.py), which holds the state; nothing here changes anythi
 
 from collections.abc import Mapping, Sequence
 
+from distrodb.keyspace.store import Store
 from distrodb.raft.journal import Configuration
 from distrodb.raft.transfer import Budget
-from distrodb.reply import ErrorReply, error
+from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, member, node_of
 from distrodb.ring.plan import Plan
 from distrodb.slave.birth import Birth
@@ -15,7 +16,6 @@ from distrodb.slave.controller import Controller, View
 from distrodb.slave.gossip import Copy, Gossip, Joiner, News
 from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of
 from distrodb.slave.reports import Reports
-from distrodb.store.store import Store
 
 
 class Standing:
@@ -55,9 +55,9 @@ class Standing:
     def leader_of(self, group_id: int) -> str | None:
         """The slave that leads a group, if it is known and (as far as we see) alive."""
         group = self.holding.groups.get(group_id)
-        if group is not None and group.engine.leader is not None:
-            leader = node_of(group.engine.leader)
-        elif group is not None and group.engine.is_member:
+        if group is not None and group.member.leader is not None:
+            leader = node_of(group.member.leader)
+        elif group is not None and group.member.is_member:
             return None
         else:
             leader = self._gossip.leader_of(group_id) or ""
@@ -67,16 +67,16 @@ class Standing:
 
     def term_of(self, group_id: int) -> int:
         group = self.holding.groups.get(group_id)
-        return self._gossip.term_of(group_id) if group is None else group.engine.term
+        return self._gossip.term_of(group_id) if group is None else group.member.term
 
     def leads(self, group_id: int) -> bool:
         group = self.holding.groups.get(group_id)
-        return group is not None and group.engine.is_leader
+        return group is not None and group.member.is_leader
 
     @property
     def led_stores(self) -> list[Store]:
         """What this slave answers for, as far as it knows."""
-        machines = [group.machine for group in self.holding.data if group.engine.is_leader]
+        machines = [group.machine for group in self.holding.data if group.member.is_leader]
         return [machine for machine in machines if isinstance(machine, Store)]
 
     def leaderless(self) -> list[int]:
@@ -107,8 +107,8 @@ class Standing:
     def members_of(self, group_id: int) -> list[str] | None:
         """Who votes in a group, by slave and incarnation, as far as is known here."""
         group = self.holding.groups.get(group_id)
-        if group is not None and group.engine.members:  # else it is still empty
-            return list(group.engine.members)
+        if group is not None and group.member.members:  # else it is still empty
+            return list(group.member.members)
         report = self._reports.of(group_id)
         return None if report is None else list(report.configuration.members)
 
@@ -123,13 +123,13 @@ class Standing:
         group = self.holding.groups.get(group_id)
         if group is None:
             return False
-        committed = group.journal.configuration_at(group.engine.commit_index)
+        committed = group.journal.configuration_at(group.member.commit_index)
         return member(self.id, self.incarnation) in committed.members
 
     def copy_of(self, partition: int) -> Store | None:
         """The copy that is held here; None while it is still empty, on its way from the leader."""
         group = self.holding.groups.get(partition)
-        if group is None or not group.engine.applied_index:
+        if group is None or not group.member.applied_index:
             return None
         return group.machine if isinstance(group.machine, Store) else None
 
@@ -161,8 +161,8 @@ class Standing:
 
     def _map_voters(self) -> Sequence[str]:
         group = self.holding.groups.get(MAP_GROUP)
-        if group is not None and group.engine.is_member:
-            return group.journal.configuration_at(group.engine.commit_index).members
+        if group is not None and group.member.is_member:
+            return group.journal.configuration_at(group.member.commit_index).members
         report = self._reports.of(MAP_GROUP)
         return () if report is None else report.configuration.members
 
@@ -176,7 +176,7 @@ class Standing:
         return News(
             epoch,
             leads={
-                id_: g.engine.term for id_, g in self.holding.groups.items() if g.engine.is_leader
+                id_: g.member.term for id_, g in self.holding.groups.items() if g.member.is_leader
             },
             is_leaving=self.is_leaving,
             is_holding=bool(self.holding.groups),
@@ -190,12 +190,12 @@ class Standing:
 
     def _own_reports(self) -> dict[int, Configuration]:
         """Of what is led here, what is committed."""
-        led = [group for group in self.holding.groups.values() if group.engine.is_ready]
+        led = [group for group in self.holding.groups.values() if group.member.is_ready]
         newest = {group.id: group.journal.configuration for group in led}
         return {
             group.id: newest[group.id]
             for group in led
-            if newest[group.id].index <= group.engine.commit_index
+            if newest[group.id].index <= group.member.commit_index
         }
 
     def _joiners(self) -> dict[str, Joiner]:

@@ -9,7 +9,7 @@ live member of its group, which answers CLUSTERDOWN.
 
 import hashlib
 
-from distrodb.reply import Reply
+from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import Partition, node_of
 from distrodb.slave.core import Core
 from distrodb.slave.holding import MAP_GROUP, nodes_of

@@ -33,7 +33,7 @@ from redis.retry import Retry
 
 from distrodb import LocalCluster
 from distrodb.errors import UnavailableError
-from tests.history import Operation, check
+from tests.support.history import Operation, check
 
 # Above the slaves' unknown_after_ms, so that their own UNKNOWN comes first; and so short that the
 # command lies in the socket of a slave that hangs when its client has gone.  Some clients have the

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgpack
 
+from distrodb.keyspace.entry import decode_batch, encode_batch
 from distrodb.raft import messages as m
 from distrodb.raft import replication
-from distrodb.raft.engine import FAIL_REASON
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import GroupOptions, SnapshotWrite
 from distrodb.raft.journal import Journal, WriteSet
-from distrodb.reply import OK, ErrorReply, Reply
-from distrodb.store.entry import decode_batch, encode_batch
+from distrodb.raft.member import FAIL_REASON
+from distrodb.resp.reply import OK, ErrorReply, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.sim.disk import Disk
 
@@ -126,7 +126,7 @@ class Replica:
             on_state=lambda group: None,
             may_copy=lambda size: True,
         )
-        self.engine = self.group.engine
+        self.member = self.group.member
 
     def _send(self, peer: str, message: m.Message, gate: int) -> None:
         if gate > self.writes.durable_sequence:
@@ -159,11 +159,11 @@ class Replica:
 
     @property
     def term(self) -> int:
-        return self.engine.term
+        return self.member.term
 
     @property
     def leads(self) -> bool:
-        return self.engine.is_leader
+        return self.member.is_leader
 
     @property
     def log(self) -> list[tuple[bytes, int, int]]:
@@ -176,15 +176,15 @@ class Replica:
     @property
     def names(self) -> str:
         """Of the members of its group, as it knows them."""
-        return " ".join(self.engine.members)
+        return " ".join(self.member.members)
 
     @property
     def commit_index(self) -> int:
-        return self.engine.commit_index
+        return self.member.commit_index
 
     @property
     def applied_index(self) -> int:
-        return self.engine.applied_index
+        return self.member.applied_index
 
     @property
     def values(self) -> list[str]:
@@ -192,10 +192,10 @@ class Replica:
 
     def be_patient(self) -> None:
         """Its own election timeout begins now."""
-        self.engine._SyncObj__raftElectionDeadline = self._cluster.now + TIMEOUT_S
+        self.member._SyncObj__raftElectionDeadline = self._cluster.now + TIMEOUT_S
 
     def match_index(self, peer: str) -> int:
-        return self.engine._SyncObj__raftMatchIndex[self.engine._peers[peer]]
+        return self.member._SyncObj__raftMatchIndex[self.member._peers[peer]]
 
 
 class Cluster(Links):
@@ -221,7 +221,7 @@ class Cluster(Links):
 
     def ask_to_leave(self, name: str) -> None:
         """The map does not want it: the question is on its way to all."""
-        engine = self[name].engine
+        engine = self[name].member
         engine._ask_to_leave_at = self.now  # not too soon after the last time
         engine.ask_to_leave(self.now)
         self[name].turn()
@@ -231,7 +231,7 @@ class Cluster(Links):
         as ``Holding`` does."""
         member = self[name]
         member.group.close()
-        member.journal.retire(left_at or member.engine.left_at)
+        member.journal.retire(left_at or member.member.left_at)
         member.disk.commit(member.writes.take()[1])
         return self.start(name)
 
@@ -257,7 +257,7 @@ class Cluster(Links):
 
     def stand(self, name: str) -> None:
         """Its election timeout is over; it asks whether it may stand."""
-        self[name].engine.stand_at_once(self.now)
+        self[name].member.stand_at_once(self.now)
         self.tick(name, after_s=0.001)
 
     def elect(self, name: str, *voters: str) -> None:
@@ -281,7 +281,7 @@ class Cluster(Links):
         """Append a write at the leader, as plain.py does: without the group's queue."""
         outcome = Outcome()
         payload = encode_batch(WALL_MS, [(0, [b"PUT", value.encode()])])
-        self[name].engine.propose(self.now, payload, outcome)
+        self[name].member.propose(self.now, payload, outcome)
         self[name].turn()
         return outcome
 
@@ -297,7 +297,7 @@ class Cluster(Links):
     ) -> None:
         """What ``Core`` does in each of its ticks: one step towards the wanted members.  Of those
         that are linked these (all) answer at once that they live, before anything else arrives."""
-        engine, wanted = self[name].engine, tuple(wanted)
+        engine, wanted = self[name].member, tuple(wanted)
         engine.reconcile(self.now, epoch, wanted)
         if engine._change_asked is not None:
             linked = engine._connected()
@@ -315,7 +315,7 @@ class Cluster(Links):
             self.reconcile(name, wanted, epoch)
             if self[name].names != steps[-1]:
                 steps.append(self[name].names)
-            if set(self[name].engine.members) == set(wanted):
+            if set(self[name].member.members) == set(wanted):
                 self.settle(*running)
                 return steps
             self.run(PERIOD_S, *running)

@@ -1,6 +1,6 @@
 """pysyncobj as it is, between links and under a clock that a test moves by hand.
 
-``distrodb.raft.engine`` replaces three names of the library for the whole process, so what is
+``distrodb.raft.member`` replaces three names of the library for the whole process, so what is
 tested here is a second copy of it, imported privately.  Of that copy only the clock and the
 randomness are replaced; its journals, poller, serializer and state machine are the library's own.
 

@@ -17,7 +17,7 @@ from distrodb.config import (
     SlaveConfig,
 )
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.reply import Reply
+from distrodb.resp.reply import Reply
 from distrodb.slave.core import Core, Output
 from tests.sim.disk import Disk
 
@@ -222,7 +222,7 @@ class Slaves:
     def compact(self, name: str, group_id: int) -> None:
         """A snapshot of what is applied; the log before it is kept for those that lag."""
         group = self.cores[name].groups[group_id]
-        index = group.engine.applied_index
+        index = group.member.applied_index
         term = group.journal.term_at(index)
         assert term is not None
         self.disks[name].write(group_id, index, group.machine.snapshot())

@@ -12,8 +12,8 @@ import pytest
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
 from distrodb.raft.journal import Configuration, DeleteRange, Journal, Put, WriteSet
-from distrodb.raft.lmdb_store import MAP_BYTES, LmdbStore
-from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.storage.lmdb_store import MAP_BYTES, LmdbStore
+from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
 
 

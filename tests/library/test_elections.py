@@ -197,7 +197,7 @@ def test_plain_a_leader_takes_writes_while_it_hands_over():
 def test_ours_a_write_taken_while_handing_over_is_known_to_be_lost():
     """So it is handed back, which means that the client is sent to the new leader."""
     cluster = ours.Cluster().lead("a")
-    cluster["a"].engine.transfer_leadership(cluster.now, ["b"])
+    cluster["a"].member.transfer_leadership(cluster.now, ["b"])
     call = cluster.ask("a", b"PUT", b"taken")
     cluster.deliver("a", "b", 1)
     cluster.deliver("b", "a")
@@ -216,7 +216,7 @@ def test_plain_and_ours_a_follower_that_lags_is_not_handed_leadership():
         if isinstance(cluster, plain.Cluster):
             cluster["a"].transferLeadership(plain.Member("b"))
         else:
-            cluster["a"].engine.transfer_leadership(cluster.now, ["b"])
+            cluster["a"].member.transfer_leadership(cluster.now, ["b"])
         kinds = {cluster.kind(message) for message in cluster.links["a", "b"]}
         assert not kinds & {"timeout_now", m.TIMEOUT_NOW}
 
@@ -240,7 +240,7 @@ def test_ours_a_pre_vote_that_comes_after_the_leader_was_heard_does_not_count():
     cluster.tick("a", after_s=0.0)
     cluster.deliver("a", "b")
     cluster.deliver("a", "c")
-    assert cluster["a"].leads and cluster["c"].engine.leader == "a"
+    assert cluster["a"].leads and cluster["c"].member.leader == "a"
     cluster.deliver("b", "c")
     cluster.settle()
     assert cluster["a"].leads and cluster["a"].term == term
@@ -251,7 +251,7 @@ def test_ours_a_leader_is_not_ready_while_it_is_told_that_it_leads():
     leadership, or None.  Nobody asks then at present."""
     cluster = ours.Cluster()
     seen = []
-    on_state = cluster["a"].engine._on_state
-    cluster["a"].engine._on_state = lambda: (seen.append(cluster["a"].engine.is_ready), on_state())
+    on_state = cluster["a"].member._on_state
+    cluster["a"].member._on_state = lambda: (seen.append(cluster["a"].member.is_ready), on_state())
     cluster.elect("a")
     assert not any(seen)

@@ -10,7 +10,7 @@ import pytest
 
 from distrodb.raft import messages as m
 from distrodb.raft.journal import Configuration, Journal, WriteSet
-from distrodb.raft.lmdb_store import LmdbStore
+from distrodb.storage.lmdb_store import LmdbStore
 from tests.library import ours
 
 
@@ -22,7 +22,7 @@ def cluster():
     cluster.settle()
     cluster.change("a", "abc")
     cluster.settle("a", "b", "c")
-    assert cluster["d"].engine.is_member
+    assert cluster["d"].member.is_member
     return cluster
 
 
@@ -31,7 +31,7 @@ def let_go(cluster: ours.Cluster, name: str = "d", by: str = "a") -> int | None:
     cluster.ask_to_leave(name)
     cluster.deliver(name, by)
     cluster.deliver(by, name)
-    return cluster[name].engine.left_at
+    return cluster[name].member.left_at
 
 
 def forget(cluster: ours.Cluster) -> ours.Replica:
@@ -43,7 +43,7 @@ def forget(cluster: ours.Cluster) -> ours.Replica:
 
 
 def test_a_leader_lets_go_of_one_that_is_removed(cluster):
-    assert cluster["d"].engine.left_at is None
+    assert cluster["d"].member.left_at is None
     assert let_go(cluster) == cluster["a"].journal.configuration.index
 
 
@@ -56,7 +56,7 @@ def test_a_leader_keeps_a_member_and_a_learner():
     assert let_go(cluster, "c") is None
     cluster.start("d")
     cluster.reconcile("a", "abcd")
-    assert list(cluster["a"].engine.learners) == ["d"]
+    assert list(cluster["a"].member.learners) == ["d"]
     assert let_go(cluster, "d") is None
 
 
@@ -71,7 +71,7 @@ def test_a_leader_lets_nobody_go_before_the_removal_is_committed():
 
 def test_one_whose_term_is_ahead_may_go_too(cluster):
     """A candidate has asked for its vote, and then nothing came of it."""
-    cluster["d"].engine._newer_term(cluster["a"].term + 1)
+    cluster["d"].member._newer_term(cluster["a"].term + 1)
     assert let_go(cluster) is None and not cluster["a"].leads
     cluster.elect("a", "b", "c")
     cluster.settle("a", "b", "c")
@@ -80,9 +80,9 @@ def test_one_whose_term_is_ahead_may_go_too(cluster):
 
 def test_one_whose_term_is_behind_learns_of_the_leader_s(cluster):
     cluster.ask_to_leave("d")
-    term, number = cluster["a"].term + 3, cluster["d"].engine._leave_number
+    term, number = cluster["a"].term + 3, cluster["d"].member._leave_number
     cluster.hand_over("a", "d", [ours.GROUP, m.LEAVE, term, number, 9])
-    assert cluster["d"].engine.left_at == 9 and cluster["d"].term == term
+    assert cluster["d"].member.left_at == 9 and cluster["d"].term == term
 
 
 def test_one_that_is_about_to_be_added_is_not_let_go():
@@ -101,7 +101,7 @@ def test_one_that_is_about_to_be_added_is_not_let_go():
     cluster.start("a")
     cluster.elect("b", "a", "d")
     cluster.settle("a", "b", "d")
-    assert cluster["b"].engine.is_ready and cluster["d"].names == "a b c d"
+    assert cluster["b"].member.is_ready and cluster["d"].names == "a b c d"
 
 
 def test_who_follows_a_leader_after_it_asked_stays(cluster):
@@ -111,16 +111,16 @@ def test_who_follows_a_leader_after_it_asked_stays(cluster):
     late = cluster.lose("a", "d")
     assert [message[1] for message in late] == [m.LEAVE]
     cluster.change("a", "abcd", epoch=3)
-    assert cluster["d"].engine.is_member
+    assert cluster["d"].member.is_member
     cluster.hand_over("a", "d", late[0])
-    assert cluster["d"].engine.left_at is None
+    assert cluster["d"].member.left_at is None
 
 
 def test_who_was_let_go_and_then_follows_a_leader_stays(cluster):
     assert let_go(cluster)
     cluster.reconcile("a", "abcd", epoch=3)
     cluster.deliver("a", "d")
-    assert cluster["d"].engine.left_at is None
+    assert cluster["d"].member.left_at is None
 
 
 def test_an_answer_to_its_life_before_does_not_count(cluster):
@@ -130,7 +130,7 @@ def test_an_answer_to_its_life_before_does_not_count(cluster):
     cluster.start("d")
     cluster.ask_to_leave("d")
     cluster.hand_over("a", "d", late[0])
-    assert cluster["d"].engine.left_at is None
+    assert cluster["d"].member.left_at is None
     assert let_go(cluster)
 
 
@@ -141,11 +141,11 @@ def test_a_leader_of_an_older_term_is_not_heard(cluster):
     cluster.settle("b", "c")
     cluster.reconcile("b", "abcd", epoch=3)
     cluster.settle("b", "c", "d")
-    assert cluster["a"].engine.is_ready
+    assert cluster["a"].member.is_ready
     cluster.ask_to_leave("d")
-    answer = [ours.GROUP, m.LEAVE, cluster["a"].term, cluster["d"].engine._leave_number, 9]
+    answer = [ours.GROUP, m.LEAVE, cluster["a"].term, cluster["d"].member._leave_number, 9]
     cluster.hand_over("a", "d", answer)
-    assert cluster["d"].engine.left_at is None
+    assert cluster["d"].member.left_at is None
     cluster.deliver("d", "a")  # which learns of the newer term
     assert not cluster["a"].leads
 
@@ -191,7 +191,7 @@ def test_it_neither_votes_nor_stands_before_its_log_is_past_its_removal(cluster)
     append = [ours.GROUP, m.APPEND, term, start, start_term, start, 0, known]
     cluster.hand_over("a", "d", append)
     assert again.last_index == until and again.names == "a b c d"
-    assert not again.engine.is_member and not again.journal.may_vote
+    assert not again.member.is_member and not again.journal.may_vote
     cluster.cut("a")
     cluster.pass_time(ours.ELECTION_S)
     before = len(cluster.history)
@@ -205,13 +205,13 @@ def test_it_neither_votes_nor_stands_before_its_log_is_past_its_removal(cluster)
     assert not kinds & {m.VOTE, m.PREVOTE, m.PREVOTE_REQUEST, m.VOTE_REQUEST}
     rest = entries[until - start :]
     cluster.hand_over("b", "d", [ours.GROUP, m.APPEND, term + 1, until, term, until, 0, rest[:1]])
-    assert again.journal.may_vote and not again.engine.is_member  # it is not in there any more
+    assert again.journal.may_vote and not again.member.is_member  # it is not in there any more
 
 
 def test_taken_in_again_it_votes_and_leads_like_any_other(cluster):
     forget(cluster)
     cluster.change("a", "abcd", epoch=3)
-    assert cluster["d"].engine.is_member and cluster["d"].values == ["x"]
+    assert cluster["d"].member.is_member and cluster["d"].values == ["x"]
     cluster.cut("a")
     cluster.elect("d", "b", "c")
 
@@ -226,7 +226,7 @@ def test_a_learner_counts_from_what_was_added_when_its_teaching_began(cluster):
     forget(cluster)
     cluster.reconcile("a", "abcd", epoch=3)
     cluster.hand_over("d", "a", old)
-    assert leader.match_index("d") == 0 and not leader.engine.is_near("d")
+    assert leader.match_index("d") == 0 and not leader.member.is_near("d")
     cluster.reconcile("a", "abcd", epoch=3)
     assert leader.names == "a b c"
     cluster.change("a", "abcd", epoch=3)

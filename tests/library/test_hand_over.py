@@ -5,7 +5,7 @@ import pytest
 
 from distrodb.raft import messages as m
 from distrodb.raft.group import HAND_OVER_AGAIN_S, HAND_OVER_S
-from distrodb.reply import OK
+from distrodb.resp.reply import OK
 from tests.library import ours
 
 

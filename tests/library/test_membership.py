@@ -170,9 +170,9 @@ def test_ours_a_new_leader_changes_nothing_before_it_has_committed(ours_abc):
     ours_abc.cut("a")
     ours_abc.stand("b")
     ours_abc.elect("b", "c")
-    assert ours_abc["b"].leads and not ours_abc["b"].engine.is_ready
+    assert ours_abc["b"].leads and not ours_abc["b"].member.is_ready
     ours_abc.reconcile("b", "bc")
-    assert ours_abc["b"].names == "a b c" and not ours_abc["b"].engine.learners
+    assert ours_abc["b"].names == "a b c" and not ours_abc["b"].member.learners
     ours_abc.settle("b", "c", "d")
     ours_abc.reconcile("b", "bc")
     assert ours_abc["b"].names == "b c"
@@ -209,7 +209,7 @@ def test_ours_a_snapshot_brings_its_configuration(ours_abc):
     ours_abc.compact("a")
     ours_abc.join("c")
     ours_abc.run(1.0, *"abcd")
-    assert ours_abc["c"].journal.first_index > 2 and set(ours_abc["c"].engine.voters) == set("abd")
+    assert ours_abc["c"].journal.first_index > 2 and set(ours_abc["c"].member.voters) == set("abd")
     assert ours_abc.start("c").names == "a b c d"
 
 
@@ -247,7 +247,7 @@ def test_ours_a_configuration_that_is_truncated_gives_way_to_the_one_before(ours
     ours_abc.cut("a", "b", "c")
     ours_abc.cut("d", "b", "c")
     assert [ours_abc[name].names for name in "abcd"] == ["a b c d", "a b c", "a b c", "a b c d"]
-    assert ours_abc["d"].engine.is_member
+    assert ours_abc["d"].member.is_member
     ours_abc.elect("b", "c")
     ours_abc.settle("b", "c")
     for name in "ad":
@@ -256,7 +256,7 @@ def test_ours_a_configuration_that_is_truncated_gives_way_to_the_one_before(ours
     ours_abc.reconcile("b", "abcd")
     ours_abc.run(0.3, *"abcd")
     assert [ours_abc[name].names for name in "abcd"] == ["a b c"] * 4
-    assert not ours_abc["d"].engine.is_member
+    assert not ours_abc["d"].member.is_member
     assert ours_abc.start("a").names == "a b c"  # on disk too
 
 
@@ -267,16 +267,16 @@ def test_ours_a_new_member_learns_before_it_counts(ours_abc):
     ours_abc.settle()
     ours_abc.start("d")
     ours_abc.reconcile("a", "abcd")
-    assert list(ours_abc["a"].engine.learners) == ["d"] and ours_abc["a"].names == "a b c"
+    assert list(ours_abc["a"].member.learners) == ["d"] and ours_abc["a"].names == "a b c"
     ours_abc.deliver("a", "d")
     ours_abc.reconcile("a", "abcd")
     assert ours_abc["a"].names == "a b c"
     ours_abc.run(1.0, *"abcd")
-    assert len(ours_abc["d"].values) == 30 and not ours_abc["d"].engine.is_member
+    assert len(ours_abc["d"].values) == 30 and not ours_abc["d"].member.is_member
     ours_abc.reconcile("a", "abcd")
     assert ours_abc["a"].names == "a b c d"
     ours_abc.settle()
-    assert ours_abc["d"].engine.is_member
+    assert ours_abc["d"].member.is_member
 
 
 def test_ours_what_a_learner_acknowledges_does_not_count(ours_abc):
@@ -308,7 +308,7 @@ def test_ours_a_learner_that_is_lost_begins_anew_when_it_is_back(ours_abc):
     ours_abc.settle()
     ours_abc.cut("d")
     ours_abc.reconcile("a", "abcd")
-    assert not ours_abc["a"].engine.learners and ours_abc["a"].names == "a b c"
+    assert not ours_abc["a"].member.learners and ours_abc["a"].names == "a b c"
     for n in range(30):
         ours_abc.write("a", f"value{n}")
     ours_abc.settle("a", "b", "c")
@@ -397,7 +397,7 @@ def test_ours_what_a_removed_member_says_does_not_count(ours_abc):
     ours_abc.join("a", "b")
     ours_abc.stand("a")
     ours_abc.hand_over("c", "a", [ours.GROUP, m.PREVOTE, leader.term + 1])
-    assert not leader.engine._prevotes
+    assert not leader.member._prevotes
     ours_abc.deliver("a", "b")
     ours_abc.hand_over("c", "a", [ours.GROUP, m.VOTE, leader.term])
     assert not leader.leads
@@ -420,7 +420,7 @@ def test_ours_a_wiped_member_elects_nobody_against_what_it_has_acknowledged(ours
     ours_abc.run(10.0, "c", "b/2")
     assert not ours_abc["c"].leads and not ours_abc["b/2"].leads
     ours_abc.hand_over("b/2", "c", [ours.GROUP, m.PREVOTE, ours_abc["c"].term + 1])
-    assert not ours_abc["c"].engine._prevotes
+    assert not ours_abc["c"].member._prevotes
 
 
 def test_ours_a_wiped_member_counts_when_it_has_caught_up_and_was_added(ours_abc):
@@ -458,7 +458,7 @@ def test_ours_one_replacement_lets_one_dead_member_out():
     steps = []
     for _ in range(20):
         cluster.reconcile("a", "abcfg")
-        steps.append(len(cluster["a"].engine.members))
+        steps.append(len(cluster["a"].member.members))
         cluster.run(0.1, *"abcf")
     assert min(steps) == 4 and steps[-1] == 5
 
@@ -518,7 +518,7 @@ def test_ours_an_answer_of_some_time_ago_is_none(ours_abc):
     ours_abc.reconcile("a", "abd")
     ours_abc.settle()
     ours_abc.cut("c")
-    engine = ours_abc["a"].engine
+    engine = ours_abc["a"].member
     engine.reconcile(ours_abc.now, 2, "abd")
     engine._rounds["b"] = engine._round
     assert not engine.reconcile(ours_abc.now + 1.01 * ours.TIMEOUT_S, 2, "abd")

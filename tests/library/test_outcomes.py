@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from distrodb.errors import InvariantViolation
+from distrodb.keyspace.store import Store
 from distrodb.raft import messages as m
-from distrodb.reply import OK, ErrorReply
-from distrodb.store.store import Store
+from distrodb.resp.reply import OK, ErrorReply
 from tests.library import ours, plain
 
 # LEADER_CHANGED is not a failure.
@@ -126,7 +126,7 @@ def test_ours_a_snapshot_answers_what_waits_below_it_unknown():
     outcome = cluster.write("a", "x")
     member = cluster["a"]
     configuration = replace(member.journal.configuration, index=member.last_index)
-    assert member.engine.install(cluster.now, member.term, configuration)
+    assert member.member.install(cluster.now, member.term, configuration)
     assert outcome.reason == ours.FAIL_REASON.UNKNOWN_OUTCOME
 
 

@@ -16,12 +16,12 @@ def test_it_is_pinned():
 
 
 def test_plain_members_are_not_the_ones_that_the_product_has_changed():
-    from distrodb.raft import engine
+    from distrodb.raft import member as engine
 
     assert plain.syncobj is not engine.syncobj
     assert plain.syncobj.createJournal(None).__class__.__name__ == "MemoryJournal"
     assert plain.syncobj.createPoller("auto").__class__.__module__ == "pysyncobj.poller"
-    assert not issubclass(engine.Engine, plain.syncobj.SyncObj)
+    assert not issubclass(engine.Member, plain.syncobj.SyncObj)
 
 
 def test_the_table_names_every_fault_and_no_test_that_does_not_exist():

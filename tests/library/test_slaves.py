@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from distrodb.raft import messages as m
 from distrodb.raft.group import HAND_OVER_AGAIN_S
-from distrodb.reply import OK, Reply
+from distrodb.resp.reply import OK, Reply
 from distrodb.ring.clustermap import Partition, member, node_of
 from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, Core, map_of
 from distrodb.slave.gossip import News
@@ -46,7 +46,7 @@ def test_a_command_does_not_pass_those_that_wait_for_the_leader():
     core = slaves["b"]
     assert core.leader_of(0) is None
     first = slaves.ask("b", b"SET", b"k", b"first")
-    core.groups[0].engine.stand_at_once(slaves.now)
+    core.groups[0].member.stand_at_once(slaves.now)
     slaves.cores.pop("c")  # d's frames are delivered here one by one, without a turn in between
     slaves.cut("b", "c")
     while not core.leads(0):
@@ -167,7 +167,7 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
     slaves.flush("e")
     slaves.tick()
     journal = core.groups[0].journal
-    assert not core.groups[0].engine.is_member and not journal.may_vote
+    assert not core.groups[0].member.is_member and not journal.may_vote
     assert journal.last_index == 0 and journal.meta.term >= term > 0
     assert not [file for file in slaves.disks["e"].files if file[0] == 0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
-from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
 from tests.library.links import PERIOD_S
 
@@ -62,7 +62,7 @@ def test_ours_a_snapshot_keeps_the_tail_that_matches():
     cluster.deliver("a", "b")
     member, applied = cluster["b"], cluster["b"].applied_index
     configuration = replace(member.journal.configuration, index=applied + 2)
-    assert member.engine.install(cluster.now, member.term, configuration)
+    assert member.member.install(cluster.now, member.term, configuration)
     assert member.last_index == applied + 5 and member.applied_index == applied + 2
 
 
@@ -226,7 +226,7 @@ def a_leader_that_sends_a_snapshot_is_replaced(cluster):
     cluster.deliver("a", "c")
     cluster.elect("c", "a")
     cluster.deliver("c", "a")
-    assert cluster["c"].leads and cluster["a"].engine.leader == "c"
+    assert cluster["c"].leads and cluster["a"].member.leader == "c"
 
 
 def test_ours_a_member_that_leads_no_more_sends_no_snapshot():

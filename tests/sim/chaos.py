@@ -8,12 +8,12 @@ at a time: two copies of three that are lost for good are beyond what three copi
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from distrodb.keyspace import snapshot
 from distrodb.raft import replication, transfer
-from distrodb.store import snapshot
-from tests.history import Operation, check
 from tests.sim.network import Quality
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
+from tests.support.history import Operation, check
 
 VIRTUAL_S = 40.0  # of faults in a run, unless told
 PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again

@@ -17,10 +17,10 @@ import zlib
 from typing import TYPE_CHECKING
 
 from distrodb.errors import CorruptionError
+from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.raft.journal import Journal, entry_key, is_configuration, load_meta
 from distrodb.slave.core import MAP_GROUP
-from distrodb.store.store import Store
 
 if TYPE_CHECKING:
     from tests.sim.process import Slave
@@ -51,7 +51,7 @@ class Checks:
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
-            engine, journal = group.engine, group.journal
+            engine, journal = group.member, group.journal
             log = journal.last_sequence, journal.last_index  # which may grow within one write set
             state = log, engine.commit_index, engine.term, engine.is_leader
             place = slave.id, self._life(slave, group_id, group), group_id
@@ -108,7 +108,7 @@ class Checks:
             self._held[place] = index
 
     def _committed(self, slave: "Slave", group_id: int, group: Group, before: int) -> None:
-        journal, commit_index = group.journal, group.engine.commit_index
+        journal, commit_index = group.journal, group.member.commit_index
         for index in range(max(before, journal.first_index) + 1, commit_index + 1):
             command, _, term = journal.entries[index - journal.first_index]
             if is_configuration(command) and index - 1 >= journal.meta.snapshot_index:
@@ -119,7 +119,7 @@ class Checks:
                 same == entry, f"group {group_id} index {index} was committed as something else"
             )
         self._newest[group_id] = max(self._newest.get(group_id, 0), commit_index)
-        if group.engine.is_leader and commit_index > before:
+        if group.member.is_leader and commit_index > before:
             self._on_a_majority(group_id, group, commit_index)
 
     def _one_change(self, group_id: int, journal: Journal, index: int) -> None:
@@ -136,7 +136,7 @@ class Checks:
             return
         self._seen_configurations[place] = newest
         (gone,) = {*older[1].members} - {*newest.members} or {None}
-        is_its_own = group.journal.term_at(newest.index) == group.engine.term
+        is_its_own = group.journal.term_at(newest.index) == group.member.term
         if gone is None or not is_its_own or not self._is_linked(slave, gone):
             return
         held = {name: self._has_copy(slave, name, group_id, group) for name in older[1].members}
@@ -160,11 +160,11 @@ class Checks:
         if core is None or core.incarnation != incarnation:  # not noticed yet
             return True
         theirs = core.groups.get(group_id)
-        near = group.engine.commit_index - NEAR_ENTRIES
+        near = group.member.commit_index - NEAR_ENTRIES
         return theirs is not None and theirs.journal.last_index >= near
 
     def _on_a_majority(self, group_id: int, group: Group, index: int) -> None:
-        members, term = group.engine.members, group.journal.term_at(index)
+        members, term = group.member.members, group.journal.term_at(index)
         holders = [name for name in members if self.holds(name, group_id, index, term)]
         self._claim(
             len(holders) > len(members) / 2,
@@ -189,9 +189,9 @@ class Checks:
         if group_id == MAP_GROUP or not isinstance(group.machine, Store):
             return
         digest = group.machine.digest()
-        same = self._digests.setdefault((group_id, group.engine.applied_index), digest)
+        same = self._digests.setdefault((group_id, group.member.applied_index), digest)
         self._claim(
-            same == digest, f"group {group_id} differs at index {group.engine.applied_index}"
+            same == digest, f"group {group_id} differs at index {group.member.applied_index}"
         )
 
     def all_digests(self) -> None:

@@ -45,7 +45,7 @@ class Continuity:
                     self._is_not_needed(slave, group_id)
             self._held[slave.id] = slave.life, frozenset(groups)
         for group_id, group in groups.items():
-            if group.engine.is_ready:
+            if group.member.is_ready:
                 self._one_at_a_time(group_id, group)
                 self._one_serves(slave, group_id, group)
 
@@ -55,7 +55,7 @@ class Continuity:
             self._is_not_needed(slave, group_id)
 
     def _one_at_a_time(self, group_id: int, group: Group) -> None:
-        journal, commit_index = group.journal, group.engine.commit_index
+        journal, commit_index = group.journal, group.member.commit_index
         configurations, known = journal.configurations, self._newest.get(group_id)
         if known is not None and configurations[-1].index <= known.index:
             return
@@ -70,7 +70,7 @@ class Continuity:
                 known = self._newest[group_id] = configuration
 
     def _one_serves(self, slave: "Slave", group_id: int, group: Group) -> None:
-        engine, now = group.engine, self._simulation.now
+        engine, now = group.member, self._simulation.now
         terms = self._ready.setdefault(group_id, {})
         terms.setdefault(engine.term, now)
         place = slave.id, slave.life, group_id, engine.term

@@ -34,8 +34,8 @@ from dataclasses import dataclass, field
 
 from distrodb.errors import CorruptionError, StorageError
 from distrodb.raft.journal import Operation, Put
-from distrodb.raft.lmdb_store import FORMAT
-from distrodb.raft.snapshot_files import MAGIC
+from distrodb.storage.lmdb_store import FORMAT
+from distrodb.storage.snapshot_files import MAGIC
 
 IDENTITY_KEY = b"\xff\xff"
 KEY_BYTES_MAX = 511  # LMDB's own limit

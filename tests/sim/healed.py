@@ -47,14 +47,14 @@ def _of_partition(
 ) -> Iterator[str]:
     held = {id_ for id_, core in running.items() if p.id in core.groups}
     live = held & {*p.group}
-    leaders = [id_ for id_ in live if running[id_].groups[p.id].engine.is_ready]
+    leaders = [id_ for id_ in live if running[id_].groups[p.id].member.is_ready]
     if held - live:
         yield f"partition {p.id} is held by {held - live} too"
     if len(live) < min(replicas, len(running)):
         yield f"partition {p.id} has copies on {live} alone"
     if p.owner not in leaders:
         yield f"partition {p.id} is led by {leaders} and owned by {p.owner}"
-    members = [{*running[id_].groups[p.id].engine.members} for id_ in leaders]
+    members = [{*running[id_].groups[p.id].member.members} for id_ in leaders]
     if not any(_are_those_wanted(each, running, map_, p) for each in members):
         yield f"partition {p.id} has the members {members} and should have {p.group}"
 
@@ -70,7 +70,7 @@ def _are_those_wanted(
 
 
 def _of_map_group(core: Core, running: dict[str, Core]) -> Iterator[str]:
-    members = {*map(node_of, core.groups[MAP_GROUP].engine.members)}
+    members = {*map(node_of, core.groups[MAP_GROUP].member.members)}
     wanted = min(MAP_GROUP_MAX, len(running))
     if len(members & running.keys()) < wanted:
         yield f"the map is held by {members} and {[*running]} run"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from distrodb.errors import StorageError
 from distrodb.raft.journal import Put
-from distrodb.raft.lmdb_store import LmdbStore
-from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.sim.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
 
 LAST_KEY = b"\xff" * 16

@@ -24,7 +24,7 @@ from distrodb.config import (
     RaftConfig,
     SlaveConfig,
 )
-from distrodb.reply import ErrorReply, Reply
+from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
@@ -229,9 +229,9 @@ class Simulation:
             slave
             for slave in self.slaves.values()
             if slave.core and MAP_GROUP in slave.core.groups
-            if slave.core.groups[MAP_GROUP].engine.is_ready
+            if slave.core.groups[MAP_GROUP].member.is_ready
         ]
-        return max(led, key=lambda s: s.core.groups[MAP_GROUP].engine.term, default=None)
+        return max(led, key=lambda s: s.core.groups[MAP_GROUP].member.term, default=None)
 
     def is_healed(self) -> bool:
         """The ring is where it wants to be (healed.py)."""
@@ -241,11 +241,11 @@ class Simulation:
         groups = [
             s.core.groups[group_id] for s in self.slaves.values() if group_id in s.core.groups
         ]
-        leaders = [group for group in groups if group.engine.is_ready]
+        leaders = [group for group in groups if group.member.is_ready]
         return any(
-            set(leader.engine.members) == set(members)
-            and leader.journal.configuration.index <= leader.engine.commit_index
-            and all(group.engine.is_member for group in groups)
+            set(leader.member.members) == set(members)
+            and leader.journal.configuration.index <= leader.member.commit_index
+            and all(group.member.is_member for group in groups)
             for leader in leaders
         )
 
@@ -289,13 +289,13 @@ class Simulation:
             if slave.core is not None:
                 partition = slave.core.partition_of_slot[slot_of(key.encode())]
                 group = slave.core.groups.get(partition)
-                if group is not None and group.engine.is_ready:
-                    found.append((group.engine.term, node))
+                if group is not None and group.member.is_ready:
+                    found.append((group.member.term, node))
         return found
 
     def terms_led_by(self, node: str) -> dict[int, int]:
         groups = self.slaves[node].core.data_groups
-        return {group.id: group.engine.term for group in groups if group.engine.is_leader}
+        return {group.id: group.member.term for group in groups if group.member.is_leader}
 
     def ask(self, *args: str, within_s: float = 30.0) -> Reply:
         """A patient client: again, while the reply says that nothing happened."""

@@ -10,7 +10,7 @@ import pytest
 from distrodb.config import HealingConfig
 from distrodb.raft.group import COPY_STATES_MAX
 from distrodb.raft.journal import _META_KEY, Meta, load_meta, seal
-from distrodb.reply import OK, ErrorReply
+from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import MAP_GROUP, Core
@@ -107,7 +107,7 @@ def _diverged_maps():
     cluster.start(other.id)
     cluster.start("node3")
     cluster.run_until(
-        lambda: MAP_GROUP in three.core.groups and other.core.groups[MAP_GROUP].engine.is_ready
+        lambda: MAP_GROUP in three.core.groups and other.core.groups[MAP_GROUP].member.is_ready
     )
     cluster.run(5.0)
     assert three.core.groups[MAP_GROUP].journal.meta.snapshot_index == 1
@@ -124,7 +124,7 @@ def _both_say(status, *slaves):
 def test_a_member_that_joined_by_a_snapshot_at_index_one_replays_the_map_rightly():
     _, _, other, three = _diverged_maps()
     a, b = other.core.groups[MAP_GROUP], three.core.groups[MAP_GROUP]
-    assert a.engine.applied_index == b.engine.applied_index
+    assert a.member.applied_index == b.member.applied_index
     assert a.machine.map == b.machine.map, (a.machine.map.epoch, b.machine.map.epoch)
 
 
@@ -228,7 +228,7 @@ def test_a_copy_that_is_slower_than_the_writes_costs_a_bounded_log():
     assert COPY_STATES_MAX * 2_000_000 < most < (COPY_STATES_MAX + 1.5) * 2_000_000
     cluster.run_until(lambda: not group.copying(), 90.0)
     cluster.run(1.0)
-    assert cluster.slaves[away].core.groups[0].engine.applied_index == group.engine.applied_index
+    assert cluster.slaves[away].core.groups[0].member.applied_index == group.member.applied_index
 
 
 # -- clients -----------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     cluster.at_once(lambda: not one.core._journal_busy and not one.core.writes.operations)
     assert one.core._memory.map.epoch == 2
     for group in [*one.core.groups.values(), *rest.core.groups.values()]:
-        assert not any(name.endswith(new) for name in group.engine.members)
+        assert not any(name.endswith(new) for name in group.member.members)
     cluster.crash("node1")
     cluster.start("node1")
     assert cluster.ask("GET", "a") == b"1"
@@ -332,8 +332,8 @@ def test_a_snapshot_arrives_over_a_link_that_is_slower_than_the_election_timeout
     cluster.run_until(
         lambda: (
             0 in lags.core.groups
-            and lags.core.groups[0].engine.applied_index
-            >= leads.core.groups[0].engine.applied_index - 1
+            and lags.core.groups[0].member.applied_index
+            >= leads.core.groups[0].member.applied_index - 1
         ),
         60.0,
     )

@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 
 from distrodb.raft.journal import load_farewell
-from distrodb.reply import OK
+from distrodb.resp.reply import OK
 from distrodb.slave.core import MAP_GROUP
-from tests.history import check
 from tests.sim.checks import NEAR_ENTRIES
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
+from tests.support.history import check
 
 SEEDS = range(4)
 
@@ -134,7 +134,7 @@ def full_copies(cluster: Simulation, partition: int) -> int:
     index = cluster.checks.newest(partition) - NEAR_ENTRIES
     groups = [s.core.groups.get(partition) for s in cluster.slaves.values() if s.core]
     return sum(
-        g is not None and g.engine.is_member and g.journal.durable_index >= index for g in groups
+        g is not None and g.member.is_member and g.journal.durable_index >= index for g in groups
     )
 
 
@@ -298,5 +298,5 @@ def test_the_map_s_own_group_is_healed_too(seed):
         cluster.crash(victim)
         cluster.run_until(lambda: cluster.controller() is not None)
         cluster.run_until(cluster.is_healed, 60.0)
-    members = cluster.controller().core.groups[MAP_GROUP].engine.members
+    members = cluster.controller().core.groups[MAP_GROUP].member.members
     assert len(members) >= 3 and all(cluster.is_up(name.partition("/")[0]) for name in members)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from distrodb.reply import OK, ErrorReply
+from distrodb.resp.reply import OK, ErrorReply
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.disk import flipped
 from tests.sim.simulation import Simulation

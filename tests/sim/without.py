@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from distrodb.raft import journal
-from distrodb.raft.engine import FAIL_REASON, Engine
 from distrodb.raft.group import Group
+from distrodb.raft.member import FAIL_REASON, Member
 from distrodb.slave import birth, hearing
 from distrodb.slave.core import Core
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
@@ -29,11 +29,11 @@ def _send_ungated(self: Core, name: str, message: list, gate: int) -> None:
 _send = Core._send
 
 
-def _entries_undurable(self: Engine, index: int, count: Any = None, _: Any = None) -> list:
+def _entries_undurable(self: Member, index: int, count: Any = None, _: Any = None) -> list:
     return self.journal.between(index, index + (count or len(self.journal)) - 1)
 
 
-def _on_append_truncating(self: Engine, node: Any, term: int, previous: int, *rest: Any) -> None:
+def _on_append_truncating(self: Member, node: Any, term: int, previous: int, *rest: Any) -> None:
     """What pysyncobj does: whatever is behind the previous entry is cut off first."""
     log = self.journal
     if term >= self.term and log.term_at(previous) == rest[0] and log.last_index > previous:
@@ -43,11 +43,11 @@ def _on_append_truncating(self: Engine, node: Any, term: int, previous: int, *re
     _on_append(self, node, term, previous, *rest)
 
 
-_on_append = Engine._on_append
+_on_append = Member._on_append
 
 
 def _on_append_commits_all(
-    self: Engine, node: Any, term: int, previous: int, previous_term: int, commit: int, *rest: Any
+    self: Member, node: Any, term: int, previous: int, previous_term: int, commit: int, *rest: Any
 ) -> None:
     """What pysyncobj does: commit as far as the leader, whatever this message verified."""
     matched = term >= self.term and self.journal.term_at(previous) == previous_term
@@ -56,32 +56,32 @@ def _on_append_commits_all(
         self._set_commit_index(min(commit, self.journal.last_index))
 
 
-def _on_ack_of_any_term(self: Engine, node: Any, term: int, *rest: Any) -> None:
+def _on_ack_of_any_term(self: Member, node: Any, term: int, *rest: Any) -> None:
     if term <= self.term:
         rest = (rest[0], min(rest[1], self.journal.last_index), *rest[2:])
     _on_ack(self, node, max(term, self.term), *rest)
 
 
-_on_ack = Engine._on_ack
+_on_ack = Member._on_ack
 
 
-def _receive_counting_twice(self: Engine, now: float, peer: str, message: list) -> None:
+def _receive_counting_twice(self: Member, now: float, peer: str, message: list) -> None:
     self._votes = set()
     _receive(self, now, peer, message)
 
 
-_receive = Engine.receive
+_receive = Member.receive
 
 
-def _may_stand_at_once(self: Engine) -> bool:
+def _may_stand_at_once(self: Member) -> bool:
     return True
 
 
-def _is_anybody_alive(self: Engine) -> bool:
+def _is_anybody_alive(self: Member) -> bool:
     return False
 
 
-def _install_anything(self: Engine, now: float, term: int, configuration: Any) -> bool:
+def _install_anything(self: Member, now: float, term: int, configuration: Any) -> bool:
     """What pysyncobj does: whatever arrives replaces the state and the whole log."""
     self._at(now)
     self.journal.reset(configuration.index, term, configuration)
@@ -93,7 +93,7 @@ def _install_anything(self: Engine, now: float, term: int, configuration: Any) -
 
 
 def _take_any_snapshot(self: Group, *message: Any) -> None:
-    with mock.patch.object(Engine, "applied_index", property(lambda self: 0)):
+    with mock.patch.object(Member, "applied_index", property(lambda self: 0)):
         _on_snapshot(self, *message)
 
 
@@ -118,11 +118,11 @@ def _lose_leadership_retryably(self: Group) -> None:
 _lose_leadership = Group._lose_leadership
 
 
-def _confirmed_at_once(self: Engine) -> int:
+def _confirmed_at_once(self: Member) -> int:
     return self._round
 
 
-def _reads_at_once(self: Engine) -> bool:
+def _reads_at_once(self: Member) -> bool:
     return bool(self.is_leader)
 
 
@@ -145,7 +145,7 @@ def _unseal_anything(key: bytes, value: bytes, what: str) -> bytes:
     return value[4:]
 
 
-def _keep_configuration(self: Engine) -> None:
+def _keep_configuration(self: Member) -> None:
     """What pysyncobj does after a restart: the members are those that the caller names."""
     before = self._configuration
     _use_configuration(self)
@@ -154,31 +154,31 @@ def _keep_configuration(self: Engine) -> None:
         _use_configuration(self)
 
 
-_use_configuration = Engine._use_configuration
+_use_configuration = Member._use_configuration
 
 
-def _reconcile_unguarded(self: Engine, *args: Any) -> None:
-    with mock.patch.object(Engine, "commit_index", property(lambda self: 1 << 60)):
+def _reconcile_unguarded(self: Member, *args: Any) -> None:
+    with mock.patch.object(Member, "commit_index", property(lambda self: 1 << 60)):
         _reconcile(self, *args)
 
 
-_reconcile = Engine.reconcile
+_reconcile = Member.reconcile
 
 
 def _may_always_vote(self: journal.Journal) -> bool:
     return True
 
 
-def _teach_counting_all(self: Engine, learners: Sequence[str]) -> None:
+def _teach_counting_all(self: Member, learners: Sequence[str]) -> None:
     """Also what a learner acknowledged before it forgot its log counts."""
     _teach(self, learners)
     self._counts_from.clear()
 
 
-_teach = Engine._teach
+_teach = Member._teach
 
 
-def _always_has_a_copy(self: Engine, peer: str) -> bool:
+def _always_has_a_copy(self: Member, peer: str) -> bool:
     return True
 
 
@@ -189,7 +189,7 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
-def _leave_unasked(self: Engine, now: float) -> None:
+def _leave_unasked(self: Member, now: float) -> None:
     """The map's word alone is enough to forget a group."""
     self.left_at = self.journal.configuration.index
 
@@ -207,15 +207,15 @@ class Cure(NamedTuple):
 CURES = {
     "messages wait for the fsync": Cure([(Core, "_send", _send_ungated)], 3),
     "a leader counts its own fsync": Cure(
-        [(Engine, "_SyncObj__getEntries", _entries_undurable)], 3
+        [(Member, "_SyncObj__getEntries", _entries_undurable)], 3
     ),
-    "matching entries stay": Cure([(Engine, "_on_append", _on_append_truncating)], 10),
-    "commit what was verified": Cure([(Engine, "_on_append", _on_append_commits_all)], 60),
+    "matching entries stay": Cure([(Member, "_on_append", _on_append_truncating)], 10),
+    "commit what was verified": Cure([(Member, "_on_append", _on_append_commits_all)], 60),
     "read rounds": Cure(
-        [(Engine, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
+        [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
     "a leader reads after its first commit": Cure(
-        [(Engine, "is_ready", property(_reads_at_once))], 100
+        [(Member, "is_ready", property(_reads_at_once))], 100
     ),
     "an overtaken write is unknown": Cure(
         [
@@ -233,31 +233,31 @@ CURES = {
         [(journal, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
-        [(Engine, "_use_configuration", _keep_configuration)], 10
+        [(Member, "_use_configuration", _keep_configuration)], 10
     ),
     "who may be needed forgets nothing": Cure(
-        [(Engine, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+        [(Member, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
-        [(Engine, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
+        [(Member, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
     ),
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
     "acks carry a term": (
-        [(Engine, "_on_ack", _on_ack_of_any_term)],
+        [(Member, "_on_ack", _on_ack_of_any_term)],
         "tests/library: takes five members and an ack that two elections overtake",
     ),
     "a vote counts once": (
-        [(Engine, "receive", _receive_counting_twice)],
+        [(Member, "receive", _receive_counting_twice)],
         "tests/library: takes five members, a repeated vote and an election that is split",
     ),
     "older snapshots are refused": (
-        [(Engine, "install", _install_anything), (Group, "_on_snapshot", _take_any_snapshot)],
+        [(Member, "install", _install_anything), (Group, "_on_snapshot", _take_any_snapshot)],
         "tests/library: takes a transfer that is overtaken whole by a later one",
     ),
-    "pre-votes": ([(Engine, "_may_stand", _may_stand_at_once)], "guards progress"),
-    "stickiness": ([(Engine, "_leader_is_alive", _is_anybody_alive)], "guards progress"),
+    "pre-votes": ([(Member, "_may_stand", _may_stand_at_once)], "guards progress"),
+    "stickiness": ([(Member, "_leader_is_alive", _is_anybody_alive)], "guards progress"),
     "a birth on which all agree": (
         [(birth.Birth, "agreed", _born_by_majority)],
         "test_two_wiped_slaves_elect_nobody_without_the_third",
@@ -267,14 +267,14 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         "test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration",
     ),
     "who is in again counts from then on": (
-        [(Engine, "_teach", _teach_counting_all)],
+        [(Member, "_teach", _teach_counting_all)],
         "tests/library",
     ),
     "a majority of the ring takes one for dead": (
         [(hearing.Hearing, "is_down", _down_by_one_word)],
         "test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead",
     ),
-    "one change at a time": ([(Engine, "reconcile", _reconcile_unguarded)], "tests/library"),
+    "one change at a time": ([(Member, "reconcile", _reconcile_unguarded)], "tests/library"),
 }
 
 

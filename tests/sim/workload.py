@@ -6,9 +6,9 @@ recorded as of unknown outcome.  tests/history.py decides whether a single Redis
 like that: then nothing acknowledged was lost, and no read was stale.
 """
 
-from distrodb.reply import OK, ErrorReply, Reply
-from tests.history import Operation
+from distrodb.resp.reply import OK, ErrorReply, Reply
 from tests.sim.simulation import Simulation
+from tests.support.history import Operation
 
 PATIENCE_S = 10.0  # a command without an answer for so long went to a slave that is gone
 RETRYABLE = ("MOVED", "CLUSTERDOWN", "TRYAGAIN")

@@ -3,9 +3,9 @@
 import random
 
 from distrodb.raft.journal import WriteSet
-from distrodb.raft.lmdb_store import LmdbStore
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.birth import Birth, Memory
+from distrodb.storage.lmdb_store import LmdbStore
 
 NODES = ["a", "b", "c"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from distrodb.raft.journal import Configuration
-from distrodb.reply import ErrorReply
+from distrodb.resp.reply import ErrorReply
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.ring.commands import apply
 from distrodb.slave.controller import PLAN_INTERVAL_S, Controller, View

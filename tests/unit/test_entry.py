@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.store.entry import decode_batch, encode_batch
+from distrodb.keyspace.entry import decode_batch, encode_batch
 
 commands = st.lists(
     st.tuples(st.integers(-1, 16383), st.lists(st.binary(), min_size=1, max_size=5)), max_size=10

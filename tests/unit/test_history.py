@@ -8,8 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests import history as history_module
-from tests.history import NotLinearizable, Operation, Undecided, _fits, _keys_of, _step, check
+from tests.support import history as history_module
+from tests.support.history import (
+    NotLinearizable,
+    Operation,
+    Undecided,
+    _fits,
+    _keys_of,
+    _step,
+    check,
+)
 
 UNKNOWN = None
 

@@ -4,7 +4,7 @@ import pytest
 
 from distrodb.errors import CorruptionError, InvariantViolation
 from distrodb.raft.journal import Configuration, Journal, Put, WriteSet
-from distrodb.raft.lmdb_store import LmdbStore
+from distrodb.storage.lmdb_store import LmdbStore
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import pytest
 
 from distrodb.errors import CorruptionError, StorageError
 from distrodb.raft.journal import DeleteRange, Journal, Put, WriteSet
-from distrodb.raft.lmdb_check import check
-from distrodb.raft.lmdb_store import LmdbStore
+from distrodb.storage.lmdb_check import check
+from distrodb.storage.lmdb_store import LmdbStore
 
 PAGE = mmap.PAGESIZE
 GROUPS = range(3)

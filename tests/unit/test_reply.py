@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.reply import error
+from distrodb.resp.reply import error
 
 
 def test_an_error_has_its_first_word_as_code() -> None:

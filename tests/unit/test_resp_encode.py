@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.reply import OK, Encoded, Reply, Status, Verbatim, error
 from distrodb.resp.encode import encode
+from distrodb.resp.reply import OK, Encoded, Reply, Status, Verbatim, error
 
 TABLE = [
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),

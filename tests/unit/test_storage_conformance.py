@@ -23,8 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from distrodb.errors import CorruptionError, StorageError
 from distrodb.raft.journal import DeleteRange, Journal, Put, WriteSet
-from distrodb.raft.lmdb_store import LmdbStore
-from distrodb.raft.snapshot_files import MAGIC, SnapshotFiles
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.snapshot_files import MAGIC, SnapshotFiles
 from tests.sim.disk import Disk, flipped
 from tests.sim.mirror import Mirror
 
@@ -428,8 +428,8 @@ _COMMITTER = """
 import random, struct, sys
 from pathlib import Path
 from distrodb.raft.journal import DeleteRange, Put
-from distrodb.raft.lmdb_store import LmdbStore
-from distrodb.raft.snapshot_files import SnapshotFiles
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.snapshot_files import SnapshotFiles
 
 store = LmdbStore(Path(sys.argv[1]))
 files = SnapshotFiles(Path(sys.argv[1]) / "snapshots")
@@ -443,11 +443,11 @@ while True:
     puts = [Put(b"e%02d" % n, value) for n in generator.sample(range(40), 5)]
     gone = DeleteRange(b"e00", b"e%02d" % generator.randrange(20))
     store.commit([*puts, gone, *(Put(b"s%d" % n, value) for n in range(20)), Put(b"last", value)])
-    print(number, flush=True)
+    print(f"{number}", flush=True)
     if number % 3 == 0:
         files.write(1, number, (value for _ in range(20)))
         files.remove_older(1, number)
-        print("snapshot", number, flush=True)
+        print(f"snapshot {number}", flush=True)
 """
 
 
@@ -468,7 +468,7 @@ def test_a_set_is_whole_or_absent_after_kill_9(tmp_path):
         child.wait()
         lines = output.read_text().splitlines()
         said = max(int(line) for line in lines if line.isdigit())
-        named = [int(line.split()[1]) for line in lines if line.startswith("snapshot")]
+        named = [int(line.split()[1]) for line in lines if line.startswith("snapshot ")]
         store = LmdbStore(tmp_path / "slave")
         found = dict(store.scan(b"", LAST))
         last = struct.unpack(">I", found[b"last"][:4])[0]

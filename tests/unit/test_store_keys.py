@@ -1,11 +1,11 @@
 import pytest
 
+from distrodb.commands.table import DATA_COMMANDS
 from distrodb.errors import InvariantViolation
-from distrodb.reply import OK, ErrorReply, Reply, Status, error
+from distrodb.keyspace.entry import encode_batch
+from distrodb.keyspace.store import Store
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
-from distrodb.store.entry import encode_batch
-from distrodb.store.store import Store
-from distrodb.store.table import DATA_COMMANDS
 
 
 def run(store: Store, line: str, slot: int = 0) -> Reply:

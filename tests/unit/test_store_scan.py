@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distrodb.reply import error
-from distrodb.store.glob import glob
-from distrodb.store.store import Store
+from distrodb.keyspace.glob import glob
+from distrodb.keyspace.store import Store
+from distrodb.resp.reply import error
 
 
 def put(store: Store, slot: int, key: bytes) -> None:

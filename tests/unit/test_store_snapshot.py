@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.store import snapshot
-from distrodb.store.entry import encode_batch
-from distrodb.store.store import Store, StoreBuilder
+from distrodb.keyspace import snapshot
+from distrodb.keyspace.entry import encode_batch
+from distrodb.keyspace.store import Store, StoreBuilder
 
 states = st.dictionaries(
     st.tuples(st.integers(5, 9), st.binary(max_size=8)), st.binary(max_size=30), max_size=40

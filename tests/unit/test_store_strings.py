@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.reply import OK, ErrorReply, Reply, error
+from distrodb.commands.command import StoreLimits
+from distrodb.commands.strings import INT_MAX, INT_MIN, parse_integer
+from distrodb.commands.table import DATA_COMMANDS
+from distrodb.keyspace.store import Store
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.slots import SLOT_COUNT
-from distrodb.store.command import StoreLimits
-from distrodb.store.store import Store
-from distrodb.store.strings import INT_MAX, INT_MIN, parse_integer
-from distrodb.store.table import DATA_COMMANDS
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 SYNTAX = error("ERR", "syntax error")

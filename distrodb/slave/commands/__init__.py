@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from distrodb.commands.command import Command
+from distrodb.commands.table import DATA_COMMANDS
 from distrodb.slave.commands import cluster, connection, server
-from distrodb.store.command import Command
-from distrodb.store.table import DATA_COMMANDS
 
 
 def _row(name: str, handler: Any, arity: int, flags: str, group: str, summary: str) -> Command:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from distrodb.reply import error
+from distrodb.resp.reply import error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 from distrodb.slave import topology
 from distrodb.slave.clients import DEFERRED, Client, Part

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from distrodb import __version__
-from distrodb.reply import OK, Reply, Status, error
+from distrodb.resp.reply import OK, Reply, Status, error
 from distrodb.slave.clients import Client
 
 SYNTAX = error("ERR", "syntax error")

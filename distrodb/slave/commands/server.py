@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from distrodb import __version__
 from distrodb.clock import monotonic
-from distrodb.reply import Reply, Status, Verbatim, error
+from distrodb.commands.command import Command
+from distrodb.resp.reply import Reply, Status, Verbatim, error
 from distrodb.slave import topology
 from distrodb.slave.clients import DEFERRED, Client
 from distrodb.slave.commands.connection import SYNTAX, unknown_subcommand
-from distrodb.store.command import Command
 
 REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
 PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else waits

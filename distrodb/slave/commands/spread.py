@@ -3,9 +3,9 @@
 As in Redis Cluster they speak of one slave's share; cluster clients ask every leader and add up.
 """
 
-from distrodb.reply import OK, ErrorReply, Reply, error
+from distrodb.commands.command import Command
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.slave.clients import Call, Client, Part
-from distrodb.store.command import Command
 
 POSITIONS_PER_SLOT = 64  # see Store.scan
 

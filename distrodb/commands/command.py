@@ -56,3 +56,40 @@ class Command:
             return []
         last = self.last_key if self.last_key > 0 else len(args) + self.last_key
         return list(args[self.first_key : last + 1 : self.key_step])
+
+
+READ, WRITE = frozenset({"readonly", "fast"}), frozenset({"write", "denyoom", "fast"})
+# Where keys are: first, last (negative: counted from the end), step; as in Redis' own table.
+ONE_KEY, ALL_KEYS, PAIRS, NO_KEYS = (1, 1, 1), (1, -1, 1), (1, -1, 2), (0, 0, 0)
+# How cluster clients spread a command and add up its replies: redis.io "command tips".
+SUM = ("request_policy:multi_shard", "response_policy:agg_sum")
+
+
+def data_row(
+    name: str,
+    handler: Callable[..., Any],
+    arity: int,
+    flags: frozenset[str],
+    keys: tuple[int, int, int],
+    group: str,
+    summary: str,
+    since: str = "1.0.0",
+    tips: tuple[str, ...] = (),
+) -> Command:
+    """The row of a command on data: on keys of one slot, or on a whole partition."""
+    kind = "write" if "write" in flags else "read"
+    return Command(
+        name=name,
+        handler=handler,
+        arity=arity,
+        flags=flags,
+        first_key=keys[0],
+        last_key=keys[1],
+        key_step=keys[2],
+        scope="key" if keys[0] else "partition",
+        group=group,
+        summary=summary,
+        since=since,
+        categories=frozenset({kind, "string" if group == "string" else "keyspace"}),
+        tips=tips,
+    )

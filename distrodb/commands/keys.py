@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distrodb.reply import OK, Reply, Status, error
-from distrodb.store.command import Context
-from distrodb.store.strings import NOT_AN_INTEGER, SYNTAX, Keyspace, parse_integer
+from distrodb.commands.command import (
+    ALL_KEYS,
+    NO_KEYS,
+    ONE_KEY,
+    READ,
+    SUM,
+    Context,
+    data_row,
+)
+from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, Keyspace, parse_integer
+from distrodb.resp.reply import OK, Reply, Status, error
 
 if TYPE_CHECKING:
-    from distrodb.store.store import Store
+    from distrodb.keyspace.store import Store
 
 
 def del_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
@@ -70,3 +78,42 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
             return SYNTAX
     following, keys = store.scan(position, count, pattern, kind)
     return [b"%d" % (following or 0), list(keys)]
+
+
+_SLOW_READ, _SLOW_WRITE = frozenset({"readonly"}), frozenset({"write"})
+_EACH = "request_policy:all_shards"
+_SPECIAL = ("nondeterministic_output", "request_policy:special", "response_policy:special")
+
+COMMANDS = (
+    data_row("del", del_, -2, _SLOW_WRITE, ALL_KEYS, "generic", "Deletes keys.", tips=SUM),
+    data_row("exists", exists, -2, READ, ALL_KEYS, "generic", "Counts keys that exist.", tips=SUM),
+    data_row("type", type_, 2, READ, ONE_KEY, "generic", "The type of a key's value."),
+    data_row(
+        "dbsize",
+        dbsize,
+        1,
+        READ,
+        NO_KEYS,
+        "server",
+        "Counts the keys led here.",
+        tips=(_EACH, "response_policy:agg_sum"),
+    ),
+    data_row(
+        "flushall",
+        flushall,
+        -1,
+        _SLOW_WRITE,
+        NO_KEYS,
+        "server",
+        "Deletes all.",
+        tips=(_EACH, "response_policy:all_succeeded"),
+    ),
+    data_row(
+        "scan", scan, -2, _SLOW_READ, NO_KEYS, "generic", "Walks keys.", "2.8.0", tips=_SPECIAL
+    ),
+)
+
+# What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
+COUNT_KEYS_IN_SLOT = data_row(
+    "countkeysinslot", count_keys_in_slot, 2, READ, NO_KEYS, "cluster", ""
+)

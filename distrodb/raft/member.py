@@ -54,7 +54,7 @@ syncobj.createPoller = lambda kind: _Silent()
 syncobj.createJournal = lambda journal: journal
 
 
-class Member(Node):
+class Peer(Node):
     """A member of a group.  Its hash does not depend on PYTHONHASHSEED, so that the order in which
     pysyncobj walks its sets of nodes is the same in every run."""
 
@@ -69,16 +69,16 @@ class Member(Node):
 class _Outbox(Transport):
     """Takes what pysyncobj itself sends (votes and leadership transfers) into our messages."""
 
-    def __init__(self, engine: "Engine"):
+    def __init__(self, member: "Member"):
         super().__init__(None, None, None)
-        self._engine = engine
+        self._member = member
 
     def send(self, node: Node, message: dict) -> bool:
-        self._engine.send_library_message(node, message)
+        self._member.send_library_message(node, message)
         return True
 
 
-class Engine(Elections, Replication, Membership, syncobj.SyncObj):
+class Member(Elections, Replication, Membership, syncobj.SyncObj):
     """One member of one Raft group.  Its log is begun, or loaded; its members are in there.
 
     ``apply`` is called with (index, payload) for each committed entry, in order, exactly once
@@ -115,9 +115,9 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         # Per peer the appends under way: (last index, bytes of commands) of each.
         self._unacknowledged: dict[str, deque[tuple[int, int]]] = {}
         self.needs_snapshot: set[str] = set()  # peers whose next entry is compacted away
-        self.voters: dict[str, Member] = {}  # the other members
-        self.learners: dict[str, Member] = {}  # of the leader: those that are to become members
-        self._peers: dict[str, Member] = {}  # both
+        self.voters: dict[str, Peer] = {}  # the other members
+        self.learners: dict[str, Peer] = {}  # of the leader: those that are to become members
+        self._peers: dict[str, Peer] = {}  # both
         self._is_named = False  # by the configuration in force
         # Per learner, and voter that was one, the index from which on its acknowledgements count
         # (membership.py).
@@ -142,7 +142,7 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
             journalFile=journal,
             onStateChanged=lambda old, new: self._state_changed(new),
         )
-        super().__init__(Member(member), (), conf, nodeClass=Member, transport=_Outbox(self))
+        super().__init__(Peer(member), (), conf, nodeClass=Peer, transport=_Outbox(self))
         self._use_configuration()
         self._SyncObj__raftLastApplied = journal.meta.snapshot_index
         self._SyncObj__raftCommitIndex = max(
@@ -404,8 +404,8 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
     def _SyncObj__generateRaftTimeout(self) -> float:
         return self._timeout * self._between(1.0, 2.0)
 
-    def _node(self, peer: str) -> Member:
-        return self._peers.get(peer) or Member(peer)
+    def _node(self, peer: str) -> Peer:
+        return self._peers.get(peer) or Peer(peer)
 
     def _between(self, low: float, high: float) -> float:
         return low + (high - low) * self._generator.random()
@@ -422,4 +422,4 @@ class Engine(Elections, Replication, Membership, syncobj.SyncObj):
         _now = self.now = now
 
 
-__all__ = ["FAIL_REASON", "Engine"]
+__all__ = ["FAIL_REASON", "Member"]

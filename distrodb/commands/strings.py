@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 
-from distrodb.reply import OK, ErrorReply, Reply, error
-from distrodb.store.command import Context
+from distrodb.commands.command import (
+    ALL_KEYS,
+    ONE_KEY,
+    PAIRS,
+    READ,
+    WRITE,
+    Context,
+    data_row,
+)
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
 Keyspace = dict[bytes, bytes]
 
@@ -133,3 +141,31 @@ def decrby(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply
     if delta == INT_MIN:
         return error("ERR", "decrement would overflow")
     return _add(keyspace, args[1], -delta, context)
+
+
+_SET_ALL = ("request_policy:multi_shard", "response_policy:all_succeeded")
+
+COMMANDS = (
+    data_row("get", get, 2, READ, ONE_KEY, "string", "Returns the value of a key."),
+    data_row("set", set_, -3, WRITE, ONE_KEY, "string", "Sets the value of a key."),
+    data_row("setnx", setnx, 3, WRITE, ONE_KEY, "string", "Sets a key that does not exist."),
+    data_row(
+        "mget",
+        mget,
+        -2,
+        READ,
+        ALL_KEYS,
+        "string",
+        "Returns the values of keys.",
+        tips=("request_policy:multi_shard",),
+    ),
+    data_row(
+        "mset", mset, -3, WRITE, PAIRS, "string", "Sets the values of keys.", "1.0.1", _SET_ALL
+    ),
+    data_row("strlen", strlen, 2, READ, ONE_KEY, "string", "Length of a value.", "2.2.0"),
+    data_row("append", append, 3, WRITE, ONE_KEY, "string", "Appends to a value.", "2.0.0"),
+    data_row("incr", incr, 2, WRITE, ONE_KEY, "string", "Increments an integer by one."),
+    data_row("decr", decr, 2, WRITE, ONE_KEY, "string", "Decrements an integer by one."),
+    data_row("incrby", incrby, 3, WRITE, ONE_KEY, "string", "Increments an integer."),
+    data_row("decrby", decrby, 3, WRITE, ONE_KEY, "string", "Decrements an integer."),
+)

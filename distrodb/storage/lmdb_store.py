@@ -20,8 +20,8 @@ import lmdb
 
 from distrodb.errors import StorageError
 from distrodb.raft.journal import Operation, Put
-from distrodb.raft.lmdb_check import check
-from distrodb.raft.snapshot_files import sync_directory
+from distrodb.storage.lmdb_check import check
+from distrodb.storage.snapshot_files import sync_directory
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed

@@ -15,13 +15,13 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
+from distrodb.commands.command import Context, StoreLimits
+from distrodb.commands.table import COUNT_KEYS_IN_SLOT, DATA_COMMANDS
 from distrodb.errors import invariant
-from distrodb.reply import Reply, error
-from distrodb.store import snapshot
-from distrodb.store.command import Context, StoreLimits
-from distrodb.store.entry import decode_batch
-from distrodb.store.glob import glob
-from distrodb.store.table import COUNT_KEYS_IN_SLOT, DATA_COMMANDS
+from distrodb.keyspace import snapshot
+from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.glob import glob
+from distrodb.resp.reply import Reply, error
 
 WINDOWS = 64  # of a slot, for SCAN
 SAMPLE = 256  # keys that are measured to estimate the size of all

@@ -1,0 +1,1 @@
+"""The commands: one row and one small handler each, a file a family.  Pure."""

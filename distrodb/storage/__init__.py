@@ -1,0 +1,1 @@
+"""The disk: the journal's file, snapshot files, the directory's lock."""
