@@ -1,103 +1,185 @@
-"""Who may stand for election, and who gets a vote: what is replaced in pysyncobj's elections.
+"""Who may stand for election, when, and who gets a vote.
 
-A part of ``Member`` (member.py), which holds the state.  pysyncobj itself counts the votes, grants
-them, and makes the leader; here it is decided when it may do so:
+pysyncobj counts the votes, grants them, and makes the leader (library.py); here it is decided when
+it may do so:
 
 - PreVote (thesis 9.6): a member stands only after a majority said that it would vote for it;
 - stickiness: a member that hears a live leader ignores requests for votes, unless that leader
-  asked for the election (leadership transfer);
+  asked for the election (leadership transfer).  A quiet group's leader is heard by its slave's
+  heartbeat (pulse.py);
 - terms: whoever speaks in an old term is told the newer one;
 - who was removed, has forgotten its log and is taken in again stands aside until the log has come
-  past its removal (``Journal.may_vote``).
+  past its removal (``Log.may_vote``).
 """
 
-from typing import Any
-
 from distrodb.raft import messages as m
-
-FOLLOWER, LEADER = 0, 2  # pysyncobj's states
-
-Node = Any  # pysyncobj's
+from distrodb.raft.pulse import NEVER
+from distrodb.raft.state import MemberState
 
 
 class Elections:
+    def __init__(self, state: MemberState, timeout_s: float):
+        self._state, self._timeout_s = state, timeout_s
+        self._heard_at = NEVER  # when a leader of the current term was last heard
+        self._leader_link_broken = False
+        self._prevotes: set[str] = set()
+        self._prevote_term = 0
+        self._votes: set[tuple[int, str]] = set()
+        self._was_told_to_stand = False  # the election under way was asked for by the old leader
+        self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
+        self.postpone()
+
+    def set_deadline(self, at: float) -> None:
+        self.deadline = at
+
+    def postpone(self, low: float = 1.0, high: float = 2.0) -> None:
+        """So many timeouts from now, at random in between, so that few stand at the same time."""
+        state = self._state
+        self.set_deadline(state.now + self._timeout_s * state.between(low, high))
+
+    def stand_soon(self, delay_s: float) -> None:
+        self.set_deadline(min(self.deadline, self._state.now + delay_s))
+
+    # -- standing ----------------------------------------------------------------------------
+
+    def look(self) -> bool:
+        """The deadline may be over: whether to stand now.  Asks for pre-votes when that must be
+        done first."""
+        state = self._state
+        if state.is_leader or state.now <= self.deadline:
+            return False
+        if self._hear_pulse():
+            return False
+        if not state.is_member:
+            self.set_deadline(state.now + self._timeout_s)
+            return False
+        if state.voters and not self._may_stand():
+            self._ask_for_prevotes()
+            return False
+        self._was_told_to_stand = state.library.is_told_to_stand
+        return True
+
+    def stood(self, term_before: int) -> None:
+        """A tick is over, in which this member may have stood."""
+        self._was_told_to_stand = False
+        if self._state.term != term_before and not self._state.is_leader:
+            self.postpone(0.2, 0.5)  # a split vote is settled sooner than a dead leader is noticed
+
+    def _hear_pulse(self) -> bool:
+        """The leader's slave has said since that it leads this group: the deadline is later."""
+        state = self._state
+        leader = state.library.leader
+        if state.pulse is None or leader is None or self._leader_link_broken:
+            return False
+        if state.library.is_told_to_stand:
+            return False
+        heard_at = state.pulse.heard_at(leader, state.group, state.term)
+        if heard_at <= self._heard_at:
+            return False
+        self._heard_at = heard_at
+        self.set_deadline(heard_at + self._timeout_s * state.between(1.0, 2.0))
+        return state.now <= self.deadline
+
     def _may_stand(self) -> bool:
-        """pysyncobj starts an election in its tick as soon as the deadline is over; with PreVote
-        (thesis 9.6) that must wait for a majority that would vote for us."""
-        if self._SyncObj__transferInProgress:
+        """pysyncobj stands as soon as the deadline is over; with PreVote that must wait for a
+        majority that would vote for us."""
+        state = self._state
+        if state.library.is_told_to_stand:
             return True
-        return (
-            self._prevote_term == self.term + 1
-            and len(self._prevotes & self._connected() & set(self.voters)) + 1 >= self.majority
-        )
+        granted = self._prevotes & state.connected & set(state.voters)
+        return self._prevote_term == state.term + 1 and len(granted) + 1 >= state.majority
 
-    def _ask_for_prevotes(self, now: float) -> None:
-        self._prevote_term = self.term + 1
+    def _ask_for_prevotes(self) -> None:
+        state = self._state
+        self._prevote_term = state.term + 1
         self._prevotes = set()
-        if self._SyncObj__raftLeader is not None:  # silent for too long
-            self._SyncObj__raftLeader = None
-            self._on_state()
+        if state.library.leader is not None:  # silent for too long
+            state.library.leader = None
+            state.changed()
         # A round of pre-votes changes nothing, so a lost one is repeated soon.
-        self._SyncObj__raftElectionDeadline = now + self._timeout * self._between(0.05, 0.15)
-        for peer in self.voters:
-            self.emit(
-                peer,
-                m.PREVOTE_REQUEST,
-                self._prevote_term,
-                self.journal.last_index,
-                self.journal.last_term,
-            )
+        self.postpone(0.05, 0.15)
+        log = state.log
+        for peer in state.voters:
+            fields = self._prevote_term, log.last_index, log.last_term
+            state.emit(peer, m.PREVOTE_REQUEST, *fields)
 
-    def _on_prevote_request(self, node: Node, term: int, last_index: int, last_term: int) -> None:
-        if term <= self.term:
-            self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif not self.journal.may_vote or self._leader_is_alive():
+    def request_vote(self, peer: str, last_index: int, last_term: int) -> None:
+        """pysyncobj stands."""
+        state, told = self._state, self._was_told_to_stand
+        state.emit_gated(peer, m.VOTE_REQUEST, state.term, last_index, last_term, told)
+
+    # -- what others ask and answer -------------------------------------------------------------
+
+    def on_prevote_request(self, peer: str, term: int, last_index: int, last_term: int) -> None:
+        state, log = self._state, self._state.log
+        if term <= state.term:
+            state.tell_newer_term(peer)
+        elif not log.may_vote or self.hears_leader():
             return
-        elif self._is_up_to_date(last_index, last_term):
-            self.emit(node.id, m.PREVOTE, term)
+        elif (last_term, last_index) >= (log.last_term, log.last_index):
+            state.emit(peer, m.PREVOTE, term)
 
-    def _on_vote_request(
-        self, node: Node, term: int, last_index: int, last_term: int, transfer: bool
+    def on_prevote(self, peer: str, term: int) -> None:
+        state = self._state
+        if term == self._prevote_term == state.term + 1 and not state.is_leader:
+            self._prevotes.add(peer)
+            if self._may_stand():
+                self.set_deadline(0.0)
+
+    def on_vote_request(
+        self, peer: str, term: int, last_index: int, last_term: int, is_transfer: bool
     ) -> None:
         """Cures: no stickiness (a member that was cut off unseats a healthy leader)."""
-        if term < self.term:
-            self.emit(node.id, m.STALE, self.term, gate=self.journal.gate())
-        elif self.journal.may_vote and (transfer or not self._leader_is_alive()):
-            self._SyncObj__onMessageReceived(
-                node,
-                {
-                    "type": "request_vote",
-                    "term": term,
-                    "last_log_index": last_index,
-                    "last_log_term": last_term,
-                },
-            )
-            self._on_state()
+        state = self._state
+        if term < state.term:
+            state.tell_newer_term(peer)
+        elif state.log.may_vote and (is_transfer or not self.hears_leader()):
+            state.library.take_vote_request(peer, term, last_index, last_term)
+            state.changed()
 
-    def _leader_is_alive(self) -> bool:
+    def grant_vote(self, peer: str, term: int) -> None:
+        """pysyncobj gives its vote."""
+        self.postpone()
+        self._state.emit_gated(peer, m.VOTE, term)
+
+    def on_vote(self, peer: str, term: int) -> None:
+        """Cures: a vote that is repeated counts twice."""
+        if term == self._state.term and (term, peer) not in self._votes:
+            self._votes = {vote for vote in self._votes if vote[0] == term} | {(term, peer)}
+            self._state.library.take_vote(peer, term)
+
+    def on_order_to_stand(self, peer: str, term: int) -> None:
+        state = self._state
+        if term == state.term and state.library.leader == peer:
+            state.library.take_order_to_stand(peer, term)
+            self.set_deadline(0.0)
+
+    # -- leaders ---------------------------------------------------------------------------------
+
+    def heard_leader(self) -> None:
+        """A message of the current term's leader came."""
+        self._prevotes, self._prevote_term = set(), 0
+        if not self._state.library.is_told_to_stand:
+            self.postpone()
+        self._heard_at, self._leader_link_broken = self._state.now, False
+
+    def lost_leader(self, delay_s: float) -> None:
+        """The link to the leader's slave broke."""
+        self._leader_link_broken = True
+        self._state.library.leader = None
+        self.stand_soon(delay_s)
+        self._state.changed()
+
+    def hears_leader(self) -> bool:
         """As this member sees it.  A leader steps down by itself once it hears no majority."""
-        if self.is_leader:
+        state = self._state
+        if state.is_leader:
             return True
-        return not self._leader_link_broken and self.now - self._heard_at < self._timeout
+        if self._leader_link_broken:
+            return False
+        if state.now - self._heard_at >= self._timeout_s:
+            self._hear_pulse()
+        return state.now - self._heard_at < self._timeout_s
 
-    def _is_up_to_date(self, last_index: int, last_term: int) -> bool:
-        return (last_term, last_index) >= (self.journal.last_term, self.journal.last_index)
-
-    def _newer_term(self, term: int) -> None:
-        """Somebody is in a newer term.  Cures: a leader of an old term is never told."""
-        if term > self.term:
-            self._SyncObj__setCurrentTerm(term, None)
-            self._SyncObj__raftLeader = None
-            self._SyncObj__setState(FOLLOWER)
-            self._on_state()
-
-    def _state_changed(self, state: int) -> None:
-        if state == LEADER:
-            self._rounds = {}
-            self._unacknowledged = {}
-            self._counts_from = {}
-        self.needs_snapshot = set()
-        self.learners = {}
-        self._peers = dict(self.voters)
+    def role_changed(self) -> None:
         self._prevotes = set()
-        self._on_state()

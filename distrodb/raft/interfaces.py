@@ -1,6 +1,7 @@
 """What a group asks of its surroundings, and what it hands out."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,12 +42,55 @@ class Request(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotWrite:
-    """An effect: make a snapshot durable, off the event loop, then call ``snapshot_written``."""
+    """An effect: make a snapshot durable, off the event loop (``run``), then tell the core what
+    came of it (``snapshot_written``).  With ``restore`` it came from a leader and is decoded."""
 
     group: int
     index: int
     term: int
-    chunks: Iterator[bytes]
+    chunks: Iterable[bytes]
+    restore: Callable[[Iterable[bytes]], "Machine"] | None = None
+
+    def run(self, write: Callable[[Iterable[bytes]], object]) -> "SnapshotDone":
+        """``write`` makes the chunks durable."""
+        run = SnapshotRun(self)
+        if run.chunks is not None:
+            write(run.chunks)
+        return run.done()
+
+
+class SnapshotRun:
+    """One execution of a ``SnapshotWrite``, in another thread than the group's: what the group
+    needs to know comes back by value (``done``), so the group looks at nothing that it changes."""
+
+    def __init__(self, write: SnapshotWrite):
+        self._write, self._size = write, 0
+        self._machine: Machine | None = None
+        self.chunks: Iterator[bytes] | None = None  # None: it came damaged, and is not written
+        chunks: Iterable[bytes] = write.chunks
+        if write.restore is not None:
+            chunks = list(chunks)
+            with contextlib.suppress(ValueError):
+                self._machine = write.restore(chunks)
+        if write.restore is None or self._machine is not None:
+            self.chunks = self._counted(chunks)
+
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._size += len(chunk)
+            yield chunk
+
+    def done(self) -> "SnapshotDone":
+        return SnapshotDone(self._write, self._size, self._machine)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDone:
+    """A snapshot is durable; or it came damaged, and was not written (size 0)."""
+
+    write: SnapshotWrite
+    size: int  # bytes
+    machine: "Machine | None"  # that it was decoded to, if it came from a leader
 
 
 @dataclass(frozen=True, slots=True)

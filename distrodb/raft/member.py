@@ -1,425 +1,359 @@
-"""pysyncobj made safe: one Raft member.  The only module that imports pysyncobj.
+"""One Raft member: what a group is told by time, by its peers and by its proposer.
 
-pysyncobj 0.3.17 keeps the state (term, vote, log, commit index, match indexes) and runs the
-elections, the commit rule, the apply loop and leadership transfer.  This subclass replaces, under
-their mangled names, the parts of it that lose acknowledged writes (elections.py, replication.py and
-membership.py hold most of them); each says which fault it cures (the list is docs/pysyncobj.md).
+It owns pysyncobj's state (library.py) and three parts that stand beside it: elections.py,
+replication.py and membership.py.  This file routes: what comes in goes to the part that it
+concerns, and what the library asks of its owner (``Hooks``) too.
 
 It does no I/O and reads no clock: ``now`` (monotonic seconds) comes in with each call; messages
-leave through ``send``, changes of the log through the journal.
+leave through the outbox, changes of the log through the log.
 
 The contract with whoever drives it (compare etcd/raft's ``Ready``):
 
-    A message handed to ``send`` with a gate g > 0 must not leave the process before the write
-    set g is on disk.  An APPEND has gate 0: a leader's entries may travel while its own commit
-    runs, because it commits only up to ``journal.durable_index``.
-    ``tick`` must be called after ``receive`` before the results of the call can be seen.
+    A message with a gate g > 0 must not leave the process before the write set g is on disk.  An
+    APPEND has gate 0: a leader's entries may travel while its own commit runs, because it commits
+    only up to ``log.durable_index``.
+    ``tick`` must be called after ``receive`` before the results of the call can be seen, and when
+    ``next_due`` has passed.
 """
 
-import random
-import zlib
-from collections import deque
-from collections.abc import Callable, Iterable
-
-from pysyncobj import syncobj
-from pysyncobj.config import FAIL_REASON, SyncObjConf
-from pysyncobj.node import Node
-from pysyncobj.transport import Transport
+from collections.abc import Callable, Iterable, Sequence
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
-from distrodb.raft.elections import FOLLOWER, LEADER, Elections
-from distrodb.raft.journal import Configuration, Journal
+from distrodb.raft.elections import Elections
+from distrodb.raft.library import Fate, Library
+from distrodb.raft.log import Configuration
 from distrodb.raft.membership import Membership
 from distrodb.raft.replication import Replication
+from distrodb.raft.state import MemberState
 
-_REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
-
-_now = 0.0
-
-
-class _Silent:
-    """Stands in for pysyncobj's poller: our sockets belong to the slave's event loop."""
-
-    def poll(self, timeout: float) -> None: ...
-
-    def subscribe(self, *_: object) -> None: ...
-
-    def unsubscribe(self, *_: object) -> None: ...
+COMMIT_TOLD_S = 0.02  # until followers of an idle group learn what is committed: their copies' age
 
 
-# The three seams of pysyncobj, replaced once for the process.
-syncobj.monotonicTime = lambda: _now
-syncobj.createPoller = lambda kind: _Silent()
-syncobj.createJournal = lambda journal: journal
-
-
-class Peer(Node):
-    """A member of a group.  Its hash does not depend on PYTHONHASHSEED, so that the order in which
-    pysyncobj walks its sets of nodes is the same in every run."""
-
-    def __init__(self, name: str):
-        super().__init__(name)
-        self._hash = zlib.crc32(name.encode())
-
-    def __hash__(self) -> int:
-        return self._hash
-
-
-class _Outbox(Transport):
-    """Takes what pysyncobj itself sends (votes and leadership transfers) into our messages."""
-
-    def __init__(self, member: "Member"):
-        super().__init__(None, None, None)
-        self._member = member
-
-    def send(self, node: Node, message: dict) -> bool:
-        self._member.send_library_message(node, message)
-        return True
-
-
-class Member(Elections, Replication, Membership, syncobj.SyncObj):
+class Member:
     """One member of one Raft group.  Its log is begun, or loaded; its members are in there.
 
     ``apply`` is called with (index, payload) for each committed entry, in order, exactly once
-    a process lifetime; what it returns is passed to the proposer's callback.
-    ``send(peer, message, gate)`` takes what leaves.
+    a process lifetime.
     """
 
     def __init__(
         self,
-        now: float,
-        group: int,
-        member: str,
-        journal: Journal,
-        *,
+        state: MemberState,
         heartbeat_s: float,
         election_timeout_s: float,
-        generator: random.Random,
         apply: Callable[[int, bytes], object],
-        send: Callable[[str, m.Message, int], None],
-        on_state: Callable[[], None],
     ):
-        self.group, self.member, self.journal = group, member, journal
-        self._apply, self._send, self._on_state = apply, send, on_state
-        self._generator = generator
-        self._timeout = election_timeout_s
-        self._heard_at = -1e9  # when a leader of the current term was last heard
-        self._leader_link_broken = False
-        self._prevotes: set[str] = set()
-        self._prevote_term = 0
-        self._votes: set[tuple[int, str]] = set()
-        self._transferred = False  # the election under way was asked for by the old leader
-        self._round = 0
-        self._rounds: dict[str, int] = {}
-        # Per peer the appends under way: (last index, bytes of commands) of each.
-        self._unacknowledged: dict[str, deque[tuple[int, int]]] = {}
-        self.needs_snapshot: set[str] = set()  # peers whose next entry is compacted away
-        self.voters: dict[str, Peer] = {}  # the other members
-        self.learners: dict[str, Peer] = {}  # of the leader: those that are to become members
-        self._peers: dict[str, Peer] = {}  # both
-        self._is_named = False  # by the configuration in force
-        # Per learner, and voter that was one, the index from which on its acknowledgements count
-        # (membership.py).
-        self._counts_from: dict[str, int] = {}
-        self._configuration: Configuration | None = None
-        # The members of the next one, the read round by which they were asked for it, and when.
-        self._change_asked: tuple[set[str], int, float] | None = None
-        # Index of a committed configuration without this member, when a leader has let it go.
-        self.left_at: int | None = None
-        self._leave_number = 0  # of what was asked last, if that stands
-        self._ask_to_leave_at = now
-        self._at(now)
-        conf = SyncObjConf(
-            autoTick=False,
-            appendEntriesUseBatch=True,  # else pysyncobj opens a pipe for each group
-            appendEntriesPeriod=heartbeat_s,
-            raftMinTimeout=election_timeout_s,
-            raftMaxTimeout=election_timeout_s * 2,
-            connectionTimeout=election_timeout_s * 2,
-            leaderFallbackTimeout=election_timeout_s,  # step down without a majority
-            commandsQueueSize=0,
-            journalFile=journal,
-            onStateChanged=lambda old, new: self._state_changed(new),
-        )
-        super().__init__(Peer(member), (), conf, nodeClass=Peer, transport=_Outbox(self))
-        self._use_configuration()
-        self._SyncObj__raftLastApplied = journal.meta.snapshot_index
-        self._SyncObj__raftCommitIndex = max(
-            journal.meta.snapshot_index, self._SyncObj__raftCommitIndex
-        )
+        self._state, self.apply = state, apply
+        self._timeout_s = election_timeout_s
+        state.library = self._library = Library(state.name, state.log, self)
+        self._elections = Elections(state, election_timeout_s)
+        self._replication = Replication(state, heartbeat_s, election_timeout_s)
+        self._membership = Membership(state, self._replication, election_timeout_s)
+        self._membership.use_configuration()
 
     # -- what is going on --------------------------------------------------------------------
 
     @property
     def term(self) -> int:
-        return self._SyncObj__raftCurrentTerm
+        return self._library.term
 
     @property
     def leader(self) -> str | None:
         """The leader of the current term as far as this member knows."""
-        node = self._SyncObj__raftLeader
-        return None if node is None else node.id
+        return self._library.leader
 
     @property
     def is_leader(self) -> bool:
-        return self._SyncObj__raftState == LEADER
+        return self._library.is_leader
 
     @property
     def is_ready(self) -> bool:
         """Leads, and an entry of its own term is applied: may read and propose (thesis 6.4)."""
-        return self.is_leader and self.applied_index >= self._SyncObj__noopIDx
+        return self._state.is_ready
+
+    @property
+    def follows(self) -> tuple[str, int] | None:
+        """The leader that this member follows, and in which term; None while it knows none, or
+        leads itself."""
+        leader = self._library.leader
+        return None if leader is None or self._library.is_leader else (leader, self._library.term)
 
     @property
     def applied_index(self) -> int:
-        return self._SyncObj__raftLastApplied
+        return self._library.applied_index
 
     @property
     def commit_index(self) -> int:
-        return self._SyncObj__raftCommitIndex
+        return self._library.commit_index
 
     @property
     def is_member(self) -> bool:
-        return self._is_named and self.journal.may_vote
+        return self._state.is_member
+
+    @property
+    def voters(self) -> Sequence[str]:
+        """The other members."""
+        return self._state.voters
 
     @property
     def members(self) -> tuple[str, ...]:
-        return self.journal.configuration.members
+        return self._state.log.configuration.members
+
+    @property
+    def learners(self) -> Sequence[str]:
+        """Of a leader: those that are to become members."""
+        return self._membership.learners
 
     @property
     def majority(self) -> int:
-        return (len(self.voters) + 1) // 2 + 1
+        return self._state.majority
 
-    # -- what comes in -----------------------------------------------------------------------
+    @property
+    def removed_at(self) -> int | None:
+        """Index of a committed configuration without this member, when a leader has let it go."""
+        return self._membership.removed_at
 
-    def is_due(self, now: float) -> bool:
-        """Something is to be done by the clock: a heartbeat (a leader also looks then whether it
-        still has a majority), or an election."""
-        if self.is_leader:
-            return now > self._SyncObj__newAppendEntriesTime
-        return now > self._SyncObj__raftElectionDeadline
+    @property
+    def needs_snapshot(self) -> list[str]:
+        """Followers, whose next entry is not in the log any more."""
+        return sorted(p for p, progress in self._state.followers.items() if progress.needs_snapshot)
+
+    @property
+    def round(self) -> int:
+        """The newest read round that was begun."""
+        return self._replication.round
+
+    def confirmed_round(self) -> int:
+        """The newest read round that a majority has answered."""
+        return self._replication.confirmed_round()
+
+    def backlog(self, peer: str) -> int:
+        """How many entries a follower lacks; 0 also when it cannot be reached, or needs a snapshot
+        anyway."""
+        progress = self._state.followers.get(peer)
+        if progress is None or peer not in self._state.connected or progress.needs_snapshot:
+            return 0
+        return self._state.log.last_index - progress.match
+
+    def match_index(self, peer: str) -> int:
+        return self._state.followers[peer].match
+
+    def is_near(self, peer: str) -> bool:
+        """A follower has the log of this leader but for its very end."""
+        return self._membership.is_near(peer)
+
+    # -- time ----------------------------------------------------------------------------------
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``tick`` is to be called next though nothing else happens."""
+        if self._library.is_leader:
+            return self._replication.heartbeat_at
+        return self._elections.deadline
 
     def tick(self, now: float) -> None:
         """Let time pass: elections, the commit rule, the apply loop, heartbeats."""
-        self._at(now)
-        if not self.is_leader and now > self._SyncObj__raftElectionDeadline:
-            if not self.is_member:
-                self._SyncObj__raftElectionDeadline = now + self._timeout
-            elif self.voters and not self._may_stand():
-                self._ask_for_prevotes(now)
-                return
-        before = self.term
-        self.doTick(0)
-        self._transferred = False
-        if self.term != before and not self.is_leader:
-            # A split vote is settled sooner than a dead leader is noticed.
-            self._SyncObj__raftElectionDeadline = now + self._timeout * self._between(0.2, 0.5)
+        state, library = self._at(now), self._library
+        wants_to_stand = not library.is_leader and now > self._elections.deadline
+        stands = wants_to_stand and self._elections.look()
+        if wants_to_stand and not stands:
+            self._apply_committed()
+            return
+        term, commit_index = library.term, library.commit_index
+        library.tick(stands, self._replication.answered() if library.is_leader else {})
+        if stands:
+            self._elections.stood(term)
+        if not library.is_leader:
+            return
+        if library.commit_index > commit_index:
+            self._replication.heartbeat_within(COMMIT_TOLD_S)
+        if state.now > self._replication.heartbeat_at:
+            self._replication.heartbeat()
+
+    def _apply_committed(self) -> None:
+        """What was received must be applied also by one that waits for pre-votes."""
+        if self._library.applied_index < self._library.commit_index:
+            self._library.tick(False, {})
 
     def stand_at_once(self, now: float, delay_s: float = 0.0) -> None:
         """Stand for election after ``delay_s``: the owner at boot, or when the leader is gone."""
-        self._SyncObj__raftElectionDeadline = min(
-            self._SyncObj__raftElectionDeadline, now + delay_s
-        )
+        self._at(now)
+        self._elections.stand_soon(delay_s)
 
-    def propose(self, now: float, payload: bytes, callback: Callable[[object, int], None]) -> None:
-        """Append one entry and send it.  Only while ``is_ready``.
+    # -- what the proposer asks ------------------------------------------------------------------
 
-        ``callback(result of apply, 0)`` when it is applied, ``callback(None, reason)`` when
-        another entry took its place: then it surely did not happen.
-        """
+    def propose(self, now: float, payload: bytes, settled: Callable[[Fate], None]) -> None:
+        """Append one entry and send it.  Only while ``is_ready``."""
         self._at(now)
         invariant(self.is_leader, "only a leader proposes")
-        self._applyCommand(payload, callback, _REGULAR[0])
-        self._checkCommandsToApply()
-        self._SyncObj__sendAppendEntries()
+        self._library.propose(payload, settled)
+        self._replication.append_to_all()
 
     def start_round(self, now: float) -> int:
         """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""
         self._at(now)
-        self._round += 1
-        self._SyncObj__sendAppendEntries()
-        return self._round
+        return self._replication.start_round()
 
-    def heartbeat_within(self, delay_s: float) -> None:
-        """Bring the next heartbeat forward; one that is due anyway, or an append, serves too."""
-        self._SyncObj__newAppendEntriesTime = min(
-            self._SyncObj__newAppendEntriesTime, self.now + delay_s
-        )
-
-    def confirmed_round(self) -> int:
-        """The newest read round that a majority has answered."""
-        if not self.voters:
-            return self._round
-        answered = sorted((self._rounds.get(p, 0) for p in self.voters), reverse=True)
-        return answered[self.majority - 2]
-
-    def link_up(self, now: float, peer: str) -> None:
-        self._at(now)
-        node = self._node(peer)
-        self._SyncObj__onNodeConnected(node)
-        if self.is_leader and peer in self._peers:  # what was under way on the old link is lost
-            matched = max(self._SyncObj__raftMatchIndex[node], self.journal.first_index)
-            self._SyncObj__raftNextIndex[node] = matched + 1
-            self._unacknowledged.pop(peer, None)
-            self._send_append(node)
-
-    def link_down(self, now: float, peer: str, delay_s: float) -> None:
-        """The link broke.  If it led to the leader, an election starts after ``delay_s``."""
-        self._at(now)
-        self._SyncObj__onNodeDisconnected(self._node(peer))
-        self.needs_snapshot.discard(peer)
-        if self.leader == peer:
-            self._leader_link_broken = True
-            self._SyncObj__raftLeader = None
-            self.stand_at_once(now, delay_s)
-            self._on_state()
-
-    def receive(self, now: float, peer: str, message: m.Message) -> None:
-        """A checked message of this group came from ``peer``."""
-        self._at(now)
-        node = self._node(peer)
-        kind, term = message[1], message[2]
-        if kind == m.APPEND:
-            self._on_append(node, *message[2:])
-        elif kind == m.VOTE_REQUEST:
-            self._on_vote_request(node, *message[2:])
-        elif kind == m.PREVOTE_REQUEST:
-            self._on_prevote_request(node, *message[2:])
-        elif kind == m.LEAVE_REQUEST:
-            self._on_leave_request(node, *message[2:])
-        elif kind == m.LEAVE:
-            self._on_leave(*message[2:])
-        elif peer not in self._peers:
-            return  # the rest counts from members only
-        elif kind == m.ACK:
-            self._on_ack(node, *message[2:])
-        elif kind == m.VOTE and peer in self.voters:
-            if term == self.term and (term, peer) not in self._votes:  # pysyncobj counts both
-                self._votes = {vote for vote in self._votes if vote[0] == term} | {(term, peer)}
-                self._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": term})
-        elif kind == m.PREVOTE and peer in self.voters:
-            if term == self._prevote_term == self.term + 1 and not self.is_leader:
-                self._prevotes.add(peer)
-                if self._may_stand():
-                    self._SyncObj__raftElectionDeadline = 0.0
-        elif kind == m.TIMEOUT_NOW:
-            if term == self.term and self.leader == peer:
-                self._transferred = True
-                self._SyncObj__onMessageReceived(node, {"type": "timeout_now", "term": term})
-        elif kind == m.STALE:
-            self._newer_term(term)
+    def tell_commit_within(self, delay_s: float) -> None:
+        """Followers learn soon what is committed; an append that leaves anyway serves too."""
+        self._replication.heartbeat_within(delay_s)
 
     def transfer_leadership(self, now: float, candidates: Iterable[str]) -> bool:
         """Ask a follower that has the whole log to take over (thesis 3.10), if there is one."""
-        self._at(now)
+        state = self._at(now)
         for peer in candidates:
-            node = self.voters.get(peer)
-            if node and self._SyncObj__raftMatchIndex[node] == self.journal.last_index:
-                self.transferLeadership(node)
-                return True
+            if peer in state.voters and peer in state.followers:
+                if state.followers[peer].match == state.log.last_index:
+                    self._library.transfer_to(peer)
+                    return True
         return False
+
+    # -- what its slave asks ---------------------------------------------------------------------
+
+    def reconcile(self, now: float, epoch: int, wanted: Sequence[str]) -> bool:
+        """One step towards these members: see membership.py."""
+        self._at(now)
+        return self._membership.reconcile(epoch, wanted)
+
+    def ask_to_leave(self, now: float) -> None:
+        """The map does not want this member: ask whoever leads to let it go."""
+        self._at(now)
+        self._membership.ask_to_leave()
+
+    # -- links and messages ----------------------------------------------------------------------
+
+    def link_up(self, now: float, peer: str) -> None:
+        state = self._at(now)
+        state.connected.add(peer)
+        progress = state.followers.get(peer)
+        if progress is not None:  # what was under way on the old link is lost
+            progress.link_lost(state.log.first_index)
+            self._replication.append_to(peer, progress)
+
+    def link_down(self, now: float, peer: str, delay_s: float) -> None:
+        """The link broke.  If it led to the leader, an election starts after ``delay_s``."""
+        state = self._at(now)
+        state.connected.discard(peer)
+        progress = state.followers.get(peer)
+        if progress is not None:
+            progress.link_lost(state.log.first_index)
+        if self.leader == peer:
+            self._elections.lost_leader(delay_s)
+
+    def receive(self, now: float, peer: str, message: m.Message) -> None:
+        """A checked message of this group came from ``peer``."""
+        state = self._at(now)
+        kind, term = message[1], message[2]
+        if kind == m.APPEND:
+            self._on_append(peer, *message[2:])
+        elif kind == m.ACK:
+            if peer in state.followers or peer in state.voters:
+                self._replication.on_ack(peer, *message[2:])
+        elif kind == m.VOTE_REQUEST:
+            self._elections.on_vote_request(peer, *message[2:])
+        elif kind == m.PREVOTE_REQUEST:
+            self._elections.on_prevote_request(peer, *message[2:])
+            if peer in state.followers:  # it does not hear this leader
+                self._replication.append_to(peer, state.followers[peer])
+        elif kind == m.LEAVE_REQUEST:
+            self._membership.on_leave_request(peer, *message[2:])
+        elif kind == m.LEAVE:
+            self._membership.on_leave(*message[2:])
+        elif peer not in state.voters and peer not in state.followers:
+            return  # the rest counts from members only
+        elif kind == m.VOTE and peer in state.voters:
+            self._elections.on_vote(peer, term)
+        elif kind == m.PREVOTE and peer in state.voters:
+            self._elections.on_prevote(peer, term)
+        elif kind == m.TIMEOUT_NOW:
+            self._elections.on_order_to_stand(peer, term)
+        elif kind == m.STALE:
+            state.enter_term(term)
 
     def follow(self, now: float, peer: str, term: int) -> bool:
         """A message of a leader came; False when it is of an older term (and was told so)."""
-        self._at(now)
-        if term < self.term:
-            self.emit(peer, m.STALE, self.term, gate=self.journal.gate())
+        state, library = self._at(now), self._library
+        if term < state.term:
+            state.tell_newer_term(peer)
             return False
-        invariant(term > self.term or not self.is_leader, "two leaders in one term")
-        if term > self.term:
-            self._SyncObj__transferInProgress = False
-            self._SyncObj__setCurrentTerm(term, None)
-        before = self.leader
-        self._stay()
-        self._prevotes, self._prevote_term = set(), 0
-        if not self._SyncObj__transferInProgress:
-            self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
-        self._SyncObj__raftLeader = self._node(peer)
-        self._SyncObj__setState(FOLLOWER)
-        self._heard_at, self._leader_link_broken = now, False
-        if before != peer:
-            self._on_state()
+        invariant(term > state.term or not library.is_leader, "two leaders in one term")
+        before = self.follows
+        if term > state.term:
+            state.enter_term(term)
+        self._membership.stay()
+        self._elections.heard_leader()
+        library.leader = peer
+        library.become_follower()
+        if before != self.follows:
+            state.changed()
         return True
+
+    def _on_append(
+        self,
+        peer: str,
+        term: int,
+        previous_index: int,
+        previous_term: int,
+        commit_index: int,
+        round_: int,
+        entries: list,
+    ) -> None:
+        if not self.follow(self._state.now, peer, term):
+            return
+        matches, index, has_changed = self._replication.take(
+            previous_index, previous_term, commit_index, entries
+        )
+        if has_changed:
+            self._membership.use_configuration()
+        self._replication.acknowledge(peer, matches, index, round_)
 
     def install(self, now: float, term: int, configuration: Configuration) -> bool:
         """A leader's snapshot at ``configuration.index`` is durable; False if it is no news."""
-        self._at(now)
+        state = self._at(now)
         index = configuration.index
         if index <= self.applied_index:
             return False
-        if self.journal.term_at(index) == term:
-            self.journal.compact(index, index, term)
+        if state.log.term_at(index) == term:
+            state.log.compact(index, index, term)
         else:
-            self.journal.reset(index, term, configuration)
-        self._use_configuration()
-        waiting = self._SyncObj__commandsWaitingCommit
-        for position in [p for p in waiting if p <= index]:
-            for _, callback in waiting.pop(position):
-                callback(None, FAIL_REASON.UNKNOWN_OUTCOME)
-        self._SyncObj__raftLastApplied = index
-        self._set_commit_index(max(index, self.commit_index))
+            state.log.reset(index, term, configuration)
+        self._membership.use_configuration()
+        self._library.install(index)
         if not self.is_leader:  # votes were counted among the members before
-            self._SyncObj__setState(FOLLOWER)
+            self._library.become_follower()
         return True
 
-    def acknowledge(self, peer: str, index: int, round_: int) -> None:
+    def emit(self, peer: str, kind: int, *fields: object) -> None:
+        """A message of the group that speaks of nothing that must be on disk first."""
+        self._state.emit(peer, kind, *fields)
+
+    def acknowledge(self, peer: str, index: int) -> None:
         """Tell the leader that our log matches its own up to ``index``."""
-        self.emit(peer, m.ACK, self.term, True, index, round_, gate=self.journal.gate())
+        self._replication.acknowledge(peer, True, index, 0)
 
-    def emit(self, peer: str, kind: int, *fields: object, gate: int = 0) -> None:
-        self._send(peer, [self.group, kind, *fields], gate)
+    # -- what the library asks ------------------------------------------------------------------
 
-    def send_library_message(self, node: Node, message: dict) -> None:
-        """Votes and transfers, which pysyncobj writes as dictionaries."""
-        kind, term = message["type"], message["term"]
-        gate = self.journal.gate()
-        if kind == "request_vote":
-            last_index, last_term = message["last_log_index"], message["last_log_term"]
-            fields = (term, last_index, last_term, self._transferred)
-            self.emit(node.id, m.VOTE_REQUEST, *fields, gate=gate)
-        elif kind == "response_vote":
-            self.emit(node.id, m.VOTE, term, gate=gate)
-        elif kind == "timeout_now":
-            self.emit(node.id, m.TIMEOUT_NOW, term, gate=gate)
+    def may_count(self, index: int) -> bool:
+        return index <= self._state.log.durable_index
 
-    # -- the rest of what is replaced in pysyncobj -------------------------------------------
+    def role_changed(self) -> None:
+        self._membership.role_changed()
+        self._elections.role_changed()
+        self._state.changed()
 
-    def _SyncObj__doApplyCommand(self, command: bytes) -> object:
-        """Cures: pickle in the log.  The payload of an entry is the state machine's own."""
-        if command[:1] == _REGULAR:
-            return self._apply(self.applied_index + 1, command[1:])
-        return None
+    def append_to_all(self) -> None:
+        self._replication.append_to_all()
 
-    def _SyncObj__onBecomeLeader(self) -> None:
-        """Cures: the index of the no-op is set after everybody was told of the new leader."""
-        self._SyncObj__noopIDx = self.journal.last_index + 1
-        syncobj.SyncObj._SyncObj__onBecomeLeader(self)
+    def request_vote(self, peer: str, last_index: int, last_term: int) -> None:
+        self._elections.request_vote(peer, last_index, last_term)
 
-    def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
-        """Cures: pickle in membership entries; membership.py has its own."""
+    def grant_vote(self, peer: str, term: int) -> None:
+        self._elections.grant_vote(peer, term)
 
-    def _SyncObj__tryLogCompaction(self) -> None:
-        """Snapshots are the group's business: see group.py."""
+    def tell_to_stand(self, peer: str) -> None:
+        self._state.emit_gated(peer, m.TIMEOUT_NOW, self.term)
 
-    def _SyncObj__generateRaftTimeout(self) -> float:
-        return self._timeout * self._between(1.0, 2.0)
-
-    def _node(self, peer: str) -> Peer:
-        return self._peers.get(peer) or Peer(peer)
-
-    def _between(self, low: float, high: float) -> float:
-        return low + (high - low) * self._generator.random()
-
-    def _connected(self) -> set[str]:
-        return {node.id for node in self._SyncObj__connectedNodes}
-
-    def _set_commit_index(self, index: int) -> None:
-        self._SyncObj__raftCommitIndex = index
-        self.journal.setRaftCommitIndex(index)
-
-    def _at(self, now: float) -> None:
-        global _now
-        _now = self.now = now
-
-
-__all__ = ["FAIL_REASON", "Member"]
+    def _at(self, now: float) -> MemberState:
+        self._state.now = now
+        return self._state

@@ -16,7 +16,7 @@ from typing import Any
 from msgpack import UnpackException
 
 from distrodb.errors import PeerError
-from distrodb.raft.journal import Configuration, is_configuration
+from distrodb.raft.log import Configuration, is_configuration
 
 VOTE_REQUEST = 1  # term, last index, last term, is this a leadership transfer?
 VOTE = 2  # term

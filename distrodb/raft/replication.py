@@ -1,190 +1,235 @@
-"""How a leader's log reaches its followers: what is replaced in pysyncobj's replication.
-
-A part of ``Member`` (member.py), which holds the state.  Invariants:
+"""How a leader's log reaches its followers, both sides.  What always holds:
 
 - a follower removes entries only from the first one whose term differs, never a committed one, and
   commits no further than the message at hand has verified;
 - a leader counts an acknowledgement of its own term only, and commits only what is on its own disk;
-- what is under way to one follower is bounded, however far it lags.
+- what is on its way to one follower is bounded, however far it lags (progress.py);
+- a follower is sent a heartbeat only while it lacks something, if the slaves' own heartbeats speak
+  for the group (pulse.py); else each ``heartbeat_s``.
 """
-
-from collections import deque
-from collections.abc import Collection
-from typing import Any
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
-from distrodb.raft.journal import Entry
+from distrodb.raft.progress import Progress, State
+from distrodb.raft.pulse import NEVER
+from distrodb.raft.state import MemberState
 
 APPEND_BYTES_MAX = 1 << 20  # of commands in one append: bounds a frame; a larger entry goes alone
-APPEND_ENTRIES_MAX = 4096  # the same for tiny ones
-# Per follower and group, what may be under way: bounds what a slow one makes the leader send.
-UNACKNOWLEDGED_MAX = 16
-UNACKNOWLEDGED_BYTES_MAX = 4 << 20
-
-Node = Any  # pysyncobj's
+APPEND_ENTRIES_MAX = 4096  # entries in one append; more go in the next one
+PROBE_BYTES_MAX = 1 << 16  # of commands in a probe, which may be refused; without any if more
+QUIET_TIMEOUTS = 0.5  # election timeouts between two looks of a leader whose group is quiet
 
 
 class Replication:
-    def _SyncObj__sendAppendEntries(self) -> None:
-        """Cures: chunks cut by the wrong length; an unbounded burst to a follower that lags."""
-        self._SyncObj__newAppendEntriesTime = self.now + self.conf.appendEntriesPeriod
-        for node in self._peers.values():
-            if node in self._SyncObj__connectedNodes:
-                self._send_append(node)
+    def __init__(self, state: MemberState, heartbeat_s: float, timeout_s: float):
+        self._state, self._heartbeat_s, self._timeout_s = state, heartbeat_s, timeout_s
+        self.heartbeat_at = 0.0  # when the next heartbeat is due, if this member leads
+        self.round = 0  # of the newest read round that was begun
 
-    def _send_append(self, node: Node) -> None:
-        """Send what the follower lacks, within the window; a heartbeat if that is nothing."""
-        journal, peer = self.journal, node.id
-        following = self._SyncObj__raftNextIndex[node]
-        if following <= journal.first_index:
-            self.needs_snapshot.add(peer)
-            following = journal.first_index + 1  # a heartbeat it will refuse, but it is one
-        unacknowledged = self._unacknowledged.setdefault(peer, deque())
+    # -- the leader ------------------------------------------------------------------------------
+
+    def append_to_all(self) -> None:
+        """Send each follower what it lacks, or at least a heartbeat."""
+        state = self._state
+        self.heartbeat_at = state.now + self._heartbeat_s
+        for peer, progress in state.followers.items():
+            if peer in state.connected:
+                self.append_to(peer, progress)
+
+    def heartbeat(self) -> None:
+        """It is due."""
+        state = self._state
+        self.heartbeat_at = state.now + self._heartbeat_s
+        commit_index = state.library.commit_index
+        if any(p.commit_told < commit_index for p in state.followers.values()):
+            self.round += 1  # by whose answer we know that it was heard
+        is_quiet = state.pulse is not None
+        for peer, progress in state.followers.items():
+            if peer in state.connected and not self._is_up_to_date(peer, progress):
+                progress.is_probing = False  # what was on its way is lost, or late
+                self.append_to(peer, progress)
+                is_quiet = False
+        if is_quiet:
+            self.heartbeat_at = state.now + self._timeout_s * QUIET_TIMEOUTS
+
+    def _is_up_to_date(self, peer: str, progress: Progress) -> bool:
+        """It lacks nothing, and its slave's heartbeats say that it follows."""
+        state = self._state
+        if state.pulse is None or progress.lacks(state.log.last_index, state.library.commit_index):
+            return False
+        return state.now - self.answered_at(peer) < self._timeout_s
+
+    def answered_at(self, peer: str) -> float:
+        """When this follower is known to have followed us last, in this term."""
+        state, at = self._state, NEVER
+        if state.pulse is not None:
+            at = state.pulse.answered_at(peer, state.group, state.term)
+        progress = state.followers.get(peer)
+        return at if progress is None else max(at, progress.answered_at)
+
+    def answered(self) -> dict[str, bool]:
+        """The voters, and whether each has answered within an election timeout."""
+        since = self._state.now - self._timeout_s
+        return {peer: self.answered_at(peer) > since for peer in self._state.voters}
+
+    def heartbeat_within(self, delay_s: float) -> None:
+        """Bring the next heartbeat forward; one that is due anyway, or an append, serves too."""
+        self.heartbeat_at = min(self.heartbeat_at, self._state.now + delay_s)
+
+    def start_round(self) -> int:
+        """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""
+        self.round += 1
+        self.append_to_all()
+        return self.round
+
+    def confirmed_round(self) -> int:
+        """The newest read round that a majority has answered."""
+        state = self._state
+        if not state.voters:
+            return self.round
+        answered = sorted(
+            (
+                state.followers[p].answered_round if p in state.followers else 0
+                for p in state.voters
+            ),
+            reverse=True,
+        )
+        return answered[state.majority - 2]
+
+    def append_to(self, peer: str, progress: Progress) -> None:
+        """Send what the follower lacks, within its window; a heartbeat if that is nothing."""
+        log = self._state.log
+        self.heartbeat_within(self._heartbeat_s)
+        if progress.following <= log.first_index and not progress.needs_snapshot:
+            progress.wait_for_snapshot()
+            self._state.changed()
         is_first = True
         while True:
-            entries: list[tuple[int, bytes]] = []
-            size = 0
-            if peer not in self.needs_snapshot and self._has_room(unacknowledged):
-                last = min(journal.last_index, following + APPEND_ENTRIES_MAX)
-                for command, _, term in journal.between(following, last):
-                    size += len(command)
-                    if entries and size > APPEND_BYTES_MAX:
-                        break
-                    entries.append((term, command))
+            # A heartbeat to one that needs a snapshot will be refused, but it is one.
+            following = max(progress.following, log.first_index + 1)
+            entries, size = self._entries_for(progress, following)
             if not entries and not is_first:
                 return  # the window is full; what went out is heartbeat enough
             is_first = False
-            self.emit(
-                peer,
-                m.APPEND,
-                self.term,
-                following - 1,
-                journal.term_at(following - 1),
-                self.commit_index,
-                self._round,
-                entries,
-                # Alone it was elected by its own disk, which must have its term and vote first.
-                gate=0 if self.voters else journal.gate(),
-            )
-            if not entries:
+            self._emit_append(peer, progress, following, entries)
+            if progress.needs_snapshot or (not entries and progress.state is State.REPLICATE):
                 return
-            following += len(entries)
-            self._SyncObj__raftNextIndex[node] = following
-            unacknowledged.append((following - 1, size))
-            if following > journal.last_index:
+            progress.sent(following + len(entries) - 1, size)
+            if not entries or progress.following > log.last_index:
                 return
 
-    def backlog(self, peer: str) -> int:
-        """How many entries a follower lacks; 0 also when it cannot be reached, or needs a snapshot
-        anyway."""
-        node = self._peers.get(peer)
-        if node not in self._SyncObj__connectedNodes or peer in self.needs_snapshot:
-            return 0
-        return self.journal.last_index - self._SyncObj__raftMatchIndex[node]
+    def _entries_for(
+        self, progress: Progress, following: int
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """(term, command) of what may go in one append, and the bytes of their commands."""
+        log, entries, size = self._state.log, [], 0
+        if following > log.last_index or not progress.may_send:
+            return [], 0
+        is_probe = progress.state is State.PROBE
+        bytes_max = PROBE_BYTES_MAX if is_probe else APPEND_BYTES_MAX
+        for command, _, term in log.between(following, following + APPEND_ENTRIES_MAX - 1):
+            if size + len(command) > bytes_max and (entries or is_probe):
+                break
+            size += len(command)
+            entries.append((term, command))
+        return entries, size
 
-    @staticmethod
-    def _has_room(unacknowledged: Collection[tuple[int, int]]) -> bool:
-        if len(unacknowledged) >= UNACKNOWLEDGED_MAX:
-            return False
-        return sum(size for _, size in unacknowledged) < UNACKNOWLEDGED_BYTES_MAX
+    def _emit_append(
+        self, peer: str, progress: Progress, following: int, entries: list[tuple[int, bytes]]
+    ) -> None:
+        state = self._state
+        commit_index = state.library.commit_index
+        progress.tell_commit(commit_index, self.round)
+        state.emit(
+            peer,
+            m.APPEND,
+            state.term,
+            following - 1,
+            state.log.term_at(following - 1),
+            commit_index,
+            self.round,
+            entries,
+            # Alone it was elected by its own disk, which must have its term and vote first.
+            gate=0 if state.voters else state.log.gate(),
+        )
 
-    def _on_append(
+    def on_ack(self, peer: str, term: int, success: bool, index: int, round_: int) -> None:
+        """Cures: acks without a term; acks that move the next index back."""
+        state = self._state
+        state.enter_term(term)
+        if term < state.term or not state.is_leader:
+            return
+        progress = state.followers[peer]
+        progress.answered(state.now, round_)
+        log = state.log
+        invariant(not success or index <= log.last_index, "an ack beyond the leader's log")
+        if not success:
+            if progress.refused(index):
+                self.append_to(peer, progress)
+            return
+        if progress.needs_snapshot:
+            if index < log.first_index:
+                return
+            progress.probe(index + 1)  # the snapshot is there
+            state.changed()
+        if progress.acknowledged(index):
+            state.library.set_match(peer, progress.match)
+        if progress.following <= log.last_index and progress.may_send:
+            self.append_to(peer, progress)
+
+    # -- a follower ------------------------------------------------------------------------------
+
+    def take(
         self,
-        node: Node,
-        term: int,
         previous_index: int,
         previous_term: int,
         commit_index: int,
-        round_: int,
-        entries: list,
-    ) -> None:
-        """Cures: matching entries truncated; commit beyond what this message verified."""
-        if not self.follow(self.now, node.id, term):
-            return
-        journal = self.journal
+        entries: list[list],
+    ) -> tuple[bool, int, bool]:
+        """Entries of the leader that is followed.  (matches, index, the log has changed): up to
+        ``index`` it matches; or that is where the leader should try.
+
+        Cures: matching entries truncated; commit beyond what this message verified."""
+        state, log = self._state, self._state.log
         verified = previous_index + len(entries)
-        if previous_index < journal.first_index:
+        if previous_index < log.first_index:
             # Below our snapshot everything is committed, so it matches (leader completeness).
-            if verified <= journal.first_index:
-                return self.acknowledge(node.id, verified, round_)
-            entries = entries[journal.first_index - previous_index :]
-            previous_index, previous_term = journal.first_index, journal.entries[0][2]
-        ours = journal.term_at(previous_index)
+            if verified <= log.first_index:
+                return True, verified, False
+            entries = entries[log.first_index - previous_index :]
+            previous_index, previous_term = log.first_index, log.entries[0][2]
+        ours = log.term_at(previous_index)
         if ours != previous_term:
-            hint = journal.last_index + 1 if ours is None else self._first_of_term(previous_index)
-            self.emit(node.id, m.ACK, self.term, False, hint, round_, gate=journal.gate())
-            return
+            hint = log.last_index + 1 if ours is None else self._first_of_term(previous_index)
+            return False, hint, False
+        has_changed = False
         for position, (entry_term, _) in enumerate(entries):
             index = previous_index + 1 + position
-            known = journal.term_at(index)
+            known = log.term_at(index)
             if known == entry_term:
                 continue
             if known is not None:
-                journal.truncate(index)
+                log.truncate(index)
             for appended_term, command in entries[position:]:
-                journal.add(command, index, appended_term)
+                log.add(command, index, appended_term)
                 index += 1
-            self._use_configuration()
+            has_changed = True
             break
-        if commit_index > self.commit_index:
-            self._set_commit_index(max(self.commit_index, min(commit_index, verified)))
-        self.acknowledge(node.id, verified, round_)
+        committed = min(commit_index, verified)
+        if committed > state.library.commit_index:
+            state.library.commit_index = committed
+        return True, verified, has_changed
 
     def _first_of_term(self, index: int) -> int:
         """The first index of the term at ``index``: the leader skips a whole term at a time."""
-        journal = self.journal
-        term = journal.term_at(index)
-        while index > max(journal.first_index, self.commit_index) + 1:
-            if journal.term_at(index - 1) != term:
+        log, commit_index = self._state.log, self._state.library.commit_index
+        term = log.term_at(index)
+        while index > max(log.first_index, commit_index) + 1:
+            if log.term_at(index - 1) != term:
                 break
             index -= 1
         return index
 
-    def _on_ack(self, node: Node, term: int, success: bool, index: int, round_: int) -> None:
-        """Cures: acks without a term; acks that move the next index back."""
-        if term > self.term:
-            return self._newer_term(term)
-        if term < self.term or not self.is_leader:
-            return
-        peer = node.id
-        self._SyncObj__lastResponseTime[node] = self.now
-        self._rounds[peer] = max(self._rounds.get(peer, 0), round_)
-        invariant(not success or index <= self.journal.last_index, "an ack beyond the leader's log")
-        if not success:
-            if peer not in self.needs_snapshot:
-                matched = self._SyncObj__raftMatchIndex[node]
-                following = max(matched + 1, min(index, self.journal.last_index + 1))
-                if following < self._SyncObj__raftNextIndex[node]:
-                    self._SyncObj__raftNextIndex[node] = following
-                    self._unacknowledged.pop(peer, None)
-                    self._send_append(node)
-            return
-        unacknowledged = self._unacknowledged.get(peer)
-        while unacknowledged and unacknowledged[0][0] <= index:
-            unacknowledged.popleft()
-        matched, following = self._SyncObj__raftMatchIndex, self._SyncObj__raftNextIndex
-        if index >= self._counts_from.get(peer, 0):
-            self._counts_from.pop(peer, None)
-            matched[node] = max(matched[node], index)
-        following[node] = max(following[node], index + 1)
-        if peer in self.needs_snapshot and index >= self.journal.first_index:
-            self.needs_snapshot.discard(peer)
-            self._SyncObj__raftNextIndex[node] = index + 1
-        if index == self._SyncObj__raftNextIndex[node] - 1:
-            self._unacknowledged.pop(peer, None)
-        if peer in self.needs_snapshot or following[node] > self.journal.last_index:
-            return
-        if self._has_room(self._unacknowledged.get(peer, ())):
-            self._send_append(node)
-
-    def _SyncObj__getEntries(
-        self, index: int, count: int | None = None, bytes_max: int | None = None
-    ) -> list[Entry]:
-        """Cures: a leader counts itself at once.  Its own fsync must come first (thesis 10.2.1), so
-        the commit rule, which asks here for each entry above the commit index, does not yet find
-        one that is not on our own disk."""
-        is_not_yet_ours = index > self.commit_index and index > self.journal.durable_index
-        if is_not_yet_ours or index < self.journal.first_index:
-            return []
-        return self.journal.between(index, index + (count or len(self.journal)) - 1)
+    def acknowledge(self, peer: str, success: bool, index: int, round_: int) -> None:
+        """Tell the leader how far our log matches its own, or where to try."""
+        self._state.emit_gated(peer, m.ACK, self._state.term, success, index, round_)

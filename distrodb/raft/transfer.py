@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 
 INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk is no lost message
 UNDER_WAY = 1  # entries that a follower lacks who has all: the newest is on its way

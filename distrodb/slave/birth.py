@@ -22,7 +22,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 
-from distrodb.raft.journal import JournalStore, Put, WriteSet, seal, unseal
+from distrodb.raft.log import JournalStore, Put, WriteSet, seal, unseal
 from distrodb.ring.clustermap import ClusterMap
 
 # Behind every group's keys, beside the directory's identity (lmdb_store.py).

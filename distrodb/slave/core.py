@@ -25,9 +25,10 @@ from dataclasses import dataclass, field
 from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
-from distrodb.raft.group import Group
-from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
-from distrodb.raft.journal import JournalStore, Operation, WriteSet
+from distrodb.raft.group import Group, Surroundings
+from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
+from distrodb.raft.log import JournalStore, Operation, WriteSet
+from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
@@ -93,7 +94,7 @@ class Core(Standing):
         self._generator = generator
         self._gated: dict[int, list[tuple[str, m.Message]]] = {}
         self._messages: dict[str, list[m.Message]] = {}
-        self._snapshots: list[SnapshotWrite] = []
+        self.outbox = Outbox()
         # Snapshots that the journal names: (sequence of the write set that says so, group, index).
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
@@ -113,29 +114,25 @@ class Core(Standing):
             dead_after_s=config.raft.dead_after_s,
         )
         limits = config.limits
+        options = GroupOptions(
+            heartbeat_s=config.raft.heartbeat_ms / 1000,
+            election_timeout_s=config.raft.election_timeout_ms / 1000,
+            unknown_after_s=config.raft.unknown_after_ms / 1000,
+            snapshot_log_bytes=config.raft.snapshot_log_bytes,
+            batch_bytes_max=limits.batch_bytes_max,
+            queue_max=limits.partition_queue_max,
+            queue_bytes_max=limits.partition_queue_bytes_max,
+        )
         self.holding = Holding(
             config.id,
             self._memory,
             store,
             self.writes,
             read_snapshot,
-            GroupOptions(
-                heartbeat_s=config.raft.heartbeat_ms / 1000,
-                election_timeout_s=config.raft.election_timeout_ms / 1000,
-                unknown_after_s=config.raft.unknown_after_ms / 1000,
-                snapshot_log_bytes=config.raft.snapshot_log_bytes,
-                batch_bytes_max=limits.batch_bytes_max,
-                queue_max=limits.partition_queue_max,
-                queue_bytes_max=limits.partition_queue_bytes_max,
-            ),
             StoreLimits(key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max),
             generator,
-            send=self._send,
-            write_snapshot=self._snapshots.append,
-            hand_back=self._hand_back,
-            on_state=self._group_changed,
-            may_copy=self._budget.spend,
-            map_changed=self._map_changed,
+            Surroundings(options, self.outbox, self._budget),
+            self._map_changed,
         )
         self._birth: Birth | None = None  # until the cluster is born, or lets us in
         self.map = self._memory.map or map_of(config)
@@ -219,6 +216,7 @@ class Core(Standing):
                 self._lead(now, group)
         self._close_left(now)
         self._held.release(now, self._is_led, self._go_on)
+        self._collect()
         return self.has_work or now >= self._gossip_at
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
@@ -228,6 +226,7 @@ class Core(Standing):
         for group in self.groups.values():
             group.link_up(now, member(peer, incarnation))
         self._gossip_at = now
+        self._collect()
         if self._birth is not None:
             self._birth.met(peer, incarnation)
 
@@ -248,6 +247,7 @@ class Core(Standing):
             delay_s = RANK_DELAY_S * (rank + self._generator.random() / 2)
             group.link_down(now, name, delay_s)
         self._dirty.update(self.groups)
+        self._collect()
 
     def receive(self, now: float, peer: str, messages: Sequence[object]) -> None:
         """Raft messages from a peer.  Raises ``PeerError``: the link must be closed then."""
@@ -258,6 +258,7 @@ class Core(Standing):
             if group is not None:
                 group.receive(now, name, message)
                 dirty.add(message[0])
+        self._collect()
 
     def receive_gossip(self, now: float, peer: str, gossip: dict) -> None:
         """What a peer leads and hears, and its map if ours was older.  Raises ``PeerError``."""
@@ -324,7 +325,7 @@ class Core(Standing):
         self._journal_busy = False
         self.writes.durable_sequence = sequence
         for group_id, group in self.groups.items():
-            journal = group.journal
+            journal = group.log
             if journal.durable_index != journal.last_index:
                 journal.on_durable(sequence)
                 self._dirty.add(group_id)
@@ -339,17 +340,19 @@ class Core(Standing):
                 self._send(name, message, 0)
         self.holding.durable(sequence)
 
-    def snapshot_written(self, now: float, written: SnapshotWrite) -> None:
+    def snapshot_written(self, now: float, done: SnapshotDone) -> None:
+        written = done.write
         if self.holding.written_in_vain(written):
             return
         group = self.groups[written.group]
-        group.snapshot_written(now, written)
+        group.snapshot_written(now, done)
         if isinstance(group.machine, MapMachine) and group.machine.map.epoch > self.map.epoch:
             self._map_changed(group.machine.map)
-        if group.journal.meta.snapshot_index == written.index:
-            named = group.journal.last_sequence, written.group, written.index
+        if group.log.meta.snapshot_index == written.index:
+            named = group.log.last_sequence, written.group, written.index
             self._named.append(named)
         self._dirty.add(written.group)
+        self._collect()
 
     def hand_over(self, now: float) -> bool:
         """Give leadership away; True when nothing is led any more, or nobody could take it."""
@@ -364,6 +367,7 @@ class Core(Standing):
                 if not group.is_busy:
                     group.member.transfer_leadership(now, staying)
                 self._dirty.add(group_id)
+        self._collect()
         return done
 
     # -- leading -----------------------------------------------------------------------------
@@ -379,7 +383,7 @@ class Core(Standing):
             owner = self.map.partitions[group.id].owner
             if owner != self.id and set(raft.members) == set(wanted):
                 self._give_back(now, group, owner)
-        configuration = group.journal.configuration
+        configuration = group.log.configuration
         if raft.is_ready and configuration.index <= raft.commit_index:
             report = Report(configuration, raft.term, self.map.epoch)
             if self._reports.heard(group.id, report):
@@ -434,26 +438,38 @@ class Core(Standing):
                 kept = [(name, message) for name, message in messages if message[0] != group_id]
                 self._gated[gate] = kept
             self._named = [named for named in self._named if named[1] != group_id]
-            self._snapshots[:] = [write for write in self._snapshots if write.group != group_id]
+            snapshots = self.outbox.snapshots
+            snapshots[:] = [write for write in snapshots if write.group != group_id]
             self._gossip_at = 0.0
 
-    def _hand_back(self, group: Group, requests: Sequence[Request]) -> None:
+    def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
         for request in requests:
-            if group.id == MAP_GROUP:  # the controller asks again, and so may a person
+            if group_id == MAP_GROUP:  # the controller asks again, and so may a person
                 request.resolve(error("NOTCONTROLLER", "the cluster map has changed its leader"))
-            elif not self._hold(group.id, request):
-                request.resolve(self.redirect(group.id, request.slot))
+            elif not self._hold(group_id, request):
+                request.resolve(self.redirect(group_id, request.slot))
 
-    def _group_changed(self, group: Group) -> None:
-        self._gossip_at = 0.0
-        self._dirty.add(group.id)
+    def _collect(self) -> None:
+        """Take what the groups want done since they were told of something."""
+        outbox = self.outbox
+        if outbox.changed:
+            self._gossip_at = 0.0
+            self._dirty |= outbox.changed & self.groups.keys()
+            outbox.changed.clear()
+        if outbox.messages:
+            messages, outbox.messages = outbox.messages, []
+            for name, message, gate in messages:
+                self._send(name, message, gate)
+        while outbox.handed_back:
+            group_id, requests = outbox.handed_back.pop(0)
+            self._hand_back(group_id, requests)
 
     # -- what comes out ----------------------------------------------------------------------
 
     @property
     def has_work(self) -> bool:
         """A flush would do something, gossip apart, which ``tick`` sees to."""
-        pending = self._dirty or self._messages or self._snapshots
+        pending = self._dirty or self._messages or self.outbox.snapshots
         removed = self._obsolete or self.holding.has_obsolete
         return bool(pending or removed or (self.writes.operations and not self._journal_busy))
 
@@ -467,8 +483,10 @@ class Core(Standing):
                 group.pump(now, wall_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._dirty.add(group_id)
+        self._collect()
         if not self._held.is_empty:
             self._held.release(now, self._is_led, self._go_on)
+            self._collect()
         output = Output()
         if not self._journal_busy:
             output.journal = self.writes.take()
@@ -477,9 +495,7 @@ class Core(Standing):
             self._gossip_at = now + GOSSIP_INTERVAL_S
             output.gossip = {peer: self.news_for(peer).to_plain() for peer in sorted(self.links)}
         output.messages, self._messages = self._messages, {}
-        if self._snapshots:
-            output.snapshots = list(self._snapshots)
-            self._snapshots.clear()
+        output.snapshots, self.outbox.snapshots = self.outbox.snapshots, []
         output.obsolete, self._obsolete = self._obsolete, []
         if self.holding.has_obsolete:
             output.obsolete += self.holding.obsolete()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distrodb.errors import PeerError
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
 

@@ -7,7 +7,7 @@ Invariants:
   opens also the groups that it was born into: their first configurations count it.  It begins the
   partitions' logs as it would have then, since all of a group may have slept;
 - one is closed, and what it holds deleted, only when the map does not want us in it and its leader
-  has let us go (``Member.left_at``); its term and vote stay (``Journal.retire``);
+  has let us go (``Member.removed_at``); its term and vote stay (``Log.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but
   empty, as a learner;
 - its snapshots are removed only then too, since until then a crash would bring back a log that
@@ -16,21 +16,20 @@ Invariants:
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from distrodb.commands.command import StoreLimits
 from distrodb.keyspace.store import Store
-from distrodb.raft import messages as m
-from distrodb.raft.group import Group
-from distrodb.raft.interfaces import GroupOptions, Request, SnapshotWrite
-from distrodb.raft.journal import (
+from distrodb.raft.group import Group, Surroundings
+from distrodb.raft.interfaces import SnapshotWrite
+from distrodb.raft.log import (
     LAST_INDEX,
-    Journal,
     JournalStore,
+    Log,
     WriteSet,
-    load_farewell,
     load_meta,
+    load_tombstone,
 )
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.birth import Memory
@@ -48,23 +47,16 @@ class Holding:
         store: JournalStore,
         writes: WriteSet,
         read_snapshot: Callable[[int, int], Iterator[bytes]],
-        options: GroupOptions,
         limits: StoreLimits,
         generator: random.Random,
-        *,
-        send: Callable[[str, m.Message, int], None],
-        write_snapshot: Callable[[SnapshotWrite], None],
-        hand_back: Callable[[Group, Sequence[Request]], None],
-        on_state: Callable[[Group], None],
-        may_copy: Callable[[int], bool],
+        surroundings: Surroundings,
         map_changed: Callable[[ClusterMap], None],
     ):
         self._me, self._memory = me, memory
         self._name = member(me, memory.incarnation)
         self._store, self._writes, self._read_snapshot = store, writes, read_snapshot
-        self._options, self._limits, self._generator = options, limits, generator
-        self._send, self._write_snapshot, self._may_copy = send, write_snapshot, may_copy
-        self._hand_back, self._on_state, self._map_changed = hand_back, on_state, map_changed
+        self._limits, self._generator = limits, generator
+        self._surroundings, self._map_changed = surroundings, map_changed
         self.groups: dict[int, Group] = {}
         self.data: list[Group] = []
         self._closing: dict[int, int] = {}  # group: sequence of the write set that deletes it
@@ -94,7 +86,7 @@ class Holding:
             if group_id in self.groups or group_id in self._closing or group_id in self._deleted:
                 continue
             is_here = not self._began and load_meta(self._store, group_id) is not None
-            if not (self._began or is_here) and load_farewell(self._store, group_id):
+            if not (self._began or is_here) and load_tombstone(self._store, group_id):
                 self._deleted.append(group_id)  # we may have stopped before its files went
             was_born = born_into is not None and self._me in nodes_of(born_into, group_id)
             if is_here or was_born or self.wants_us(cluster_map, group_id):
@@ -112,7 +104,7 @@ class Holding:
         links: Mapping[str, str],
         born_into: ClusterMap | None,
     ) -> Group:
-        journal = Journal(group_id, self._writes)
+        journal = Log(group_id, self._writes)
         if not journal.load(self._store):
             first = cluster_map if cluster_map.epoch == 1 else born_into
             if first is not None:
@@ -139,18 +131,12 @@ class Holding:
                 self._map_changed(machine.map)
         group = self.groups[group_id] = Group(
             now,
-            group_id,
             self._name,
             journal,
             machine,
             restore,
-            self._options,
             random.Random(self._generator.random()),
-            send=self._send,
-            write_snapshot=self._write_snapshot,
-            hand_back=self._hand_back,
-            on_state=self._on_state,
-            may_copy=self._may_copy,
+            self._surroundings,
         )
         for peer, incarnation in links.items():
             group.link_up(now, member(peer, incarnation))
@@ -170,11 +156,11 @@ class Holding:
         for group_id, group in list(self.groups.items()):
             if self.wants_us(cluster_map, group_id) or group.member.is_leader:
                 continue
-            if group.member.left_at is None:
+            if group.member.removed_at is None:
                 group.member.ask_to_leave(now)
             else:
-                group.close()
-                group.journal.retire(group.member.left_at)
+                group.close(now)
+                group.log.retire(group.member.removed_at)
                 del self.groups[group_id]
                 self._closing[group_id] = self._writes.sequence
                 closed.append(group_id)

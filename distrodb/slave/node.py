@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import uvloop
 
@@ -25,7 +26,7 @@ from distrodb.clock import monotonic, wall_ms
 from distrodb.config import SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.raft.journal import Operation
+from distrodb.raft.log import Operation
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.clients import ClientServer
 from distrodb.slave.commands import TABLE
@@ -209,8 +210,8 @@ class Node:
         return lambda: self._tell(self._core.durable, sequence)
 
     def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
-        self._files.write(snapshot.group, snapshot.index, snapshot.chunks)
-        return lambda: self._tell(self._core.snapshot_written, snapshot)
+        done = snapshot.run(partial(self._files.write, snapshot.group, snapshot.index))
+        return lambda: self._tell(self._core.snapshot_written, done)
 
     def _remove_older(self, group: int, index: int) -> Callable[[], None]:
         self._files.remove_older(group, index)

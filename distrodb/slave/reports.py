@@ -15,7 +15,7 @@ leader after it, or replaced since.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap
 
 

@@ -6,7 +6,7 @@ A part of ``Core`` (core.py), which holds the state; nothing here changes anythi
 from collections.abc import Mapping, Sequence
 
 from distrodb.keyspace.store import Store
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.raft.transfer import Budget
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, member, node_of
@@ -123,7 +123,7 @@ class Standing:
         group = self.holding.groups.get(group_id)
         if group is None:
             return False
-        committed = group.journal.configuration_at(group.member.commit_index)
+        committed = group.log.configuration_at(group.member.commit_index)
         return member(self.id, self.incarnation) in committed.members
 
     def copy_of(self, partition: int) -> Store | None:
@@ -162,7 +162,7 @@ class Standing:
     def _map_voters(self) -> Sequence[str]:
         group = self.holding.groups.get(MAP_GROUP)
         if group is not None and group.member.is_member:
-            return group.journal.configuration_at(group.member.commit_index).members
+            return group.log.configuration_at(group.member.commit_index).members
         report = self._reports.of(MAP_GROUP)
         return () if report is None else report.configuration.members
 
@@ -191,7 +191,7 @@ class Standing:
     def _own_reports(self) -> dict[int, Configuration]:
         """Of what is led here, what is committed."""
         led = [group for group in self.holding.groups.values() if group.member.is_ready]
-        newest = {group.id: group.journal.configuration for group in led}
+        newest = {group.id: group.log.configuration for group in led}
         return {
             group.id: newest[group.id]
             for group in led

@@ -19,7 +19,7 @@ from pathlib import Path
 import lmdb
 
 from distrodb.errors import StorageError
-from distrodb.raft.journal import Operation, Put
+from distrodb.raft.log import Operation, Put
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.snapshot_files import sync_directory
 

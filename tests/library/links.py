@@ -4,6 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from distrodb.raft.library import Fate
+
 PERIOD_S = 0.1  # between heartbeats
 A_PERIOD_LATER_S = PERIOD_S * 1.01
 ROUNDS_MAX = 200  # of ``settle``: a cluster that has not come to rest by then never will
@@ -13,15 +15,19 @@ class Outcome:
     """What became of a write: the reason that Raft gave, or None while it is silent."""
 
     def __init__(self) -> None:
-        self.reason: int | None = None
+        self.reason: object = None  # pysyncobj's number, or our ``Fate``
         self.result: object = None
+
+    def settled(self, fate: Fate) -> None:
+        """Ours."""
+        self.reason = fate
 
     def __call__(self, result: object, reason: int) -> None:
         self.result, self.reason = result, reason
 
     @property
     def is_ok(self) -> bool:
-        return self.reason == 0
+        return self.reason in (0, Fate.APPLIED)
 
 
 class Links:

@@ -13,10 +13,12 @@ import msgpack
 from distrodb.keyspace.entry import decode_batch, encode_batch
 from distrodb.raft import messages as m
 from distrodb.raft import replication
-from distrodb.raft.group import Group
-from distrodb.raft.interfaces import GroupOptions, SnapshotWrite
-from distrodb.raft.journal import Journal, WriteSet
-from distrodb.raft.member import FAIL_REASON
+from distrodb.raft.group import Group, Surroundings
+from distrodb.raft.interfaces import GroupOptions
+from distrodb.raft.library import Fate
+from distrodb.raft.log import Log, WriteSet
+from distrodb.raft.outbox import Outbox
+from distrodb.raft.transfer import Budget
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.sim.disk import Disk
@@ -82,6 +84,11 @@ class Call:
         return isinstance(self.reply, ErrorReply) and self.reply.code == "UNKNOWN"
 
 
+class _Unlimited(Budget):
+    def spend(self, size: int) -> bool:
+        return True
+
+
 class Replica:
     """One member: a group, its write set, and what its messages wait for."""
 
@@ -92,8 +99,7 @@ class Replica:
         self.disk_is_held = False
         self.writes = WriteSet()
         self._gated: list[tuple[int, str, m.Message]] = []
-        self._snapshots: list[SnapshotWrite] = []
-        self.journal = Journal(GROUP, self.writes)
+        self.journal = Log(GROUP, self.writes)
         if not self.journal.load(disk):
             if names:
                 self.journal.begin(names)
@@ -103,30 +109,40 @@ class Replica:
         if self.journal.meta.snapshot_index > 1:
             chunks = disk.read(GROUP, self.journal.meta.snapshot_index)
             machine = ListMachine.restore(chunks)
+        self.outbox = Outbox()
         self.group = Group(
             cluster.now,
-            GROUP,
             name,
             self.journal,
             machine,
             ListMachine.restore,
-            GroupOptions(
-                heartbeat_s=PERIOD_S,
-                election_timeout_s=TIMEOUT_S,
-                unknown_after_s=UNKNOWN_AFTER_S,
-                snapshot_log_bytes=1 << 20,
-                batch_bytes_max=1 << 20,
-                queue_max=100,
-                queue_bytes_max=1 << 20,
-            ),
             random.Random(name),
-            send=self._send,
-            write_snapshot=self._snapshots.append,
-            hand_back=self._hand_back,
-            on_state=lambda group: None,
-            may_copy=lambda size: True,
+            Surroundings(
+                GroupOptions(
+                    heartbeat_s=PERIOD_S,
+                    election_timeout_s=TIMEOUT_S,
+                    unknown_after_s=UNKNOWN_AFTER_S,
+                    snapshot_log_bytes=1 << 20,
+                    batch_bytes_max=1 << 20,
+                    queue_max=100,
+                    queue_bytes_max=1 << 20,
+                ),
+                self.outbox,
+                _Unlimited(cluster.now, 1),
+            ),
         )
         self.member = self.group.member
+
+    def collect(self) -> None:
+        """What ``Core`` does with what the group wants done."""
+        messages, self.outbox.messages = self.outbox.messages, []
+        for peer, message, gate in messages:
+            self._send(peer, message, gate)
+        handed_back, self.outbox.handed_back = self.outbox.handed_back, []
+        for _, calls in handed_back:
+            for call in calls:
+                call.was_handed_back = True
+        self.outbox.changed.clear()
 
     def _send(self, peer: str, message: m.Message, gate: int) -> None:
         if gate > self.writes.durable_sequence:
@@ -134,14 +150,11 @@ class Replica:
         else:
             self._cluster.sent(self.name, peer, message)
 
-    def _hand_back(self, group: Group, calls: Sequence[Call]) -> None:
-        for call in calls:
-            call.was_handed_back = True
-
     def turn(self) -> None:
         """What ``Core.flush`` does after anything happened."""
         self.group.tick(self._cluster.now)
         self.group.pump(self._cluster.now, WALL_MS)
+        self.collect()
         while not self.disk_is_held and (taken := self.writes.take()) is not None:
             sequence, operations = taken
             self.disk.commit(operations)
@@ -151,10 +164,13 @@ class Replica:
             for gate, peer, message in gated:
                 self._send(peer, message, gate)
             self.group.tick(self._cluster.now)
-        while not self.disk_is_held and self._snapshots:
-            written = self._snapshots.pop(0)
-            self.disk.write(GROUP, written.index, written.chunks)
-            self.group.snapshot_written(self._cluster.now, written)
+            self.collect()
+        while not self.disk_is_held and self.outbox.snapshots:
+            write = self.outbox.snapshots.pop(0)
+            done = write.run(
+                lambda chunks, write=write: self.disk.write(GROUP, write.index, chunks)
+            )
+            self.group.snapshot_written(self._cluster.now, done)
             self.turn()
 
     @property
@@ -192,10 +208,10 @@ class Replica:
 
     def be_patient(self) -> None:
         """Its own election timeout begins now."""
-        self.member._SyncObj__raftElectionDeadline = self._cluster.now + TIMEOUT_S
+        self.member._elections.set_deadline(self._cluster.now + TIMEOUT_S)
 
     def match_index(self, peer: str) -> int:
-        return self.member._SyncObj__raftMatchIndex[self.member._peers[peer]]
+        return self.member.match_index(peer)
 
 
 class Cluster(Links):
@@ -221,17 +237,17 @@ class Cluster(Links):
 
     def ask_to_leave(self, name: str) -> None:
         """The map does not want it: the question is on its way to all."""
-        engine = self[name].member
-        engine._ask_to_leave_at = self.now  # not too soon after the last time
-        engine.ask_to_leave(self.now)
+        member = self[name].member
+        member._membership._ask_to_leave_at = self.now  # not too soon after the last time
+        member.ask_to_leave(self.now)
         self[name].turn()
 
-    def forget(self, name: str, left_at: int = 0) -> Replica:
+    def forget(self, name: str, removed_at: int = 0) -> Replica:
         """It was let go (at that index, without being asked), closes the group, and opens it again:
         as ``Holding`` does."""
         member = self[name]
-        member.group.close()
-        member.journal.retire(left_at or member.member.left_at)
+        member.group.close(self.now)
+        member.journal.retire(removed_at or member.member.removed_at)
         member.disk.commit(member.writes.take()[1])
         return self.start(name)
 
@@ -245,6 +261,7 @@ class Cluster(Links):
             self[name].group.link_up(self.now, other)
         else:
             self[name].group.link_down(self.now, other, 0.1)
+        self[name].collect()
 
     def kind(self, message: m.Message) -> int:
         return message[1]
@@ -281,7 +298,7 @@ class Cluster(Links):
         """Append a write at the leader, as plain.py does: without the group's queue."""
         outcome = Outcome()
         payload = encode_batch(WALL_MS, [(0, [b"PUT", value.encode()])])
-        self[name].member.propose(self.now, payload, outcome)
+        self[name].member.propose(self.now, payload, outcome.settled)
         self[name].turn()
         return outcome
 
@@ -297,14 +314,15 @@ class Cluster(Links):
     ) -> None:
         """What ``Core`` does in each of its ticks: one step towards the wanted members.  Of those
         that are linked these (all) answer at once that they live, before anything else arrives."""
-        engine, wanted = self[name].member, tuple(wanted)
-        engine.reconcile(self.now, epoch, wanted)
-        if engine._change_asked is not None:
-            linked = engine._connected()
+        member, wanted = self[name].member, tuple(wanted)
+        member.reconcile(self.now, epoch, wanted)
+        if member._membership._change_asked is not None:
+            linked = member._state.connected
             answering = linked if answering is None else linked & {*answering}
-            engine._rounds |= dict.fromkeys(answering, engine._round)
-        if engine.reconcile(self.now, epoch, wanted):  # as Core does
-            engine.transfer_leadership(self.now, wanted)
+            for peer in answering & member._state.followers.keys():
+                member._state.followers[peer].answered(self.now, member.round)
+        if member.reconcile(self.now, epoch, wanted):  # as Core does
+            member.transfer_leadership(self.now, wanted)
         self[name].turn()
 
     def change(self, name: str, wanted: Iterable[str], *running: str, epoch: int = 2) -> list:
@@ -330,4 +348,4 @@ class Cluster(Links):
         member.turn()
 
 
-__all__ = ["ELECTION_S", "FAIL_REASON", "GROUP", "Cluster", "ListMachine", "replication"]
+__all__ = ["ELECTION_S", "GROUP", "Cluster", "Fate", "ListMachine", "replication"]

@@ -1,40 +1,28 @@
 """pysyncobj as it is, between links and under a clock that a test moves by hand.
 
-``distrodb.raft.member`` replaces three names of the library for the whole process, so what is
-tested here is a second copy of it, imported privately.  Of that copy only the clock and the
-randomness are replaced; its journals, poller, serializer and state machine are the library's own.
+Of the library only the clock and the randomness are replaced; its journals, poller, serializer and
+state machine are its own.  The product reads no clock of the library (raft/library.py), so both can
+use the same copy of it.
 
 Private names of the library are read and set in this module only.
 """
 
-import importlib
 import random
-import sys
-import types
 from collections.abc import Iterable
 from pathlib import Path
 
+from pysyncobj import (  # noqa: F401  # used by the stories
+    config,
+    journal,
+    node,
+    serializer,
+    syncobj,
+    tcp_connection,
+    transport,
+)
+
 from tests.library.links import Links, Outcome
 
-
-def _private_copy(*names: str) -> list[types.ModuleType]:
-    """Import the library anew, without touching the copy that the product uses."""
-    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_library(name)}
-    try:
-        return [importlib.import_module(f"pysyncobj.{name}") for name in names]
-    finally:
-        for name in [name for name in sys.modules if _is_library(name)]:
-            del sys.modules[name]
-        sys.modules.update(ours)
-
-
-def _is_library(name: str) -> bool:
-    return name == "pysyncobj" or name.startswith("pysyncobj.")
-
-
-syncobj, journal, serializer, transport, tcp_connection, node, config = _private_copy(
-    "syncobj", "journal", "serializer", "transport", "tcp_connection", "node", "config"
-)
 FAIL_REASON = config.FAIL_REASON
 
 ELECTION_S = 1.5  # more than the library's longest election timeout

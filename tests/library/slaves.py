@@ -4,6 +4,7 @@ its disk, at once, unless a test holds it back.  Time moves when a test says so.
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgpack
@@ -166,8 +167,8 @@ class Slaves:
             self._write(name, written)
 
     def _write(self, name: str, written: SnapshotWrite) -> None:
-        self.disks[name].write(written.group, written.index, written.chunks)
-        self.cores[name].snapshot_written(self.now, written)
+        done = written.run(partial(self.disks[name].write, written.group, written.index))
+        self.cores[name].snapshot_written(self.now, done)
 
     def _deliver(self, sender: str, receiver: str, output: Output) -> None:
         frame = [output.messages.get(receiver, []), output.gossip.get(receiver)]
@@ -223,10 +224,10 @@ class Slaves:
         """A snapshot of what is applied; the log before it is kept for those that lag."""
         group = self.cores[name].groups[group_id]
         index = group.member.applied_index
-        term = group.journal.term_at(index)
+        term = group.log.term_at(index)
         assert term is not None
         self.disks[name].write(group_id, index, group.machine.snapshot())
-        group.journal.compact(group.journal.first_index, index, term)
+        group.log.compact(group.log.first_index, index, term)
         self.flush(name)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
-from distrodb.raft.journal import Configuration, DeleteRange, Journal, Put, WriteSet
+from distrodb.raft.log import Configuration, DeleteRange, Log, Put, WriteSet
 from distrodb.storage.lmdb_store import MAP_BYTES, LmdbStore
 from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
@@ -30,9 +30,9 @@ def commit(store, writes: WriteSet) -> None:
     writes.durable_sequence = sequence
 
 
-def our_journal(entries: int, writes: WriteSet, term: int = 1) -> Journal:
+def our_journal(entries: int, writes: WriteSet, term: int = 1) -> Log:
     """The first entry is the one with which every log begins."""
-    journal = Journal(ours.GROUP, writes)
+    journal = Log(ours.GROUP, writes)
     journal.begin("abc")
     for index in range(2, entries + 1):
         journal.add(b"\x00command %d" % index, index, term)
@@ -40,8 +40,8 @@ def our_journal(entries: int, writes: WriteSet, term: int = 1) -> Journal:
     return journal
 
 
-def our_journal_loaded(store) -> Journal:
-    journal = Journal(ours.GROUP, WriteSet())
+def our_journal_loaded(store) -> Log:
+    journal = Log(ours.GROUP, WriteSet())
     assert journal.load(store)
     return journal
 
@@ -263,7 +263,7 @@ def test_plain_a_journal_ends_at_four_gibibytes(tmp_path):
 
 def test_ours_a_journal_has_no_such_end(store):
     writes = WriteSet()
-    journal = Journal(ours.GROUP, writes)
+    journal = Log(ours.GROUP, writes)
     journal.join()
     journal.setCurrentTerm(5, None)
     journal.reset(2**33, 5, Configuration(2**33, 1, ("a", "b", "c")))

@@ -247,11 +247,14 @@ def test_ours_a_pre_vote_that_comes_after_the_leader_was_heard_does_not_count():
 
 
 def test_ours_a_leader_is_not_ready_while_it_is_told_that_it_leads():
-    """``on_state`` runs inside pysyncobj's __setState, when __noopIDx is still that of an earlier
-    leadership, or None.  Nobody asks then at present."""
+    """``role_changed`` runs inside pysyncobj's __setState, when __noopIDx is still that of an
+    earlier leadership, or None.  Nobody asks then at present."""
     cluster = ours.Cluster()
     seen = []
-    on_state = cluster["a"].member._on_state
-    cluster["a"].member._on_state = lambda: (seen.append(cluster["a"].member.is_ready), on_state())
+    changed = cluster["a"].member.role_changed
+    cluster["a"].member.role_changed = lambda: (
+        seen.append(cluster["a"].member.is_ready),
+        changed(),
+    )
     cluster.elect("a")
-    assert not any(seen)
+    assert seen and not any(seen)

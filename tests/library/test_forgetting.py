@@ -9,7 +9,7 @@ import random
 import pytest
 
 from distrodb.raft import messages as m
-from distrodb.raft.journal import Configuration, Journal, WriteSet
+from distrodb.raft.log import Configuration, Log, WriteSet
 from distrodb.storage.lmdb_store import LmdbStore
 from tests.library import ours
 
@@ -31,7 +31,7 @@ def let_go(cluster: ours.Cluster, name: str = "d", by: str = "a") -> int | None:
     cluster.ask_to_leave(name)
     cluster.deliver(name, by)
     cluster.deliver(by, name)
-    return cluster[name].member.left_at
+    return cluster[name].member.removed_at
 
 
 def forget(cluster: ours.Cluster) -> ours.Replica:
@@ -43,7 +43,7 @@ def forget(cluster: ours.Cluster) -> ours.Replica:
 
 
 def test_a_leader_lets_go_of_one_that_is_removed(cluster):
-    assert cluster["d"].member.left_at is None
+    assert cluster["d"].member.removed_at is None
     assert let_go(cluster) == cluster["a"].journal.configuration.index
 
 
@@ -71,7 +71,7 @@ def test_a_leader_lets_nobody_go_before_the_removal_is_committed():
 
 def test_one_whose_term_is_ahead_may_go_too(cluster):
     """A candidate has asked for its vote, and then nothing came of it."""
-    cluster["d"].member._newer_term(cluster["a"].term + 1)
+    cluster["d"].member._state.enter_term(cluster["a"].term + 1)
     assert let_go(cluster) is None and not cluster["a"].leads
     cluster.elect("a", "b", "c")
     cluster.settle("a", "b", "c")
@@ -80,9 +80,9 @@ def test_one_whose_term_is_ahead_may_go_too(cluster):
 
 def test_one_whose_term_is_behind_learns_of_the_leader_s(cluster):
     cluster.ask_to_leave("d")
-    term, number = cluster["a"].term + 3, cluster["d"].member._leave_number
+    term, number = cluster["a"].term + 3, cluster["d"].member._membership._leave_number
     cluster.hand_over("a", "d", [ours.GROUP, m.LEAVE, term, number, 9])
-    assert cluster["d"].member.left_at == 9 and cluster["d"].term == term
+    assert cluster["d"].member.removed_at == 9 and cluster["d"].term == term
 
 
 def test_one_that_is_about_to_be_added_is_not_let_go():
@@ -113,14 +113,14 @@ def test_who_follows_a_leader_after_it_asked_stays(cluster):
     cluster.change("a", "abcd", epoch=3)
     assert cluster["d"].member.is_member
     cluster.hand_over("a", "d", late[0])
-    assert cluster["d"].member.left_at is None
+    assert cluster["d"].member.removed_at is None
 
 
 def test_who_was_let_go_and_then_follows_a_leader_stays(cluster):
     assert let_go(cluster)
     cluster.reconcile("a", "abcd", epoch=3)
     cluster.deliver("a", "d")
-    assert cluster["d"].member.left_at is None
+    assert cluster["d"].member.removed_at is None
 
 
 def test_an_answer_to_its_life_before_does_not_count(cluster):
@@ -130,7 +130,7 @@ def test_an_answer_to_its_life_before_does_not_count(cluster):
     cluster.start("d")
     cluster.ask_to_leave("d")
     cluster.hand_over("a", "d", late[0])
-    assert cluster["d"].member.left_at is None
+    assert cluster["d"].member.removed_at is None
     assert let_go(cluster)
 
 
@@ -143,9 +143,15 @@ def test_a_leader_of_an_older_term_is_not_heard(cluster):
     cluster.settle("b", "c", "d")
     assert cluster["a"].member.is_ready
     cluster.ask_to_leave("d")
-    answer = [ours.GROUP, m.LEAVE, cluster["a"].term, cluster["d"].member._leave_number, 9]
+    answer = [
+        ours.GROUP,
+        m.LEAVE,
+        cluster["a"].term,
+        cluster["d"].member._membership._leave_number,
+        9,
+    ]
     cluster.hand_over("a", "d", answer)
-    assert cluster["d"].member.left_at is None
+    assert cluster["d"].member.removed_at is None
     cluster.deliver("d", "a")  # which learns of the newer term
     assert not cluster["a"].leads
 
@@ -182,7 +188,7 @@ def test_it_follows_no_leader_of_a_term_before_its_removal(cluster):
 def test_it_neither_votes_nor_stands_before_its_log_is_past_its_removal(cluster):
     """c knows only the members among whom d was one, and d has come as far as that too."""
     again = forget(cluster)
-    removed_at, term = again.journal.left_at, again.term
+    removed_at, term = again.journal.removed_at, again.term
     entries = [[t, command] for command, _, t in cluster["a"].log[1:] if command]
     until = removed_at - 1
     start, start_term = cluster["a"].log[0][1], cluster["a"].log[0][2]
@@ -285,9 +291,9 @@ def disk(request, tmp_path):
         store.close()
 
 
-def a_removed_one(disk) -> tuple[Journal, WriteSet]:
+def a_removed_one(disk) -> tuple[Log, WriteSet]:
     writes = WriteSet()
-    journal = Journal(ours.GROUP, writes)
+    journal = Log(ours.GROUP, writes)
     journal.begin("abc")
     journal.setCurrentTerm(7, "b")
     for index in range(2, 9):
@@ -298,22 +304,22 @@ def a_removed_one(disk) -> tuple[Journal, WriteSet]:
     return journal, writes
 
 
-def loaded(disk) -> tuple[bool, Journal]:
-    journal = Journal(ours.GROUP, WriteSet())
+def loaded(disk) -> tuple[bool, Log]:
+    journal = Log(ours.GROUP, WriteSet())
     return journal.load(disk), journal
 
 
 def test_a_crash_before_it_is_on_disk_leaves_the_whole_log(disk):
     a_removed_one(disk)
     is_there, journal = loaded(disk)
-    assert is_there and journal.last_index == 8 and journal.left_at == 0 and journal.may_vote
+    assert is_there and journal.last_index == 8 and journal.removed_at == 0 and journal.may_vote
 
 
 def test_a_crash_after_it_leaves_term_vote_and_where_it_was_removed(disk):
     _, writes = a_removed_one(disk)
     disk.commit(writes.take()[1])
     is_there, journal = loaded(disk)
-    assert not is_there and journal.left_at == 8
+    assert not is_there and journal.removed_at == 8
     assert (journal.meta.term, journal.meta.voted_for) == (7, "b")
     journal.join()
     assert not journal.may_vote
@@ -340,4 +346,4 @@ def test_a_second_removal_remembers_the_later_one(disk):
     journal.retire(3)
     disk.commit(journal.writes.take()[1])
     _, again = loaded(disk)
-    assert again.left_at == 8 and (again.meta.term, again.meta.voted_for) == (9, None)
+    assert again.removed_at == 8 and (again.meta.term, again.meta.voted_for) == (9, None)

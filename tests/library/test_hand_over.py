@@ -19,6 +19,7 @@ def cluster():
 
 def hand_over(cluster, *to):
     cluster["a"].group.hand_over(cluster.now, to)
+    cluster["a"].collect()
     cluster["a"].turn()
 
 

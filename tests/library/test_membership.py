@@ -397,7 +397,7 @@ def test_ours_what_a_removed_member_says_does_not_count(ours_abc):
     ours_abc.join("a", "b")
     ours_abc.stand("a")
     ours_abc.hand_over("c", "a", [ours.GROUP, m.PREVOTE, leader.term + 1])
-    assert not leader.member._prevotes
+    assert not leader.member._elections._prevotes
     ours_abc.deliver("a", "b")
     ours_abc.hand_over("c", "a", [ours.GROUP, m.VOTE, leader.term])
     assert not leader.leads
@@ -420,7 +420,7 @@ def test_ours_a_wiped_member_elects_nobody_against_what_it_has_acknowledged(ours
     ours_abc.run(10.0, "c", "b/2")
     assert not ours_abc["c"].leads and not ours_abc["b/2"].leads
     ours_abc.hand_over("b/2", "c", [ours.GROUP, m.PREVOTE, ours_abc["c"].term + 1])
-    assert not ours_abc["c"].member._prevotes
+    assert not ours_abc["c"].member._elections._prevotes
 
 
 def test_ours_a_wiped_member_counts_when_it_has_caught_up_and_was_added(ours_abc):
@@ -518,10 +518,10 @@ def test_ours_an_answer_of_some_time_ago_is_none(ours_abc):
     ours_abc.reconcile("a", "abd")
     ours_abc.settle()
     ours_abc.cut("c")
-    engine = ours_abc["a"].member
-    engine.reconcile(ours_abc.now, 2, "abd")
-    engine._rounds["b"] = engine._round
-    assert not engine.reconcile(ours_abc.now + 1.01 * ours.TIMEOUT_S, 2, "abd")
+    member = ours_abc["a"].member
+    member.reconcile(ours_abc.now, 2, "abd")
+    member._state.followers["b"].answered(ours_abc.now, member.round)
+    assert not member.reconcile(ours_abc.now + 1.01 * ours.TIMEOUT_S, 2, "abd")
     assert ours_abc["a"].names == "a b c"
 
 

@@ -118,7 +118,7 @@ def test_plain_waiters_below_a_snapshot_are_never_called():
 
 def test_ours_waiters_below_a_snapshot_are_called():
     outcome = a_waiter_meets_a_snapshot(ours.Cluster())
-    assert outcome.reason in (ours.FAIL_REASON.UNKNOWN_OUTCOME, ours.FAIL_REASON.DISCARDED)
+    assert outcome.reason in (ours.Fate.UNKNOWN, ours.Fate.OVERWRITTEN)
 
 
 def test_ours_a_snapshot_answers_what_waits_below_it_unknown():
@@ -127,7 +127,7 @@ def test_ours_a_snapshot_answers_what_waits_below_it_unknown():
     member = cluster["a"]
     configuration = replace(member.journal.configuration, index=member.last_index)
     assert member.member.install(cluster.now, member.term, configuration)
-    assert outcome.reason == ours.FAIL_REASON.UNKNOWN_OUTCOME
+    assert outcome.reason == ours.Fate.UNKNOWN
 
 
 # A state machine that raises: one bad command freezes every member for good.

@@ -15,13 +15,13 @@ def test_it_is_pinned():
     assert "pysyncobj==0.3.17" in [line.replace(" ", "") for line in requires("distrodb") or []]
 
 
-def test_plain_members_are_not_the_ones_that_the_product_has_changed():
-    from distrodb.raft import member as engine
+def test_the_product_replaces_nothing_of_the_library_for_the_whole_process():
+    from distrodb.raft import library
 
-    assert plain.syncobj is not engine.syncobj
+    assert library.syncobj is plain.syncobj
     assert plain.syncobj.createJournal(None).__class__.__name__ == "MemoryJournal"
     assert plain.syncobj.createPoller("auto").__class__.__module__ == "pysyncobj.poller"
-    assert not issubclass(engine.Member, plain.syncobj.SyncObj)
+    assert not any(name.startswith("_SyncObj__raft") for name in vars(library.Library))
 
 
 def test_the_table_names_every_fault_and_no_test_that_does_not_exist():

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from distrodb.raft import messages as m
-from distrodb.raft import replication
+from distrodb.raft import progress, replication
 from tests.library import ours, plain
 from tests.library.links import Links
 
@@ -209,7 +209,7 @@ def test_ours_what_is_under_way_to_a_follower_is_bounded(monkeypatch):
     monkeypatch.setattr(replication, "APPEND_BYTES_MAX", 1)  # an entry an append
     cluster = fifty_writes_behind(ours.Cluster())
     with_entries = [message for message in cluster.links["a", "b"] if message[7]]
-    assert len(with_entries) <= replication.UNACKNOWLEDGED_MAX
+    assert len(with_entries) <= progress.WINDOW_APPENDS
 
 
 def test_ours_a_full_window_sends_nothing_more(monkeypatch):

@@ -30,7 +30,7 @@ def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once()
     slaves.start("a")
     slaves.until(lambda: slaves["a"].leads(0))
     slaves.run(0.1)
-    report, ours = slaves["c"]._reports.of(0), slaves["a"].groups[0].journal
+    report, ours = slaves["c"]._reports.of(0), slaves["a"].groups[0].log
     assert report is not None
     assert (report.term, report.configuration) == (slaves["a"].term_of(0), ours.configuration)
     before = len(slaves.gossips)
@@ -166,7 +166,7 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
     slaves.release_disk("e")
     slaves.flush("e")
     slaves.tick()
-    journal = core.groups[0].journal
+    journal = core.groups[0].log
     assert not core.groups[0].member.is_member and not journal.may_vote
     assert journal.last_index == 0 and journal.meta.term >= term > 0
     assert not [file for file in slaves.disks["e"].files if file[0] == 0]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distrodb.keyspace import snapshot
-from distrodb.raft import replication, transfer
+from distrodb.raft import progress, replication, transfer
 from tests.sim.network import Quality
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
@@ -28,7 +28,7 @@ SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot
 ]
 BOUNDS = [
     (replication, "APPEND_ENTRIES_MAX", replication.APPEND_ENTRIES_MAX),
-    (replication, "UNACKNOWLEDGED_MAX", replication.UNACKNOWLEDGED_MAX),
+    (progress, "WINDOW_APPENDS", progress.WINDOW_APPENDS),
     (transfer, "WINDOW", transfer.WINDOW),
     (snapshot, "CHUNK_BYTES", snapshot.CHUNK_BYTES),
 ]

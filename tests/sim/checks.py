@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
-from distrodb.raft.journal import Journal, entry_key, is_configuration, load_meta
+from distrodb.raft.log import Log, entry_key, is_configuration, load_meta
 from distrodb.slave.core import MAP_GROUP
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Checks:
 
     def after_turn(self, slave: "Slave") -> None:
         for group_id, group in slave.core.groups.items():
-            engine, journal = group.member, group.journal
+            engine, journal = group.member, group.log
             log = journal.last_sequence, journal.last_index  # which may grow within one write set
             state = log, engine.commit_index, engine.term, engine.is_leader
             place = slave.id, self._life(slave, group_id, group), group_id
@@ -86,7 +86,7 @@ class Checks:
         self._claim(known == slave.id, f"group {group_id} has two leaders in term {term}")
 
     def _log_matching(self, group_id: int, group: Group, known: dict[int, int]) -> None:
-        journal = group.journal
+        journal = group.log
         for index in range(journal.last_index, journal.first_index, -1):
             command, _, term = journal.entries[index - journal.first_index]
             if known.get(index) == term:
@@ -97,7 +97,7 @@ class Checks:
             self._claim(same == entry, f"group {group_id}: logs differ at {index} of term {term}")
 
     def _still_held(self, place: tuple[str, int, int], group: Group) -> None:
-        journal, newest = group.journal, self._newest.get(place[2], 0)
+        journal, newest = group.log, self._newest.get(place[2], 0)
         self._claim(
             journal.last_index >= self._held.get(place, 0),
             f"{place[0]}: group {place[2]} dropped a committed entry",
@@ -108,7 +108,7 @@ class Checks:
             self._held[place] = index
 
     def _committed(self, slave: "Slave", group_id: int, group: Group, before: int) -> None:
-        journal, commit_index = group.journal, group.member.commit_index
+        journal, commit_index = group.log, group.member.commit_index
         for index in range(max(before, journal.first_index) + 1, commit_index + 1):
             command, _, term = journal.entries[index - journal.first_index]
             if is_configuration(command) and index - 1 >= journal.meta.snapshot_index:
@@ -122,7 +122,7 @@ class Checks:
         if group.member.is_leader and commit_index > before:
             self._on_a_majority(group_id, group, commit_index)
 
-    def _one_change(self, group_id: int, journal: Journal, index: int) -> None:
+    def _one_change(self, group_id: int, journal: Log, index: int) -> None:
         before, after = journal.configuration_at(index - 1), journal.configuration_at(index)
         changed = set(before.members) ^ set(after.members)
         self._claim(len(changed) <= 1, f"group {group_id} changes {changed} in one step at {index}")
@@ -130,13 +130,13 @@ class Checks:
     def _copies_stay(self, slave: "Slave", group_id: int, group: Group) -> None:
         """Called when a leader's log has grown.  What it does not know yet is not held against it:
         alive is whom it hears."""
-        newest, *_ = older = group.journal.configurations[:-3:-1]
+        newest, *_ = older = group.log.configurations[:-3:-1]
         place = slave.id, group_id
         if len(older) < 2 or self._seen_configurations.get(place) is newest:
             return
         self._seen_configurations[place] = newest
         (gone,) = {*older[1].members} - {*newest.members} or {None}
-        is_its_own = group.journal.term_at(newest.index) == group.member.term
+        is_its_own = group.log.term_at(newest.index) == group.member.term
         if gone is None or not is_its_own or not self._is_linked(slave, gone):
             return
         held = {name: self._has_copy(slave, name, group_id, group) for name in older[1].members}
@@ -161,10 +161,10 @@ class Checks:
             return True
         theirs = core.groups.get(group_id)
         near = group.member.commit_index - NEAR_ENTRIES
-        return theirs is not None and theirs.journal.last_index >= near
+        return theirs is not None and theirs.log.last_index >= near
 
     def _on_a_majority(self, group_id: int, group: Group, index: int) -> None:
-        members, term = group.member.members, group.journal.term_at(index)
+        members, term = group.member.members, group.log.term_at(index)
         holders = [name for name in members if self.holds(name, group_id, index, term)]
         self._claim(
             len(holders) > len(members) / 2,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from distrodb.errors import CorruptionError
 from distrodb.raft.group import Group
-from distrodb.raft.journal import LAST_INDEX, Configuration, entry_key, load_meta
+from distrodb.raft.log import LAST_INDEX, Configuration, entry_key, load_meta
 from distrodb.ring.clustermap import member
 from distrodb.slave.core import MAP_GROUP
 
@@ -55,7 +55,7 @@ class Continuity:
             self._is_not_needed(slave, group_id)
 
     def _one_at_a_time(self, group_id: int, group: Group) -> None:
-        journal, commit_index = group.journal, group.member.commit_index
+        journal, commit_index = group.log, group.member.commit_index
         configurations, known = journal.configurations, self._newest.get(group_id)
         if known is not None and configurations[-1].index <= known.index:
             return
@@ -74,7 +74,7 @@ class Continuity:
         terms = self._ready.setdefault(group_id, {})
         terms.setdefault(engine.term, now)
         place = slave.id, slave.life, group_id, engine.term
-        newest = engine._round
+        newest = engine.round
         begun = self._begun.setdefault(place, deque())
         if newest > self._round.get(place, 0):
             self._round[place] = newest

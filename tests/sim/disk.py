@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.journal import Operation, Put
+from distrodb.raft.log import Operation, Put
 from distrodb.storage.lmdb_store import FORMAT
 from distrodb.storage.snapshot_files import MAGIC
 

@@ -169,7 +169,7 @@ class HealingChaos(Chaos):
             configuration.members
             for core in cores
             for group in core.groups.values()
-            for configuration in group.journal.configurations
+            for configuration in group.log.configurations
         ]
         return all(
             not members or 2 * sum(name not in lost for name in members) > len(members)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from distrodb.errors import StorageError
-from distrodb.raft.journal import Put
+from distrodb.raft.log import Put
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.sim.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped

@@ -16,7 +16,7 @@ import msgpack
 
 from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
-from distrodb.raft.interfaces import SnapshotWrite
+from distrodb.raft.interfaces import SnapshotRun
 from distrodb.slave.core import Core
 from tests.sim.disk import Disk, PendingSet, PendingSnapshot
 from tests.sim.network import Link
@@ -133,8 +133,10 @@ class Slave:
             pending = self.disk.begin(operations)
             self.later(simulation.fsync_s(), self._sync, sequence, pending)
         for snapshot in output.snapshots:
-            pending = self.disk.begin_snapshot(snapshot.group, snapshot.index, snapshot.chunks)
-            self.later(5 * simulation.fsync_s(), self._sync_snapshot, snapshot, pending)
+            run, pending = SnapshotRun(snapshot), None
+            if run.chunks is not None:
+                pending = self.disk.begin_snapshot(snapshot.group, snapshot.index, run.chunks)
+            self.later(5 * simulation.fsync_s(), self._sync_snapshot, run, pending)
         for group, index in output.obsolete:
             self.disk.remove_older(group, index)
         if core.has_work:
@@ -150,12 +152,13 @@ class Slave:
         self.core.durable(self.now, sequence)
         self.turn_soon()
 
-    def _sync_snapshot(self, snapshot: SnapshotWrite, pending: PendingSnapshot) -> None:
-        self.disk.sync_snapshot(pending)
-        self.later(self.simulation.random.uniform(0.0, 0.001), self._snapshot_written, snapshot)
+    def _sync_snapshot(self, run: SnapshotRun, pending: PendingSnapshot | None) -> None:
+        if pending is not None:
+            self.disk.sync_snapshot(pending)
+        self.later(self.simulation.random.uniform(0.0, 0.001), self._snapshot_written, run)
 
-    def _snapshot_written(self, snapshot: SnapshotWrite) -> None:
-        self.core.snapshot_written(self.now, snapshot)
+    def _snapshot_written(self, run: SnapshotRun) -> None:
+        self.core.snapshot_written(self.now, run.done())
         self.turn_soon()
 
     # -- links -------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ class Simulation:
         leaders = [group for group in groups if group.member.is_ready]
         return any(
             set(leader.member.members) == set(members)
-            and leader.journal.configuration.index <= leader.member.commit_index
+            and leader.log.configuration.index <= leader.member.commit_index
             and all(group.member.is_member for group in groups)
             for leader in leaders
         )

@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from distrodb.config import HealingConfig
-from distrodb.raft.group import COPY_STATES_MAX
-from distrodb.raft.journal import _META_KEY, Meta, load_meta, seal
+from distrodb.raft.log import _META_KEY, Meta, load_meta, seal
+from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.commands.spread import spread
@@ -110,7 +110,7 @@ def _diverged_maps():
         lambda: MAP_GROUP in three.core.groups and other.core.groups[MAP_GROUP].member.is_ready
     )
     cluster.run(5.0)
-    assert three.core.groups[MAP_GROUP].journal.meta.snapshot_index == 1
+    assert three.core.groups[MAP_GROUP].log.meta.snapshot_index == 1
     cluster.crash("node3")
     cluster.start("node3")
     cluster.run(5.0)
@@ -137,9 +137,9 @@ def test_a_leader_does_not_fill_the_map_s_log_in_vain():
     cluster.crash("node3")
     cluster.run(5.0)
     journal = next(s for s in (leader, other) if s.core.leads(MAP_GROUP)).core.groups[MAP_GROUP]
-    before = journal.journal.last_index
+    before = journal.log.last_index
     cluster.run(10.0)
-    grown = journal.journal.last_index - before
+    grown = journal.log.last_index - before
     assert other.core.map.nodes["node3"].status == "down" and grown < 10, (
         f"node3 is {other.core.map.nodes['node3'].status}, {grown} entries in 10 s"
     )
@@ -174,8 +174,8 @@ def test_a_follower_whose_snapshots_take_seconds_to_install_catches_up():
     for number in range(1200):  # 0.1 s each: 40 KB/s, 120 s
         assert cluster.ask("SET", f"key{number % 60}", "y" * 4096) == OK
         cluster.run(0.07)
-        leader = cluster.slaves[cluster.leader("a")].core.groups[0].journal
-        lags.append(leader.last_index - slave.core.groups[0].journal.last_index)
+        leader = cluster.slaves[cluster.leader("a")].core.groups[0].log
+        lags.append(leader.last_index - slave.core.groups[0].log.last_index)
     assert min(lags[600:]) < 10
 
 
@@ -223,7 +223,7 @@ def test_a_copy_that_is_slower_than_the_writes_costs_a_bounded_log():
     group, most = cluster.slaves[leader].core.groups[0], 0
     for number in range(1000):  # 20 MB while 2 MB are to be copied
         assert cluster.ask("SET", f"key{number % 100}", "y" * 20_000) == OK
-        most = max(most, group.journal.bytes)
+        most = max(most, group.log.bytes)
     assert cluster.leader("a") == leader and group.copying()
     assert COPY_STATES_MAX * 2_000_000 < most < (COPY_STATES_MAX + 1.5) * 2_000_000
     cluster.run_until(lambda: not group.copying(), 90.0)
@@ -354,10 +354,10 @@ def test_a_copy_of_a_busy_partition_is_made_once_though_the_log_is_cut_meanwhile
     leads._budget._per_s = 500_000
     narrow(cluster, leader, away, bytes_a_second=1_500_000)
     cluster.start(away)
-    journal, number, start, write_s = leads.groups[0].journal, 0, cluster.now, 0.02
+    journal, number, start, write_s = leads.groups[0].log, 0, cluster.now, 0.02
 
     def lacks():
-        return journal.last_index - lags.core.groups[0].journal.last_index
+        return journal.last_index - lags.core.groups[0].log.last_index
 
     while number == 0 or lacks() > 10:
         assert cluster.now < start + 60.0, f"after {number} writes it lacks {lacks()}"

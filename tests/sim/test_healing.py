@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from distrodb.raft.journal import load_farewell
+from distrodb.raft.log import load_tombstone
 from distrodb.resp.reply import OK
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import NEAR_ENTRIES
@@ -134,7 +134,7 @@ def full_copies(cluster: Simulation, partition: int) -> int:
     index = cluster.checks.newest(partition) - NEAR_ENTRIES
     groups = [s.core.groups.get(partition) for s in cluster.slaves.values() if s.core]
     return sum(
-        g is not None and g.member.is_member and g.journal.durable_index >= index for g in groups
+        g is not None and g.member.is_member and g.log.durable_index >= index for g in groups
     )
 
 
@@ -181,7 +181,7 @@ def test_a_file_of_a_closed_group_that_a_crash_brings_back_goes_at_the_next_star
         (slave.id, id_)
         for slave in cluster.slaves.values()
         for id_ in range(10)
-        if id_ not in slave.core.groups and load_farewell(slave.disk, id_)
+        if id_ not in slave.core.groups and load_tombstone(slave.disk, id_)
     )
     cluster.crash(node)
     cluster.slaves[node].disk.files[group, 7] = b"its removal was not synced"

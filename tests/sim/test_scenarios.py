@@ -83,10 +83,10 @@ def test_a_slave_that_lags_catches_up_by_snapshot(seed):
     for number in range(60):
         assert cluster.ask("SET", f"key{number}", "x" * 4096) == OK
     cluster.run(1.0)
-    assert cluster.slaves[cluster.leader("a")].core.groups[0].journal.first_index > 2
+    assert cluster.slaves[cluster.leader("a")].core.groups[0].log.first_index > 2
     cluster.start(away)
     cluster.run(5.0)
-    assert cluster.slaves[away].core.groups[0].journal.meta.snapshot_index > 1
+    assert cluster.slaves[away].core.groups[0].log.meta.snapshot_index > 1
     cluster.crash(cluster.leader("a"))
     for number in range(60):
         assert cluster.ask("GET", f"key{number}") == b"x" * 4096

@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
-from distrodb.raft import journal
-from distrodb.raft.group import Group
-from distrodb.raft.member import FAIL_REASON, Member
+from distrodb.raft import log as raft_log
+from distrodb.raft.elections import Elections
+from distrodb.raft.library import Fate
+from distrodb.raft.member import Member
+from distrodb.raft.membership import Membership
+from distrodb.raft.proposals import Proposals
+from distrodb.raft.replication import Replication
+from distrodb.raft.snapshots import Snapshots
+from distrodb.raft.state import MemberState
 from distrodb.slave import birth, hearing
 from distrodb.slave.core import Core
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
@@ -29,100 +35,103 @@ def _send_ungated(self: Core, name: str, message: list, gate: int) -> None:
 _send = Core._send
 
 
-def _entries_undurable(self: Member, index: int, count: Any = None, _: Any = None) -> list:
-    return self.journal.between(index, index + (count or len(self.journal)) - 1)
-
-
-def _on_append_truncating(self: Member, node: Any, term: int, previous: int, *rest: Any) -> None:
-    """What pysyncobj does: whatever is behind the previous entry is cut off first."""
-    log = self.journal
-    if term >= self.term and log.term_at(previous) == rest[0] and log.last_index > previous:
-        log.meta.commit_index = min(log.meta.commit_index, previous)
-        if previous >= log.first_index:
-            log.truncate(previous + 1)
-    _on_append(self, node, term, previous, *rest)
-
-
-_on_append = Member._on_append
-
-
-def _on_append_commits_all(
-    self: Member, node: Any, term: int, previous: int, previous_term: int, commit: int, *rest: Any
-) -> None:
-    """What pysyncobj does: commit as far as the leader, whatever this message verified."""
-    matched = term >= self.term and self.journal.term_at(previous) == previous_term
-    _on_append(self, node, term, previous, previous_term, commit, *rest)
-    if matched and commit > self.commit_index:
-        self._set_commit_index(min(commit, self.journal.last_index))
-
-
-def _on_ack_of_any_term(self: Member, node: Any, term: int, *rest: Any) -> None:
-    if term <= self.term:
-        rest = (rest[0], min(rest[1], self.journal.last_index), *rest[2:])
-    _on_ack(self, node, max(term, self.term), *rest)
-
-
-_on_ack = Member._on_ack
-
-
-def _receive_counting_twice(self: Member, now: float, peer: str, message: list) -> None:
-    self._votes = set()
-    _receive(self, now, peer, message)
-
-
-_receive = Member.receive
-
-
-def _may_stand_at_once(self: Member) -> bool:
+def _may_count_any(self: Member, index: int) -> bool:
     return True
 
 
-def _is_anybody_alive(self: Member) -> bool:
+def _take_truncating(self: Replication, previous: int, *rest: Any) -> tuple:
+    """What pysyncobj does: whatever is behind the previous entry is cut off first."""
+    log = self._state.log
+    if log.term_at(previous) == rest[0] and log.last_index > previous:
+        log.meta.commit_index = min(log.meta.commit_index, previous)
+        if previous >= log.first_index:
+            log.truncate(previous + 1)
+    return _take(self, previous, *rest)
+
+
+def _take_committing_all(
+    self: Replication, previous: int, previous_term: int, commit: int, entries: list
+) -> tuple:
+    """What pysyncobj does: commit as far as the leader, whatever this message verified."""
+    matched = self._state.log.term_at(previous) == previous_term
+    taken = _take(self, previous, previous_term, commit, entries)
+    library = self._state.library
+    if matched and commit > library.commit_index:
+        library.commit_index = min(commit, self._state.log.last_index)
+    return taken
+
+
+_take = Replication.take
+
+
+def _on_ack_of_any_term(self: Replication, peer: str, term: int, *rest: Any) -> None:
+    state = self._state
+    if term <= state.term:
+        rest = (rest[0], min(rest[1], state.log.last_index), *rest[2:])
+    _on_ack(self, peer, max(term, state.term), *rest)
+
+
+_on_ack = Replication.on_ack
+
+
+def _on_vote_counting_twice(self: Elections, peer: str, term: int) -> None:
+    self._votes = set()
+    _on_vote(self, peer, term)
+
+
+_on_vote = Elections.on_vote
+
+
+def _may_stand_at_once(self: Elections) -> bool:
+    return True
+
+
+def _hears_nobody(self: Elections) -> bool:
     return False
 
 
 def _install_anything(self: Member, now: float, term: int, configuration: Any) -> bool:
     """What pysyncobj does: whatever arrives replaces the state and the whole log."""
-    self._at(now)
-    self.journal.reset(configuration.index, term, configuration)
-    self._use_configuration()
-    self._SyncObj__raftLastApplied = configuration.index
-    self.journal.meta.commit_index = 0
-    self._set_commit_index(configuration.index)
+    state = self._at(now)
+    state.log.reset(configuration.index, term, configuration)
+    self._membership.use_configuration()
+    state.log.meta.commit_index = 0
+    state.library._SyncObj__raftCommitIndex = configuration.index
+    state.library.install(configuration.index)
     return True
 
 
-def _take_any_snapshot(self: Group, *message: Any) -> None:
+def _take_any_snapshot(self: Snapshots, *message: Any) -> None:
     with mock.patch.object(Member, "applied_index", property(lambda self: 0)):
         _on_snapshot(self, *message)
 
 
-_on_snapshot = Group._on_snapshot
+_on_snapshot = Snapshots.on_snapshot
 
 
-def _settled_retryably(self: Group, batch: Any, reason: int) -> None:
+def _settled_retryably(self: Proposals, position: tuple[int, int], fate: Fate) -> None:
     """What pysyncobj suggests: a changed leader is a failure, so the client may try again."""
-    _settled(self, batch, FAIL_REASON.DISCARDED)
+    _settled(self, position, Fate.OVERWRITTEN)
 
 
-_settled = Group._settled
+_settled = Proposals._settled
 
 
-def _lose_leadership_retryably(self: Group) -> None:
-    if self._batch is not None and not self._batch.round:
-        requests, self._batch.requests = self._batch.requests, []
-        self._hand_back(self, requests)
-    _lose_leadership(self)
+def _lose_leadership_retryably(self: Proposals, now: float) -> list:
+    requests = [request for batch in self._proposed.values() for request in batch.requests]
+    for batch in self._proposed.values():
+        batch.requests = []
+    return requests + _lose_leadership(self, now)
 
 
-_lose_leadership = Group._lose_leadership
+_lose_leadership = Proposals.lose_leadership
 
 
 def _confirmed_at_once(self: Member) -> int:
-    return self._round
+    return self.round
 
 
-def _reads_at_once(self: Member) -> bool:
+def _reads_at_once(self: MemberState) -> bool:
     return bool(self.is_leader)
 
 
@@ -145,40 +154,37 @@ def _unseal_anything(key: bytes, value: bytes, what: str) -> bytes:
     return value[4:]
 
 
-def _keep_configuration(self: Member) -> None:
+def _keep_configuration(self: Membership) -> None:
     """What pysyncobj does after a restart: the members are those that the caller names."""
-    before = self._configuration
+    before, log = self._configuration, self._state.log
     _use_configuration(self)
-    if before is None and len(self.journal.configurations) > 1:
-        self.journal.configurations = self.journal.configurations[:1]
+    if before is None and len(log.configurations) > 1:
+        log.configurations = log.configurations[:1]
         _use_configuration(self)
 
 
-_use_configuration = Member._use_configuration
+_use_configuration = Membership.use_configuration
 
 
-def _reconcile_unguarded(self: Member, *args: Any) -> None:
-    with mock.patch.object(Member, "commit_index", property(lambda self: 1 << 60)):
-        _reconcile(self, *args)
-
-
-_reconcile = Member.reconcile
-
-
-def _may_always_vote(self: journal.Journal) -> bool:
+def _is_always_settled(self: Membership) -> bool:
     return True
 
 
-def _teach_counting_all(self: Member, learners: Sequence[str]) -> None:
+def _may_always_vote(self: raft_log.Log) -> bool:
+    return True
+
+
+def _teach_counting_all(self: Membership, learners: Sequence[str]) -> None:
     """Also what a learner acknowledged before it forgot its log counts."""
     _teach(self, learners)
-    self._counts_from.clear()
+    for progress in self._state.followers.values():
+        progress.counts_from = 0
 
 
-_teach = Member._teach
+_teach = Membership._teach
 
 
-def _always_has_a_copy(self: Member, peer: str) -> bool:
+def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
 
@@ -189,9 +195,9 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
-def _leave_unasked(self: Member, now: float) -> None:
+def _leave_unasked(self: Membership) -> None:
     """The map's word alone is enough to forget a group."""
-    self.left_at = self.journal.configuration.index
+    self.removed_at = self._state.log.configuration.index
 
 
 class Cure(NamedTuple):
@@ -206,21 +212,19 @@ class Cure(NamedTuple):
 
 CURES = {
     "messages wait for the fsync": Cure([(Core, "_send", _send_ungated)], 3),
-    "a leader counts its own fsync": Cure(
-        [(Member, "_SyncObj__getEntries", _entries_undurable)], 3
-    ),
-    "matching entries stay": Cure([(Member, "_on_append", _on_append_truncating)], 10),
-    "commit what was verified": Cure([(Member, "_on_append", _on_append_commits_all)], 60),
+    "a leader counts its own fsync": Cure([(Member, "may_count", _may_count_any)], 3),
+    "matching entries stay": Cure([(Replication, "take", _take_truncating)], 10),
+    "commit what was verified": Cure([(Replication, "take", _take_committing_all)], 60),
     "read rounds": Cure(
         [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
     "a leader reads after its first commit": Cure(
-        [(Member, "is_ready", property(_reads_at_once))], 100
+        [(MemberState, "is_ready", property(_reads_at_once))], 100
     ),
     "an overtaken write is unknown": Cure(
         [
-            (Group, "_settled", _settled_retryably),
-            (Group, "_lose_leadership", _lose_leadership_retryably),
+            (Proposals, "_settled", _settled_retryably),
+            (Proposals, "lose_leadership", _lose_leadership_retryably),
         ],
         10,
     ),
@@ -230,51 +234,54 @@ CURES = {
         {"lost directory behind a cut": 1, "heal": 1},
     ),
     "checksums": Cure(
-        [(journal, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
+        [(raft_log, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
-        [(Member, "_use_configuration", _keep_configuration)], 10
+        [(Membership, "use_configuration", _keep_configuration)], 10
     ),
     "who may be needed forgets nothing": Cure(
-        [(Member, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+        [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
-        [(Member, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
+        [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
     ),
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
     "acks carry a term": (
-        [(Member, "_on_ack", _on_ack_of_any_term)],
+        [(Replication, "on_ack", _on_ack_of_any_term)],
         "tests/library: takes five members and an ack that two elections overtake",
     ),
     "a vote counts once": (
-        [(Member, "receive", _receive_counting_twice)],
+        [(Elections, "on_vote", _on_vote_counting_twice)],
         "tests/library: takes five members, a repeated vote and an election that is split",
     ),
     "older snapshots are refused": (
-        [(Member, "install", _install_anything), (Group, "_on_snapshot", _take_any_snapshot)],
+        [(Member, "install", _install_anything), (Snapshots, "on_snapshot", _take_any_snapshot)],
         "tests/library: takes a transfer that is overtaken whole by a later one",
     ),
-    "pre-votes": ([(Member, "_may_stand", _may_stand_at_once)], "guards progress"),
-    "stickiness": ([(Member, "_leader_is_alive", _is_anybody_alive)], "guards progress"),
+    "pre-votes": ([(Elections, "_may_stand", _may_stand_at_once)], "guards progress"),
+    "stickiness": ([(Elections, "hears_leader", _hears_nobody)], "guards progress"),
     "a birth on which all agree": (
         [(birth.Birth, "agreed", _born_by_majority)],
         "test_two_wiped_slaves_elect_nobody_without_the_third",
     ),
     "who has forgotten stands aside": (
-        [(journal.Journal, "may_vote", property(_may_always_vote))],
+        [(raft_log.Log, "may_vote", property(_may_always_vote))],
         "test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration",
     ),
     "who is in again counts from then on": (
-        [(Member, "_teach", _teach_counting_all)],
+        [(Membership, "_teach", _teach_counting_all)],
         "tests/library",
     ),
     "a majority of the ring takes one for dead": (
         [(hearing.Hearing, "is_down", _down_by_one_word)],
         "test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead",
     ),
-    "one change at a time": ([(Member, "reconcile", _reconcile_unguarded)], "tests/library"),
+    "one change at a time": (
+        [(Membership, "is_settled", property(_is_always_settled))],
+        "tests/library",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.resp.reply import ErrorReply
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.ring.commands import apply

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.errors import PeerError
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.gossip import Copy, Gossip, Joiner, News
 

@@ -3,7 +3,7 @@
 import pytest
 
 from distrodb.errors import CorruptionError, InvariantViolation
-from distrodb.raft.journal import Configuration, Journal, Put, WriteSet
+from distrodb.raft.log import Configuration, Log, Put, WriteSet
 from distrodb.storage.lmdb_store import LmdbStore
 
 
@@ -21,8 +21,8 @@ def commit(store, writes: WriteSet) -> int:
     return sequence
 
 
-def filled(writes: WriteSet, entries: int = 5, group: int = 3) -> Journal:
-    journal = Journal(group, writes)
+def filled(writes: WriteSet, entries: int = 5, group: int = 3) -> Log:
+    journal = Log(group, writes)
     journal.begin(["a", "b"])
     for index in range(2, entries + 1):
         journal.add(b"command %d" % index, index, 1)
@@ -30,8 +30,8 @@ def filled(writes: WriteSet, entries: int = 5, group: int = 3) -> Journal:
     return journal
 
 
-def loaded(store, group: int = 3) -> Journal:
-    journal = Journal(group, WriteSet())
+def loaded(store, group: int = 3) -> Log:
+    journal = Log(group, WriteSet())
     assert journal.load(store)
     return journal
 
@@ -135,7 +135,7 @@ def test_a_snapshot_keeps_the_configuration_that_is_compacted_away(store):
 
 def test_a_log_that_joins_matches_nothing(store):
     writes = WriteSet()
-    journal = Journal(3, writes)
+    journal = Log(3, writes)
     journal.join()
     commit(store, writes)
     assert (loaded(store).last_index, loaded(store).last_term) == (0, 0)

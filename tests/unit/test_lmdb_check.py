@@ -17,7 +17,7 @@ import lmdb.verify
 import pytest
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.journal import DeleteRange, Journal, Put, WriteSet
+from distrodb.raft.log import DeleteRange, Log, Put, WriteSet
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.lmdb_store import LmdbStore
 
@@ -31,7 +31,7 @@ def sound(tmp_path_factory) -> bytes:
     directory = tmp_path_factory.mktemp("sound")
     store = LmdbStore(directory)
     writes, generator = WriteSet(), random.Random(1)
-    journals = [Journal(group, writes) for group in GROUPS]
+    journals = [Log(group, writes) for group in GROUPS]
     for journal in journals:
         journal.begin(["a", "b"])
     for index in range(2, 50):
@@ -79,7 +79,7 @@ def _read_all(directory: Path) -> str:
     store = LmdbStore(directory)
     seen = []
     for group in GROUPS:
-        journal = Journal(group, WriteSet())
+        journal = Log(group, WriteSet())
         journal.load(store)
         seen.append((journal.meta, journal.entries))
     # A large write takes pages from the free ones; they must not be anybody's.

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.reports import Report, Reports
 

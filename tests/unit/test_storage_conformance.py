@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.journal import DeleteRange, Journal, Put, WriteSet
+from distrodb.raft.log import DeleteRange, Log, Put, WriteSet
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.snapshot_files import MAGIC, SnapshotFiles
 from tests.sim.disk import Disk, flipped
@@ -228,7 +228,7 @@ def test_a_temporary_file_is_no_snapshot_to_the_identity(disk):
 
 def test_a_flipped_bit_in_any_byte_of_a_record_is_noticed(disk):
     writes = WriteSet()
-    journal = Journal(1, writes)
+    journal = Log(1, writes)
     journal.begin(["a", "b"])
     journal.add(b"\x00a command", 2, 1)
     disk.commit(writes.take()[1])
@@ -236,9 +236,9 @@ def test_a_flipped_bit_in_any_byte_of_a_record_is_noticed(disk):
         for position in range(len(value)):
             disk.commit([Put(stored_key, flipped(value, position, 1 << position % 8))])
             with pytest.raises(CorruptionError, match="checksum does not match"):
-                Journal(1, WriteSet()).load(disk)
+                Log(1, WriteSet()).load(disk)
         disk.commit([Put(stored_key, value)])
-    assert Journal(1, WriteSet()).load(disk)
+    assert Log(1, WriteSet()).load(disk)
 
 
 # -- snapshots -----------------------------------------------------------------------------------
@@ -427,7 +427,7 @@ def test_one_directory_one_opener(tmp_path):
 _COMMITTER = """
 import random, struct, sys
 from pathlib import Path
-from distrodb.raft.journal import DeleteRange, Put
+from distrodb.raft.log import DeleteRange, Put
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.snapshot_files import SnapshotFiles
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distrodb.raft.journal import Configuration
+from distrodb.raft.log import Configuration
 from distrodb.raft.transfer import INSTALL_S_MAX, WINDOW, Budget, SnapshotReceiver, SnapshotSender
 
 CHUNK = 1000

@@ -1,6 +1,6 @@
 """One group's journal: the log in memory, and the writes that make it durable.
 
-pysyncobj reads and changes the log through the interface of its own ``Journal`` class (camelCase
+pysyncobj reads and changes the log through the interface of its own ``Log`` class (camelCase
 below is its).  Here each change is applied to a list in memory at once and noted as an operation
 in the slave's ``WriteSet``; the shell commits all noted operations of all groups in one
 transaction, off the event loop, and tells the groups when it is on disk.
@@ -130,15 +130,15 @@ class WriteSet:
         self.operations: list[Operation] = []
         self.sequence = 1  # of the set now being filled
         self.durable_sequence = 0  # of the newest set known to be on disk
-        self._lazy: set[Journal] = set()  # whose commit index moved since their last record
+        self._lazy: set[Log] = set()  # whose commit index moved since their last record
 
     def add(self, operation: Operation) -> None:
         self.operations.append(operation)
 
-    def commit_moved(self, journal: "Journal") -> None:
+    def commit_moved(self, journal: "Log") -> None:
         self._lazy.add(journal)
 
-    def forget(self, journal: "Journal") -> None:
+    def forget(self, journal: "Log") -> None:
         self._lazy.discard(journal)
 
     def take(self) -> tuple[int, list[Operation]] | None:
@@ -170,20 +170,20 @@ def entry_key(group: int, index: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
-    """What stays of a group whose member this slave was: see ``Journal.retire``."""
+class Tombstone:
+    """What stays of a group whose member this slave was: see ``Log.retire``."""
 
     term: int
     voted_for: str | None
     index: int  # of the configuration that removed it
 
 
-def load_farewell(store: JournalStore, group: int) -> Farewell | None:
+def load_tombstone(store: JournalStore, group: int) -> Tombstone | None:
     """Raises ``CorruptionError``."""
     key = _META_KEY.pack(group, b"t")
     for _, value in store.scan(key, key):
-        what = f"the farewell of group {group}"
-        return Farewell(*msgpack.unpackb(unseal(key, value, what)))
+        what = f"the tombstone of group {group}"
+        return Tombstone(*msgpack.unpackb(unseal(key, value, what)))
     return None
 
 
@@ -195,7 +195,7 @@ def load_meta(store: JournalStore, group: int) -> Meta | None:
     return None
 
 
-class Journal:
+class Log:
     """The log, term and vote of one group, as pysyncobj wants them."""
 
     def __init__(self, group: int, writes: WriteSet):
@@ -208,7 +208,7 @@ class Journal:
         self.bytes = 0  # of the commands in memory
         self.last_sequence = 0  # of the write set that holds this group's newest operation
         self.durable_index = 0
-        self.left_at = 0  # the index of the configuration that removed this slave last, if one did
+        self.removed_at = 0  # index of the configuration that removed this slave last
         self._undurable: list[tuple[int, int]] = []  # (sequence, last index) of sets under way
 
     # -- beginning ---------------------------------------------------------------------------
@@ -227,8 +227,8 @@ class Journal:
         """Forget the log: a configuration at ``index``, which is committed, has this slave no more.
         The journal must not be used after that."""
         meta = self.meta
-        farewell = [meta.term, meta.voted_for, max(index, self.left_at)]
-        data: bytes = msgpack.packb(farewell)
+        tombstone = [meta.term, meta.voted_for, max(index, self.removed_at)]
+        data: bytes = msgpack.packb(tombstone)
         meta_key, key = _META_KEY.pack(self.group, b"m"), _META_KEY.pack(self.group, b"t")
         self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
         self._note(DeleteRange(meta_key, meta_key))
@@ -247,12 +247,12 @@ class Journal:
         Raises ``CorruptionError`` for what cannot be trusted.
         """
         where = f"group {self.group}"
-        meta, farewell = load_meta(store, self.group), load_farewell(store, self.group)
+        meta, tombstone = load_meta(store, self.group), load_tombstone(store, self.group)
         self.meta = meta or self.meta
-        if farewell is not None:
-            self.left_at = farewell.index
+        if tombstone is not None:
+            self.removed_at = tombstone.index
             if meta is None:
-                self.meta.term, self.meta.voted_for = farewell.term, farewell.voted_for
+                self.meta.term, self.meta.voted_for = tombstone.term, tombstone.voted_for
         for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
             if len(key) != _ENTRY_KEY.size:
                 raise CorruptionError(f"journal: {where} has a damaged key")
@@ -312,7 +312,7 @@ class Journal:
     @property
     def may_vote(self) -> bool:
         """The log has come past the removal of this slave, if there was one."""
-        return self.last_index >= self.left_at
+        return self.last_index >= self.removed_at
 
     @property
     def configuration(self) -> Configuration:

@@ -1,0 +1,25 @@
+"""What the Raft groups of one slave want done; the slave's core takes it out and does it.
+
+Each group adds to it while it is told of events, and nothing is called back: so what happens in a
+group is over before anybody acts on it.
+"""
+
+from collections.abc import Sequence
+
+from distrodb.raft.interfaces import Request, SnapshotWrite
+from distrodb.raft.messages import Message
+
+
+class Outbox:
+    def __init__(self) -> None:
+        # (member it goes to, message, gate): it must not leave before the write set with the number
+        # ``gate`` is on disk; gate 0 may leave at once.
+        self.messages: list[tuple[str, Message, int]] = []
+        self.snapshots: list[SnapshotWrite] = []
+        # (group, commands that were surely not proposed): they may go to another leader.
+        self.handed_back: list[tuple[int, Sequence[Request]]] = []
+        self.changed: set[int] = set()  # groups whose role, leader or term may be another one
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.messages or self.snapshots or self.handed_back or self.changed)

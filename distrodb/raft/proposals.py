@@ -1,0 +1,166 @@
+"""The queue of clients' commands of one group, and what becomes of them.
+
+Commands wait in one queue, in the order in which they came.  One batch at a time is under way: when
+it holds a write, its writes become one log entry, and its reads are answered between them when the
+entry is applied; when it holds reads alone, one heartbeat round to a majority confirms that this
+member still leads (read index, thesis 6.4), and they are answered from memory.  The next batch
+gathers meanwhile: that is group commit.
+
+Invariants:
+- a command is answered exactly once, and a connection sees its own writes in its own order;
+- a command that was never proposed is handed back: it surely did not happen;
+- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
+
+Caveat: a read waits for the write batch in front of it, even one of another key.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from distrodb.keyspace.entry import encode_batch
+from distrodb.raft.interfaces import GroupOptions, Machine, Request
+from distrodb.raft.library import Fate
+from distrodb.raft.log import Log
+from distrodb.raft.member import Member
+from distrodb.resp.reply import error
+
+UNKNOWN = error(
+    "UNKNOWN",
+    "the leader changed while this write was under way: it may or may not have happened;"
+    " read before you write again",
+)
+
+
+class _Batch:
+    __slots__ = ("given_up_at", "now_ms", "position", "requests", "round")
+
+    def __init__(self, requests: list[Request]):
+        self.requests: Sequence[Request] = requests
+        self.position: tuple[int, int] | None = None  # (index, term) of its entry
+        self.now_ms = 0  # of the entry
+        self.round = 0  # the read round that confirms it, if it holds reads alone
+        self.given_up_at = math.inf  # seconds: its leader has lost the lead, and waits so long
+
+
+class Proposals:
+    def __init__(self, group: int, options: GroupOptions, log: Log):
+        self._group, self._options, self._log = group, options, log
+        self._queue: deque[Request] = deque()
+        self._queue_bytes = 0
+        self._batch: _Batch | None = None
+        # By (index, term) of their entries: the one under way, and those of a lost lead.
+        self._proposed: dict[tuple[int, int], _Batch] = {}
+        self._overwritten: list[Request] = []  # commands of such entries: surely not done
+
+    def submit(self, request: Request) -> None:
+        """Queue a command; the caller has seen that this member leads."""
+        options, waiting = self._options, len(self._queue)
+        if waiting >= options.queue_max or self._queue_bytes >= options.queue_bytes_max:
+            request.resolve(
+                error("TRYAGAIN", f"partition {self._group} has {waiting} commands waiting")
+            )
+            return
+        self._queue.append(request)
+        self._queue_bytes += request.size
+
+    @property
+    def is_busy(self) -> bool:
+        return self._batch is not None
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._queue)
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when a write whose fate is not learnt is answered."""
+        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
+
+    def pump(self, now: float, wall_ms: int, member: Member, machine: Machine) -> None:
+        """Start the next batch; the caller has seen that none is under way, and that it may."""
+        requests: list[Request] = []
+        writes = []
+        size, queue = 0, self._queue
+        while queue and size < self._options.batch_bytes_max:
+            request = queue.popleft()
+            size += request.size
+            requests.append(request)
+            if request.is_write:
+                writes.append((request.slot, request.args))
+        self._queue_bytes -= size
+        self._batch = batch = _Batch(requests)
+        if writes:
+            batch.now_ms = max(wall_ms, machine.now_ms)
+            position = batch.position = self._log.last_index + 1, member.term
+            self._proposed[position] = batch
+            payload = encode_batch(batch.now_ms, writes)
+            member.propose(now, payload, lambda fate: self._settled(position, fate))
+        else:
+            batch.round = member.start_round(now)
+            self.answer_confirmed_reads(member, machine)
+
+    def apply(self, index: int, payload: bytes, machine: Machine) -> bool:
+        """Apply a committed entry; True when it is one of ours, whose commands are answered."""
+        position = index, self._log.term_at(index) or 0
+        batch = self._proposed.pop(position, None)
+        if batch is None:
+            machine.apply(payload)
+            return False
+        # The same writes as everywhere, with the reads of the batch in between.
+        now_ms = machine.now_ms = batch.now_ms
+        for request in batch.requests:
+            request.resolve(machine.execute(request.slot, request.args, now_ms))
+        self._end(batch)
+        return True
+
+    def _settled(self, position: tuple[int, int], fate: Fate) -> None:
+        """An entry's fate is known.  One that was applied has been answered by ``apply``."""
+        batch = self._proposed.pop(position, None)
+        if batch is None:
+            return
+        self._end(batch)
+        if fate is Fate.OVERWRITTEN:
+            self._overwritten += batch.requests
+        else:
+            _answer_unknown(batch)
+
+    def take_overwritten(self) -> list[Request]:
+        """Commands whose entry gave way to another one: they surely did not happen."""
+        overwritten, self._overwritten = self._overwritten, []
+        return overwritten
+
+    def answer_confirmed_reads(self, member: Member, machine: Machine) -> None:
+        batch = self._batch
+        if batch is None or not batch.round or member.confirmed_round() < batch.round:
+            return
+        self._batch = None
+        execute, now_ms = machine.execute, machine.now_ms
+        for request in batch.requests:
+            request.resolve(execute(request.slot, request.args, now_ms))
+
+    def lose_leadership(self, now: float) -> list[Request]:
+        """What was not proposed, for another leader; what was waits for its fate."""
+        queued, self._queue, self._queue_bytes = list(self._queue), deque(), 0
+        batch, self._batch = self._batch, None
+        if batch is not None and batch.round:
+            queued = [*batch.requests, *queued]
+        for proposed in self._proposed.values():
+            proposed.given_up_at = min(proposed.given_up_at, now + self._options.unknown_after_s)
+        return queued
+
+    def give_up(self, now: float) -> None:
+        """Answer what has waited for its fate for too long."""
+        for position, batch in list(self._proposed.items()):
+            if now >= batch.given_up_at:
+                del self._proposed[position]
+                _answer_unknown(batch)
+
+    def _end(self, batch: _Batch) -> None:
+        if self._batch is batch:
+            self._batch = None
+
+
+def _answer_unknown(batch: _Batch) -> None:
+    for request in batch.requests:
+        request.resolve(UNKNOWN)

@@ -1,0 +1,21 @@
+"""What a member may learn of its group without a message of the group itself.
+
+Two slaves exchange one heartbeat for all the groups that they share; it says for each group, by its
+term, that its leader still leads it, and that its followers still follow.  A quiet group sends no
+heartbeats of its own then.  ``Pulse`` is what a member asks; slave/heartbeats.py answers.
+"""
+
+import math
+from typing import Protocol
+
+NEVER = -math.inf
+
+
+class Pulse(Protocol):
+    def heard_at(self, leader: str, group: int, term: int) -> float:
+        """When this leader was last known to lead the group in this term; ``NEVER`` if it was not.
+        Seconds of the clock that comes in with each call."""
+
+    def answered_at(self, voter: str, group: int, term: int) -> float:
+        """When the newest heartbeat was sent whose answer shows that this member followed us in
+        this term; ``NEVER`` if none does."""
