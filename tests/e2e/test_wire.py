@@ -86,7 +86,8 @@ def test_a_value_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
     assert wire.ask(b"SET", key, b"v" * 1000) == b"+OK"
     assert wire.ask(b"APPEND", key, b"w").startswith(b"-ERR")
     assert wire.ask(b"STRLEN", key) == b":1000"
-    assert wire.ask(b"SET", key, b"v" * 1001) == b"-ERR Protocol error: invalid bulk length"
+    too_long = b"invalid bulk length: 1001 bytes exceed value_bytes_max (1000)"
+    assert wire.ask(b"SET", key, b"v" * 1001) == b"-ERR Protocol error: " + too_long
     assert wire.is_closed()
 
 
@@ -100,7 +101,8 @@ def test_a_key_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
 
 def test_arguments_at_the_limit_are_taken_and_one_more_is_refused(wire, key):
     assert wire.ask(b"EXISTS", *[key] * 63) in (b":0", b":63")
-    assert wire.ask(b"EXISTS", *[key] * 64) == b"-ERR Protocol error: invalid multibulk length"
+    too_many = b"invalid multibulk length: 65 arguments exceed arguments_max (64)"
+    assert wire.ask(b"EXISTS", *[key] * 64) == b"-ERR Protocol error: " + too_many
     assert wire.is_closed()
 
 
@@ -128,7 +130,8 @@ def test_who_sends_nothing_more_is_still_answered(wire, key):
 
 def test_a_long_inline_command_is_refused_before_its_end(wire):
     wire.send(b"x" * 300)
-    assert wire.line() == b"-ERR Protocol error: too big inline request"
+    too_big = b"too big inline request: more than inline_bytes_max (200)"
+    assert wire.line() == b"-ERR Protocol error: " + too_big
     assert wire.is_closed()
 
 
