@@ -14,6 +14,7 @@ Caveat: uvloop raises ``RuntimeError`` for a transport whose handle is gone, whi
 """
 
 import asyncio
+import functools
 import logging
 import os
 import resource
@@ -41,9 +42,11 @@ FULL = error("ERR", "max number of clients reached")
 class Connection(asyncio.Protocol):
     def __init__(self, server: "ClientServer"):
         self._server = server
+        self._wake = functools.partial(server.wake, self)
         self._transport: asyncio.Transport | None = None
         self._is_paused = False  # no bytes are read
-        self._is_ending = False
+        self._is_ending = False  # all is sent, and what comes is dropped
+        self._is_watched = False
         self._peer_has_ended = False
         self._dropped_bytes = 0
 
@@ -57,7 +60,6 @@ class Connection(asyncio.Protocol):
         self.session = server.service.open_session(
             self._wake, f"{peer[0]}:{peer[1]}" if peer else ""
         )
-        self.receive = self.session.receive
         server.opened(self)
 
     def connection_lost(self, problem: Exception | None) -> None:
@@ -70,7 +72,7 @@ class Connection(asyncio.Protocol):
             if self._dropped_bytes > DROPPED_BYTES_MAX:
                 self.abort("it sends on after its end")
             return
-        self.receive(data)
+        self.session.receive(data)
         if len(data) >= READ_BYTES or not self.session.wants_input:
             self._pause_reading()
             self._wake()
@@ -90,40 +92,23 @@ class Connection(asyncio.Protocol):
 
     # -- what the server calls ---------------------------------------------------------------
 
-    def _wake(self) -> None:
-        self._server.wake(self)
-
     def write(self) -> int:
         """Send what may leave now, and go on with what waited for that; bytes that were sent."""
         session, transport = self.session, self._transport
-        size = 0
         if transport is None or session.is_lost or transport.is_closing():
-            return size
-        try:
-            if transport.get_write_buffer_size() < WRITE_BYTES:  # else resume_writing goes on
-                pieces = session.take(WRITE_BYTES)
-                if pieces:
-                    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-                    size = len(data)
-                    transport.write(data)
-                if session.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
-                    self._wake()
-        except RuntimeError:
-            self.abort("its socket is gone")
-            return size
-        session.go_on()
-        if session.is_finished:
-            self._end()
-        elif self._is_paused and session.wants_input:
-            self._resume_reading()
+            return 0
+        size = self._send(transport)
+        if self._is_paused or not session.is_at_rest:
+            session.go_on()
+            self._follow(transport)
         return size
 
     def abort(self, reason: str) -> None:
         """End at once.  What is under way may still happen."""
-        log.info("client %d closed: %s", self.session.id, reason)
-        self.session.lose()
+        log.debug("client %d closed: %s", self.session.id, reason)
         if self._transport is not None:
             self._transport.abort()
+            self.connection_lost(None)  # uvloop does not call it for a handle that is gone
 
     def close(self) -> None:
         if self._transport is not None:
@@ -131,42 +116,74 @@ class Connection(asyncio.Protocol):
 
     # -- the transport -----------------------------------------------------------------------
 
+    def _send(self, transport: asyncio.Transport) -> int:
+        try:
+            if transport.get_write_buffer_size() >= WRITE_BYTES:
+                return 0  # resume_writing goes on
+            pieces = self.session.take(WRITE_BYTES)
+            if not pieces:
+                return 0
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            transport.write(data)
+            return len(data)
+        except RuntimeError:
+            self.abort("its socket is gone")
+            return 0
+
+    def _follow(self, transport: asyncio.Transport) -> None:
+        """Do to the transport what the session has come to."""
+        session = self.session
+        try:
+            if session.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
+                self._wake()
+            if session.is_finished:
+                self._end(transport)
+            elif self._is_paused and session.wants_input:
+                self._is_paused = False
+                transport.resume_reading()
+            if session.is_closing and not self._is_watched:
+                self._is_watched = True
+                self._watch(transport.get_write_buffer_size() + session.output_bytes + 1)
+        except (RuntimeError, OSError):
+            self.abort("its socket is gone")
+
     def _pause_reading(self) -> None:
-        if self._transport is not None and not self._is_paused:
+        transport = self._transport
+        if transport is None or self._is_paused or transport.is_closing():
+            return
+        try:
+            transport.pause_reading()
             self._is_paused = True
-            self._transport.pause_reading()
+        except RuntimeError:
+            self.abort("its socket is gone")
 
-    def _resume_reading(self) -> None:
-        if self._transport is not None and self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
-
-    def _end(self) -> None:
+    def _end(self, transport: asyncio.Transport) -> None:
         """All is sent: close our side, and wait until the client closes its own."""
-        if self._is_ending or self._transport is None:
+        if self._is_ending:
             return
         self._is_ending = True
         self.session.close()
         if self._peer_has_ended or not self._server.may_linger(self):
-            self._transport.close()
+            transport.close()
             return
-        try:
-            self._transport.write_eof()
-            self._resume_reading()
-        except (RuntimeError, OSError):
-            self.abort("its socket is gone")
-            return
-        self._linger(self._transport.get_write_buffer_size() + 1)
+        transport.write_eof()
+        if self._is_paused:
+            self._is_paused = False
+            transport.resume_reading()
 
-    def _linger(self, unsent_before: int) -> None:
-        """Give it time as long as it takes its replies, then a last while."""
-        if self._transport is None or self._transport.is_closing():
+    def _watch(self, unsent_before: int) -> None:
+        """From the moment when it is to end: give it time as long as it takes its replies."""
+        session, transport = self.session, self._transport
+        if transport is None or transport.is_closing():
             return
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < unsent_before:
-            self._server.later(LINGER_S, self._linger, unsent)
+        unsent = transport.get_write_buffer_size() + session.output_bytes
+        waits_for_us = session.unanswered and not session.has_output
+        if unsent < unsent_before or waits_for_us:
+            self._server.later(LINGER_S, self._watch, unsent)
+        elif unsent:
+            self.abort("it does not read")
         else:
-            self.abort("it does not close its side")
+            transport.close()  # it does not close its side
 
 
 class OwnProcess:

@@ -20,9 +20,9 @@ What can wait or be pushed: a handler that returns ``PENDING`` keeps all command
 until its reply comes (a blocking command); ``push`` puts a message between the replies.
 
 Limits, beside the parser's: commands under way (beyond, ``wants_input`` is False until they are
-answered); bytes of replies that are not taken (beyond ``output_bytes_max`` a read is answered with
-an error, and a write with UNKNOWN, behind which the session ends: that error may be all that is
-lost, and an error that says "no" would be wrong).
+answered); bytes that are parsed at a time; bytes of replies that are not taken (beyond
+``output_bytes_max`` a read is answered with an error, and a write with UNKNOWN, behind which the
+session ends: the write may have happened, so an error that says "no" would be wrong).
 """
 
 from collections import deque
@@ -37,9 +37,12 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
 from distrodb.resp.parse import CommandParser, ParserLimits, ProtocolError
-from distrodb.resp.reply import ErrorReply, Reply, error
-from distrodb.ring.slots import slot_of
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
+from distrodb.ring.slots import share_slot, slot_of
 
+# Parsed at a time: of arguments of one byte each it is some 10,000, which take 20 ms.  The rest of
+# what has come waits for the next turn.
+PARSED_BYTES = 65536
 TOO_MUCH_OUTPUT = error(
     "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
 )
@@ -99,16 +102,18 @@ class Call:
         session = self.session
         if session.is_lost:
             return
-        size = size_of(reply)
-        if session.output_bytes + size > session.output_bytes_max:
-            reply = session.too_much_output(self.is_write)
-            size = 0
-        if size < PIECE_BYTES:
-            self.reply = data = encode(reply, session.protocol)
-            session.output_bytes += len(data)
+        if reply is OK:  # the two most frequent ones first
+            data = b"+OK\r\n"
+        elif type(reply) is bytes and len(reply) < PIECE_BYTES:
+            data = b"$%d\r\n%b\r\n" % (len(reply), reply)
         else:
-            self.reply = _LargeReply(reply, session.protocol, size)
-            session.output_bytes += size
+            session.set_reply(self, reply)
+            return
+        if session.output_bytes + len(data) > session.output_bytes_max:
+            session.set_reply(self, reply)
+            return
+        self.reply = data
+        session.output_bytes += len(data)
         session.unanswered -= 1
         if not session.is_woken:
             session.is_woken = True
@@ -134,6 +139,7 @@ class Session:
         self._table = slave.table
         self._pending: deque[Call] = deque()  # calls whose replies are not taken, in order
         self._backlog: deque[list[bytes] | ErrorReply] = deque()  # parsed, not yet begun
+        self._unparsed = b""  # it has come in one piece with what was parsed last
         self._alone: Call | None = None  # the call behind which nothing begins
         self._has_ended = False  # the client sends nothing more, but may read
         self._parser = CommandParser(slave.parser_limits)
@@ -144,12 +150,20 @@ class Session:
         """Bytes from the client, cut anywhere."""
         if self.is_closing:
             return
+        if self._unparsed or len(data) > PARSED_BYTES:
+            self._unparsed += data
+            self.wake()
+            return
+        self._parse(data)
+        self._begin()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._backlog += self._parser.feed(data)
         except ProtocolError as problem:
             self._backlog += problem.commands
             self._backlog.append(error("ERR", str(problem)))
-        self.go_on()
+            self._unparsed = b""
 
     def end(self) -> None:
         """The client sends nothing more (``printf … | nc``); what it asked for is answered."""
@@ -160,11 +174,12 @@ class Session:
         self.is_closing = self.is_lost = True
         self._pending.clear()
         self._backlog.clear()
+        self._unparsed = b""
 
     @property
     def wants_input(self) -> bool:
         """False: read no more from the client until this is True again."""
-        return not self._backlog
+        return not (self._backlog or self._unparsed)
 
     # -- bytes out ---------------------------------------------------------------------------
 
@@ -207,20 +222,38 @@ class Session:
         return bool(self._pending) and self._pending[0].reply is not None
 
     @property
+    def is_at_rest(self) -> bool:
+        """Nothing is under way, and more may come."""
+        return self.wants_input and not (self._pending or self.is_closing or self._has_ended)
+
+    @property
     def is_finished(self) -> bool:
         """All is answered and taken, and nothing more will come."""
-        has_ended = self.is_closing or (self._has_ended and not self._backlog)
+        has_ended = self.is_closing or (self._has_ended and self.wants_input)
         return has_ended and not self._pending
 
     def push(self, message: Reply) -> None:
         """Send what no command asked for, behind the replies to what came before it."""
         self._new_call((), False).resolve(message)
 
-    def too_much_output(self, is_write: bool) -> Reply:
-        if not is_write:
-            return TOO_MUCH_OUTPUT
-        self.is_closing = True  # it does not read
-        return OUTPUT_NOT_READ
+    def set_reply(self, call: Call, reply: Reply) -> None:
+        """Any reply to a call, within the limit on what is not taken."""
+        size = size_of(reply)
+        if self.output_bytes + size > self.output_bytes_max:
+            reply, size = TOO_MUCH_OUTPUT, 0
+            if call.is_write:
+                reply = OUTPUT_NOT_READ
+                self.is_closing = True
+        if size < PIECE_BYTES:
+            call.reply = data = encode(reply, self.protocol)
+            self.output_bytes += len(data)
+        else:
+            call.reply = _LargeReply(reply, self.protocol, size)
+            self.output_bytes += size
+        self.unanswered -= 1
+        if not self.is_woken:
+            self.is_woken = True
+            self.wake()
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 
@@ -247,7 +280,19 @@ class Session:
     # -- commands ----------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Begin the commands that may begin now."""
+        """Begin the commands that may begin now, and parse a slice of what has come."""
+        self._begin()
+        if self._unparsed and self.is_closing:
+            self._unparsed = b""
+        elif self._unparsed and not self._backlog:
+            data = self._unparsed[:PARSED_BYTES]
+            self._unparsed = self._unparsed[PARSED_BYTES:]
+            self._parse(data)
+            self._begin()
+            if self._unparsed:
+                self.wake()
+
+    def _begin(self) -> None:
         backlog, pending, table = self._backlog, self._pending, self._table
         while backlog and len(pending) < self._pending_max:
             if self._alone is not None:
@@ -294,9 +339,7 @@ class Session:
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
         slot = slot_of(args[row.first_key])
-        if row.first_key != row.last_key and not all(
-            slot_of(key) == slot for key in row.keys_of(args)
-        ):
+        if row.first_key != row.last_key and not share_slot(row.keys_of(args)):
             self._answer(CROSSSLOT)
             return True
         is_write = row.is_write
