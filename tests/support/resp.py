@@ -44,7 +44,7 @@ def read_replies(data: bytes) -> list[Reply]:
     replies: list[Reply] = []
     while data:
         found = read_reply(data)
-        assert found is not None, f"cut off: {data!r}"
+        assert found is not None, f"cut off: {data[:100]!r}"
         reply, data = found
         replies.append(reply)
     return replies
