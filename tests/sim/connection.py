@@ -7,6 +7,7 @@ the session has to send is taken as soon as it says so, as if the loop turned th
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from distrodb.resp.reply import Reply
@@ -41,14 +42,20 @@ class Connection:
         self._slave, self._random = slave, generator
         service = Service(slave.core, slave.config.limits, _Process())
         self._session = service.open_session(self._woken)
-        self._life = slave.life
+        self._goes_on = False
         self._waiting: deque[Callable[[Reply], None]] = deque()
         self._received = b""
 
     def ask(self, args: Sequence[bytes], done: Callable[[Reply], None]) -> None:
         """Send a command; ``done`` is called once, or never if the slave dies."""
-        self._waiting.append(done)
-        data = pack(*args)
+        self.ask_all([args], lambda _, reply: done(reply))
+
+    def ask_all(
+        self, commands: Sequence[Sequence[bytes]], done: Callable[[int, Reply], None]
+    ) -> None:
+        """Send commands in one write; ``done`` is called for each, with its number."""
+        self._waiting += [partial(done, number) for number in range(len(commands))]
+        data = b"".join(pack(*args) for args in commands)
         place = self._random.randrange(len(data))
         for part in (data[:place], data[place:]):
             self._session.receive(part)
@@ -61,9 +68,11 @@ class Connection:
             reply, self._received = found
             assert self._waiting, f"nobody waits for {reply!r}"
             self._waiting.popleft()(reply)
-        if not self._session.wants_input:
+        if not self._session.wants_input and not self._goes_on:
+            self._goes_on = True
             self._slave.later(0.0, self._go_on)
 
     def _go_on(self) -> None:
+        self._goes_on = False
         self._session.go_on()
         self._slave.turn_soon()
