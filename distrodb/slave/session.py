@@ -33,6 +33,7 @@ from distrodb.commands.api import Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.words import CROSSSLOT, unknown_command, wrong_arity
 from distrodb.config import LimitsConfig
+from distrodb.errors import InvariantViolation
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
@@ -100,6 +101,8 @@ class Call:
 
     def resolve(self, reply: Reply) -> None:
         session = self.session
+        if self.reply is not None:
+            raise InvariantViolation("a command is answered twice")
         if session.is_lost:
             return
         if reply is OK:  # the two most frequent ones first

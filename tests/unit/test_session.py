@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from distrodb.commands.table import DATA_COMMANDS
+from distrodb.errors import InvariantViolation
 from distrodb.keyspace.store import Store
 from distrodb.resp.encode import PIECE_BYTES, encode
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
@@ -359,6 +360,16 @@ def test_a_lost_client_is_answered_nothing_and_its_write_happens() -> None:
     world.service.close_session(world.session)
     assert world.finish() == b"" and world.service.session_count == 0
     assert world.stores[world_partition(b"a")].key_count() == 1
+
+
+def test_a_command_is_never_answered_twice() -> None:
+    world = World()
+    world.session.receive(pack(b"GET", b"a"))
+    call = world.queues[world_partition(b"a")].popleft()
+    call.resolve(b"1")
+    assert world.take() == b"$1\r\n1\r\n"
+    with pytest.raises(InvariantViolation, match="twice"):
+        call.resolve(b"2")
 
 
 # -- what comes next ---------------------------------------------------------------------------
