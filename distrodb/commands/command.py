@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from distrodb.commands.combine import Combine
+from distrodb.errors import invariant
+
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
@@ -26,8 +29,9 @@ class Command:
     """``scope`` says what a handler works on:
 
     key         ``handler(keyspace of the slot, args, context)``: all keys are in one slot
-    partition   ``handler(store, args, context)``: the whole partition
-    connection  ``handler(client, args)``: a command about the slave itself
+    partition   ``handler(store, args, context)``: whole partitions; ``combine`` says which ones
+                are asked, and how their replies become one
+    session     ``handler(session, args)``: a command that the slave itself answers (api.py)
     """
 
     name: str  # lower case
@@ -43,10 +47,15 @@ class Command:
     since: str = "1.0.0"
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
+    combine: Combine | None = None  # of a command on whole partitions, and of no other
     is_write: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_write", "write" in self.flags)
+        invariant(
+            (self.combine is not None) == (self.scope == "partition"),
+            f"{self.name}: how replies of partitions add up is said for commands on partitions",
+        )
 
     def arity_ok(self, args: Sequence[bytes]) -> bool:
         return len(args) == self.arity if self.arity >= 0 else len(args) >= -self.arity
@@ -75,8 +84,9 @@ def data_row(
     summary: str,
     since: str = "1.0.0",
     tips: tuple[str, ...] = (),
+    combine: Combine | None = None,
 ) -> Command:
-    """The row of a command on data: on keys of one slot, or on a whole partition."""
+    """The row of a command on data: on keys of one slot, or on whole partitions."""
     kind = "write" if "write" in flags else "read"
     return Command(
         name=name,
@@ -92,4 +102,28 @@ def data_row(
         since=since,
         categories=frozenset({kind, "string" if group == "string" else "keyspace"}),
         tips=tips,
+        combine=combine,
+    )
+
+
+def session_row(
+    name: str,
+    handler: Callable[..., Any],
+    arity: int,
+    flags: str,
+    group: str,
+    summary: str,
+    since: str = "1.0.0",
+) -> Command:
+    """The row of a command that the slave itself answers."""
+    return Command(
+        name=name,
+        handler=handler,
+        arity=arity,
+        flags=frozenset(flags.split()),
+        scope="session",
+        group=group,
+        summary=summary,
+        since=since,
+        categories=frozenset({"connection" if group == "connection" else "admin"}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from distrodb.commands.combine import ALL_OK, FROM_CURSOR, TOTAL
 from distrodb.commands.command import (
     ALL_KEYS,
     NO_KEYS,
@@ -97,6 +98,7 @@ COMMANDS = (
         "server",
         "Counts the keys led here.",
         tips=(_EACH, "response_policy:agg_sum"),
+        combine=TOTAL,
     ),
     data_row(
         "flushall",
@@ -107,13 +109,23 @@ COMMANDS = (
         "server",
         "Deletes all.",
         tips=(_EACH, "response_policy:all_succeeded"),
+        combine=ALL_OK,
     ),
     data_row(
-        "scan", scan, -2, _SLOW_READ, NO_KEYS, "generic", "Walks keys.", "2.8.0", tips=_SPECIAL
+        "scan",
+        scan,
+        -2,
+        _SLOW_READ,
+        NO_KEYS,
+        "generic",
+        "Walks keys.",
+        "2.8.0",
+        tips=_SPECIAL,
+        combine=FROM_CURSOR,
     ),
 )
 
 # What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
 COUNT_KEYS_IN_SLOT = data_row(
-    "countkeysinslot", count_keys_in_slot, 2, READ, NO_KEYS, "cluster", ""
+    "countkeysinslot", count_keys_in_slot, 2, READ, NO_KEYS, "cluster", "", combine=TOTAL
 )

@@ -1,11 +1,23 @@
-"""The commands on data: the rows of every family."""
+"""All commands: the rows of every family, by name in capitals."""
 
-from distrodb.commands import keys, strings
+from collections.abc import Iterable
+
+from distrodb.commands import admin, cluster, connection, keys, server, strings, transactions
 from distrodb.commands.command import Command
 from distrodb.commands.keys import COUNT_KEYS_IN_SLOT
 
-DATA_COMMANDS: dict[bytes, Command] = {
-    row.name.upper().encode(): row for row in (*strings.COMMANDS, *keys.COMMANDS)
-}
 
-__all__ = ["COUNT_KEYS_IN_SLOT", "DATA_COMMANDS"]
+def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
+    return {row.name.upper().encode(): row for row in rows}
+
+
+# What a partition's machine runs, entries of the log included.
+DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS])
+# What COMMAND tells of.
+COMMANDS = DATA_COMMANDS | _by_name(
+    [*connection.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
+)
+# What a session looks up: also what is refused in a way of its own.
+DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)
+
+__all__ = ["COMMANDS", "COUNT_KEYS_IN_SLOT", "DATA_COMMANDS", "DISPATCHED"]

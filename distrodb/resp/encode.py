@@ -1,4 +1,10 @@
-"""Replies to bytes, in RESP2 or RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+"""Replies to bytes, in RESP2 or RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+``encode`` makes one object of a reply; a large one costs its time and its memory twice, so it is
+taken from ``encode_in_pieces`` as it can be sent.  Both give the same bytes.
+"""
+
+from collections.abc import Iterator
 
 from distrodb.resp.reply import Encoded, ErrorReply, Reply, Status, Verbatim
 
@@ -36,3 +42,63 @@ def encode(reply: Reply, protocol: int) -> bytes:
     if isinstance(reply, Encoded):
         return reply.data
     raise TypeError(f"not a reply: {reply!r}")
+
+
+PIECE_BYTES = 65536  # about a piece: some 0.1 ms; a string's own piece is no larger
+
+
+def size_of(reply: Reply) -> int:
+    """About the bytes that a reply will have, seen before it is encoded."""
+    if type(reply) is bytes:
+        return len(reply)
+    if isinstance(reply, (list, tuple)):
+        return sum(len(item) + 16 if type(item) is bytes else size_of(item) for item in reply) + 16
+    if isinstance(reply, dict):
+        return sum(size_of(key) + size_of(item) for key, item in reply.items()) + 16
+    if isinstance(reply, (Status, ErrorReply, Verbatim)):
+        return len(reply.text)
+    return len(reply.data) if isinstance(reply, Encoded) else 16
+
+
+def encode_in_pieces(reply: Reply, protocol: int) -> Iterator[bytes | memoryview]:
+    """The bytes of ``encode``, a piece at a time.  Containers in ``reply`` must not change before
+    the last one is taken."""
+    small: list[bytes] = []
+    size = 0
+    for token in _tokens(reply, protocol):
+        if len(token) >= PIECE_BYTES:
+            if small:
+                yield b"".join(small)
+                small, size = [], 0
+            view = memoryview(token)
+            for begin in range(0, len(token), PIECE_BYTES):
+                yield view[begin : begin + PIECE_BYTES]
+            continue
+        small.append(token)
+        size += len(token)
+        if size >= PIECE_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+    if small:
+        yield b"".join(small)
+
+
+def _tokens(reply: Reply, protocol: int) -> Iterator[bytes]:
+    if type(reply) is bytes and len(reply) >= PIECE_BYTES:
+        yield b"$%d\r\n" % len(reply)
+        yield reply
+        yield b"\r\n"
+    elif isinstance(reply, (list, tuple)):
+        yield b"*%d\r\n" % len(reply)
+        for item in reply:
+            if type(item) is bytes and len(item) < PIECE_BYTES:
+                yield b"$%d\r\n%b\r\n" % (len(item), item)
+            else:
+                yield from _tokens(item, protocol)
+    elif isinstance(reply, dict):
+        yield b"*%d\r\n" % (2 * len(reply)) if protocol == 2 else b"%%%d\r\n" % len(reply)
+        for key, item in reply.items():
+            yield from _tokens(key, protocol)
+            yield from _tokens(item, protocol)
+    else:
+        yield encode(reply, protocol)

@@ -39,6 +39,7 @@ _HEADER_BYTES_MAX = 32  # no number that is not refused is longer
 class ParserLimits:
     inline_bytes_max: int = 65536  # Redis' own: nobody types more
     bulk_bytes_max: int = 16777216  # a value must fit a log entry
+    bulk_limit: str = "value_bytes_max"  # the name of the option that sets it
     arguments_max: int = 65536  # the list of arguments is held whole
     command_bytes_max: int = 67108864  # the same for their bytes
 
@@ -174,7 +175,8 @@ class _Framer:
             if count is None:
                 return False
             if count > limits.arguments_max:
-                raise ProtocolError("invalid multibulk length", commands)
+                problem = f"{count} arguments exceed arguments_max ({limits.arguments_max})"
+                raise ProtocolError(f"invalid multibulk length: {problem}", commands)
             self._missing = max(0, count)
         while self._missing:
             if self._position == len(data):
@@ -185,8 +187,11 @@ class _Framer:
             length = self._number("invalid bulk length", commands)
             if length is None:
                 return False
-            if not 0 <= length <= limits.bulk_bytes_max:
+            if length < 0:
                 raise ProtocolError("invalid bulk length", commands)
+            if length > limits.bulk_bytes_max:
+                problem = f"{length} bytes exceed {limits.bulk_limit} ({limits.bulk_bytes_max})"
+                raise ProtocolError(f"invalid bulk length: {problem}", commands)
             begin = self._position
             end = begin + length + 2
             if self._size + length + 2 > limits.command_bytes_max:
@@ -223,7 +228,8 @@ class _Framer:
         end = self._data.find(b"\n", start, start + limit + 1)
         if end < 0:
             if len(self._data) - start > limit:
-                raise ProtocolError("too big inline request", commands)
+                problem = f"more than inline_bytes_max ({limit})"
+                raise ProtocolError(f"too big inline request: {problem}", commands)
             return False
         command = split_inline(bytes(self._data[start:end]).removesuffix(b"\r"))
         if command is None:

@@ -5,6 +5,7 @@ its hash tag, the part between the first ``{`` and the next ``}`` if that is not
 """
 
 from binascii import crc_hqx
+from collections.abc import Sequence
 from itertools import pairwise
 
 SLOT_COUNT = 16384
@@ -18,6 +19,20 @@ def slot_of(key: bytes) -> int:
         if end > start + 1:
             key = key[start + 1 : end]
     return crc_hqx(key, 0) & 16383
+
+
+def share_slot(keys: Sequence[bytes]) -> bool:
+    """All of them are in the slot of the first one.
+
+    Tens of thousands of keys of one command begin with the same hash tag, as a rule, which is seen
+    ten times faster than their slots."""
+    first = keys[0]
+    end = first.find(b"}")
+    if first[:1] == b"{" and end > 1:
+        tag = first[: end + 1]
+        keys = [key for key in keys if not key.startswith(tag)]
+    slot = slot_of(first)
+    return all(slot_of(key) == slot for key in keys)
 
 
 def slot_ranges(partitions: int) -> list[tuple[int, int]]:

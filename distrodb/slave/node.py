@@ -28,9 +28,7 @@ from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.log import Operation
 from distrodb.ring.clustermap import ClusterMap, member
-from distrodb.slave.clients import ClientServer
-from distrodb.slave.commands import TABLE
-from distrodb.slave.commands.spread import spread
+from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core, map_of
 from distrodb.slave.frames import Terms
 from distrodb.slave.peers import Peers
@@ -76,7 +74,7 @@ class Node:
             on_frame=self._on_frame,
         )
         limits = dataclasses.replace(config.limits, connections_max=connections_max)
-        self._clients = ClientServer(self._core, TABLE, limits, self._schedule, self.stop, spread)
+        self._clients = ClientServer(self._core, limits, self._schedule, self.stop)
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
@@ -167,7 +165,6 @@ class Node:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._turn_is_due = False
         if self._ended.done():  # nothing more leaves a slave that has failed
             return
         output = self._core.flush(monotonic(), wall_ms())
@@ -180,7 +177,8 @@ class Node:
         for group, index in output.obsolete:
             self._in_thread(self._snapshot_thread, self._remove_older, group, index)
         self._clients.write_replies()
-        if self._core.has_work:
+        self._turn_is_due = False
+        if self._core.has_work or self._clients.has_work:
             self._schedule()
 
     def _on_timer(self) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from distrodb import LocalCluster
 from distrodb.ring.slots import slot_of
+from distrodb.slave.client_server import DROPPED_BYTES_MAX
 
 LIMITS = {
     "limits_value_bytes_max": 1000,
@@ -44,6 +45,9 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
 
     def line(self) -> bytes:
         return self._file.readline().removesuffix(b"\r\n")
@@ -86,7 +90,8 @@ def test_a_value_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
     assert wire.ask(b"SET", key, b"v" * 1000) == b"+OK"
     assert wire.ask(b"APPEND", key, b"w").startswith(b"-ERR")
     assert wire.ask(b"STRLEN", key) == b":1000"
-    assert wire.ask(b"SET", key, b"v" * 1001) == b"-ERR Protocol error: invalid bulk length"
+    too_long = b"invalid bulk length: 1001 bytes exceed value_bytes_max (1000)"
+    assert wire.ask(b"SET", key, b"v" * 1001) == b"-ERR Protocol error: " + too_long
     assert wire.is_closed()
 
 
@@ -100,7 +105,8 @@ def test_a_key_at_the_limit_is_taken_and_one_above_is_refused(wire, key):
 
 def test_arguments_at_the_limit_are_taken_and_one_more_is_refused(wire, key):
     assert wire.ask(b"EXISTS", *[key] * 63) in (b":0", b":63")
-    assert wire.ask(b"EXISTS", *[key] * 64) == b"-ERR Protocol error: invalid multibulk length"
+    too_many = b"invalid multibulk length: 65 arguments exceed arguments_max (64)"
+    assert wire.ask(b"EXISTS", *[key] * 64) == b"-ERR Protocol error: " + too_many
     assert wire.is_closed()
 
 
@@ -109,6 +115,21 @@ def test_a_command_of_too_many_bytes_is_refused(wire, key):
     pairs = [part for n in range(12) for part in (tag + b"%d" % n, b"v" * 1000)]
     assert wire.ask(b"MSET", *pairs).startswith(b"-ERR Protocol error: command exceeds")
     assert wire.is_closed()
+
+
+@pytest.mark.parametrize("size", [100_000, 20 << 20])
+def test_who_sends_far_too_much_reads_which_limit_it_was(wire, key, size):
+    """It is still sending when it is refused; a reset would take the reply away."""
+    wire.send(command(b"PING") + command(b"SET", key, b"v" * size) + command(b"SET", key, b"1"))
+    limit = b"invalid bulk length: %d bytes exceed value_bytes_max (1000)" % size
+    assert [wire.line(), wire.line()] == [b"+PONG", b"-ERR Protocol error: " + limit]
+    assert wire.rest() == b""
+
+
+def test_what_is_sent_without_end_is_dropped_and_ends(wire, key):
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        wire.send(b"*1\r\n$5000\r\n" + b"v" * DROPPED_BYTES_MAX)
+        wire.send(b"v" * DROPPED_BYTES_MAX)
 
 
 def test_inline_commands(wire, key):
@@ -128,7 +149,8 @@ def test_who_sends_nothing_more_is_still_answered(wire, key):
 
 def test_a_long_inline_command_is_refused_before_its_end(wire):
     wire.send(b"x" * 300)
-    assert wire.line() == b"-ERR Protocol error: too big inline request"
+    too_big = b"too big inline request: more than inline_bytes_max (200)"
+    assert wire.line() == b"-ERR Protocol error: " + too_big
     assert wire.is_closed()
 
 
@@ -152,6 +174,56 @@ def test_replies_keep_their_order_whoever_answers(cluster):
             expected += [b"-MOVED", b"-ERR", b":%d" % (number + 1)]
         wire.send(data)
         assert [wire.line().split()[0] for _ in expected] == expected
+
+
+def test_nothing_behind_a_refused_multi_is_run(wire, key):
+    wire.ask(b"DEL", key)
+    transaction = [(b"MULTI",), (b"SET", key, b"1"), (b"FLUSHALL",), (b"EXEC",), (b"EXISTS", key)]
+    wire.send(b"".join(command(*args) for args in transaction))
+    lines = [wire.line() for _ in transaction]
+    assert [line[:4] for line in lines[:3]] == [b"-ERR"] * 3
+    assert lines[3].startswith(b"-EXECABORT") and lines[4] == b":0"
+
+
+def test_what_is_for_another_database_does_not_land_in_this_one(wire, key):
+    wire.ask(b"DEL", key)
+    wire.send(command(b"SELECT", b"1") + command(b"SET", key, b"1"))
+    assert wire.line() == b"-ERR SELECT is not allowed in cluster mode"
+    assert wire.line().startswith(b"-ERR not run")
+    assert wire.ask(b"SELECT", b"0") == b"+OK" and wire.ask(b"EXISTS", key) == b":0"
+
+
+def test_a_readonly_connection_to_the_leader_sees_its_own_writes(wire, key):
+    assert wire.ask(b"READONLY") == b"+OK"
+    for number in range(200):
+        value = b"%03d" % number
+        wire.send(command(b"SET", key, value) + command(b"GET", key))
+        assert [wire.line() for _ in range(3)] == [b"+OK", b"$3", value]
+
+
+@pytest.mark.parametrize("ask", [(b"DBSIZE",), (b"CLUSTER", b"COUNTKEYSINSLOT"), (b"INFO",)])
+def test_what_the_slave_says_of_keys_counts_those_of_its_own_connection(cluster, key, ask):
+    tag = b"{%b}" % key
+    if len(ask) == 2:
+        ask = (*ask, b"%d" % slot_of(tag))
+    with Wire(cluster, "node1") as wire:
+        before = _count(wire, ask)
+        for number in range(20):
+            name = tag + b"counted%d" % number + ask[0]
+            wire.send(command(b"SET", name, b"1") + command(*ask))
+            assert wire.line() == b"+OK"
+            assert _count(wire, None) == before + number + 1
+
+
+def _count(wire: Wire, ask: tuple[bytes, ...] | None) -> int:
+    """The number of keys in the reply to this, or to what was sent."""
+    if ask is not None:
+        wire.send(command(*ask))
+    line = wire.line()
+    if line[:1] == b":":
+        return int(line[1:])
+    text = wire.read(int(line[1:]) + 2)
+    return int(text.partition(b"keys=")[2].partition(b",")[0] or 0)
 
 
 def test_byte_by_byte_is_the_same_command(wire, key):
@@ -205,8 +277,11 @@ def test_more_connections_than_allowed_are_told_so(cluster):
     try:
         for _ in range(80):
             wires.append(Wire(cluster, "node3"))
-        assert wires[-1].line() == b"-ERR max number of clients reached"
-        assert wires[-1].is_closed()
+        for wire in wires[70:]:  # they speak first, as clients do: their bytes cause no reset
+            wire.send(command(b"PING") * 1000)
+        for wire in wires[70:]:
+            assert wire.line() == b"-ERR max number of clients reached"
+            assert wire.is_closed()
         wires[0].send(command(b"PING"))
         assert wires[0].line() == b"+PONG"
     finally:

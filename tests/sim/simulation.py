@@ -4,8 +4,9 @@ The code that runs is the product's own ``Core`` (ring, store, raft and controll
 included); replaced are only what is around it: sockets, disk, clock.  One seed decides everything:
 ``trace`` of two runs is equal, in any process and under any PYTHONHASHSEED.
 
-process.py is a slave, network.py the links, disk.py the disks, checks.py and continuity.py what
-always holds, healed.py what it is to be healed, workload.py the clients, chaos.py what goes wrong.
+process.py is a slave, connection.py a client's connection to it, network.py the links, disk.py the
+disks, checks.py and continuity.py what always holds, healed.py what it is to be healed, workload.py
+the clients, chaos.py what goes wrong.
 """
 
 import copy
@@ -29,6 +30,7 @@ from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP
 from tests.sim.checks import Checks
+from tests.sim.connection import Connection
 from tests.sim.continuity import Continuity
 from tests.sim.disk import Disk
 from tests.sim.healed import obstacles
@@ -37,27 +39,10 @@ from tests.sim.process import Slave
 
 STEP_S = 0.025  # between two looks at a condition
 ANSWER_S = 1.0  # until a controller that does not answer is asked again
-READS = {"GET", "MGET", "EXISTS", "STRLEN"}
 
 
 def _address(number: int) -> NodeAddress:
     return NodeAddress(f"node{number}", Address("sim", number), Address("sim", 1000 + number))
-
-
-class Call:
-    """A client's command; ``resolve`` is called once, or never if its slave dies."""
-
-    def __init__(self, args: list[bytes], is_write: bool, done: Callable[[Reply], None]):
-        self.args, self.is_write = args, is_write
-        self.slot = slot_of(args[1])
-        self.size = sum(map(len, args))
-        self.answers = 0
-        self._done = done
-
-    def resolve(self, reply: Reply) -> None:
-        self.answers += 1
-        assert self.answers == 1, "a command was answered twice"
-        self._done(reply)
 
 
 class Simulation:
@@ -73,6 +58,7 @@ class Simulation:
         self.seed = seed
         self.random = random.Random(seed)
         self.random_for_checks = random.Random(seed)  # so that a check more changes no run
+        self.random_for_clients = random.Random(seed)  # how their bytes are cut; the same
         self.now = 0.0
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
@@ -264,12 +250,9 @@ class Simulation:
     def submit(self, node: str, *args: str, done: Callable[[Reply], None]) -> None:
         """Give a command to one slave, as a client connected to it would."""
         slave = self.slaves[node]
-        row = [arg.encode() for arg in args]
-        call = Call(row, args[0] not in READS, done)
 
         def receive() -> None:
-            slave.core.submit(call, slave.core.partition_of_slot[call.slot])
-            slave.turn_soon()
+            Connection(slave, self.random_for_clients).ask([arg.encode() for arg in args], done)
 
         if slave.is_paused:
             slave.later(0.0, receive)

@@ -2,7 +2,6 @@
 
 import copy
 import random
-from types import SimpleNamespace
 
 import msgpack
 import pytest
@@ -12,7 +11,6 @@ from distrodb.raft.log import _META_KEY, Meta, load_meta, seal
 from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
-from distrodb.slave.commands.spread import spread
 from distrodb.slave.core import MAP_GROUP, Core
 from distrodb.slave.frames import split
 from tests.sim.disk import Disk
@@ -243,11 +241,8 @@ def test_a_flush_before_birth_is_refused():
     cluster.wipe("node1")
     cluster.start("node1")
     cluster.run(3.0)
-    client = SimpleNamespace(server=SimpleNamespace(core=cluster.slaves["node1"].core))
     replies = []
-    call = SimpleNamespace(args=[b"FLUSHALL"], resolve=replies.append)
-    row = SimpleNamespace(name="flushall", is_write=True)
-    spread(client, row, call)
+    cluster.submit("node1", "FLUSHALL", done=replies.append)
     assert isinstance(replies[0], ErrorReply), (
         f"the data is on the others, and it says {replies[0]}"
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.resp.encode import encode
+from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
 from distrodb.resp.reply import OK, Encoded, Reply, Status, Verbatim, error
 
 TABLE = [
@@ -75,3 +75,32 @@ def test_resp2_flattens_maps_and_has_floats_as_text(reply: Reply) -> None:
     reader.feed(encode([reply], 2))
     assert reader.gets() == [_in_resp2(reply)]
     assert not reader.has_data()
+
+
+any_replies = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.binary(max_size=9)
+    | st.integers(PIECE_BYTES - 2, 3 * PIECE_BYTES).map(bytes)
+    | st.builds(Status, st.binary(max_size=9))
+    | st.builds(Verbatim, st.binary(max_size=9)),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.binary(max_size=5), inner),
+    max_leaves=12,
+)
+
+
+@given(any_replies, st.sampled_from([2, 3]))
+def test_pieces_are_the_same_bytes_and_none_is_large(reply: Reply, protocol: int) -> None:
+    pieces = list(encode_in_pieces(reply, protocol))
+    whole = encode(reply, protocol)
+    assert b"".join(pieces) == whole
+    assert all(0 < len(piece) < 2 * PIECE_BYTES for piece in pieces)
+    # At least one piece in two is a whole one: a reply is not sent in crumbs.
+    assert len(pieces) <= 1 + 4 * len(whole) // PIECE_BYTES
+
+
+@given(any_replies)
+def test_the_size_is_known_before_it_is_encoded(reply: Reply) -> None:
+    """Limits are kept by it, so it must not be far below the truth."""
+    assert len(encode(reply, 2)) <= 3 * size_of(reply) + 32

@@ -47,7 +47,8 @@ def reference(data: bytes, limits: ParserLimits = LIMITS) -> Outcome:
         if data[:1] != b"*":
             line, newline, rest = data.partition(b"\n")
             if len(line) > limits.inline_bytes_max:
-                return failed("too big inline request")
+                limit = limits.inline_bytes_max
+                return failed(f"too big inline request: more than inline_bytes_max ({limit})")
             if not newline:
                 break
             args = split_inline(line.removesuffix(b"\r"))
@@ -60,8 +61,11 @@ def reference(data: bytes, limits: ParserLimits = LIMITS) -> Outcome:
         if b"\r\n" not in data[:32] and len(data) < 32:
             break
         count = number(data)
-        if count is None or count > limits.arguments_max:
+        if count is None:
             return failed("invalid multibulk length")
+        if count > limits.arguments_max:
+            too_many = f"{count} arguments exceed arguments_max ({limits.arguments_max})"
+            return failed(f"invalid multibulk length: {too_many}")
         data = data[data.index(b"\r\n") + 2 :]
         for _ in range(count):
             if data and data[:1] != b"$":
@@ -69,8 +73,11 @@ def reference(data: bytes, limits: ParserLimits = LIMITS) -> Outcome:
             if b"\r\n" not in data[:32] and len(data) < 32:
                 return commands, None
             length = number(data)
-            if length is None or not 0 <= length <= limits.bulk_bytes_max:
+            if length is None or length < 0:
                 return failed("invalid bulk length")
+            if length > limits.bulk_bytes_max:
+                too_long = f"{length} bytes exceed value_bytes_max ({limits.bulk_bytes_max})"
+                return failed(f"invalid bulk length: {too_long}")
             data = data[data.index(b"\r\n") + 2 :]
             if len(whole) - len(data) + length + 2 > limits.command_bytes_max:
                 return failed(f"command exceeds command_bytes_max ({limits.command_bytes_max})")
@@ -132,14 +139,20 @@ def test_good_commands_come_back_whatever_their_payload(commands: list[list[byte
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"*1000000000\r\n", "invalid multibulk length"),
+        (
+            b"*1000000000\r\n",
+            "invalid multibulk length: 1000000000 arguments exceed arguments_max (65536)",
+        ),
         (b"*x\r\n", "invalid multibulk length"),
         (b"*1\r\n$-1\r\n", "invalid bulk length"),
-        (b"*1\r\n$16777217\r\n", "invalid bulk length"),
+        (
+            b"*1\r\n$16777217\r\n",
+            "invalid bulk length: 16777217 bytes exceed value_bytes_max (16777216)",
+        ),
         (b"*1\r\n:1\r\n", "expected '$', got ':'"),
         (b"$1\r\na\r\n", "expected '*', got '$'"),
         (b"set 'a\r\n", "unbalanced quotes in request"),
-        (b"a" * 65537, "too big inline request"),
+        (b"a" * 65537, "too big inline request: more than inline_bytes_max (65536)"),
     ],
 )
 def test_errors_have_redis_wording_and_keep_the_commands_before(data: bytes, text: str) -> None:
@@ -194,7 +207,10 @@ def test_limits_hold_at_the_byte() -> None:
     assert outcome([pack(b"x" * 300, b"y" * 181)])[1] is not None
     most = [b"a"] * LIMITS.arguments_max
     assert outcome([pack(*most)]) == ([most], None)
-    assert outcome([pack(*most, b"a")]) == ([], "Protocol error: invalid multibulk length")
+    assert outcome([pack(*most, b"a")]) == (
+        [],
+        "Protocol error: invalid multibulk length: 13 arguments exceed arguments_max (12)",
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.ring.slots import SLOT_COUNT, slot_of, slot_ranges
+from distrodb.ring.slots import SLOT_COUNT, share_slot, slot_of, slot_ranges
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_ranges_are_contiguous_cover_all_and_are_even(partitions: int) -> None:
 def test_a_number_of_partitions_that_cannot_be(partitions: int) -> None:
     with pytest.raises(ValueError, match="1 to 16384"):
         slot_ranges(partitions)
+
+
+tags = st.sampled_from([b"{a}", b"{b}", b"{", b"}", b"{}", b"x", b"{a", b"{a}}"])
+
+
+@given(st.lists(st.lists(tags, max_size=3).map(b"".join), min_size=1, max_size=4))
+def test_keys_share_a_slot_when_each_one_says_the_same(keys: list[bytes]) -> None:
+    assert share_slot(keys) == (len(set(map(slot_of, keys))) == 1)

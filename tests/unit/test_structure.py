@@ -10,7 +10,7 @@ from distrodb.config import Address, NodeAddress, load, render
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "distrodb"
 PURE = ("resp", "keyspace", "commands", "ring")
-MAY_IMPORT = {"commands": ("keyspace", "resp"), "keyspace": ("commands", "resp")}
+MAY_IMPORT = {"commands": ("keyspace", "ring", "resp"), "keyspace": ("commands", "resp")}
 NOT_PURE = {"asyncio", "uvloop", "socket", "time", "random", "os", "threading", "lmdb", "pathlib"}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,104 @@
+"""What the handlers of the slave's own commands may ask: of their session, and of the slave.
+
+``handler(session, args)`` returns the reply, or ``PENDING`` when it has taken ``session.later()``
+and the reply comes by that.  Such a command runs alone: all commands of its session before it are
+answered when it begins, and those behind it begin when it is answered.  So it may change the
+session, and what it says of the data is never older than what its session has done.
+
+slave/session.py and slave/service.py are what stands behind these; nothing here knows them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from distrodb.commands.command import Command
+from distrodb.resp.reply import ErrorReply, Reply
+
+
+class Pending:
+    """The type of ``PENDING``."""
+
+
+PENDING = Pending()  # what a handler returns when its reply comes later
+Answer: TypeAlias = "Reply | Pending"
+
+
+class SessionApi(Protocol):
+    protocol: int  # 2 or 3
+    name: bytes  # CLIENT SETNAME
+    library: dict[bytes, bytes]  # CLIENT SETINFO
+    is_readonly: bool  # reads may be answered from this slave's copy
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def address(self) -> str:
+        """The client's host and port."""
+
+    @property
+    def slave(self) -> "SlaveApi": ...
+
+    @property
+    def refusal(self) -> ErrorReply | None:
+        """What all commands are answered with at the moment; see ``refuse``."""
+
+    def later(self) -> Callable[[Reply], None]:
+        """To be called once, with the reply to the command that runs now."""
+
+    def close(self) -> None:
+        """No command behind this one runs; the connection ends when its replies are sent."""
+
+    def refuse(self, reply: ErrorReply, until: frozenset[bytes]) -> None:
+        """Answer all commands with this and run none of them, but those whose names (in capitals)
+        are in ``until``: for what is behind a command that was refused and that would mean
+        something else without it."""
+
+    def accept(self) -> None:
+        """The end of ``refuse``."""
+
+
+class SlaveApi(Protocol):
+    @property
+    def version(self) -> str:
+        """distrodb's."""
+
+    @property
+    def commands(self) -> Mapping[bytes, Command]:
+        """What COMMAND tells of, by name in capitals."""
+
+    @property
+    def sessions(self) -> Iterable[SessionApi]: ...
+
+    def settings(self) -> Mapping[str, str]:
+        """The configuration, for CONFIG GET."""
+
+    def info(self) -> Mapping[str, Mapping[str, object]]:
+        """INFO: sections and their fields."""
+
+    def cluster_slots(self) -> Reply: ...
+
+    def cluster_shards(self) -> Reply: ...
+
+    def cluster_nodes(self) -> Reply: ...
+
+    def cluster_info(self) -> Reply: ...
+
+    def cluster_id(self) -> Reply: ...
+
+    def status(self) -> Mapping[str, object]:
+        """DISTRODB STATUS."""
+
+    def ask_partition(
+        self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
+    ) -> None:
+        """Read from the partition of a slot, as a client's read would."""
+
+    def change_map(self, words: Sequence[str], resolve: Callable[[Reply], None]) -> None:
+        """Ask the cluster map's leader for a change of the ring."""
+
+    def stop(self) -> None:
+        """Hand leadership over, then end."""
+
+    def kill(self) -> None:
+        """End at once, as a crash would."""

@@ -1,0 +1,282 @@
+"""The sockets of clients: a thin shell around ``Session``.
+
+What a session has to send leaves at the end of a turn of the loop, ``WRITE_BYTES`` of a connection
+and about ``TURN_BYTES`` of all at a time; of what is large no more is read in one turn than one
+read gives.  So no client's large values hold the loop for long.
+
+A connection that is ended from here (a limit, a protocol error, QUIT) is ended in order: the last
+reply is sent, our side is closed, and what the client still sends is read and dropped until it
+closes too.  Closing at once would make the kernel answer its bytes with a reset, and the client
+would see that instead of the reply.  The wait is bounded in time and bytes.
+
+Caveat: uvloop raises ``RuntimeError`` for a transport whose handle is gone, which may be before
+``connection_lost`` is called; to us that is a lost connection like any other.
+"""
+
+import asyncio
+import functools
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable
+from typing import cast
+
+from distrodb.clock import monotonic
+from distrodb.config import LimitsConfig
+from distrodb.resp.reply import error
+from distrodb.slave.core import Core
+from distrodb.slave.service import Service
+
+log = logging.getLogger("distrodb.clients")
+
+WRITE_BYTES = 1 << 20  # of one connection at a time; the rest waits in its session, counted there
+TURN_BYTES = 4 << 20  # of all connections in one turn of the loop: some 20 ms
+READ_BYTES = 200_000  # a read as large as this is the connection's only one in a turn
+LINGER_S = 5.0  # that a connection without progress may take to end; then it is reset
+DROPPED_BYTES_MAX = 128 << 20  # of what comes after the end; beyond, the connection is reset
+REFUSED_MAX = 64  # refused connections that wait for their end at a time; others are just closed
+FULL = error("ERR", "max number of clients reached")
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server: "ClientServer"):
+        self._server = server
+        self._wake = functools.partial(server.wake, self)
+        self._transport: asyncio.Transport | None = None
+        self._is_paused = False  # no bytes are read
+        self._is_ending = False  # all is sent, and what comes is dropped
+        self._is_watched = False
+        self._peer_has_ended = False
+        self._dropped_bytes = 0
+
+    # -- what the loop calls -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        server = self._server
+        self._transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
+        peer = transport.get_extra_info("peername")
+        self.session = server.service.open_session(
+            self._wake, f"{peer[0]}:{peer[1]}" if peer else ""
+        )
+        server.opened(self)
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._transport = None
+        self._server.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_ending:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > DROPPED_BYTES_MAX:
+                self.abort("it sends on after its end")
+            return
+        self.session.receive(data)
+        if len(data) >= READ_BYTES or not self.session.wants_input:
+            self._pause_reading()
+            self._wake()
+        else:
+            self._server.schedule()
+
+    def eof_received(self) -> bool:
+        self._peer_has_ended = True
+        if self._is_ending:
+            return False  # the transport closes itself
+        self.session.end()
+        self._wake()
+        return True
+
+    def resume_writing(self) -> None:
+        self._wake()
+
+    # -- what the server calls ---------------------------------------------------------------
+
+    def write(self) -> int:
+        """Send what may leave now, and go on with what waited for that; bytes that were sent."""
+        session, transport = self.session, self._transport
+        if transport is None or session.is_lost or transport.is_closing():
+            return 0
+        size = self._send(transport)
+        if self._is_paused or not session.is_at_rest:
+            session.go_on()
+            self._follow(transport)
+        return size
+
+    def abort(self, reason: str) -> None:
+        """End at once.  What is under way may still happen."""
+        log.debug("client %d closed: %s", self.session.id, reason)
+        if self._transport is not None:
+            self._transport.abort()
+            self.connection_lost(None)  # uvloop does not call it for a handle that is gone
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # -- the transport -----------------------------------------------------------------------
+
+    def _send(self, transport: asyncio.Transport) -> int:
+        try:
+            if transport.get_write_buffer_size() >= WRITE_BYTES:
+                return 0  # resume_writing goes on
+            pieces = self.session.take(WRITE_BYTES)
+            if not pieces:
+                return 0
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            transport.write(data)
+            return len(data)
+        except RuntimeError:
+            self.abort("its socket is gone")
+            return 0
+
+    def _follow(self, transport: asyncio.Transport) -> None:
+        """Do to the transport what the session has come to."""
+        session = self.session
+        try:
+            if session.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
+                self._wake()
+            if session.is_finished:
+                self._end(transport)
+            elif self._is_paused and session.wants_input:
+                self._is_paused = False
+                transport.resume_reading()
+            if session.is_closing and not self._is_watched:
+                self._is_watched = True
+                self._watch(transport.get_write_buffer_size() + session.output_bytes + 1)
+        except (RuntimeError, OSError):
+            self.abort("its socket is gone")
+
+    def _pause_reading(self) -> None:
+        transport = self._transport
+        if transport is None or self._is_paused or transport.is_closing():
+            return
+        try:
+            transport.pause_reading()
+            self._is_paused = True
+        except RuntimeError:
+            self.abort("its socket is gone")
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """All is sent: close our side, and wait until the client closes its own."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self.session.close()
+        if self._peer_has_ended or not self._server.may_linger(self):
+            transport.close()
+            return
+        transport.write_eof()
+        if self._is_paused:
+            self._is_paused = False
+            transport.resume_reading()
+
+    def _watch(self, unsent_before: int) -> None:
+        """From the moment when it is to end: give it time as long as it takes its replies."""
+        session, transport = self.session, self._transport
+        if transport is None or transport.is_closing():
+            return
+        unsent = transport.get_write_buffer_size() + session.output_bytes
+        waits_for_us = session.unanswered and not session.has_output
+        if unsent < unsent_before or waits_for_us:
+            self._server.later(LINGER_S, self._watch, unsent)
+        elif unsent:
+            self.abort("it does not read")
+        else:
+            transport.close()  # it does not close its side
+
+
+class OwnProcess:
+    """This process, as sessions may ask of it."""
+
+    def __init__(self, stop: Callable[[], None]):
+        self.id = os.getpid()
+        self.stop = stop
+        self._started_at = monotonic()
+
+    def uptime_s(self) -> int:
+        return int(monotonic() - self._started_at)
+
+    def memory_peak_bytes(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def kill(self) -> None:
+        os.kill(self.id, signal.SIGKILL)
+
+
+class ClientServer:
+    """All client connections of one slave."""
+
+    def __init__(
+        self,
+        core: Core,
+        limits: LimitsConfig,
+        schedule: Callable[[], None],
+        stop: Callable[[], None],
+    ):
+        self.service = Service(core, limits, OwnProcess(stop))
+        self._connections_max = limits.connections_max
+        self.schedule = schedule
+        self._connections: set[Connection] = set()
+        self._refused: set[Connection] = set()
+        self._woken: dict[Connection, None] = {}  # in the order in which they were woken
+        self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    async def start(self, host: str, port: int) -> None:
+        """Raises ``OSError`` if the port is taken."""
+        self._loop = asyncio.get_running_loop()
+        self._server = await self._loop.create_server(
+            lambda: Connection(self), host, port, backlog=512
+        )
+
+    # -- what connections call ---------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        if len(self._connections) < self._connections_max:
+            self._connections.add(connection)
+            return
+        self._refused.add(connection)
+        connection.session.close_with(FULL)
+        connection.write()
+
+    def closed(self, connection: Connection) -> None:
+        self.service.close_session(connection.session)
+        self._connections.discard(connection)
+        self._refused.discard(connection)
+        self._woken.pop(connection, None)
+
+    def may_linger(self, connection: Connection) -> bool:
+        return connection not in self._refused or len(self._refused) <= REFUSED_MAX
+
+    def wake(self, connection: Connection) -> None:
+        self._woken[connection] = None
+        self.schedule()
+
+    def later(self, delay_s: float, what: Callable[[int], None], argument: int) -> None:
+        self._loop.call_later(delay_s, what, argument)
+
+    # -- what the process calls --------------------------------------------------------------
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._woken)
+
+    def write_replies(self) -> None:
+        """At the end of a turn: send what was answered in it."""
+        woken, self._woken = self._woken, {}
+        size = 0
+        for connection in woken:
+            if size < TURN_BYTES:
+                size += connection.write()
+            else:
+                self._woken[connection] = None
+
+    def stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def close(self) -> None:
+        self.stop_listening()
+        for connection in [*self._connections, *self._refused]:
+            connection.close()

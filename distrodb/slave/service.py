@@ -1,0 +1,240 @@
+"""What all client sessions of a slave share, and what they may ask of the slave.
+
+The only place where sessions and the handlers of ``commands/`` meet the core: commands on keys go
+to the core as they are; a command on whole partitions is shared out as its row says (``combine``),
+and its replies are gathered.  No socket or clock: what is the process' own comes as ``process``.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from distrodb import __version__
+from distrodb.commands.combine import Led
+from distrodb.commands.command import Command
+from distrodb.commands.table import COMMANDS, DISPATCHED
+from distrodb.config import LimitsConfig
+from distrodb.keyspace.store import Store
+from distrodb.raft.interfaces import Request
+from distrodb.resp.parse import ParserLimits
+from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.slave import topology
+from distrodb.slave.core import Core
+from distrodb.slave.session import Session
+
+REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
+
+
+class Process(Protocol):
+    """What is known and done of the process as a whole."""
+
+    @property
+    def id(self) -> int: ...
+
+    def uptime_s(self) -> int: ...
+
+    def memory_peak_bytes(self) -> int: ...
+
+    def stop(self) -> None:
+        """Hand leadership over, then end."""
+
+    def kill(self) -> None:
+        """End at once, as a crash would."""
+
+
+class _Part:
+    """One partition's share of a command; the core's ``Request``."""
+
+    __slots__ = ("args", "is_write", "resolve", "size", "slot")
+
+    def __init__(
+        self, args: Sequence[bytes], is_write: bool, slot: int, resolve: Callable[[Reply], None]
+    ):
+        self.args = args
+        self.slot = slot
+        self.is_write = is_write
+        self.size = 32 + sum(map(len, args))
+        self.resolve = resolve
+
+
+class _Gathering:
+    """The replies to the parts of one command, until all are there."""
+
+    def __init__(
+        self,
+        count: int,
+        whole: Callable[[Sequence[Reply]], Reply],
+        resolve: Callable[[Reply], None],
+    ):
+        self._replies: list[Reply] = [None] * count
+        self._missing = count
+        self._whole, self._resolve = whole, resolve
+
+    def resolver(self, number: int) -> Callable[[Reply], None]:
+        def resolved(reply: Reply) -> None:
+            self._replies[number] = reply
+            self._missing -= 1
+            if not self._missing:
+                self._finish()
+
+        return resolved
+
+    def _finish(self) -> None:
+        failed = [reply for reply in self._replies if isinstance(reply, ErrorReply)]
+        unknown = [reply for reply in failed if reply.code == "UNKNOWN"]
+        self._resolve((unknown or failed)[0] if failed else self._whole(self._replies))
+
+
+class Service:
+    version = __version__
+    commands: Mapping[bytes, Command] = COMMANDS
+
+    def __init__(
+        self,
+        core: Core,
+        limits: LimitsConfig,
+        process: Process,
+        table: Mapping[bytes, Command] = DISPATCHED,
+    ):
+        self._core, self.limits, self._process = core, limits, process
+        self.table = dict(table)
+        self.parser_limits = ParserLimits(
+            inline_bytes_max=limits.inline_bytes_max,
+            bulk_bytes_max=max(limits.value_bytes_max, limits.key_bytes_max),
+            bulk_limit="value_bytes_max"
+            if limits.value_bytes_max >= limits.key_bytes_max
+            else "key_bytes_max",
+            arguments_max=limits.arguments_max,
+            command_bytes_max=limits.command_bytes_max,
+        )
+        self._sessions: dict[int, Session] = {}
+        self._sessions_opened = 0
+
+    # -- sessions ----------------------------------------------------------------------------
+
+    def open_session(self, wake: Callable[[], None], address: str = "") -> Session:
+        self._sessions_opened += 1
+        session = Session(self, self._sessions_opened, wake, address)
+        self._sessions[session.id] = session
+        return session
+
+    def close_session(self, session: Session) -> None:
+        session.lose()
+        self._sessions.pop(session.id, None)
+
+    @property
+    def sessions(self) -> Iterable[Session]:
+        return self._sessions.values()
+
+    @property
+    def session_count(self) -> int:
+        return len(self._sessions)
+
+    # -- commands on data --------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        core = self._core
+        core.submit(request, core.partition_of_slot[request.slot])
+
+    def copy_to_read(self, slot: int) -> Store | None:
+        """None also for a partition that is led here: its reads go through its queue."""
+        core = self._core
+        partition = core.partition_of_slot[slot]
+        return None if core.leads(partition) else core.copy_of(partition)
+
+    def ask_partition(
+        self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
+    ) -> None:
+        self.submit(_Part(args, False, slot, resolve))
+
+    def run_on_partitions(
+        self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
+    ) -> None:
+        core, combine = self._core, row.combine
+        if leaderless := core.leaderless():
+            # Passing over it would be a FLUSHALL that did not flush, a DBSIZE that did not count.
+            resolve(error("CLUSTERDOWN", f"partition {leaderless[0]} has no leader"))
+            return
+        assert combine is not None, row.name
+        led = [Led(p.id, p.first, p.last) for p in core.map.partitions if core.leads(p.id)]
+        parts = combine.parts(args, led)
+        if not parts:
+            resolve(combine.whole(args, led, []))
+            return
+        gathering = _Gathering(
+            len(parts), lambda replies: combine.whole(args, led, replies), resolve
+        )
+        for number, (partition, words) in enumerate(parts):
+            core.submit(_Part(words, row.is_write, -1, gathering.resolver(number)), partition)
+
+    # -- what handlers ask (commands/api.py) ---------------------------------------------------
+
+    def settings(self) -> Mapping[str, str]:
+        config = self._core.config
+        sections = (config.raft, config.healing, config.limits)
+        return {
+            name: str(value)
+            for section in sections
+            for name, value in dataclasses.asdict(section).items()
+        }
+
+    def info(self) -> Mapping[str, Mapping[str, object]]:
+        core, process = self._core, self._process
+        led = core.led_stores
+        keys = sum(store.key_count() for store in led)
+        return {
+            "server": {
+                "redis_version": REDIS_VERSION,
+                "distrodb_version": __version__,
+                "redis_mode": "cluster",
+                "process_id": process.id,
+                "run_id": topology.wire_id(core.id),
+                "tcp_port": topology.address(core, core.id)[1],
+                "uptime_in_seconds": process.uptime_s(),
+            },
+            "clients": {
+                "connected_clients": self.session_count,
+                "maxclients": self.limits.connections_max,
+            },
+            "memory": {"used_memory_peak": process.memory_peak_bytes(), "maxmemory": 0},
+            "persistence": {"loading": 0, "aof_enabled": 1},
+            "stats": {"total_connections_received": self._sessions_opened},
+            "replication": {
+                "role": "master",
+                "connected_slaves": len(core.links),
+                "snapshot_bytes_sent": core.copied_bytes,  # to members that lag or are new
+            },
+            "cluster": {
+                "cluster_enabled": 1,
+                "partitions_led": len(led),
+                "partitions_held": len(core.data_groups),
+            },
+            "keyspace": {"db0": f"keys={keys},expires=0,avg_ttl=0"} if keys else {},
+        }
+
+    def cluster_slots(self) -> Reply:
+        return topology.slots(self._core)
+
+    def cluster_shards(self) -> Reply:
+        return topology.shards(self._core)
+
+    def cluster_nodes(self) -> Reply:
+        return topology.nodes(self._core)
+
+    def cluster_info(self) -> Reply:
+        return topology.info(self._core)
+
+    def cluster_id(self) -> Reply:
+        return topology.wire_id(self._core.id).encode()
+
+    def status(self) -> Mapping[str, object]:
+        return topology.status(self._core)
+
+    def change_map(self, words: Sequence[str], resolve: Callable[[Reply], None]) -> None:
+        self._core.change_map(words, resolve)
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def kill(self) -> None:
+        self._process.kill()

@@ -1,0 +1,100 @@
+"""A session of a slave whose partitions answer when a test says so, in any order."""
+
+from collections import deque
+from types import SimpleNamespace
+
+from distrodb.commands.command import Command
+from distrodb.commands.table import DISPATCHED
+from distrodb.config import LimitsConfig
+from distrodb.keyspace.store import Store
+from distrodb.raft.interfaces import Request
+from distrodb.resp.reply import error
+from distrodb.ring.slots import slot_ranges
+from distrodb.slave.service import Service
+
+PARTITIONS = 3
+KEYS = [b"a", b"b", b"c", b"{c}d", b"f", b"g"]  # of all partitions
+
+
+class World:
+    """Partitions that are led here answer one command at a time, in their own order."""
+
+    def __init__(
+        self,
+        led: tuple[int, ...] = (0, 1, 2),
+        has_copies: tuple[int, ...] = (),
+        table: dict[bytes, Command] = DISPATCHED,
+        **limits: int,
+    ):
+        ranges = slot_ranges(PARTITIONS)
+        self.map = SimpleNamespace(
+            partitions=[
+                SimpleNamespace(id=number, first=first, last=last)
+                for number, (first, last) in enumerate(ranges)
+            ]
+        )
+        self.partition_of_slot = [
+            number for number, (first, last) in enumerate(ranges) for _ in range(first, last + 1)
+        ]
+        self.stores = [Store(first, last) for first, last in ranges]
+        self.queues: list[deque[Request]] = [deque() for _ in ranges]
+        self.led, self.has_copies = led, has_copies
+        self.asked_to: list[str] = []
+        self.wakes = 0
+        process = SimpleNamespace(
+            id=1,
+            stop=lambda: self.asked_to.append("stop"),
+            kill=lambda: self.asked_to.append("kill"),
+        )
+        service = Service(self, LimitsConfig(**limits), process, table)  # type: ignore[arg-type]
+        self.session = service.open_session(self._woken, "client:1")
+        self.service = service
+
+    def _woken(self) -> None:
+        self.wakes += 1
+
+    # -- what the service asks of a core -------------------------------------------------------
+
+    def leads(self, partition: int) -> bool:
+        return partition in self.led
+
+    def leaderless(self) -> list[int]:
+        return []
+
+    def copy_of(self, partition: int) -> Store | None:
+        return self.stores[partition] if partition in self.has_copies else None
+
+    def submit(self, request: Request, partition: int) -> None:
+        if partition in self.led:
+            self.queues[partition].append(request)
+        else:
+            request.resolve(error("MOVED", f"{request.slot} other:1"))
+
+    # -- what a test does ----------------------------------------------------------------------
+
+    def answer(self, partition: int) -> None:
+        """The partition's next command, if one waits."""
+        if self.queues[partition]:
+            request = self.queues[partition].popleft()
+            store = self.stores[partition]
+            request.resolve(store.execute(request.slot, request.args, 0))
+
+    def take(self, bytes_max: int = 1 << 30) -> bytes:
+        return b"".join(self.session.take(bytes_max))
+
+    def finish(self) -> bytes:
+        """Answer everything; the rest of the output."""
+        taken = b""
+        while True:
+            before = self.wakes
+            for partition in range(PARTITIONS):
+                self.answer(partition)
+            taken += self.take()
+            self.session.go_on()
+            if self.wakes == before and not any(self.queues) and not self.session.has_output:
+                return taken
+
+    def ask(self, data: bytes) -> bytes:
+        """All that is answered to these bytes."""
+        self.session.receive(data)
+        return self.finish()

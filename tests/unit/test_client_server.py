@@ -1,0 +1,249 @@
+"""The shell around a session, with a transport that does as uvloop's do at their worst."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from distrodb.config import LimitsConfig
+from distrodb.slave.client_server import (
+    DROPPED_BYTES_MAX,
+    READ_BYTES,
+    REFUSED_MAX,
+    TURN_BYTES,
+    WRITE_BYTES,
+    ClientServer,
+    Connection,
+)
+from tests.support.resp import pack, read_replies
+from tests.unit.session_world import World
+
+FULL = b"-ERR max number of clients reached\r\n"
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.calls: list[str] = []
+        self.unsent = 0  # bytes that the client does not take
+        self.takes = True
+        self.is_gone = False  # uvloop: the handle is closed, and connection_lost does not come
+
+    def _call(self, name: str) -> None:
+        if self.is_gone:
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+        self.calls.append(name)
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        self._call("limits")
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("1.2.3.4", 5) if name == "peername" else None
+
+    def get_write_buffer_size(self) -> int:
+        if self.is_gone:
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+        return self.unsent
+
+    def write(self, data: bytes) -> None:
+        self._call("write")
+        self.written.append(bytes(data))
+        if not self.takes:
+            self.unsent += len(data)
+
+    def is_closing(self) -> bool:
+        return "close" in self.calls or "abort" in self.calls
+
+    def pause_reading(self) -> None:
+        self._call("pause")
+
+    def resume_reading(self) -> None:
+        self._call("resume")
+
+    def write_eof(self) -> None:
+        self._call("eof")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+
+class Server(ClientServer):
+    def __init__(self, **limits: int) -> None:
+        self.scheduled = 0
+        self.timers: list[tuple[Callable[[int], None], int]] = []
+        world = World()
+        super().__init__(
+            world,  # type: ignore[arg-type]
+            LimitsConfig(**limits),
+            self._turn_soon,
+            lambda: None,
+        )
+
+    def _turn_soon(self) -> None:
+        self.scheduled += 1
+
+    def later(self, delay_s: float, what: Callable[[int], None], argument: int) -> None:
+        self.timers.append((what, argument))
+
+    def pass_time(self) -> None:
+        timers, self.timers = self.timers, []
+        for what, argument in timers:
+            what(argument)
+
+    def connect(self) -> tuple[Connection, Transport]:
+        connection, transport = Connection(self), Transport()
+        connection.connection_made(transport)  # type: ignore[arg-type]
+        return connection, transport
+
+
+def test_replies_leave_at_the_end_of_a_turn_in_one_write() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(pack(b"PING") * 3)
+    assert transport.written == [] and server.has_work and server.scheduled
+    server.write_replies()
+    assert transport.written == [b"+PONG\r\n" * 3] and not server.has_work
+
+
+GONE: list[Callable[[Connection], object]] = [
+    lambda c: c.data_received(pack(b"PING")),
+    lambda c: c.data_received(pack(b"QUIT")),
+    lambda c: c.data_received(pack(b"ECHO", b"x" * READ_BYTES)),
+    lambda c: c.data_received(b"$"),
+    lambda c: c.eof_received(),
+    lambda c: c.resume_writing(),
+    lambda c: c.abort("test"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(GONE)))
+def test_a_transport_that_is_gone_is_a_lost_connection_and_nothing_else(number: int) -> None:
+    server = Server()
+    connection, transport = server.connect()
+    transport.is_gone = True
+    GONE[number](connection)
+    for _ in range(4):
+        server.write_replies()
+    server.pass_time()
+    assert server.service.session_count == 0
+    connection.connection_lost(None)  # late, or never
+    server.close()
+    assert server.service.session_count == 0 and not server.has_work
+
+
+def test_who_does_not_read_makes_nobody_wait_and_is_sent_the_rest_later() -> None:
+    server = Server()
+    (slow, unread), (quick, read) = server.connect(), server.connect()
+    unread.takes = False
+    value = b"v" * (3 * WRITE_BYTES)
+    slow.data_received(pack(b"ECHO", value))
+    quick.data_received(pack(b"PING"))
+    for _ in range(200):
+        if server.has_work:
+            server.write_replies()
+    assert not server.has_work, "it turns for ever"
+    assert WRITE_BYTES <= unread.unsent < 2 * WRITE_BYTES and read.written == [b"+PONG\r\n"]
+    while slow.session.has_output:
+        unread.unsent = 0
+        slow.resume_writing()
+        server.write_replies()
+    sent = b"".join(unread.written)
+    assert len(sent) == len(value) + 12 and sent.endswith(b"v\r\n")
+
+
+def test_a_turn_sends_so_much_at_most() -> None:
+    server = Server()
+    pairs = [server.connect() for _ in range(12)]
+    value = b"v" * (WRITE_BYTES // 2)
+    for connection, _ in pairs:
+        connection.session.push(value)
+    turns = 0
+    sent = 0
+    while server.has_work:
+        server.write_replies()
+        now = sum(len(b"".join(transport.written)) for _, transport in pairs)
+        assert now - sent <= TURN_BYTES + WRITE_BYTES + READ_BYTES
+        sent, turns = now, turns + 1
+    assert turns > 1
+    assert all(read_replies(b"".join(t.written)) == [value] for _, t in pairs)
+
+
+def test_a_large_read_is_the_only_one_of_its_turn() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    data = pack(b"ECHO", b"x" * READ_BYTES)
+    connection.data_received(data)
+    assert transport.calls[-1] == "pause"
+    while server.has_work:
+        server.write_replies()
+    assert transport.calls[-1] == "write" and transport.calls.count("resume") == 1
+
+
+def test_the_end_is_in_order_our_side_first_then_what_comes_is_dropped() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(pack(b"PING") + b"$")
+    server.write_replies()
+    assert b"".join(transport.written).startswith(b"+PONG\r\n-ERR Protocol error")
+    assert transport.calls[-1] == "eof" and not transport.is_closing()
+    connection.data_received(pack(b"PING") * 100)
+    server.write_replies()
+    assert b"".join(transport.written).count(b"PONG") == 1
+    assert connection.eof_received() is False  # by which the transport closes
+
+
+def test_who_never_closes_is_closed_after_a_while() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(pack(b"QUIT"))
+    server.write_replies()
+    assert not transport.is_closing()
+    server.pass_time()
+    assert transport.calls[-1] == "close"
+
+
+def test_who_sends_on_for_too_long_is_reset() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(pack(b"QUIT"))
+    server.write_replies()
+    for _ in range(DROPPED_BYTES_MAX // READ_BYTES + 1):
+        connection.data_received(b"x" * READ_BYTES)
+    assert transport.calls[-1] == "abort" and server.service.session_count == 0
+
+
+def test_who_reads_slowly_gets_all_of_it_and_who_does_not_read_is_reset() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    transport.takes = False
+    connection.data_received(pack(b"ECHO", b"v" * 300_000) + pack(b"QUIT"))
+    while server.has_work:
+        server.write_replies()
+    assert transport.calls[-1] == "eof"
+    for _ in range(10):
+        transport.unsent -= 1000
+        server.pass_time()
+        assert not transport.is_closing()
+    server.pass_time()
+    assert transport.calls[-1] == "abort"
+
+
+def test_connections_beyond_the_limit_are_told_so_and_few_of_them_linger() -> None:
+    server = Server(connections_max=2)
+    allowed = [server.connect() for _ in range(2)]
+    refused = [server.connect() for _ in range(REFUSED_MAX + 3)]
+    assert all(transport.written == [FULL] for _, transport in refused)
+    assert [t.is_closing() for _, t in refused] == [False] * REFUSED_MAX + [True] * 3
+    for connection, _ in refused:
+        connection.data_received(pack(b"SET", b"a", b"1"))
+    server.write_replies()
+    assert all(transport.written == [FULL] for _, transport in refused)
+    allowed[0][0].data_received(pack(b"PING"))
+    server.write_replies()
+    assert allowed[0][1].written == [b"+PONG\r\n"]
+    allowed[0][0].connection_lost(None)
+    _, transport = server.connect()
+    assert transport.written == []
