@@ -122,7 +122,8 @@ class Replication:
         self, progress: Progress, following: int
     ) -> tuple[list[tuple[int, bytes]], int]:
         """(term, command) of what may go in one append, and the bytes of their commands."""
-        log, entries, size = self._state.log, [], 0
+        log, size = self._state.log, 0
+        entries: list[tuple[int, bytes]] = []
         if following > log.last_index or not progress.may_send:
             return [], 0
         is_probe = progress.state is State.PROBE

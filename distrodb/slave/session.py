@@ -44,6 +44,9 @@ from distrodb.ring.slots import share_slot, slot_of
 # Parsed at a time: of arguments of one byte each it is some 10,000, which take 20 ms.  The rest of
 # what has come waits for the next turn.
 PARSED_BYTES = 65536
+# A reply of so many bytes is given whatever waits already: it is no longer than the error in its
+# place, and ``input_pending_max`` bounds how many there are.
+SMALL_REPLY_BYTES = 64
 TOO_MUCH_OUTPUT = error(
     "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
 )
@@ -242,7 +245,7 @@ class Session:
     def set_reply(self, call: Call, reply: Reply) -> None:
         """Any reply to a call, within the limit on what is not taken."""
         size = size_of(reply)
-        if self.output_bytes + size > self.output_bytes_max:
+        if size > SMALL_REPLY_BYTES and self.output_bytes + size > self.output_bytes_max:
             reply, size = TOO_MUCH_OUTPUT, 0
             if call.is_write:
                 reply = OUTPUT_NOT_READ
