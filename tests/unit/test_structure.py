@@ -1,13 +1,17 @@
 """What the design says about the house, read from the code."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from distrodb.config import Address, NodeAddress, load, render
+from tests.sim.seeds import CHAOS, HEALING
 
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
 PACKAGE = ROOT / "distrodb"
 PURE = ("resp", "keyspace", "commands", "ring")
 MAY_IMPORT = {"commands": ("keyspace", "ring", "resp"), "keyspace": ("commands", "resp")}
@@ -109,6 +113,42 @@ def test_the_files_in_conf_are_as_rendered():
         text = render(node.id, f"../data/{node.id}", nodes, cluster_id="example")
         assert file.read_text() == text
         assert load(file).id == node.id
+
+
+# Fresh seeds are for soaks: who may ask the system for chance.
+SOAKS = {"sim/__main__.py", "sim/test_random_faults.py", "faults/recording.py"}
+
+
+def test_the_gate_repeats():
+    """No test but a soak draws from the system's chance; hypothesis derives its examples."""
+    fresh = {"urandom", "SystemRandom", "getrandbits", "randbytes", "secrets", "uuid4"}
+    found = set()
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                # random.Random() without a seed, and the functions of the module itself
+                case ast.Call(func=ast.Attribute(value=ast.Name("random"), attr=name)) if (
+                    "random" in imports(path)
+                ):
+                    is_fresh = name != "Random" or not (node.args or node.keywords)
+                case ast.Attribute(value=ast.Name("os" | "uuid" | "secrets"), attr=name):
+                    is_fresh = name in fresh
+                case _:
+                    continue
+            if is_fresh:
+                found.add(str(path.relative_to(TESTS)))
+    assert found == SOAKS
+    assert settings.default.derandomize or settings.get_current_profile_name() == "soak"
+
+
+def test_every_fixed_seed_has_a_reason():
+    """A list of seeds has a comment above it; a table of them has one beside each."""
+    for path in TESTS.rglob("*.py"):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines):
+            if re.match(r"[A-Z_]*SEEDS? = ", line):
+                assert lines[number - 1].startswith("#"), f"{path}:{number + 1} says no reason"
+    assert all(reason.strip() for table in (CHAOS, HEALING) for reason in table.values())
 
 
 def test_ci_runs_the_readmes_command():
