@@ -62,8 +62,8 @@ def test_imports_point_one_way():
         "keyspace": 0,
         "commands": 0,
         "ring": 0,
+        "storage": 0,
         "raft": 1,
-        "storage": 1,
         "slave": 2,
         "master": 2,
         "cli.py": 3,
@@ -74,6 +74,44 @@ def test_imports_point_one_way():
             parts = name.split(".")
             if place is not None and parts[0] == "distrodb" and len(parts) > 1:
                 assert order.get(parts[1], 0) <= place, f"{path} imports {name}"
+
+
+def test_raft_knows_the_bytes_of_records_and_no_disk():
+    for path in SOURCES:
+        package, name = path.relative_to(PACKAGE).parts[0], path.name
+        inner = {n.split(".")[1] for n in imports(path) if n.startswith("distrodb.")}
+        if package == "storage":
+            assert inner <= {"storage", "errors"}, path
+        if package == "raft" or (package, name) == ("storage", "records.py"):
+            disk = {n for n in imports(path) if n.startswith("distrodb.storage.")}
+            assert all(n.startswith("distrodb.storage.records") for n in disk), path
+            assert not {n.split(".")[0] for n in imports(path)} & (NOT_PURE - {"random"}), path
+    assert all(name.startswith("storage/") for name in importers("lmdb"))
+
+
+def test_the_layout_of_keys_is_in_one_place():
+    packers = {name for name in importers("struct") if name.startswith(("raft/", "storage/"))}
+    others = {"storage/snapshot_files.py", "storage/lmdb_check.py"}  # formats of other files
+    assert packers == {"storage/records.py", *others}
+
+
+def test_the_election_deadline_is_set_in_one_method():
+    setters = set()
+    for path in (PACKAGE / "raft").glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                if _sets(function, "deadline"):
+                    setters.add((path.name, function.name))
+    # In the constructor it gets its type.
+    assert setters == {("elections.py", "__init__"), ("elections.py", "set_deadline")}
+
+
+def _sets(function: ast.FunctionDef, attribute: str) -> bool:
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(t, ast.Attribute) and t.attr == attribute for t in targets):
+            return True
+    return False
 
 
 # A class over 250 lines, or a constructor with more than seven arguments, and why it stands.
