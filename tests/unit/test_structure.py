@@ -1,10 +1,13 @@
 """What the design says about the house, read from the code."""
 
 import ast
+import io
 import re
 from pathlib import Path
 
+import cmd2
 import pytest
+from cmd2.parsing import StatementParser
 from hypothesis import settings
 
 from distrodb.config import Address, NodeAddress, load, render
@@ -117,7 +120,6 @@ def _sets(function: ast.FunctionDef, attribute: str) -> bool:
 # A class over 250 lines, or a constructor with more than seven arguments, and why it stands.
 LARGE = {
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
-    "Cluster": "the shell's client still has retries of its own",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
     "Core": "its duties are not objects of their own yet",
     "Holding": "it makes groups, and needs what they need",
@@ -192,6 +194,33 @@ def test_every_fixed_seed_has_a_reason():
 def test_ci_runs_the_readmes_command():
     command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'"
     assert command in (ROOT / "README.md").read_text()
+
+
+def test_the_shell_uses_cmd2_by_its_public_names():
+    """No `._x` that is not the file's own, and none of its own that is one of cmd2's."""
+    users = [path for path in SOURCES if any("cmd2" in name for name in imports(path))]
+    assert {path.name for path in users} >= {"shell.py", "commands.py", "language.py"}
+    theirs = {*dir(cmd2.Cmd), *vars(cmd2.Cmd(stdout=io.StringIO())), *dir(StatementParser)}
+    theirs |= {*dir(cmd2.CommandSet), *dir(cmd2.Cmd2ArgumentParser), *dir(cmd2.Completions)}
+    for path in users:
+        tree = ast.parse(path.read_text())
+        own, used = set(), set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                own.add(node.name)
+            elif isinstance(node, ast.Attribute):
+                (own if isinstance(node.ctx, ast.Store) else used).add(node.attr)
+            elif isinstance(node, ast.ImportFrom) and "cmd2" in str(node.module):
+                used |= {alias.name for alias in node.names} | set(str(node.module).split("."))
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("getattr", "setattr", "delattr", "hasattr"):
+                    used |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+        assert {name for name in used - own if _is_private(name)} == set(), path
+        assert {name for name in own & theirs if _is_private(name)} == set(), path
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.endswith("__")
 
 
 def test_one_module_has_private_names_of_pysyncobj():
