@@ -8,22 +8,6 @@ from distrodb.commands.combine import Combine
 from distrodb.errors import invariant
 
 
-@dataclass(frozen=True, slots=True)
-class StoreLimits:
-    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole."""
-
-    key_bytes_max: int = 65536
-    value_bytes_max: int = 16777216
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a handler may know beside its arguments."""
-
-    now_ms: int
-    limits: StoreLimits
-
-
 @dataclass(frozen=True)
 class Command:
     """``scope`` says what a handler works on:

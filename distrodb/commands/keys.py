@@ -1,9 +1,6 @@
 """Commands on keys of any type, and on whole partitions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from distrodb.commands.combine import ALL_OK, FROM_CURSOR, TOTAL
 from distrodb.commands.command import (
@@ -12,14 +9,12 @@ from distrodb.commands.command import (
     ONE_KEY,
     READ,
     SUM,
-    Context,
     data_row,
 )
 from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, Keyspace, parse_integer
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
-
-if TYPE_CHECKING:
-    from distrodb.keyspace.store import Store
 
 
 def del_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:

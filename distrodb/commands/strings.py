@@ -8,9 +8,9 @@ from distrodb.commands.command import (
     PAIRS,
     READ,
     WRITE,
-    Context,
     data_row,
 )
+from distrodb.keyspace.context import Context
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
 Keyspace = dict[bytes, bytes]

@@ -13,11 +13,11 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 
 # What a partition's machine runs, entries of the log included.
 DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS])
+# The same and what a slave asks a partition by itself.
+MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(
     [*connection.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
 )
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)
-
-__all__ = ["COMMANDS", "COUNT_KEYS_IN_SLOT", "DATA_COMMANDS", "DISPATCHED"]

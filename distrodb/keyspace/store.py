@@ -12,25 +12,26 @@ tag) looks at all of them for each of its 64 windows.
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from distrodb.commands.command import Context, StoreLimits
-from distrodb.commands.table import COUNT_KEYS_IN_SLOT, DATA_COMMANDS
 from distrodb.errors import invariant
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.context import Context, StoreLimits, Table
 from distrodb.keyspace.entry import decode_batch
 from distrodb.keyspace.glob import glob
 from distrodb.resp.reply import Reply, error
 
 WINDOWS = 64  # of a slot, for SCAN
 SAMPLE = 256  # keys that are measured to estimate the size of all
-_INTERNAL = {**DATA_COMMANDS, b"COUNTKEYSINSLOT": COUNT_KEYS_IN_SLOT}
 
 
 class Store:
-    def __init__(self, first_slot: int, last_slot: int, limits: StoreLimits | None = None):
+    def __init__(
+        self, first_slot: int, last_slot: int, table: Table, limits: StoreLimits | None = None
+    ):
         self.first_slot, self.last_slot = first_slot, last_slot
+        self.table = table
         self.now_ms = 0  # the newest entry's wall clock
         self._limits = limits or StoreLimits()
         self._context = Context(0, self._limits)
@@ -38,7 +39,7 @@ class Store:
 
     def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         """Run one command; ``slot`` is that of its keys, -1 for one on the whole partition."""
-        row = _INTERNAL.get(args[0]) or _INTERNAL.get(args[0].upper())
+        row = self.table.get(args[0]) or self.table.get(args[0].upper())
         if row is None:
             return error("ERR", "unknown command in the log")
         if not row.arity_ok(args):
@@ -123,26 +124,19 @@ class Store:
         sizes = [len(key) + len(value) + 5 for key, value in islice(items, SAMPLE)]
         return sum(sizes) * self.key_count() // max(1, len(sizes))
 
-    @staticmethod
-    def restore(chunks: Iterable[bytes], limits: StoreLimits | None = None) -> "Store":
-        builder = StoreBuilder(limits)
-        for chunk in chunks:
-            builder.add(chunk)
-        return builder.finish()
-
 
 class StoreBuilder:
     """Makes a store from the chunks of a snapshot.  Raises ``ValueError`` for damaged ones."""
 
-    def __init__(self, limits: StoreLimits | None = None):
-        self._limits = limits
+    def __init__(self, table: Table, limits: StoreLimits | None = None):
+        self._table, self._limits = table, limits
         self._store: Store | None = None
         self._missing = 0  # keys
 
     def add(self, chunk: bytes) -> None:
         if self._store is None:
             header = snapshot.decode_header(chunk)
-            self._store = Store(header.first_slot, header.last_slot, self._limits)
+            self._store = Store(header.first_slot, header.last_slot, self._table, self._limits)
             self._store.now_ms = header.now_ms
             self._missing = header.key_count
             return

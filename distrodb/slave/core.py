@@ -22,8 +22,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
