@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from distrodb.commands import admin, cluster, connection, keys, server, strings, transactions
+from distrodb.commands import (
+    admin,
+    cluster,
+    connection,
+    expiry,
+    hashes,
+    keys,
+    server,
+    strings,
+    transactions,
+)
 from distrodb.commands.command import Command
 from distrodb.commands.keys import COUNT_KEYS_IN_SLOT
 
@@ -12,7 +22,7 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 
 
 # What a partition's machine runs, entries of the log included.
-DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS])
+DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS, *expiry.COMMANDS, *hashes.COMMANDS])
 # The same and what a slave asks a partition by itself.
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.

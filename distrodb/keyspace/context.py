@@ -22,7 +22,15 @@ class Context:
     """What a handler may know beside its arguments."""
 
     now_ms: int
+    database: int  # of a command on the whole partition
     limits: StoreLimits
+
+
+class Unsettled:
+    """The type of ``UNSETTLED``."""
+
+
+UNSETTLED = Unsettled()  # in place of a reply that an entry of that time must come before
 
 
 class Row(Protocol):

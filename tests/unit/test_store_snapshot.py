@@ -86,7 +86,7 @@ def test_what_is_not_a_whole_snapshot_is_refused() -> None:
 
 
 def test_a_slot_outside_the_range_is_refused() -> None:
-    foreign = snapshot.encode(snapshot.Header(1, 5, 9, 1), {10: {b"a": b"1"}})
+    foreign = snapshot.encode(snapshot.Header(1, 5, 9, 1), {10: ({b"a": b"1"}, {})})
     with pytest.raises(ValueError, match="slot 10"):
         restore_store(StoreLimits(), foreign)
 
