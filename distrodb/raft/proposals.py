@@ -9,6 +9,9 @@ gathers meanwhile: that is group commit.
 Invariants:
 - a command is answered exactly once, and a connection sees its own writes in its own order;
 - a command that was never proposed is handed back: it surely did not happen;
+- one that was proposed is never proposed again: what its connection sent after it was handed back
+  when the lead was lost, and may be done by now.  When another entry has replaced its own it surely
+  did not happen, and is answered so;
 - a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
 
 Caveat: a read waits for the write batch in front of it, even one of another key.
@@ -18,6 +21,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from distrodb.errors import invariant
 from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.interfaces import GroupOptions, Machine, Request
 from distrodb.raft.library import Fate
@@ -95,7 +99,8 @@ class Proposals:
             position = batch.position = self._log.last_index + 1, member.term
             self._proposed[position] = batch
             payload = encode_batch(batch.now_ms, writes)
-            member.propose(now, payload, lambda fate: self._settled(position, fate))
+            at = member.propose(now, payload, lambda fate: self._settled(position, fate))
+            invariant(at == position, "an entry is elsewhere than its commands wait")
         else:
             batch.round = member.start_round(now)
             self.answer_confirmed_reads(member, machine)
@@ -119,6 +124,7 @@ class Proposals:
         batch = self._proposed.pop(position, None)
         if batch is None:
             return
+        invariant(fate is not Fate.APPLIED, "an entry was applied without an answer")
         self._end(batch)
         if fate is Fate.OVERWRITTEN:
             self._overwritten += batch.requests
