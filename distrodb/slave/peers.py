@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from distrodb.clock import monotonic
 from distrodb.config import Address, NodeAddress
+from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import ClusterMap, member
@@ -265,14 +266,14 @@ class Peers:
 
     async def _keep_linked(self, peer: str, address: str) -> None:
         loop = asyncio.get_running_loop()
-        host, _, port = address.rpartition(":")
+        there = parse(address)
         known = peer  # a joiner learns who is there: two of its addresses may be of one slave
         while True:
             try:
                 if known not in self._links:
                     async with asyncio.timeout(DIAL_S_MAX):
                         _, link = await loop.create_connection(
-                            lambda: Link(self, peer), host.strip("[]"), int(port)
+                            lambda: Link(self, peer), there.host, there.port
                         )
                     await link.closed
                     known = peer or link.peer or ""
