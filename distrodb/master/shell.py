@@ -227,7 +227,8 @@ def run(connect: str | None, commands: Sequence[str], local: Starter | None = No
         return 2
     is_asking = not commands and sys.stdin.isatty()
     try:
-        if why := unborn(cluster.status()):
+        why = unborn(cluster.status())
+        if why and is_asking:
             print(why, file=sys.stderr)
     except DistrodbError as error:
         print(error, file=sys.stderr)
