@@ -152,7 +152,7 @@ def _local(options: argparse.Namespace) -> int:
             if node not in found:
                 cluster.start(node)
         for node in cluster.nodes:
-            _print_slave(cluster, node, ", runs already" if node in found else "")
+            _print_slave(cluster, node, " (runs)" if node in found else "")
         cluster.wait_ready()
         reported = set(cluster.ended())  # those that were removed
         for node in sorted(reported):

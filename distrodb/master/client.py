@@ -282,6 +282,8 @@ class Cluster:
                 f"{node_id} is not running: nothing answers at {host_port(address)}"
             )
         self._end({node_id: address}, ("SHUTDOWN", "NOW"), KILL_S_MAX)
+        with suppress(DistrodbError):
+            self.status()  # of somebody who lives, for the next command and the prompt
 
     def running(self) -> list[str]:
         """The ids of the slaves whose port is open."""

@@ -121,7 +121,7 @@ def test_local_takes_up_what_runs_and_starts_what_is_missing(home):
     again = distrodb("local", "--dir", str(home), "--nodes", "4", lines="GET kept\nNODES\n")
     assert again.returncode == 0 and again.stderr == ""
     said = again.stdout.splitlines()
-    assert [line.endswith(", runs already") for line in said[:3]] == [True, False, True]
+    assert [line.endswith(" (runs)") for line in said[:3]] == [True, False, True]
     assert said[3].startswith("slave node4 pid ")  # it joins
     assert said[4].startswith("ready: 4 slaves")
     assert 'Just "yes"' in said
