@@ -147,9 +147,12 @@ def _local(options: argparse.Namespace) -> int:
     _check_same(options, cluster, directory)
     leave_running = False
     try:
-        cluster.start_all()
+        found = cluster.take_up()
         for node in cluster.nodes:
-            _print_slave(cluster, node)
+            if node not in found:
+                cluster.start(node)
+        for node in cluster.nodes:
+            _print_slave(cluster, node, " (runs)" if node in found else "")
         cluster.wait_ready()
         reported = set(cluster.ended())  # those that were removed
         for node in sorted(reported):
@@ -167,7 +170,7 @@ def _local(options: argparse.Namespace) -> int:
         from distrodb.master.shell import run
 
         with interrupts.raised():
-            status = run(connect, [])
+            status = run(connect, [], cluster)
         leave_running = cluster.status() is not None
         if leave_running:
             print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
@@ -218,10 +221,10 @@ class _Interrupts:
             self._set(self._note)
 
 
-def _print_slave(cluster: "LocalCluster", node: str) -> None:
+def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-        f" peers {cluster.peer_address(node)}",
+        f" peers {cluster.peer_address(node)}{remark}",
         flush=True,
     )
 
