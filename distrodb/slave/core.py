@@ -37,6 +37,7 @@ from distrodb.slave.birth import Birth, Memory
 from distrodb.slave.controller import Controller
 from distrodb.slave.gossip import Gossip, News
 from distrodb.slave.hearing import Hearing
+from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.held import Held
 from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
@@ -104,6 +105,7 @@ class Core(Standing):
         self._dirty: set[int] = set()
         self._gossip, self._gossip_at = Gossip(), now
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
+        self._heartbeats = Heartbeats(now, config.raft.heartbeat_ms / 1000)
         self._control_at = now
         self._return_at = now
         self.is_leaving = False
@@ -133,7 +135,7 @@ class Core(Standing):
             read_snapshot,
             StoreLimits(key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max),
             generator,
-            Surroundings(options, self.outbox, self._budget),
+            Surroundings(options, self.outbox, self._budget, self._heartbeats),
             self._map_changed,
         )
         self._birth: Birth | None = None  # until the cluster is born, or lets us in
@@ -209,6 +211,9 @@ class Core(Standing):
         is something to flush."""
         self._now = now
         self._budget.refill(now)
+        if now >= self._heartbeats.next_due:
+            for name, heartbeat in self._heartbeats.beat(now):
+                self._send(name, heartbeat, 0)
         self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
         self._control(now)
         if self._birth is None and self.map is not self._memory.map:
@@ -225,7 +230,9 @@ class Core(Standing):
         self.links[peer] = incarnation
         self._hearing.heard(now, self.id, self.links)
         self._messages.pop(peer, None)
-        for group in self.groups.values():
+        self._heartbeats.link_up(member(peer, incarnation))
+        for group_id, group in self.groups.items():
+            self._tell_heartbeats(group_id, group)
             group.link_up(now, member(peer, incarnation))
         self._gossip_at = now
         self._collect()
@@ -240,6 +247,7 @@ class Core(Standing):
             self._birth.lost(peer)
         self._gossip_at = now
         self._gossip.lost(peer)
+        self._heartbeats.link_down(name)
         self._messages.pop(peer, None)
         for group in self.groups.values():
             alive = [node for node in map(node_of, group.member.members) if self.is_alive(node)]
@@ -256,6 +264,9 @@ class Core(Standing):
         groups, dirty, name = self.groups, self._dirty, member(peer, self.links[peer])
         for message in messages:
             message = m.check(message)
+            if message[0] == m.SLAVE:
+                self._heartbeats.receive(now, name, message)
+                continue
             group = groups.get(message[0])
             if group is not None:
                 group.receive(now, name, message)
@@ -436,6 +447,7 @@ class Core(Standing):
     def _close_left(self, now: float) -> None:
         for group_id in self.holding.close_left(now, self.map):
             self._dirty.discard(group_id)
+            self._heartbeats.group_changed(group_id, None, None)
             for gate, messages in self._gated.items():
                 kept = [(name, message) for name, message in messages if message[0] != group_id]
                 self._gated[gate] = kept
@@ -443,6 +455,11 @@ class Core(Standing):
             snapshots = self.outbox.snapshots
             snapshots[:] = [write for write in snapshots if write.group != group_id]
             self._gossip_at = 0.0
+
+    def _tell_heartbeats(self, group_id: int, group: Group) -> None:
+        raft = group.member
+        leads_in = raft.term if raft.is_leader else None
+        self._heartbeats.group_changed(group_id, leads_in, raft.follows)
 
     def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
         for request in requests:
@@ -456,7 +473,9 @@ class Core(Standing):
         outbox = self.outbox
         if outbox.changed:
             self._gossip_at = 0.0
-            self._dirty |= outbox.changed & self.groups.keys()
+            for group_id in sorted(outbox.changed & self.groups.keys()):
+                self._dirty.add(group_id)
+                self._tell_heartbeats(group_id, self.groups[group_id])
             outbox.changed.clear()
         if outbox.messages:
             messages, outbox.messages = outbox.messages, []
