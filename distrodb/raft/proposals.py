@@ -191,8 +191,13 @@ class Proposals:
             return
         if member.confirmed_round() < batch.round:
             return
-        read, now_ms = machine.read, max(batch.now_ms, machine.now_ms)
-        unsettled = []
+        now_ms = max(batch.now_ms, machine.now_ms)
+        if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
+            self._batch = None
+            for request in batch.requests:
+                request.resolve(machine.execute(request.place, request.args, now_ms))
+            return
+        read, unsettled = machine.read, []
         for request in batch.requests:
             reply = read(request.place, request.args, now_ms)
             if isinstance(reply, Unsettled):
