@@ -39,7 +39,7 @@ INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 class _Piped(io.StringIO):
     """A dumb terminal's input: cmd2 reads its lines as those of a pipe, and moves no cursor."""
 
-    def readline(self, size: int = -1, /) -> str:
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         return sys.stdin.readline()
 
 
