@@ -22,12 +22,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
 from distrodb.raft.outbox import Outbox
+from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -70,7 +71,7 @@ class Output:
 class _MapRequest:
     """A change of the map; nobody waits for the reply to what the controller itself asks for."""
 
-    is_write, slot, size = True, -1, 64
+    is_write, slot, place, size = True, -1, -1, 64
 
     def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
         self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]
@@ -101,6 +102,7 @@ class Core(Standing):
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
         self._journal_busy = False
+        self._time = SteadyTime()
         self._dirty: set[int] = set()
         self._gossip, self._gossip_at = Gossip(), now
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
@@ -508,12 +510,13 @@ class Core(Standing):
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
+        time_ms = self._time.follow(now, wall_ms)
         dirty, self._dirty = self._dirty, set()
         for group_id in sorted(dirty):
             group = self.groups[group_id]
             group.tick(now)
             if not self.is_leaving:
-                group.pump(now, wall_ms)
+                group.pump(now, time_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._dirty.add(group_id)
         self._collect()

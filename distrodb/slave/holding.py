@@ -19,15 +19,14 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from distrodb.commands.command import StoreLimits
-from distrodb.keyspace.store import Store
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.log import Log, delete_forgotten
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.birth import Memory
-from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
+from distrodb.slave.machines import AnyMachine, Restore, new_store, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
 from distrodb.storage.records import LAST_INDEX, JournalStore, load_meta, load_tombstone
 
@@ -117,7 +116,7 @@ class Holding:
             restore = machine.restore
         else:
             partition = cluster_map.partitions[group_id]
-            machine = Store(partition.first, partition.last, self._limits)
+            machine = new_store(partition.first, partition.last, self._limits)
             restore = partial(restore_store, self._limits)
         # At index 1 is the state that a group begins with, except for who joined it: the map's log
         # builds on the first map, which that slave has in its snapshot only.

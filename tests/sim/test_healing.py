@@ -13,6 +13,7 @@ from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import check
 
+# Four orders of the same events each: a healing is long, and random runs have many more.
 SEEDS = range(4)
 
 
