@@ -78,7 +78,11 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         )
 
     try:
-        directory = (file.parent / values["node.directory"]).resolve()
+        directory = file.parent / values["node.directory"]
+        if directory.is_symlink() and not directory.exists():  # a disk that is not mounted, say
+            what = f"{directory} is a link to nothing"
+            raise problem(file, "node.directory", what, "make what it points to, or mend it")
+        directory = directory.resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a NUL; links in a circle
         raise problem(file, "node.directory", f"is not a path ({error})", "mend it") from None
 
