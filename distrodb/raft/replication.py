@@ -8,6 +8,8 @@
   for the group (pulse.py); else each ``heartbeat_s``.
 """
 
+from typing import Any
+
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
 from distrodb.raft.progress import Progress, State
@@ -53,9 +55,12 @@ class Replication:
             self.heartbeat_at = state.now + self._timeout_s * QUIET_TIMEOUTS
 
     def _is_up_to_date(self, peer: str, progress: Progress) -> bool:
-        """It lacks nothing, and its slave's heartbeats say that it follows."""
+        """It lacks nothing, has answered what it was asked (either may have been lost), and its
+        slave's heartbeats say that it follows."""
         state = self._state
-        if state.pulse is None or progress.lacks(state.log.last_index, state.library.commit_index):
+        if state.pulse is None or progress.answered_round < self.round:
+            return False
+        if progress.lacks(state.log.last_index, state.library.commit_index):
             return False
         return state.now - self.answered_at(peer) < self._timeout_s
 
@@ -185,7 +190,7 @@ class Replication:
         previous_index: int,
         previous_term: int,
         commit_index: int,
-        entries: list[list],
+        entries: list[list[Any]],
     ) -> tuple[bool, int, bool]:
         """Entries of the leader that is followed.  (matches, index, the log has changed): up to
         ``index`` it matches; or that is where the leader should try.

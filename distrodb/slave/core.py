@@ -22,25 +22,28 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
-from distrodb.raft.log import JournalStore, Operation, WriteSet
 from distrodb.raft.outbox import Outbox
+from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
 from distrodb.slave.controller import Controller
 from distrodb.slave.gossip import Gossip, News
 from distrodb.slave.hearing import Hearing
+from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.held import Held
 from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.reports import Report, Reports
 from distrodb.slave.standing import Standing
+from distrodb.storage.records import JournalStore, Operation
 
 GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
@@ -68,7 +71,7 @@ class Output:
 class _MapRequest:
     """A change of the map; nobody waits for the reply to what the controller itself asks for."""
 
-    is_write, slot, size = True, -1, 64
+    is_write, slot, place, size = True, -1, -1, 64
 
     def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
         self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]
@@ -99,9 +102,11 @@ class Core(Standing):
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
         self._journal_busy = False
+        self._time = SteadyTime()
         self._dirty: set[int] = set()
         self._gossip, self._gossip_at = Gossip(), now
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
+        self._heartbeats = Heartbeats(now, config.raft.heartbeat_ms / 1000)
         self._control_at = now
         self._return_at = now
         self.is_leaving = False
@@ -131,7 +136,7 @@ class Core(Standing):
             read_snapshot,
             StoreLimits(key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max),
             generator,
-            Surroundings(options, self.outbox, self._budget),
+            Surroundings(options, self.outbox, self._budget, self._heartbeats),
             self._map_changed,
         )
         self._birth: Birth | None = None  # until the cluster is born, or lets us in
@@ -207,6 +212,9 @@ class Core(Standing):
         is something to flush."""
         self._now = now
         self._budget.refill(now)
+        if now >= self._heartbeats.next_due:
+            for name, heartbeat in self._heartbeats.beat(now):
+                self._send(name, heartbeat, 0)
         self._dirty.update(id_ for id_, group in self.groups.items() if group.is_due(now))
         self._control(now)
         if self._birth is None and self.map is not self._memory.map:
@@ -223,7 +231,9 @@ class Core(Standing):
         self.links[peer] = incarnation
         self._hearing.heard(now, self.id, self.links)
         self._messages.pop(peer, None)
-        for group in self.groups.values():
+        self._heartbeats.link_up(member(peer, incarnation))
+        for group_id, group in self.groups.items():
+            self._tell_heartbeats(group_id, group)
             group.link_up(now, member(peer, incarnation))
         self._gossip_at = now
         self._collect()
@@ -238,6 +248,7 @@ class Core(Standing):
             self._birth.lost(peer)
         self._gossip_at = now
         self._gossip.lost(peer)
+        self._heartbeats.link_down(name)
         self._messages.pop(peer, None)
         for group in self.groups.values():
             alive = [node for node in map(node_of, group.member.members) if self.is_alive(node)]
@@ -254,6 +265,9 @@ class Core(Standing):
         groups, dirty, name = self.groups, self._dirty, member(peer, self.links[peer])
         for message in messages:
             message = m.check(message)
+            if message[0] == m.SLAVE:
+                self._heartbeats.receive(now, name, message)
+                continue
             group = groups.get(message[0])
             if group is not None:
                 group.receive(now, name, message)
@@ -434,6 +448,7 @@ class Core(Standing):
     def _close_left(self, now: float) -> None:
         for group_id in self.holding.close_left(now, self.map):
             self._dirty.discard(group_id)
+            self._heartbeats.group_changed(group_id, None, None)
             for gate, messages in self._gated.items():
                 kept = [(name, message) for name, message in messages if message[0] != group_id]
                 self._gated[gate] = kept
@@ -441,6 +456,11 @@ class Core(Standing):
             snapshots = self.outbox.snapshots
             snapshots[:] = [write for write in snapshots if write.group != group_id]
             self._gossip_at = 0.0
+
+    def _tell_heartbeats(self, group_id: int, group: Group) -> None:
+        raft = group.member
+        leads_in = raft.term if raft.is_leader else None
+        self._heartbeats.group_changed(group_id, leads_in, raft.follows)
 
     def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
         for request in requests:
@@ -454,7 +474,9 @@ class Core(Standing):
         outbox = self.outbox
         if outbox.changed:
             self._gossip_at = 0.0
-            self._dirty |= outbox.changed & self.groups.keys()
+            for group_id in sorted(outbox.changed & self.groups.keys()):
+                self._dirty.add(group_id)
+                self._tell_heartbeats(group_id, self.groups[group_id])
             outbox.changed.clear()
         if outbox.messages:
             messages, outbox.messages = outbox.messages, []
@@ -471,16 +493,17 @@ class Core(Standing):
         """A flush would do something, gossip apart, which ``tick`` sees to."""
         pending = self._dirty or self._messages or self.outbox.snapshots
         removed = self._obsolete or self.holding.has_obsolete
-        return bool(pending or removed or (self.writes.operations and not self._journal_busy))
+        return bool(pending or removed or (not self.writes.is_empty and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
+        time_ms = self._time.follow(now, wall_ms)
         dirty, self._dirty = self._dirty, set()
         for group_id in sorted(dirty):
             group = self.groups[group_id]
             group.tick(now)
             if not self.is_leaving:
-                group.pump(now, wall_ms)
+                group.pump(now, time_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._dirty.add(group_id)
         self._collect()
