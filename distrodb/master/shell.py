@@ -7,7 +7,6 @@ Invariants:
   - Only cmd2's public names are used; tests/unit/test_structure.py holds it.
 """
 
-import io
 import logging
 import os
 import sys
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import cmd2
 from cmd2 import Completions, with_category
@@ -36,10 +35,13 @@ SILENCE_S_MAX = 0.8  # seconds; a person wonders after one
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 
 
-class _Piped(io.StringIO):
+class _Piped:
     """A dumb terminal's input: cmd2 reads its lines as those of a pipe, and moves no cursor."""
 
-    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+    def isatty(self) -> bool:
+        return False
+
+    def readline(self) -> str:
         return sys.stdin.readline()
 
 
@@ -57,7 +59,7 @@ class Shell(cmd2.Cmd):
         if self.is_plain:
             cmd2.rich_utils.ALLOW_STYLE = cmd2.rich_utils.AllowStyle.NEVER
         super().__init__(
-            stdin=_Piped() if is_dumb else None,
+            stdin=cast(TextIO, _Piped()) if is_dumb else None,
             stdout=stdout,
             allow_cli_args=False,
             allow_clipboard=False,

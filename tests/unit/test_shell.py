@@ -1,4 +1,5 @@
 import io
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -482,10 +483,13 @@ def test_history_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_run_with_nothing_to_reach(capsys: pytest.CaptureFixture[str]) -> None:
-    for lines in (["GET k", "NODES"], ["HELP"]):
-        assert shell.run("127.0.0.1:1", lines) == 1
-        out, error = capsys.readouterr()
-        assert out == ""
-        assert error.startswith("no slave is reachable at 127.0.0.1:1;")
-        assert error.count("\n") == 1
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        for lines in (["GET k", "NODES"], ["HELP"]):
+            assert shell.run(address, lines) == 1
+            out, error = capsys.readouterr()
+            assert out == ""
+            assert error.startswith(f"no slave is reachable at {address};")
+            assert error.count("\n") == 1
     assert shell.run("nonsense", ["GET k"]) == 2
