@@ -103,6 +103,8 @@ class Link(asyncio.Protocol):
     # -- what the owner calls ----------------------------------------------------------------
 
     def send(self, messages: Sequence[Message], gossip: object | None) -> None:
+        if self._is_over:
+            return
         outgoing = self._conversation.outgoing
         outgoing.put_messages(messages)
         if gossip is not None:
