@@ -63,6 +63,9 @@ class LimitedLog:
     def __init__(self, name: str):
         self._log, self._limit = logging.getLogger(name), RateLimit()
 
+    def debug(self, who: str, text: str, *arguments: object) -> None:
+        self._line(logging.DEBUG, who, text, arguments)
+
     def info(self, who: str, text: str, *arguments: object) -> None:
         self._line(logging.INFO, who, text, arguments)
 

@@ -247,10 +247,8 @@ class SlaveProcess:
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop tells of something that nobody waited for."""
-        error, text = context.get("exception"), str(context.get("message"))
-        if error is None or isinstance(error, OSError):
-            limited.error(text, "event loop: %s%s", text, f": {error}" if error else "")
-        else:
+        error = serious(context)
+        if error is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -260,6 +258,16 @@ class SlaveProcess:
             log.critical("internal error", exc_info=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         self._ended.set_exception(error)
+
+
+def serious(context: dict[str, Any]) -> BaseException | None:
+    """What an error that the loop tells of means: an exception of ours ends the slave; anything
+    else is logged, and None."""
+    error, text = context.get("exception"), str(context.get("message"))
+    if error is not None and not isinstance(error, OSError):
+        return error
+    limited.error(text, "event loop: %s%s", text, f": {error}" if error else "")
+    return None
 
 
 def _check_against_map(config: SlaveConfig, core: Core) -> None:
