@@ -87,7 +87,7 @@ def _home() -> Path:
 
 def _slave(options: argparse.Namespace) -> int:
     from distrodb.config import load
-    from distrodb.slave.node import run
+    from distrodb.slave.process import run
 
     return run(load(options.file))
 

@@ -9,7 +9,7 @@ and snapshots to write come out of ``flush``, in this order of duty:
     3. replies are given (``Request.resolve``) only for what is committed, hence durable on a
        majority.
 
-slave/node.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
+slave/process.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
 One write set is under way at a time: the next one gathers meanwhile, and one fsync serves all
 groups of the slave.
 
