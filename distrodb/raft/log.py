@@ -130,6 +130,8 @@ class WriteSet:
         self.operations: list[Operation] = []
         self.sequence = 1  # of the set now being filled
         self.durable_sequence = 0  # of the newest set known to be on disk
+        self.groups: set[int] = set()  # that have something in the set that is being filled
+        self.taken_groups: set[int] = set()  # and in the set that was taken last
         self._lazy: set[Log] = set()  # whose commit index moved since their last record
 
     def add(self, operation: Operation) -> None:
@@ -150,6 +152,7 @@ class WriteSet:
         self._lazy.clear()
         taken = self.sequence, self.operations
         self.operations = []
+        self.taken_groups, self.groups = self.groups, set()
         self.sequence += 1
         return taken
 
@@ -429,6 +432,7 @@ class Log:
 
     def _note(self, operation: Operation) -> None:
         self.writes.add(operation)
+        self.writes.groups.add(self.group)
         self.last_sequence = self.writes.sequence
 
     def _save_meta(self) -> None:

@@ -352,7 +352,9 @@ class Member:
         self._elections.grant_vote(peer, term)
 
     def tell_to_stand(self, peer: str) -> None:
-        self._state.emit_gated(peer, m.TIMEOUT_NOW, self.term)
+        """It speaks of our term only, which was on our disk before anybody voted for us; so it does
+        not wait for a disk that may be why we hand over."""
+        self._state.emit(peer, m.TIMEOUT_NOW, self.term)
 
     def _at(self, now: float) -> MemberState:
         self._state.now = now

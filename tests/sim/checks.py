@@ -20,7 +20,7 @@ from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.raft.log import Log, entry_key, is_configuration, load_meta
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 
 if TYPE_CHECKING:
     from tests.sim.process import Slave

@@ -77,8 +77,6 @@ LARGE = {
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
     "Cluster": "the shell's client still has retries of its own",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
-    "Core": "its duties are not objects of their own yet",
-    "Holding": "it makes groups, and needs what they need",
 }
 
 
