@@ -173,7 +173,7 @@ class Group:
         """The member may have lost the lead, or follow another leader."""
         if self.id not in self._outbox.changed:
             return
-        leads_in = self.member.term if self.member.is_leader else None
+        leads_in = self.member.leads_in
         if self._led_in is not None and leads_in != self._led_in:
             self._hand_back(self._proposals.lose_leadership(now))
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0

@@ -73,6 +73,11 @@ class Member:
         return self._state.is_ready
 
     @property
+    def leads_in(self) -> int | None:
+        """The term in which this member leads; None while it does not."""
+        return self._library.term if self._library.is_leader else None
+
+    @property
     def follows(self) -> tuple[str, int] | None:
         """The leader that this member follows, and in which term; None while it knows none, or
         leads itself."""

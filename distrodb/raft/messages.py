@@ -8,7 +8,8 @@ link (``PeerError``).  Nothing from a peer is ever unpickled.
 Where this departs from the Raft paper: an ACK carries its term and the read round it answers, so
 that a stale one can be told (pysyncobj's carries neither); STALE answers any message of an older
 term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis' 9.6; by
-LEAVE a leader lets go of one that is no member (membership.py).
+LEAVE a leader lets go of one that is no member (membership.py); HEARTBEAT is of no group, but
+speaks for all that two slaves share (slave/heartbeats.py).
 """
 
 from typing import Any
@@ -31,6 +32,9 @@ SNAPSHOT_ACK = 9  # term, transfer, next sequence
 STALE = 10  # term
 LEAVE_REQUEST = 11  # term, number
 LEAVE = 12  # term, number, index of the configuration without the one that asked
+HEARTBEAT = 13  # stamp, echo, versions, held versions, [table led], [table followed]
+
+SLAVE = 0xFFFF  # in place of a group's number: a message between slaves
 
 KIND_NAMES = {
     VOTE_REQUEST: "vote request",
@@ -45,6 +49,7 @@ KIND_NAMES = {
     STALE: "stale",
     LEAVE_REQUEST: "leave request",
     LEAVE: "leave",
+    HEARTBEAT: "heartbeat",
 }
 
 _SHAPES: dict[int, tuple[type, ...]] = {
@@ -60,6 +65,7 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     STALE: (int,),
     LEAVE_REQUEST: (int, int),
     LEAVE: (int, int, int),
+    HEARTBEAT: (int, int, list, list, list, list),
 }
 
 NUMBER_MAX = 1 << 62  # terms and indexes never get there; sums of them still fit 64 bits
@@ -81,6 +87,8 @@ def check(message: object) -> Message:
         raise PeerError(f"a {KIND_NAMES[message[1]]} message has the wrong fields")
     if not all(0 <= field < NUMBER_MAX for field in fields if type(field) is int):
         raise PeerError(f"a {KIND_NAMES[message[1]]} message has a number out of range")
+    if (message[0] == SLAVE) != (message[1] == HEARTBEAT):
+        raise PeerError(f"a {KIND_NAMES[message[1]]} message of no group, or a heartbeat of one")
     if message[1] == APPEND:
         for entry in message[7]:
             if type(entry) is not list or tuple(map(type, entry)) != (int, bytes) or not entry[1]:

@@ -53,9 +53,12 @@ class Replication:
             self.heartbeat_at = state.now + self._timeout_s * QUIET_TIMEOUTS
 
     def _is_up_to_date(self, peer: str, progress: Progress) -> bool:
-        """It lacks nothing, and its slave's heartbeats say that it follows."""
+        """It lacks nothing, has answered what it was asked (either may have been lost), and its
+        slave's heartbeats say that it follows."""
         state = self._state
-        if state.pulse is None or progress.lacks(state.log.last_index, state.library.commit_index):
+        if state.pulse is None or progress.answered_round < self.round:
+            return False
+        if progress.lacks(state.log.last_index, state.library.commit_index):
             return False
         return state.now - self.answered_at(peer) < self._timeout_s
 

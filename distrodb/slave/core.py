@@ -25,7 +25,7 @@ from typing import Any
 
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
-from distrodb.raft.group import Surroundings
+from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import Request, SnapshotDone, SnapshotWrite
 from distrodb.raft.log import JournalStore, Operation, WriteSet
 from distrodb.raft.outbox import Outbox
@@ -40,6 +40,7 @@ from distrodb.slave.gossip import Gossip
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.known import Known
 from distrodb.slave.leadership import Leadership
 from distrodb.slave.map_changes import MapChanges
@@ -74,28 +75,28 @@ class Core:
         read_snapshot: Callable[[int, int], Iterator[bytes]],
         generator: random.Random,
     ):
-        self.id, self.config = config.id, config
-        self._now, self._generator = now, generator
+        self.id, self.config, self._now, self._generator = config.id, config, now, generator
         writes, self._outbox = WriteSet(), Outbox()
+        options = group_options(config)
         records, self.disk = Records(store, writes, generator), DiskSpeed(now)
         self.budget = Budget(now, config.healing.copy_bytes_per_s)
         self.commits = Commits(writes, records, self.disk)
         self.maps, self.known = MapKeeper(config, records), Known(config.id)
         self.incarnation, self.links = records.incarnation, self.known.links
-        self.outgoing = Outgoing(self.links)
+        self.outgoing, self._heartbeats = Outgoing(self.links), Heartbeats(now, options.heartbeat_s)
         on_disk = Disk(store, read_snapshot, writes)
-        surroundings = Surroundings(group_options(config), self._outbox, self.budget)
-        factory = GroupFactory(config, records, on_disk, surroundings, generator)
+        around = Surroundings(options, self._outbox, self.budget, self._heartbeats)
+        factory = GroupFactory(config, records, on_disk, around, generator)
         self._open = OpenGroups(self.maps, factory, on_disk)
         self.groups = self._open.all
-        self.routing = Routing(self.maps, self._open, self.known)
+        self.routing = Routing(self._open, self.known)
         self._schedule = Schedule(self.groups)
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule)
-        self._leadership = Leadership(self.maps, self._open, self.known, self.disk)
-        self.gossip = GossipSender(self.maps, self._open, self.known, self._leadership, self.disk)
+        self._leadership = Leadership(self._open, self.known, self.disk, self._schedule)
+        self.gossip = GossipSender(self._open, self.known, self._leadership, self.disk)
         controller = Controller(config, self.known.detector, self.known.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
-        self._changes = MapChanges(self._open, controller, self.view)
+        self._changes = MapChanges(self._open, controller, self.view, self._schedule)
         if self.maps.birth is None:
             self._use_map(now)
         else:
@@ -130,8 +131,7 @@ class Core:
             self._follow(now, machine.map)
 
     def _open_groups(self, now: float, born_into: ClusterMap | None = None) -> None:
-        opened = self._open.open(now, self.links, born_into)
-        self._schedule.touch_all(group.id for group in opened)
+        self._schedule.touch_all(self._open.open(now, self.links, born_into))
         self.routing.group_changed()
 
     # -- what comes in: time and links ---------------------------------------------------------
@@ -146,6 +146,7 @@ class Core:
         """Seconds: when ``flush`` is to be called though nothing else happens."""
         return min(
             self._schedule.next_due,
+            self._heartbeats.next_due,
             self._leadership.next_due,
             self._changes.next_due,
             self._open.close_at,
@@ -158,7 +159,9 @@ class Core:
         self._now = now
         self.known.link_up(now, peer, incarnation)
         self.outgoing.link_changed(peer)
+        self._heartbeats.link_up(member(peer, incarnation))
         for group in self.groups.values():
+            self._tell_heartbeats(group)
             group.link_up(now, member(peer, incarnation))
         self.maps.link_up(peer, incarnation)
         self._links_changed(now)
@@ -169,13 +172,14 @@ class Core:
         self.outgoing.link_changed(peer)
         self.gossip.lost(peer)
         self.maps.link_down(peer)
+        self._heartbeats.link_down(name)
         for group in self.groups.values():
-            rank = self._leadership.rank(group)
-            group.link_down(now, name, RANK_DELAY_S * (rank + self._generator.random() / 2))
+            delay_s = RANK_DELAY_S * (self._leadership.rank(group) + self._generator.random() / 2)
+            group.link_down(now, name, delay_s)
         self._links_changed(now)
 
     def _links_changed(self, now: float) -> None:
-        self._schedule.touch_all(self.groups)
+        self._schedule.touch_all(self.groups.values())
         self._collect(now)
         self._changes.mark()
         self.gossip.soon()
@@ -189,7 +193,9 @@ class Core:
         for message in messages:
             message = m.check(message)
             group = groups.get(message[0])
-            if group is not None:
+            if message[0] == m.SLAVE:
+                self._heartbeats.receive(now, name, message)
+            elif group is not None:
                 group.receive(now, name, message)
                 touch(message[0])
         self._collect(now)
@@ -213,16 +219,12 @@ class Core:
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         self._changes.ask(args, resolve)
-        self._schedule.touch(MAP_GROUP)
 
     def hand_over(self, now: float) -> bool:
         """Give leadership away; True when nothing is led any more, or nobody could take it."""
-        if not self._leadership.is_leaving:
-            self.gossip.soon()
-        left = self._leadership.leave(now)
-        self._schedule.touch_all(left)
+        is_done = self._leadership.leave(now)
         self._collect(now)
-        return not left
+        return is_done
 
     # -- what comes in: the disk -----------------------------------------------------------------
 
@@ -230,10 +232,10 @@ class Core:
         """The write set handed out last is on disk.  ``took_s``: how long that took, if it is known
         better than by when it was handed out."""
         self._now = now
-        written = self.commits.write_set_is_durable(now, sequence, took_s) & self.groups.keys()
-        for group_id in written:
+        written = self.commits.write_set_is_durable(now, sequence, took_s)
+        for group_id in written & self.groups.keys():
             self.groups[group_id].log.on_durable(sequence)
-        self._schedule.touch_all(written)
+            self._schedule.touch(group_id)
         if self.maps.write_set_is_durable(sequence):
             self.gossip.soon()
         self.outgoing.write_set_is_durable(sequence)
@@ -241,13 +243,12 @@ class Core:
 
     def snapshot_written(self, now: float, done: SnapshotDone) -> None:
         self._now = now
-        written = done.write
-        if self._open.is_written_in_vain(written):
+        if self._open.is_written_in_vain(done.write):
             return
-        group = self.groups[written.group]
+        group = self.groups[done.write.group]
         group.snapshot_written(now, done)
-        if group.log.meta.snapshot_index == written.index:
-            self.outgoing.snapshot_is_named(group.log.last_sequence, group.id, written.index)
+        if group.log.meta.snapshot_index == done.write.index:
+            self.outgoing.snapshot_is_named(group.log.last_sequence, group.id, done.write.index)
         self._schedule.touch(group.id)
         self.routing.group_changed()
         self._collect(now)
@@ -265,15 +266,16 @@ class Core:
         self.budget.refill(now)
         if self.disk.look(now):
             output.warnings.append(self.disk.verdict)
-            self._leadership.mark_all()
-            self.gossip.soon()
         for group_id in self._open.close_left(now):
             self._schedule.closed(group_id)
+            self._heartbeats.group_changed(group_id, None, None)
             self.outgoing.group_closed(group_id)
             self._groups_changed()
-        if self._changes.look(now):
-            self._schedule.touch(MAP_GROUP)
-        self._schedule.touch_all(self._leadership.walk(now))
+        if now >= self._heartbeats.next_due:
+            for name, heartbeat in self._heartbeats.beat(now):
+                self.outgoing.send(name, heartbeat, 0)
+        self._changes.look(now)
+        self._leadership.walk(now)
         if MAP_GROUP in self._schedule.tick(now, wall_ms, not self._leadership.is_leaving):
             self._changes.mark()
             self._follow_map_group(now)
@@ -284,19 +286,17 @@ class Core:
         output.gossip = self.gossip.take(now)
         output.messages = self.outgoing.take_messages()
         output.snapshots = self.outgoing.take_snapshots()
-        output.obsolete = self._take_obsolete(now)
-        return output
-
-    def _take_obsolete(self, now: float) -> list[tuple[int, int]]:
+        output.obsolete = self.outgoing.take_obsolete()
         if self._open.has_obsolete:
-            self.outgoing.remove_snapshots(self._open.take_obsolete())
+            output.obsolete += self._open.take_obsolete()
             self._open_groups(now)  # nothing they write from now on is removed
-        return self.outgoing.take_obsolete()
+        return output
 
     def _collect(self, now: float) -> None:
         """Take what the groups want done since they were told of something."""
         outbox = self._outbox
-        for group_id in outbox.changed & self.groups.keys():
+        for group_id in sorted(outbox.changed & self.groups.keys()):
+            self._tell_heartbeats(self.groups[group_id])
             self._schedule.touch(group_id)
             self._leadership.mark(group_id)
             self._open.changed(now, group_id)
@@ -304,11 +304,10 @@ class Core:
         outbox.changed.clear()
         self.outgoing.collect(outbox)
         while outbox.handed_back:
-            group_id, requests = outbox.handed_back.pop(0)
-            if group_id == MAP_GROUP:
-                self._changes.hand_back(requests)
-            else:
-                self._dispatch.hand_back(group_id, requests)
+            self._dispatch.hand_back(*outbox.handed_back.pop(0))
+
+    def _tell_heartbeats(self, group: Group) -> None:
+        self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)
 
     def _groups_changed(self) -> None:
         """Of some group the leader, term or members may be others."""

@@ -9,9 +9,13 @@ from collections.abc import Sequence
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Request
+from distrodb.resp.reply import error
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.waiting import Waiting
+
+LOST = error("NOTCONTROLLER", "the cluster map has changed its leader")
 
 
 class Dispatch:
@@ -29,7 +33,10 @@ class Dispatch:
     def hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
         """A group has lost the lead before it proposed these."""
         for request in requests:
-            self._wait(group_id, request)
+            if group_id == MAP_GROUP:  # the controller asks again, and so may a person
+                request.resolve(LOST)
+            else:
+                self._wait(group_id, request)
 
     @property
     def next_due(self) -> float:

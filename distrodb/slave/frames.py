@@ -31,7 +31,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 3
+PROTOCOL = 4
 FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
 PART_BYTES = 1 << 20  # beyond, the rest of a flush goes in another frame
 HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger

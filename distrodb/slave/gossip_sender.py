@@ -15,7 +15,6 @@ from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy, Gossip, Joiner
 from distrodb.slave.known import Known
 from distrodb.slave.leadership import Leadership
-from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
 
 GOSSIP_INTERVAL_S = 1.0  # between two gossips to a peer, if nothing changes
@@ -23,15 +22,8 @@ GOSSIP_LEAST_S = 0.05  # between two, however much changes
 
 
 class GossipSender:
-    def __init__(
-        self,
-        maps: MapKeeper,
-        groups: OpenGroups,
-        known: Known,
-        leadership: Leadership,
-        disk: DiskSpeed,
-    ):
-        self._maps, self._groups, self._known = maps, groups, known
+    def __init__(self, groups: OpenGroups, known: Known, leadership: Leadership, disk: DiskSpeed):
+        self._maps, self._groups, self._known = groups.maps, groups, known
         self._leadership, self._disk = leadership, disk
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, object]] = {}  # peer: when, and what version
@@ -49,7 +41,8 @@ class GossipSender:
 
     @property
     def _newest(self) -> object:
-        return self._version, self._leadership.reported
+        leadership = self._leadership
+        return self._version, leadership.reported, leadership.is_leaving, self._disk.is_slow
 
     def _due_for(self, peer: str) -> float:
         told_at, version = self._told.get(peer, (-GOSSIP_INTERVAL_S, None))

@@ -20,9 +20,9 @@ from distrodb.slave.deadlines import Deadlines
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.group_ids import MAP_GROUP, nodes_of, preferred_of
 from distrodb.slave.known import Known
-from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
 from distrodb.slave.reports import Report
+from distrodb.slave.schedule import Schedule
 
 STEP_S = 0.025  # until a group that is on its way is looked at again
 RETRY_S = 0.2  # until one is that could not go on
@@ -31,12 +31,13 @@ MUCH_FASTER = 4  # times: a disk that is worth a change of leaders
 
 
 class Leadership:
-    def __init__(self, maps: MapKeeper, groups: OpenGroups, known: Known, disk: DiskSpeed):
-        self._maps, self._groups, self._known, self._disk = maps, groups, known, disk
+    def __init__(self, groups: OpenGroups, known: Known, disk: DiskSpeed, schedule: Schedule):
+        self._maps, self._groups, self._known = groups.maps, groups, known
+        self._disk, self._schedule = disk, schedule
         self._marked: set[int] = set()
         self._deadlines = Deadlines()
         self._return_at = 0.0
-        self._fitness_seen = 0
+        self._fitness_seen = self._fitness
         self.is_leaving = False
         self.reported = 0  # grows when there is something new to report
 
@@ -53,25 +54,28 @@ class Leadership:
     @property
     def next_due(self) -> float:
         """Seconds: when ``walk`` is to be called though nothing else happens."""
-        is_new = self._known.fitness_version != self._fitness_seen
-        return -math.inf if self._marked or is_new else self._deadlines.next_due
+        is_now = self._marked or self._fitness != self._fitness_seen
+        return -math.inf if is_now else self._deadlines.next_due
 
-    def walk(self, now: float) -> list[int]:
-        """Look at what is marked, or due.  Returns the groups in which something may be done."""
-        if self._known.fitness_version != self._fitness_seen:
-            self._fitness_seen = self._known.fitness_version
+    @property
+    def _fitness(self) -> object:
+        """Another one when a lead may belong elsewhere though nothing happened in the groups."""
+        return self._known.fitness_version, self._disk.is_slow
+
+    def walk(self, now: float) -> None:
+        """Look at what is marked, or due."""
+        if self._fitness != self._fitness_seen:
+            self._fitness_seen = self._fitness
             self.mark_all()
         due = self._marked.union(self._deadlines.take(now))
         self._marked = set()
-        led = []
         for group_id in sorted(due):
             group = self._groups.all.get(group_id)
             if group is None or not group.member.is_leader:
                 self._deadlines.remove(group_id)
                 continue
-            led.append(group_id)
             self._deadlines.put(group_id, self._lead(now, group))
-        return led
+            self._schedule.touch(group_id)
 
     # -- one group -------------------------------------------------------------------------------
 
@@ -158,20 +162,19 @@ class Leadership:
 
     # -- all groups ------------------------------------------------------------------------------
 
-    def leave(self, now: float) -> list[int]:
-        """This slave ends: give all leads away.  Returns the groups that are still led here and
-        that somebody else could lead; call it again until there are none."""
-        self.is_leaving = True
-        left = []
+    def leave(self, now: float) -> bool:
+        """This slave ends: give all leads away.  True when nothing is led any more, or nobody
+        could take it; until then call it again."""
+        self.is_leaving, is_done = True, True
         for group_id, group in self._groups.all.items():
-            if not group.member.is_leader:
-                continue
             able = self._able_to_lead(group, group.member.voters)
-            if able:
-                left.append(group_id)
-                if not group.is_busy:
-                    group.member.transfer_leadership(now, able)
-        return left
+            if not group.member.is_leader or not able:
+                continue
+            is_done = False
+            self._schedule.touch(group_id)
+            if not group.is_busy:
+                group.member.transfer_leadership(now, able)
+        return is_done
 
     def rank(self, group: Group) -> int:
         """How many members should stand for election before this slave does, when the leader's

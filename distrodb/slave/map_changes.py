@@ -6,15 +6,14 @@ ring when something has happened, and submits what it decides to the group, one 
 
 from collections.abc import Callable, Sequence
 
-from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.slave.controller import PLAN_INTERVAL_S, Controller
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.open_groups import OpenGroups
+from distrodb.slave.schedule import Schedule
 from distrodb.slave.view import View
 
 CONTROL_LEAST_S = 0.05  # between two looks of the controller at the ring
-LOST = error("NOTCONTROLLER", "the cluster map has changed its leader")
 
 
 class MapRequest:
@@ -28,8 +27,9 @@ class MapRequest:
 
 
 class MapChanges:
-    def __init__(self, groups: OpenGroups, controller: Controller, view: View):
+    def __init__(self, groups: OpenGroups, controller: Controller, view: View, schedule: Schedule):
         self._groups, self._controller, self._view = groups, controller, view
+        self._schedule = schedule
         self._look_at = self._looked_at = 0.0
 
     def mark(self) -> None:
@@ -42,19 +42,18 @@ class MapChanges:
         group = self._groups.all.get(MAP_GROUP)
         return self._look_at if group is not None and group.member.is_ready else float("inf")
 
-    def look(self, now: float) -> bool:
-        """Let the ring heal itself; True if a change has been submitted."""
+    def look(self, now: float) -> None:
+        """If it is due, let the ring heal itself."""
         group, machine = self._groups.all.get(MAP_GROUP), self._groups.map_machine
         if now < self.next_due or group is None or machine is None:
-            return False
+            return
         self._looked_at, self._look_at = now, now + PLAN_INTERVAL_S
         if not group.is_idle:
-            return False  # when what is under way is over we are marked
-        commands = self._controller.commands(now, self._view.situation(machine.map))
-        for command in commands:
+            return  # when what is under way is over we are marked
+        for command in self._controller.commands(now, self._view.situation(machine.map)):
             group.submit(MapRequest(command))
+            self._schedule.touch(MAP_GROUP)
         self._look_at = min(self._look_at, self._controller.next_down(now))
-        return bool(commands)
 
     def ask(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
@@ -71,8 +70,4 @@ class MapChanges:
             resolve(OK if command is None else command)
         else:
             group.submit(MapRequest(command, resolve))
-
-    def hand_back(self, requests: Sequence[Request]) -> None:
-        """The group has lost the lead: the controller asks again, and so may a person."""
-        for request in requests:
-            request.resolve(LOST)
+            self._schedule.touch(MAP_GROUP)

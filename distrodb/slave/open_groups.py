@@ -33,7 +33,7 @@ LOOK_S = 0.1  # between two looks at groups that do not want us: each asks again
 
 class OpenGroups:
     def __init__(self, maps: MapKeeper, factory: GroupFactory, disk: Disk):
-        self._maps, self._factory, self._disk = maps, factory, disk
+        self.maps, self._factory, self._disk = maps, factory, disk
         self.all: dict[int, Group] = {}
         self.partitions: list[Group] = []  # those of partitions, in their order
         self._unwanted: set[int] = set()  # open groups that the map does not want us in
@@ -49,7 +49,7 @@ class OpenGroups:
         return machine if isinstance(machine, MapMachine) else None
 
     def _wants_us(self, group_id: int) -> bool:
-        maps = self._maps
+        maps = self.maps
         return maps.counts_us and maps.me in nodes_of(maps.map, group_id)
 
     # -- opening ---------------------------------------------------------------------------------
@@ -62,8 +62,8 @@ class OpenGroups:
 
         Raises ``CorruptionError`` for a log or a snapshot that cannot be trusted.
         """
-        opened, store, me = [], self._disk.store, self._maps.me
-        for group_id in all_groups(self._maps.map):
+        opened, store, me = [], self._disk.store, self.maps.me
+        for group_id in all_groups(self.maps.map):
             if group_id in self.all or group_id in self._closing or group_id in self._deleted:
                 continue
             is_here = not self._began and load_meta(store, group_id) is not None
@@ -80,11 +80,11 @@ class OpenGroups:
     def _open(
         self, now: float, group_id: int, links: Mapping[str, str], born_into: ClusterMap | None
     ) -> Group:
-        cluster_map = self._maps.map
+        cluster_map = self.maps.map
         group = self.all[group_id] = self._factory.make(now, group_id, cluster_map, born_into)
         for peer, incarnation in links.items():
             group.link_up(now, member(peer, incarnation))
-        if preferred_of(cluster_map, group_id) == self._maps.me:
+        if preferred_of(cluster_map, group_id) == self.maps.me:
             group.member.stand_at_once(now)
         return group
 
@@ -92,7 +92,7 @@ class OpenGroups:
         """Groups have been opened or closed, or the map is another one."""
         self.partitions = [group for id_, group in sorted(self.all.items()) if id_ != MAP_GROUP]
         # Not those of another incarnation than the map's: what that one has may be all there is.
-        counts_us = self._maps.counts_us
+        counts_us = self.maps.counts_us
         self._unwanted = {id_ for id_ in self.all if counts_us and not self._wants_us(id_)}
         self.close_at = now if self._unwanted else math.inf
 

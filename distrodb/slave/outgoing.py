@@ -48,10 +48,6 @@ class Outgoing:
         """Once that write set is on disk, the group's older snapshots are not needed."""
         self._named.append((sequence, group, index))
 
-    def remove_snapshots(self, obsolete: list[tuple[int, int]]) -> None:
-        """(group, index): the older ones may go."""
-        self._obsolete += obsolete
-
     def write_set_is_durable(self, sequence: int) -> None:
         for gate in [gate for gate in self._gated if gate <= sequence]:
             for name, message in self._gated.pop(gate):
@@ -85,5 +81,6 @@ class Outgoing:
         return snapshots
 
     def take_obsolete(self) -> list[tuple[int, int]]:
+        """(group, index): the group's snapshots before that one may be removed."""
         obsolete, self._obsolete = self._obsolete, []
         return obsolete

@@ -7,13 +7,12 @@ Who leads is known from the group itself where it is open here, else from gossip
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import node_of
 from distrodb.slave.known import Known
-from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
 
 
 class Routing:
-    def __init__(self, maps: MapKeeper, groups: OpenGroups, known: Known):
-        self.maps, self.groups, self.known = maps, groups, known
+    def __init__(self, groups: OpenGroups, known: Known):
+        self.maps, self.groups, self.known = groups.maps, groups, known
         self._changes = 0
         self.partition_of_slot: list[int] = []
         self.map_changed()

@@ -20,8 +20,8 @@ class Schedule:
     def touch(self, group_id: int) -> None:
         self._touched.add(group_id)
 
-    def touch_all(self, group_ids: Iterable[int]) -> None:
-        self._touched.update(group_ids)
+    def touch_all(self, groups: Iterable[Group]) -> None:
+        self._touched.update(group.id for group in groups)
 
     def closed(self, group_id: int) -> None:
         self._touched.discard(group_id)

@@ -1,0 +1,100 @@
+"""Groups in which nothing happens send nothing: the slaves' heartbeats speak for them, and their
+elections stay as prompt.  Whole slaves, their links and disks by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from distrodb.raft import messages as m
+from distrodb.slave.core import Output
+from tests.library.slaves import Slaves
+
+HEARTBEATS_A_S = 10  # heartbeat_ms is 100
+TIMEOUT_S = 1.0  # election_timeout_ms
+
+
+class Wire(Slaves):
+    """Notes each Raft message, and loses those that ``loses`` says."""
+
+    def __init__(self, names: str = "abc", partitions: int = 4):
+        self.sent: list[tuple[str, str, m.Message]] = []
+        self.loses: Callable[[str, str, m.Message], bool] = lambda *_: False
+        super().__init__(names, partitions)
+
+    def _deliver(self, sender: str, receiver: str, output: Output) -> None:
+        messages = output.messages.get(receiver, [])
+        self.sent += [(sender, receiver, message) for message in messages]
+        kept = [each for each in messages if not self.loses(sender, receiver, each)]
+        output.messages[receiver] = kept
+        super()._deliver(sender, receiver, output)
+
+
+@pytest.mark.parametrize("partitions", [4, 40])
+def test_an_idle_cluster_sends_one_heartbeat_a_pair_however_many_groups_it_has(partitions):
+    slaves = Wire(partitions=partitions).settled()
+    slaves.run(2 * TIMEOUT_S)
+    slaves.sent.clear()
+    slaves.run(5.0)
+    assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}
+    pairs = 3 * 2
+    assert len(slaves.sent) <= pairs * HEARTBEATS_A_S * 5
+    assert sum(len(message[6]) + len(message[7]) for _, _, message in slaves.sent) == 0
+
+
+def test_nobody_stands_while_the_heartbeats_come():
+    slaves = Wire().settled()
+    terms = {group: slaves["a"].routing.term_of(group) for group in range(4)}
+    slaves.run(20 * TIMEOUT_S)
+    assert {group: slaves["a"].routing.term_of(group) for group in range(4)} == terms
+
+
+def test_a_slave_that_hangs_loses_the_lead_of_its_quiet_groups():
+    slaves = Wire().settled()
+    slaves.run(2 * TIMEOUT_S)
+    leader = slaves.leader(0)
+    slaves.loses = lambda sender, receiver, _: leader in (sender, receiver)
+    others = [name for name in slaves.names if name != leader]
+    began = slaves.now
+    slaves.until(lambda: any(slaves[name].routing.leads(0) for name in others))
+    assert slaves.now - began < 4 * TIMEOUT_S
+    slaves.until(lambda: not slaves[leader].routing.leads(0))  # it hears no majority
+    assert slaves.now - began < 4 * TIMEOUT_S
+
+
+def test_a_group_that_one_member_lost_sight_of_is_not_quiet():
+    """It hears no leader, since it forgot whom it follows; its slave's heartbeats say so."""
+    slaves = Wire().settled()
+    slaves.run(2 * TIMEOUT_S)
+    leader, follower = (
+        slaves.leader(0),
+        next(n for n in slaves.names if not slaves[n].routing.leads(0)),
+    )
+    state = slaves[follower].groups[0].member._state
+    state.library.leader = None
+    state.changed()
+    slaves.until(lambda: slaves[follower].routing.leader_of(0) == leader)
+    assert slaves.leader(0) == leader
+
+
+@pytest.mark.parametrize("kind", [m.APPEND, m.ACK])
+def test_a_read_round_whose_question_or_answer_is_lost_is_asked_again(kind):
+    slaves = Wire().settled()
+    leader = slaves.leader(0)
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.reply)
+    slaves.run(2 * TIMEOUT_S)
+    lost = []
+
+    def loses(sender: str, receiver: str, message: m.Message) -> bool:
+        is_one = message[:2] == [0, kind] and len(lost) < 2
+        if is_one:
+            lost.append(message)
+        return is_one
+
+    slaves.loses = loses
+    read = slaves.ask(leader, b"GET", b"k")
+    slaves.until(lambda: len(lost) == 2)
+    assert read.reply is None
+    began = slaves.now
+    slaves.until(lambda: read.reply == b"v")
+    assert slaves.now - began < TIMEOUT_S
