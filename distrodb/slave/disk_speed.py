@@ -30,6 +30,7 @@ NEVER = float("inf")
 class DiskSpeed:
     def __init__(self, now: float):
         self.is_slow = False
+        self.changed_at = now  # when it became slow, or fast
         self._began_at: float | None = None  # of the sync that is under way
         self._suspected_at: float | None = None  # when it was first found to take too long
         self._worst_s = [0.0, 0.0]  # in this window, and in the one before
@@ -109,11 +110,11 @@ class DiskSpeed:
         if not self.is_slow and self._slow_at > self._well_since:
             relapsed = now < self._well_since + RELAPSE_TIMES * self._calm_s
             self._calm_s = min(2 * self._calm_s, CALM_S_MAX) if relapsed else CALM_S
-            self.is_slow = True
+            self.is_slow, self.changed_at = True, now
             return True
         is_calm = now - self._calm_since >= self._calm_s and self._fast_syncs >= FAST_SYNCS
         if self.is_slow and is_calm:
-            self.is_slow = False
+            self.is_slow, self.changed_at = False, now
             self._well_since = now
             return True
         return False

@@ -27,6 +27,7 @@ from distrodb.slave.schedule import Schedule
 STEP_S = 0.025  # until a group that is on its way is looked at again
 RETRY_S = 0.2  # until one is that could not go on
 RETURN_INTERVAL_S = 0.2  # between two leads that a slave gives back to their owners
+TRUST_S = 3.0  # until what others have said of their disks is newer than the trouble of ours
 MUCH_FASTER = 4  # times: a disk that is worth a change of leaders
 
 
@@ -113,8 +114,9 @@ class Leadership:
         return True
 
     def _flee(self, now: float, group: Group) -> None:
-        """Our disk is slow: let one lead whose disk is much faster, at once: the batch that waits
-        for our disk is in its log too."""
+        """Our disk is slow: let one lead whose disk is much faster.  At once, if it has synced
+        already what still waits for our disk; else only when all others have had the time to
+        notice, and to say, that their disks are as slow as ours."""
         book, ours = self._known.gossip, 1000 * self._disk.worst_s()
         faster = [
             name
@@ -122,6 +124,10 @@ class Leadership:
             if node_of(name) not in book.slow
             and MUCH_FASTER * (book.sync_ms(node_of(name)) or 0) <= ours
         ]
+        if now < self._disk.changed_at + TRUST_S:
+            log, raft = group.log, group.member
+            is_waited_for = log.durable_index < log.last_index
+            faster = [n for n in faster if is_waited_for and raft.match_index(n) == log.last_index]
         group.hand_over(now, faster, is_urgent=True)
 
     def _return(self, now: float, group: Group) -> float:
