@@ -3,7 +3,7 @@
 A map comes from three sides: all slaves agree on the first one (birth.py); the map's own group has
 applied a change, or installed a snapshot; a peer's gossip has a newer one.  All three end in
 ``adopt``, which is called once for each map that is gone by; what else follows from a new map is
-done by the core, in the same turn (``Core._adopt``).
+done by the core, in the same turn (``Core._follow``).
 
 What always holds:
 

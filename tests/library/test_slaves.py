@@ -180,6 +180,21 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
     assert not [file for file in slaves.disks["e"].files if file[0] == 0]
 
 
+def test_a_closed_group_is_opened_again_also_if_the_map_comes_right_after_the_deletion():
+    """The deletion is on disk, and in the same turn a peer's gossip brings the map."""
+    slaves = with_snapshots_of("e", 0)
+    until_let_go(slaves, "e", 0)
+    slaves.held_disks.add("e")
+    slaves.until(lambda: 0 not in slaves["e"].groups)
+    core = slaves["e"]
+    wanted = replace(core.map, epoch=1_000_000, partitions=with_group(core, "eab"))
+    slaves.release_disk("e")
+    core.receive_gossip(slaves.now, "a", Gossip(wanted.epoch, map=wanted).to_plain())
+    slaves.flush("e")
+    assert 0 in core.groups and core.groups[0].log.last_index == 0
+    assert not [file for file in slaves.disks["e"].files if file[0] == 0]
+
+
 def with_group(core: Core, names: str) -> tuple[Partition, ...]:
     first, *others = core.map.partitions
     return replace(first, group=tuple(names)), *others
