@@ -60,11 +60,11 @@ class Elections:
         if not state.is_member:
             self.set_deadline(state.now + self._timeout_s)
             return False
-        if state.log.gate():  # its request would wait for the disk, while another's need not
-            self.set_deadline(state.now + DISK_LOOK_S)
-            return False
         if state.voters and not self._may_stand():
             self._ask_for_prevotes()
+            return False
+        if state.log.gate():  # its request would wait for the disk, while another's need not
+            self.set_deadline(state.now + DISK_LOOK_S)
             return False
         self._was_told_to_stand = state.library.is_told_to_stand
         return True

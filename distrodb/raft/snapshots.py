@@ -10,6 +10,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
@@ -177,7 +178,7 @@ class Snapshots:
         sequence: int,
         index: int,
         index_term: int,
-        members: list,
+        members: list[Any],
         chunk: bytes,
         is_last: bool,
     ) -> None:

@@ -4,9 +4,10 @@ So one sync serves all groups, and what comes while it runs waits for one more s
 long each takes is told to ``DiskSpeed``, and a slow disk with nothing to write is probed.
 """
 
-from distrodb.raft.log import Operation, WriteSet
+from distrodb.raft.write_set import WriteSet
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.records import Records
+from distrodb.storage.records import Operation
 
 
 class Commits:
@@ -17,7 +18,7 @@ class Commits:
     @property
     def has_work(self) -> bool:
         """A write set waits, and may be handed out."""
-        return bool(self._writes.operations) and not self.is_busy
+        return not (self.is_busy or self._writes.is_empty)
 
     def take(self, now: float) -> tuple[int, list[Operation]] | None:
         """The next write set, with its number, if it may be handed out."""

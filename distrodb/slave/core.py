@@ -27,9 +27,10 @@ from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import Request, SnapshotDone, SnapshotWrite
-from distrodb.raft.log import JournalStore, Operation, WriteSet
 from distrodb.raft.outbox import Outbox
+from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.commits import Commits
@@ -51,6 +52,7 @@ from distrodb.slave.records import Records
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.view import View
+from distrodb.storage.records import JournalStore, Operation
 
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
 
@@ -76,7 +78,7 @@ class Core:
         generator: random.Random,
     ):
         self.id, self.config, self._now, self._generator = config.id, config, now, generator
-        writes, self._outbox = WriteSet(), Outbox()
+        writes, self._outbox, self._time = WriteSet(), Outbox(), SteadyTime()
         options = group_options(config)
         records, self.disk = Records(store, writes, generator), DiskSpeed(now)
         self.budget = Budget(now, config.healing.copy_bytes_per_s)
@@ -276,7 +278,8 @@ class Core:
                 self.outgoing.send(name, heartbeat, 0)
         self._changes.look(now)
         self._leadership.walk(now)
-        if MAP_GROUP in self._schedule.tick(now, wall_ms, not self._leadership.is_leaving):
+        time_ms = self._time.follow(now, wall_ms)
+        if MAP_GROUP in self._schedule.tick(now, time_ms, not self._leadership.is_leaving):
             self._changes.mark()
             self._follow_map_group(now)
         self._collect(now)

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
-from distrodb.keyspace.store import Store
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions
-from distrodb.raft.log import JournalStore, Log, WriteSet
+from distrodb.raft.log import Log
+from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.group_ids import MAP_GROUP, nodes_of
-from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
+from distrodb.slave.machines import AnyMachine, Restore, new_store, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.records import Records
+from distrodb.storage.records import JournalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +92,5 @@ class GroupFactory:
         if group_id == MAP_GROUP:
             return MapMachine(self._records.first_map or cluster_map), MapMachine.restore
         partition = cluster_map.partitions[group_id]
-        machine = Store(partition.first, partition.last, self._limits)
+        machine = new_store(partition.first, partition.last, self._limits)
         return machine, partial(restore_store, self._limits)

@@ -19,7 +19,7 @@ CONTROL_LEAST_S = 0.05  # between two looks of the controller at the ring
 class MapRequest:
     """A change of the map; nobody waits for the reply to what the controller itself asks for."""
 
-    is_write, slot, size = True, -1, 64
+    is_write, slot, place, size = True, -1, -1, 64
 
     def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
         self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]

@@ -5,6 +5,7 @@ takes it to the map's keeper (``Core._follow_map_group``).
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from distrodb.keyspace.entry import decode_batch
@@ -31,8 +32,18 @@ class MapMachine:
             return error("ERR", "the map did not change")
         return OK
 
+    def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        return error("ERR", "the map is not read by commands")
+
+    def advance(self, now_ms: int, expire_max: int) -> None:
+        self.now_ms = now_ms
+
+    @property
+    def next_expiry_ms(self) -> float:
+        return math.inf
+
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, commands = decode_batch(payload)
+        self.now_ms, _, commands = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:

@@ -21,12 +21,13 @@ from collections.abc import Mapping
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.raft.log import LAST_INDEX, load_meta, load_tombstone
+from distrodb.raft.log import delete_forgotten
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.group_factory import Disk, GroupFactory
 from distrodb.slave.group_ids import MAP_GROUP, all_groups, nodes_of, preferred_of
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.map_machine import MapMachine
+from distrodb.storage.records import LAST_INDEX, load_meta, load_tombstone
 
 LOOK_S = 0.1  # between two looks at groups that do not want us: each asks again after a timeout
 
@@ -68,7 +69,11 @@ class OpenGroups:
                 continue
             is_here = not self._began and load_meta(store, group_id) is not None
             if not (self._began or is_here) and load_tombstone(store, group_id):
-                self._deleted.append(group_id)  # we may have stopped before its files went
+                # We may have stopped before all of it went.
+                if delete_forgotten(store, self._disk.writes, group_id):
+                    self._closing[group_id] = self._disk.writes.sequence
+                    continue
+                self._deleted.append(group_id)
             was_born = born_into is not None and me in nodes_of(born_into, group_id)
             if is_here or was_born or self._wants_us(group_id):
                 begins_with = born_into if was_born and group_id != MAP_GROUP else None
@@ -127,7 +132,8 @@ class OpenGroups:
         return closed
 
     def write_set_is_durable(self, sequence: int) -> None:
-        deleted = [id_ for id_, closing in self._closing.items() if closing <= sequence]
+        closing, writes = self._closing.items(), self._disk.writes
+        deleted = [id_ for id_, at in closing if at <= sequence and not writes.is_cutting(id_)]
         for group_id in deleted:
             del self._closing[group_id]
         self._deleted += deleted

@@ -12,22 +12,26 @@ told of it (map_keeper.py).
 import json
 import random
 
-from distrodb.raft.log import JournalStore, Put, WriteSet, seal, unseal
+from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap
-
-# Behind every group's keys, beside the directory's identity (lmdb_store.py).
-_INCARNATION_KEY = b"\xff\xff\x01"
-_MAP_KEY = b"\xff\xff\x02"
-_FIRST_MAP_KEY = b"\xff\xff\x03"
+from distrodb.storage.records import (
+    FIRST_MAP_KEY,
+    INCARNATION_KEY,
+    MAP_KEY,
+    JournalStore,
+    Put,
+    sealed,
+    unseal,
+)
 
 
 class Records:
     def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
         self._writes = writes
         self.sequence = 0  # of the write set that holds the newest map
-        self.map = self._load(store, _MAP_KEY)
-        self.first_map = self._load(store, _FIRST_MAP_KEY)
-        found = list(store.scan(_INCARNATION_KEY, _INCARNATION_KEY))
+        self.map = self._load(store, MAP_KEY)
+        self.first_map = self._load(store, FIRST_MAP_KEY)
+        found = list(store.scan(INCARNATION_KEY, INCARNATION_KEY))
         if found:
             self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
         else:
@@ -35,7 +39,7 @@ class Records:
             store.commit([self._incarnation_record()])
 
     def _incarnation_record(self) -> Put:
-        return Put(_INCARNATION_KEY, seal(_INCARNATION_KEY, self.incarnation.encode()))
+        return sealed(INCARNATION_KEY, self.incarnation.encode())
 
     @staticmethod
     def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
@@ -46,10 +50,10 @@ class Records:
     def keep(self, cluster_map: ClusterMap) -> None:
         """Remember a map; durable with the write set that is being filled."""
         self.map, self.sequence = cluster_map, self._writes.sequence
-        self._save(_MAP_KEY, cluster_map)
+        self._save(MAP_KEY, cluster_map)
         if cluster_map.epoch == 1:
             self.first_map = cluster_map
-            self._save(_FIRST_MAP_KEY, cluster_map)
+            self._save(FIRST_MAP_KEY, cluster_map)
 
     def probe(self) -> None:
         """Write a record again as it is, to see how long that takes."""
@@ -57,4 +61,4 @@ class Records:
 
     def _save(self, key: bytes, cluster_map: ClusterMap) -> None:
         content = json.dumps(cluster_map.to_plain()).encode()
-        self._writes.add(Put(key, seal(key, content)))
+        self._writes.add(sealed(key, content))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from distrodb.raft.group import Group
 from distrodb.slave.deadlines import Deadlines
 
+ENDING_LOOK_S = 0.025  # between two looks at a group in which nothing more is started
+
 
 class Schedule:
     def __init__(self, groups: Mapping[int, Group]):
@@ -32,7 +34,7 @@ class Schedule:
         """Seconds: when ``tick`` is to be called next; minus infinity is now."""
         return float("-inf") if self._touched else self._deadlines.next_due
 
-    def tick(self, now: float, wall_ms: int, may_start: bool) -> set[int]:
+    def tick(self, now: float, time_ms: int, may_start: bool) -> set[int]:
         """Tick them, and start what waits in them if it ``may_start``; returns which they were."""
         ticked = (self._touched | set(self._deadlines.take(now))) & self._groups.keys()
         self._touched = set()
@@ -40,8 +42,9 @@ class Schedule:
             group = self._groups[group_id]
             group.tick(now)
             if may_start:
-                group.pump(now, wall_ms)
+                group.pump(now, time_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._touched.add(group_id)
-            self._deadlines.put(group_id, group.next_due)
+            due = group.next_due
+            self._deadlines.put(group_id, due if may_start else max(due, now + ENDING_LOOK_S))
         return ticked

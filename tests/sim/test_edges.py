@@ -7,13 +7,14 @@ import msgpack
 import pytest
 
 from distrodb.config import HealingConfig
-from distrodb.raft.log import _META_KEY, Meta, load_meta, seal
 from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
 from distrodb.slave.frames import split
 from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.storage import records
+from distrodb.storage.records import Meta, load_meta
 from tests.sim.disk import Disk
 from tests.sim.simulation import Simulation
 
@@ -151,8 +152,8 @@ def _forget_commit_index(disk):
     meta = load_meta(disk, MAP_GROUP)
     assert isinstance(meta, Meta)
     meta.commit_index = meta.snapshot_index
-    key = _META_KEY.pack(MAP_GROUP, b"m")
-    disk.records[key] = seal(key, meta.pack())
+    record = records.meta(MAP_GROUP, meta)
+    disk.records[record.key] = record.value
 
 
 # -- snapshots ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import check
 
+# Four of each claim: whose disk it is, and what is under way when it becomes slow, differ.
 SEEDS = range(4)
 HANDED_OVER_S = SLOW_S + AGAIN_S + 1.0  # after a write that waits for the disk
 

@@ -19,9 +19,11 @@ from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
-from distrodb.slave import birth, records
+from distrodb.slave import birth
+from distrodb.slave import records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.outgoing import Outgoing
+from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
@@ -136,13 +138,13 @@ def _reads_at_once(self: MemberState) -> bool:
     return bool(self.is_leader)
 
 
-def _same_incarnation(self: records.Records, store: Any, writes: Any, generator: Any) -> None:
+def _same_incarnation(self: slave_records.Records, store: Any, writes: Any, generator: Any) -> None:
     """A directory is its slave, wiped or not."""
     with mock.patch.object(generator, "getrandbits", lambda bits: 0):
         _records(self, store, writes, generator)
 
 
-_records = records.Records.__init__
+_records = slave_records.Records.__init__
 
 
 def _born_by_majority(self: birth.Birth) -> dict[str, str] | None:
@@ -234,12 +236,12 @@ CURES = {
         10,
     ),
     "incarnations": Cure(
-        [(records.Records, "__init__", _same_incarnation)],
+        [(slave_records.Records, "__init__", _same_incarnation)],
         20,
         {"lost directory behind a cut": 1, "heal": 1},
     ),
     "checksums": Cure(
-        [(raft_log, "unseal", _unseal_anything), (records, "unseal", _unseal_anything)], 10
+        [(records, "unseal", _unseal_anything), (slave_records, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
