@@ -97,8 +97,8 @@ class Proposals:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when a write whose fate is not learnt is answered, or a key expires."""
-        return min((batch.given_up_at for batch in self._proposed.values()), default=self.look_at)
+        """Seconds: when a write whose fate is not learnt is answered."""
+        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
 
     def pump(self, now: float, time_ms: int, member: Member, machine: Machine) -> None:
         """Start the next batch, or an entry that removes what has expired, if one is due; the

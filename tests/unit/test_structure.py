@@ -59,6 +59,17 @@ def test_pure_packages_do_no_io(package):
         assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors"}, path
 
 
+SHELLS = {"client_server.py", "node.py", "peers.py"}  # of a slave: its sockets, threads, loop
+
+
+def test_a_slave_s_duties_know_no_socket_clock_or_thread():
+    for path in (PACKAGE / "slave").glob("*.py"):
+        names = {name.split(".")[0] for name in imports(path)}
+        clocks = {name for name in imports(path) if name.startswith("distrodb.clock.")}
+        if path.name not in SHELLS:
+            assert not names & NOT_PURE - {"random"} and not clocks, path
+
+
 def test_imports_point_one_way():
     order = {
         "resp": 0,
@@ -121,8 +132,6 @@ def _sets(function: ast.FunctionDef, attribute: str) -> bool:
 LARGE = {
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
-    "Core": "its duties are not objects of their own yet",
-    "Holding": "it makes groups, and needs what they need",
 }
 
 
