@@ -49,7 +49,7 @@ class Command:
     """A client's command for a partition."""
 
     def __init__(self, *args: bytes, slot: int = 0, size: int = 64):
-        self.args, self.slot, self.size = args, slot, size
+        self.args, self.slot, self.place, self.size = args, slot, slot, size
         self.is_write = args[0] != b"GET"
         self.reply: Reply | None = None
 
