@@ -182,6 +182,7 @@ class Service:
         core, process = self._core, self._process
         led = core.led_stores
         keys = sum(store.key_count() for store in led)
+        expiring = sum(store.expiring_count for store in led)
         return {
             "server": {
                 "redis_version": REDIS_VERSION,
@@ -209,7 +210,7 @@ class Service:
                 "partitions_led": len(led),
                 "partitions_held": len(core.data_groups),
             },
-            "keyspace": {"db0": f"keys={keys},expires=0,avg_ttl=0"} if keys else {},
+            "keyspace": {"db0": f"keys={keys},expires={expiring},avg_ttl=0"} if keys else {},
         }
 
     def cluster_slots(self) -> Reply:

@@ -252,7 +252,9 @@ CURES = {
         [(Membership, "use_configuration", _keep_configuration)], 10
     ),
     "containers are copied on write": Cure(
-        [(Hash, "clone", _clone_nothing)], 10, {"lost directory": 3, "crash": 1, "heal": 2}
+        [(Hash, "clone", _clone_nothing)],
+        10,
+        {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
