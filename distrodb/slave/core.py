@@ -27,10 +27,10 @@ from distrodb.keyspace.context import StoreLimits
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
-from distrodb.raft.log import JournalStore, Operation, WriteSet
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
@@ -43,6 +43,7 @@ from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.reports import Report, Reports
 from distrodb.slave.standing import Standing
+from distrodb.storage.records import JournalStore, Operation
 
 GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
@@ -492,7 +493,7 @@ class Core(Standing):
         """A flush would do something, gossip apart, which ``tick`` sees to."""
         pending = self._dirty or self._messages or self.outbox.snapshots
         removed = self._obsolete or self.holding.has_obsolete
-        return bool(pending or removed or (self.writes.operations and not self._journal_busy))
+        return bool(pending or removed or (not self.writes.is_empty and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now

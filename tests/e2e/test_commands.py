@@ -16,8 +16,11 @@ DISTRODB = [sys.executable, "-m", "distrodb"]
 
 
 def free_base_port() -> int:
-    """A port with room above it, for clients and (1000 higher) peers."""
-    for base in range(21000, 29000, 50):
+    """A port with room above it, for clients and (1000 higher) peers; each worker looks in a range
+    of its own, since what is free now is not taken yet."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 21000 + worker % 4 * 2000
+    for base in range(first, first + 1000, 50):
         with socket.socket() as client, socket.socket() as peer:
             try:
                 client.bind(("127.0.0.1", base))

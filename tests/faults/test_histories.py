@@ -1,6 +1,7 @@
 """Histories of real clients while slaves are killed, hang and lose their links: linearizable."""
 
 import os
+import random
 
 import pytest
 
@@ -17,8 +18,7 @@ KILLS_S, PAUSES_S, BREAKS_S = 60.0, 20.0, 10.0
 SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 
-def kill_random_members(cluster, seconds: float) -> None:
-    chance = seeded()
+def kill_random_members(cluster, seconds: float, chance: random.Random) -> None:
     with recording(cluster, chance) as record:
         for _ in lasting(seconds):
             killed = chance.sample(cluster.nodes, chance.choice([1, 1, 1, 2]))
@@ -34,13 +34,13 @@ def kill_random_members(cluster, seconds: float) -> None:
 
 
 def test_random_members_are_killed(five):
-    kill_random_members(five, KILLS_S)
+    kill_random_members(five, KILLS_S, seeded())
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_random_members_are_killed_for_long(five):
-    kill_random_members(five, SOAK_S)
+    kill_random_members(five, SOAK_S, seeded(is_soak=True))
 
 
 def test_random_members_hang(five):

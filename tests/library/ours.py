@@ -17,9 +17,10 @@ from distrodb.raft import replication
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions
 from distrodb.raft.library import Fate
-from distrodb.raft.log import Log, WriteSet
+from distrodb.raft.log import Log
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.sim.disk import Disk

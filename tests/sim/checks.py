@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
-from distrodb.raft.log import Log, entry_key, is_configuration, load_meta
+from distrodb.raft.log import Log, is_configuration
 from distrodb.slave.core import MAP_GROUP
+from distrodb.storage.records import entry_key, load_meta
 
 if TYPE_CHECKING:
     from tests.sim.process import Slave

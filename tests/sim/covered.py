@@ -53,10 +53,9 @@ class Coverage:
         }
 
 
-fixed, fresh = Coverage(), Coverage()
-healing = Coverage(is_healing=True)
+chaos, healing = Coverage(), Coverage(is_healing=True)
 
 
 def lines() -> list[str]:
-    named = [("fixed", fixed), ("fresh", fresh), ("healing", healing)]
+    named = [("chaos", chaos), ("healing", healing)]
     return [f"simulator, {name}: {one.line()}" for name, one in named if one.seeds]

@@ -4,15 +4,16 @@ from collections import Counter
 
 import pytest
 
-from distrodb.raft.log import load_tombstone
 from distrodb.resp.reply import OK
 from distrodb.slave.core import MAP_GROUP
+from distrodb.storage.records import load_tombstone
 from tests.sim.checks import NEAR_ENTRIES
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import check
 
+# Four orders of the same events each: a healing is long, and random runs have many more.
 SEEDS = range(4)
 
 

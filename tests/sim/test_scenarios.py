@@ -9,6 +9,7 @@ from distrodb.slave.core import MAP_GROUP
 from tests.sim.disk import flipped
 from tests.sim.simulation import Simulation
 
+# Eight orders of the same events each; what is rarer is for the random runs.
 SEEDS = range(8)
 
 

@@ -1,13 +1,20 @@
 """What the design says about the house, read from the code."""
 
 import ast
+import io
+import re
 from pathlib import Path
 
+import cmd2
 import pytest
+from cmd2.parsing import StatementParser
+from hypothesis import settings
 
 from distrodb.config import Address, NodeAddress, load, render
+from tests.sim.seeds import CHAOS, HEALING
 
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
 PACKAGE = ROOT / "distrodb"
 PURE = ("resp", "keyspace", "commands", "ring")
 MAY_IMPORT = {"commands": ("keyspace", "ring", "resp"), "keyspace": ("resp",)}
@@ -58,8 +65,8 @@ def test_imports_point_one_way():
         "keyspace": 1,
         "ring": 1,
         "commands": 2,
+        "storage": 2,
         "raft": 3,
-        "storage": 3,
         "slave": 4,
         "master": 4,
         "cli.py": 5,
@@ -72,10 +79,47 @@ def test_imports_point_one_way():
                 assert order.get(parts[1], 0) <= place, f"{path} imports {name}"
 
 
+def test_raft_knows_the_bytes_of_records_and_no_disk():
+    for path in SOURCES:
+        package, name = path.relative_to(PACKAGE).parts[0], path.name
+        inner = {n.split(".")[1] for n in imports(path) if n.startswith("distrodb.")}
+        if package == "storage":
+            assert inner <= {"storage", "errors"}, path
+        if package == "raft" or (package, name) == ("storage", "records.py"):
+            disk = {n for n in imports(path) if n.startswith("distrodb.storage.")}
+            assert all(n.startswith("distrodb.storage.records") for n in disk), path
+            assert not {n.split(".")[0] for n in imports(path)} & (NOT_PURE - {"random"}), path
+    assert all(name.startswith("storage/") for name in importers("lmdb"))
+
+
+def test_the_layout_of_keys_is_in_one_place():
+    packers = {name for name in importers("struct") if name.startswith(("raft/", "storage/"))}
+    others = {"storage/snapshot_files.py", "storage/lmdb_check.py"}  # formats of other files
+    assert packers == {"storage/records.py", *others}
+
+
+def test_the_election_deadline_is_set_in_one_method():
+    setters = set()
+    for path in (PACKAGE / "raft").glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                if _sets(function, "deadline"):
+                    setters.add((path.name, function.name))
+    # In the constructor it gets its type.
+    assert setters == {("elections.py", "__init__"), ("elections.py", "set_deadline")}
+
+
+def _sets(function: ast.FunctionDef, attribute: str) -> bool:
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(t, ast.Attribute) and t.attr == attribute for t in targets):
+            return True
+    return False
+
+
 # A class over 250 lines, or a constructor with more than seven arguments, and why it stands.
 LARGE = {
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
-    "Cluster": "the shell's client still has retries of its own",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
     "Core": "its duties are not objects of their own yet",
     "Holding": "it makes groups, and needs what they need",
@@ -111,9 +155,72 @@ def test_the_files_in_conf_are_as_rendered():
         assert load(file).id == node.id
 
 
+# Fresh seeds are for soaks: who may ask the system for chance.
+SOAKS = {"sim/__main__.py", "sim/test_random_faults.py", "faults/recording.py"}
+
+
+def test_the_gate_repeats():
+    """No test but a soak draws from the system's chance; hypothesis derives its examples."""
+    fresh = {"urandom", "SystemRandom", "getrandbits", "randbytes", "secrets", "uuid4"}
+    found = set()
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                # random.Random() without a seed, and the functions of the module itself
+                case ast.Call(func=ast.Attribute(value=ast.Name("random"), attr=name)) if (
+                    "random" in imports(path)
+                ):
+                    is_fresh = name != "Random" or not (node.args or node.keywords)
+                case ast.Attribute(value=ast.Name("os" | "uuid" | "secrets"), attr=name):
+                    is_fresh = name in fresh
+                case _:
+                    continue
+            if is_fresh:
+                found.add(str(path.relative_to(TESTS)))
+    assert found == SOAKS
+    assert settings.default.derandomize or settings.get_current_profile_name() == "soak"
+
+
+def test_every_fixed_seed_has_a_reason():
+    """A list of seeds has a comment above it; a table of them has one beside each."""
+    for path in TESTS.rglob("*.py"):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines):
+            if re.match(r"[A-Z_]*SEEDS? = ", line):
+                assert lines[number - 1].startswith("#"), f"{path}:{number + 1} says no reason"
+    assert all(reason.strip() for table in (CHAOS, HEALING) for reason in table.values())
+
+
 def test_ci_runs_the_readmes_command():
     command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'"
     assert command in (ROOT / "README.md").read_text()
+
+
+def test_the_shell_uses_cmd2_by_its_public_names():
+    """No `._x` that is not the file's own, and none of its own that is one of cmd2's."""
+    users = [path for path in SOURCES if any("cmd2" in name for name in imports(path))]
+    assert {path.name for path in users} >= {"shell.py", "commands.py", "language.py"}
+    theirs = {*dir(cmd2.Cmd), *vars(cmd2.Cmd(stdout=io.StringIO())), *dir(StatementParser)}
+    theirs |= {*dir(cmd2.CommandSet), *dir(cmd2.Cmd2ArgumentParser), *dir(cmd2.Completions)}
+    for path in users:
+        tree = ast.parse(path.read_text())
+        own, used = set(), set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                own.add(node.name)
+            elif isinstance(node, ast.Attribute):
+                (own if isinstance(node.ctx, ast.Store) else used).add(node.attr)
+            elif isinstance(node, ast.ImportFrom) and "cmd2" in str(node.module):
+                used |= {alias.name for alias in node.names} | set(str(node.module).split("."))
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("getattr", "setattr", "delattr", "hasattr"):
+                    used |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+        assert {name for name in used - own if _is_private(name)} == set(), path
+        assert {name for name in own & theirs if _is_private(name)} == set(), path
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.endswith("__")
 
 
 def test_one_module_has_private_names_of_pysyncobj():
