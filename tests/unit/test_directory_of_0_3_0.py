@@ -22,7 +22,7 @@ from distrodb.keyspace.snapshot import decode_header
 from distrodb.resp.reply import OK, Reply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
-from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.directory import Directory
 from distrodb.storage.snapshot_files import SnapshotFiles
 
 ARCHIVE = Path(__file__).parents[1] / "support" / "directory-0.3.0.tar.xz"
@@ -43,9 +43,9 @@ class Slave:
     """Its core on the real disk, without sockets."""
 
     def __init__(self, config: SlaveConfig):
-        self.store = LmdbStore(config.directory)
-        self.store.identify(f"{config.cluster_id} {config.id}")
-        self.files = SnapshotFiles(config.directory / "snapshots")
+        self.directory = Directory(config.directory)
+        self.directory.identify(f"{config.cluster_id} {config.id}")
+        self.store, self.files = self.directory.journal, self.directory.snapshots
         self.now = 100.0
         self.core = Core(self.now, config, self.store, self.files.read, random.Random(1))
         for _ in range(200):
@@ -72,7 +72,7 @@ class Slave:
         return call.reply
 
     def close(self) -> None:
-        self.store.close()
+        self.directory.close()
 
 
 def holds_it_all(slave: Slave) -> None:
