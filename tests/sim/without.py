@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.values import Hash
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate
@@ -202,6 +204,16 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
+def _clone_nothing(self: Hash, generation: int) -> Hash:
+    """A snapshot's copy shares what is written to afterwards."""
+    return self
+
+
+def _read_unsettled(self: Store, place: int, args: Sequence[bytes], now_ms: int) -> Any:
+    """What has expired by the leader's clock alone is gone, for as long as that leader lasts."""
+    return self.execute(place, args, now_ms)
+
+
 def _leave_unasked(self: Membership) -> None:
     """The map's word alone is enough to forget a group."""
     self.removed_at = self._state.log.configuration.index
@@ -246,6 +258,11 @@ CURES = {
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
     ),
+    "containers are copied on write": Cure(
+        [(Hash, "clone", _clone_nothing)],
+        10,
+        {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
+    ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
     ),
@@ -255,6 +272,10 @@ CURES = {
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    "what is read as expired is in the log": (
+        [(Store, "read", _read_unsettled)],
+        "test_a_key_that_was_seen_expired_never_comes_back",
+    ),
     "acks carry a term": (
         [(Replication, "on_ack", _on_ack_of_any_term)],
         "tests/library: takes five members and an ack that two elections overtake",
