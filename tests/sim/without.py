@@ -21,6 +21,7 @@ from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
+from distrodb.raft.write_set import WriteSet
 from distrodb.slave import birth
 from distrodb.slave import records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
@@ -189,6 +190,11 @@ def _teach_counting_all(self: Membership, learners: Sequence[str]) -> None:
 _teach = Membership._teach
 
 
+def _cuts_nothing(self: WriteSet, group: int) -> bool:
+    """What was forgotten is taken for gone with the first of the write sets that delete it."""
+    return False
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
@@ -265,6 +271,9 @@ CURES = {
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+    ),
+    "a log is gone before it is begun again": Cure(
+        [(WriteSet, "is_cutting", _cuts_nothing)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
