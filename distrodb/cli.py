@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # of a file that nothing above has an answer for
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"distrodb: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +87,7 @@ def _home() -> Path:
 
 def _slave(options: argparse.Namespace) -> int:
     from distrodb.config import load
-    from distrodb.slave.node import run
+    from distrodb.slave.process import run
 
     return run(load(options.file))
 
@@ -132,7 +136,7 @@ def _local(options: argparse.Namespace) -> int:
         raise ConfigError(f"--nodes {options.nodes}: use 1 to {NODES_MAX}")
     if options.partitions is not None and not 1 <= options.partitions <= 16384:
         raise ConfigError(f"--partitions {options.partitions}: use 1 to 16384")
-    if options.populate is not None and not os.access(options.populate, os.R_OK):
+    if options.populate is not None and not _is_readable(Path(options.populate)):
         raise ConfigError(f"--populate {options.populate}: cannot be read; name a text file")
     with_shell = not options.no_shell
     interrupts = _Interrupts()
@@ -178,6 +182,10 @@ def _local(options: argparse.Namespace) -> int:
     finally:
         if not leave_running:
             cluster.close()
+
+
+def _is_readable(file: Path) -> bool:
+    return file.is_file() and os.access(file, os.R_OK)
 
 
 class _Interrupts:

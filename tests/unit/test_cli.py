@@ -64,9 +64,9 @@ def one_line(capsys) -> str:
 
 
 def test_slave_runs_what_its_file_says(monkeypatch):
-    import distrodb.slave.node
+    import distrodb.slave.process
 
-    monkeypatch.setattr(distrodb.slave.node, "run", lambda config: int(config.id[-1]))
+    monkeypatch.setattr(distrodb.slave.process, "run", lambda config: int(config.id[-1]))
     assert cli.main(["slave", str(CONF / "node4.toml")]) == 4
 
 
@@ -79,12 +79,12 @@ def test_a_wrong_file_is_one_line_and_status_2(tmp_path, capsys):
 
 @pytest.mark.parametrize("error", [DistrodbError, StorageError, UnavailableError])
 def test_what_stops_a_slave_is_one_line_and_status_1(monkeypatch, capsys, error):
-    import distrodb.slave.node
+    import distrodb.slave.process
 
     def run(config):
         raise error("the disk is full; make room")
 
-    monkeypatch.setattr(distrodb.slave.node, "run", run)
+    monkeypatch.setattr(distrodb.slave.process, "run", run)
     assert cli.main(["slave", str(CONF / "node1.toml")]) == 1
     assert one_line(capsys) == "the disk is full; make room"
 
