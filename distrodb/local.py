@@ -38,6 +38,7 @@ READY_S_MAX = 30.0
 HEALED_S_MAX = 120.0  # far above what the copies of a test take
 STOP_S_MAX = 30.0  # far above what handing over takes
 POLL_S = 0.02
+_STEPS_MAX = 50  # ports that are tried above the last slave's; then any that is free
 _PR_SET_PDEATHSIG = 1
 # How a slave ends that was told to; the last when SIGTERM came before it could listen for it.
 _AS_TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)
@@ -200,15 +201,17 @@ class LocalCluster:
 
     def add(self) -> str:
         """Start one slave more, which joins; its id.  It is let in and given its share meanwhile:
-        ``wait_healed`` waits for that.  Raises ``ConfigError`` when its ports are in use."""
+        ``wait_healed`` waits for that.  It takes the next ports that are free: the kernel may
+        have given some to outgoing connections.  Raises ``ConfigError`` when there are none."""
         first = self.configs[self._ring[0]]
         # One that was removed has left its directory, and the id belongs to what is in there.
         homes = [path.name for path in self.directory.glob("node*")]
         node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
         last = max(config.me.client.port for config in self.configs.values())
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
-        ports = _ports(1, last + 1 if is_in_a_row else None)
-        _check_free(ports)
+        end = min(last + _STEPS_MAX, 65535 - PEER_PORT_OFFSET) if is_in_a_row else 0
+        tried = (_ports(1, base) for base in range(last + 1, end))
+        ports = next(filter(_are_free, tried), None) or _ports(1, None)
         peers = [str(config.me.peer) for config in self.configs.values()]
         self._write_files({node: ports[0]}, **{**_options_of(first), "node_join": peers})
         self.configs[node] = load(self.directory / "conf" / f"{node}.toml")
@@ -507,6 +510,10 @@ def _first_ephemeral_port() -> int:
         return max(int(text.split()[0]), 2 * _FREE_PORT_MIN)
     except (OSError, ValueError, IndexError):
         return 32768
+
+
+def _are_free(ports: list[tuple[int, int]]) -> bool:
+    return all(_is_free(Address("127.0.0.1", port)) for pair in ports for port in pair)
 
 
 def _check_free(ports: list[tuple[int, int]]) -> None:

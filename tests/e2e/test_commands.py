@@ -229,6 +229,23 @@ def test_quoted_values_come_back_as_they_were(cluster):
     assert done.stdout.splitlines() == ["OK", 'Just "b  | c > d # é"', "OK", 'Just ""']
 
 
+def test_values_as_large_as_they_may_be_and_larger(cluster):
+    """What fits comes back whole; what does not is refused by the name of the limit."""
+    limit = cluster.configs["node1"].limits.value_bytes_max
+    lines = [
+        f"SET big {'x' * limit}",
+        "GET big",
+        f"SET larger {'y' * (limit + 4_000_000)}",
+        "GET b",
+    ]
+    done = distrodb(
+        "master", "--connect", cluster.addresses["node1"], lines="\n".join([*lines, ""])
+    )
+    assert done.stdout == f'OK\nJust "{"x" * limit}"\nNothing\n'
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert f"exceed value_bytes_max ({limit})" in done.stderr
+
+
 def test_a_wrong_file_is_one_line_with_status_2(cluster, tmp_path):
     text = cluster.configs["node1"].file.read_text()
     for wrong, key in (

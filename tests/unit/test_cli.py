@@ -261,6 +261,14 @@ def test_a_slave_that_is_added_knows_the_others_and_has_their_options(tmp_path):
     assert len(set(again.addresses.values())) == 4
 
 
+def test_a_slave_that_is_added_passes_over_a_port_in_use(tmp_path, free_port):
+    cluster = Unstarted(2, directory=tmp_path, base_port=free_port)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port + 2))
+        node = cluster.add()
+    assert int(cluster.addresses[node].split(":")[1]) > free_port + 2
+
+
 def test_a_removed_slave_s_file_may_be_deleted_and_its_id_is_not_given_again(tmp_path):
     cluster = Unstarted(3, directory=tmp_path)
     (tmp_path / "conf" / "node3.toml").unlink()

@@ -1,8 +1,10 @@
 """What the design says about the house, read from the code."""
 
 import ast
+import configparser
 import io
 import re
+import sys
 from pathlib import Path
 
 import cmd2
@@ -44,6 +46,16 @@ def importers(module: str) -> set[str]:
 def test_one_module_imports_pysyncobj_and_one_the_time():
     assert importers("pysyncobj") == {"raft/library.py"}
     assert importers("time") == {"clock.py"}
+
+
+def test_what_is_imported_is_installed():
+    """The tests' environment has more than a user's."""
+    options = configparser.ConfigParser()
+    options.read(ROOT / "setup.cfg")
+    lines = options["options"]["install_requires"].splitlines()
+    required = {re.split(r"[<>=]", line)[0] for line in lines if line and line[0] != "#"}
+    imported = {name.split(".")[0] for path in SOURCES for name in imports(path)}
+    assert imported - set(sys.stdlib_module_names) - {"distrodb"} == required
 
 
 def test_nothing_is_unpickled():
