@@ -199,18 +199,14 @@ class Proposals:
             for request in batch.requests:
                 request.resolve(machine.execute(request.place, request.args, now_ms))
             return
-        read, unsettled = machine.read, []
-        for request in batch.requests:
-            reply = read(request.place, request.args, now_ms)
-            if isinstance(reply, Unsettled):
-                unsettled.append(request)
-            else:
-                request.resolve(reply)
-        if unsettled:
-            batch.requests, batch.now_ms = unsettled, now_ms
-            self._propose(now, batch, [], member, machine)
-        else:
-            self._batch = None
+        for number, request in enumerate(batch.requests):
+            reply = machine.read(request.place, request.args, now_ms)
+            if isinstance(reply, Unsettled):  # what is behind it must not be older than it
+                batch.requests, batch.now_ms = batch.requests[number:], now_ms
+                self._propose(now, batch, [], member, machine)
+                return
+            request.resolve(reply)
+        self._batch = None
 
     def gain_leadership(self, now: float) -> None:
         self._look_at = now
