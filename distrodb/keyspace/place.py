@@ -10,13 +10,16 @@ What is decided here, and nowhere else:
 - **Copy on write.** A container to write to comes from here, of the newest generation.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.values import Container, Value, kind_of
 
 C = TypeVar("C", bound=Container)
+
+
+_NONE: Mapping[bytes, int] = {}  # expiries
 
 
 class WrongType(Exception):
@@ -166,9 +169,9 @@ class Place:
     def values(self) -> Iterable[Value]:
         return self._values.values()
 
-    def copy(self) -> tuple[dict[bytes, Value], dict[bytes, int]]:
+    def copy(self) -> tuple[Mapping[bytes, Value], Mapping[bytes, int]]:
         """Values and expiries, for a snapshot."""
-        return dict(self._values), dict(self._expiries)
+        return dict(self._values), dict(self._expiries) if self._expiries else _NONE
 
     def restore(self, key: bytes, value: Value, at_ms: int | None) -> None:
         """A key from a snapshot; the queue of expiries is made when all are there."""
@@ -176,8 +179,8 @@ class Place:
         if at_ms is not None:
             self._expiries[key] = at_ms
 
-    def restore_strings(self, values: dict[bytes, bytes]) -> None:
-        self._values.update(values)
+    def restore_strings(self, keys: Iterable[bytes], values: Iterable[bytes]) -> None:
+        self._values.update(zip(keys, values, strict=True))
 
     def restored(self, key: bytes) -> Value | None:
         return self._values.get(key)

@@ -20,7 +20,7 @@ Caveat: a chunk is larger than 256 KiB by as much as one key and string, or fiel
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -31,6 +31,7 @@ CHUNK_BYTES = 256 * 1024  # few enough to send between heartbeats, many enough t
 ITEM_BYTES = 16  # what an item costs beside its key and value, roughly
 NAME, VERSION, VERSIONS = "distrodb store", 2, (1, 2)
 EXPIRES = 64  # added to a tag
+_BYTES = {bytes}
 
 Keys: TypeAlias = tuple[Mapping[bytes, Value], Mapping[bytes, int]]  # values, and expiries
 
@@ -55,30 +56,43 @@ class Row(NamedTuple):
 def encode(header: Header, places: Mapping[int, Keys]) -> Iterator[bytes]:
     """``places`` must not change until the last chunk is taken."""
     yield _pack([NAME, VERSION, *header])
-    rows: dict[tuple[int, int], list[Any]] = {}
+    rows: list[list[Any]] = []  # of the chunk that is being filled
     size = 0
     for place in sorted(places):
         values, expiries = places[place]
-        parts: Iterator[tuple[Any, int]]
+        row: list[Any] = [place, STRING]  # of strings that stay, by far the most; the others' below
         for key, value in values.items():
-            if isinstance(value, bytes):
-                tag, parts = STRING, iter([(value, len(value))])
-            else:
-                tag, parts = value.tag, value.parts(CHUNK_BYTES)
-            at_ms = expiries.get(key)
-            if at_ms is not None:
-                tag += EXPIRES
-            for part, part_size in parts:
-                row = rows.get((place, tag))
-                if row is None:
-                    row = rows[place, tag] = [place, tag]
-                row += (key, part) if at_ms is None else (key, at_ms, part)
-                size += len(key) + part_size + ITEM_BYTES
+            if type(value) is bytes and not (expiries and key in expiries):
+                row += (key, value)
+                size += len(key) + len(value) + ITEM_BYTES
                 if size >= CHUNK_BYTES:
-                    yield _pack(list(rows.values()))
-                    rows, size = {}, 0
+                    yield _pack([*rows, row])
+                    rows, row, size = [], [place, STRING], 0
+                continue
+            for item, item_size in _items(place, key, value, expiries.get(key)):
+                rows.append(item)
+                size += item_size
+                if size >= CHUNK_BYTES:
+                    yield _pack([*rows, row] if len(row) > 2 else rows)
+                    rows, row, size = [], [place, STRING], 0
+        if len(row) > 2:
+            rows.append(row)
     if rows:
-        yield _pack(list(rows.values()))
+        yield _pack(rows)
+
+
+def _items(
+    place: int, key: bytes, value: Value, at_ms: int | None
+) -> Iterator[tuple[list[Any], int]]:
+    """A container, or a key that expires: rows of one item each, and their sizes."""
+    parts: Iterable[tuple[Any, int]]
+    if isinstance(value, bytes):
+        tag, parts = STRING, [(value, len(value))]
+    else:
+        tag, parts = value.tag, value.parts(CHUNK_BYTES)
+    for part, size in parts:
+        row = [place, tag, key, part] if at_ms is None else [place, tag + EXPIRES, key, at_ms, part]
+        yield row, size + len(key) + ITEM_BYTES
 
 
 def decode_header(chunk: bytes) -> Header:
@@ -100,13 +114,16 @@ def decode_items(chunk: bytes) -> Iterator[Row]:
 
 def _row(plain: Any) -> Row:
     match plain:
-        case [int(place), int(tag), *items] if 0 <= tag < 2 * EXPIRES:
+        case [int(place), 0, *items] if items and len(items) % 2 == 0:
+            if set(map(type, items)) == _BYTES:
+                return Row(place, STRING, items[::2], None, items[1::2])
+        case [int(place), int(tag), *items] if 0 < tag < 2 * EXPIRES and items:
             expires, tag = divmod(tag, EXPIRES)
             width = 2 + expires
             kind = bytes if tag == STRING else list if tag in CONTAINERS else None
             keys, times, values = items[::width], items[1::width], items[width - 1 :: width]
-            is_whole = bool(items) and len(items) % width == 0
-            if is_whole and set(map(type, keys)) == {bytes} and set(map(type, values)) == {kind}:
+            is_whole = len(items) % width == 0
+            if is_whole and set(map(type, keys)) == _BYTES and set(map(type, values)) == {kind}:
                 if not expires:
                     return Row(place, tag, keys, None, values)
                 if set(map(type, times)) == {int}:

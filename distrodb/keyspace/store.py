@@ -196,8 +196,9 @@ class Store:
     def snapshot(self) -> Iterator[bytes]:
         """The state now, as chunks that are encoded while they are taken (in any thread)."""
         self._shared.generation += 1  # containers of before are cloned before they are written to
-        places = {place: keys.copy() for place, keys in self._places.items() if len(keys)}
-        header = snapshot.Header(self.now_ms, self.first_slot, self.last_slot, self.key_count())
+        places = {place: keys.copy() for place, keys in self._places.items()}
+        key_count = sum(len(values) for values, _ in places.values())
+        header = snapshot.Header(self.now_ms, self.first_slot, self.last_slot, key_count)
         return snapshot.encode(header, places)
 
     def size_estimate(self) -> int:
@@ -229,14 +230,15 @@ class StoreBuilder:
             return
         store = self._store
         for row in snapshot.decode_items(chunk):
-            if not store._is_ours(row.place):
-                raise ValueError(
-                    f"a snapshot with slot {slot_at(row.place)}, outside its own range"
-                )
-            place = store._places.get(row.place) or store._open(row.place)
+            place = store._places.get(row.place)
+            if place is None:
+                if not store._is_ours(row.place):
+                    slot = slot_at(row.place)
+                    raise ValueError(f"a snapshot with slot {slot}, outside its own range")
+                place = store._open(row.place)
             before = len(place)
             if row.tag == STRING and row.expiries is None:
-                place.restore_strings(dict(zip(row.keys, row.values, strict=True)))
+                place.restore_strings(row.keys, row.values)
             else:
                 self._add(place, row)
             self._missing -= len(place) - before

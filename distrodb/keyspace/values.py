@@ -8,8 +8,8 @@ changed.
 
 A new kind of container is a class here or in a file of its own, and a line in ``CONTAINERS``.
 
-Caveat: a clone costs the time of copying the whole container once after each snapshot, 30 ns a
-field of a hash.
+Caveat: the first write to a container after each snapshot copies all of it: 65 ms for a hash of a
+million fields.
 """
 
 from collections.abc import Iterator, Mapping

@@ -38,7 +38,7 @@ from distrodb.resp.reply import error
 # Seconds between two entries that do nothing but remove expired keys; each costs a sync.  While
 # more keys are left than one removes, the next one follows at once.
 SWEEP_INTERVAL_S = 0.1
-EXPIRE_MAX = 256  # keys that one entry removes: less than a millisecond
+EXPIRE_MAX = 256  # keys that one entry removes: about a millisecond
 
 UNKNOWN = error(
     "UNKNOWN",
@@ -157,12 +157,14 @@ class Proposals:
             machine.apply(payload)
             return False
         # The same writes as everywhere, with the reads of the batch in between.
-        next_expiry_ms, now_ms = machine.next_expiry_ms, batch.now_ms
-        machine.advance(now_ms, batch.expire_max)
+        next_expiry_ms = machine.next_expiry_ms
+        machine.advance(batch.now_ms, batch.expire_max)
+        now_ms = machine.now_ms
         for request in batch.requests:
             request.resolve(machine.execute(request.place, request.args, now_ms))
-        if machine.next_expiry_ms < next_expiry_ms or machine.next_expiry_ms <= now_ms:
-            self._look_at = min(self._look_at, 0.0)  # sooner than was known, or more are left
+        is_sooner = machine.next_expiry_ms < next_expiry_ms
+        if self._time is not None and (is_sooner or machine.next_expiry_ms <= now_ms):
+            self._look_at = 0.0  # sooner than was known, or more are left to remove
         self._end(batch)
         return True
 
@@ -198,18 +200,14 @@ class Proposals:
             for request in batch.requests:
                 request.resolve(machine.execute(request.place, request.args, now_ms))
             return
-        read, unsettled = machine.read, []
-        for request in batch.requests:
-            reply = read(request.place, request.args, now_ms)
-            if isinstance(reply, Unsettled):
-                unsettled.append(request)
-            else:
-                request.resolve(reply)
-        if unsettled:
-            batch.requests, batch.now_ms = unsettled, now_ms
-            self._propose(now, batch, [], member, machine)
-        else:
-            self._batch = None
+        for number, request in enumerate(batch.requests):
+            reply = machine.read(request.place, request.args, now_ms)
+            if isinstance(reply, Unsettled):  # what is behind it must not be older than it
+                batch.requests, batch.now_ms = batch.requests[number:], now_ms
+                self._propose(now, batch, [], member, machine)
+                return
+            request.resolve(reply)
+        self._batch = None
 
     def gain_leadership(self, now: float) -> None:
         self._look_at = now

@@ -154,6 +154,7 @@ class Replica:
         self.outbox.handed_back, self.outbox.overwritten = [], []
         for _, calls in given_up:
             for call in calls:
+                assert not call.was_handed_back, "handed back twice"
                 call.was_handed_back = True
         self.outbox.changed.clear()
 

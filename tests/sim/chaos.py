@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distrodb.keyspace import snapshot
-from distrodb.raft import progress, replication, transfer, write_set
+from distrodb.raft import progress, proposals, replication, transfer, write_set
 from tests.sim.network import Quality
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
@@ -31,6 +31,7 @@ BOUNDS = [
     (progress, "WINDOW_APPENDS", progress.WINDOW_APPENDS),
     (transfer, "WINDOW", transfer.WINDOW),
     (snapshot, "CHUNK_BYTES", snapshot.CHUNK_BYTES),
+    (proposals, "EXPIRE_MAX", proposals.EXPIRE_MAX),
 ]
 DELETED_ENTRIES_MAX = write_set.DELETED_ENTRIES_MAX
 FAULTS = {

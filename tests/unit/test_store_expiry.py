@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from distrodb.keyspace.context import UNSETTLED
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
-from distrodb.keyspace.places import place_of
+from distrodb.keyspace.places import SLOT_BITS, database_of, place_of, slot_at
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
+from distrodb.ring.slots import SLOT_COUNT
 from tests.support.stores import ask, new_store, restored
 
 LAST = 2**63 - 1
@@ -288,3 +289,28 @@ def test_the_queue_gives_the_soonest(expiring, now_ms, count) -> None:  # type: 
     for one in due:
         queue.remove(*one)
     assert len(queue) == len(expiring) - len(due)
+
+
+def test_a_digest_tells_kinds_expiries_and_databases_apart() -> None:
+    digests = set()
+    for lines, place in [
+        (["SET a 1"], 3),
+        (["SET a 1"], place_of(1, 3)),
+        (["SET a 1", "PEXPIREAT a 50"], 3),
+        (["SET a 1", "PEXPIREAT a 51"], 3),
+        (["HSET a 1 1"], 3),
+        (["HSET a 1 2"], 3),
+    ]:
+        store = new_store(0, 9)
+        for line in lines:
+            ask(store, line, place=place)
+        digests.add(store.digest())
+    assert len(digests) == 6
+
+
+@given(st.integers(0, 99), st.integers(-1, 16383))
+def test_a_place_is_a_database_and_a_slot(database: int, slot: int) -> None:
+    place = place_of(database, slot)
+    assert (database_of(place), slot_at(place)) == (database, slot)
+    assert place_of(0, slot) == slot
+    assert 1 << SLOT_BITS == SLOT_COUNT
