@@ -17,10 +17,13 @@ from distrodb.config import (
     RaftConfig,
     SlaveConfig,
 )
+from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.resp.reply import Reply
+from distrodb.ring.clustermap import member
 from distrodb.slave.core import Core, Output
 from tests.sim.disk import Disk
+from tests.support.promises import broken_promise
 
 TICK_S = 0.01
 WALL_MS = 1_700_000_000_000
@@ -65,6 +68,7 @@ class Slaves:
         self.disks = {name: Disk(random.Random(name), name) for name in names}
         self.cores: dict[str, Core] = {}
         self.gossips: list[tuple[str, str]] = []  # (from, to) of all that was ever sent
+        self.sent: list[tuple[str, str, m.Message]] = []  # (from, to, message), the same
         self.held_disks: set[str] = set()  # whose journal does not get to the disk
         self._waiting: dict[str, Output] = {}
         self.held_snapshots: dict[str, list[SnapshotWrite]] = {}  # of whom; not yet written
@@ -171,12 +175,20 @@ class Slaves:
         self.cores[name].snapshot_written(self.now, done)
 
     def _deliver(self, sender: str, receiver: str, output: Output) -> None:
+        me, them = self._name(sender), self._name(receiver)
+        for message in output.messages.get(receiver, []):
+            broken = broken_promise(self.disks[sender], me, them, message)
+            assert not broken, broken
+            self.sent.append((sender, receiver, message))
         frame = [output.messages.get(receiver, []), output.gossip.get(receiver)]
         messages, gossip = msgpack.unpackb(msgpack.packb(frame))
         self.cores[receiver].receive(self.now, sender, messages)
         if gossip is not None:
             self.gossips.append((sender, receiver))
             self.cores[receiver].receive_gossip(self.now, sender, gossip)
+
+    def _name(self, name: str) -> str:
+        return member(name, self.cores[name].incarnation)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK_S)):

@@ -126,6 +126,7 @@ class Slave:
         wall_ms = WALL_EPOCH_MS + int(simulation.now * 1000) + self.wall_jump_ms
         output = core.flush(self.now, wall_ms)
         for peer in sorted({*output.messages, *output.gossip}):
+            simulation.checks.leaves(self, peer, output.messages.get(peer, []))
             frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer)])
             simulation.network.transmit(self.id, peer, frame)
         if output.journal is not None:
