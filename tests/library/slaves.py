@@ -68,7 +68,7 @@ class Slaves:
         self.disks = {name: Disk(random.Random(name), name) for name in names}
         self.cores: dict[str, Core] = {}
         self.gossips: list[tuple[str, str]] = []  # (from, to) of all that was ever sent
-        self.sent: list[tuple[str, str, m.Message]] = []  # (from, to, message), the same
+        self.delivered: list[tuple[str, str, m.Message]] = []  # (from, to, message), what arrived
         self.held_disks: set[str] = set()  # whose journal does not get to the disk
         self._waiting: dict[str, Output] = {}
         self.held_snapshots: dict[str, list[SnapshotWrite]] = {}  # of whom; not yet written
@@ -179,7 +179,7 @@ class Slaves:
         for message in output.messages.get(receiver, []):
             broken = broken_promise(self.disks[sender], me, them, message)
             assert not broken, broken
-            self.sent.append((sender, receiver, message))
+            self.delivered.append((sender, receiver, message))
         frame = [output.messages.get(receiver, []), output.gossip.get(receiver)]
         messages, gossip = msgpack.unpackb(msgpack.packb(frame))
         self.cores[receiver].receive(self.now, sender, messages)

@@ -122,7 +122,7 @@ def three_slaves() -> Slaves:
 def sent(slaves: Slaves, sender: str, receiver: str, kind: int, group: int = 0) -> list[m.Message]:
     return [
         message
-        for *link, message in slaves.sent
+        for *link, message in slaves.delivered
         if link == [sender, receiver] and message[:2] == [group, kind]
     ]
 
