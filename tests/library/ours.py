@@ -19,9 +19,10 @@ from distrodb.raft.library import Fate
 from distrodb.raft.log import Log, WriteSet
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
-from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.resp.reply import OK, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.sim.disk import Disk
+from tests.support.request import Asked
 
 GROUP = 7
 TIMEOUT_S = 0.5
@@ -62,26 +63,6 @@ class ListMachine:
         if first != b"list":
             raise ValueError("not a list")
         return ListMachine(values)
-
-
-class Call:
-    """A client's command on its way through a group."""
-
-    slot, size = 0, 10
-
-    def __init__(self, *args: bytes):
-        self.args = args
-        self.is_write = args[0] != b"READ"
-        self.reply: Reply | None = None
-        self.was_handed_back = False
-
-    def resolve(self, reply: Reply) -> None:
-        assert self.reply is None, "answered twice"
-        self.reply = reply
-
-    @property
-    def is_unknown(self) -> bool:
-        return isinstance(self.reply, ErrorReply) and self.reply.code == "UNKNOWN"
 
 
 class _Unlimited(Budget):
@@ -302,9 +283,9 @@ class Cluster(Links):
         self[name].turn()
         return outcome
 
-    def ask(self, name: str, *args: bytes) -> Call:
+    def ask(self, name: str, *args: bytes) -> Asked:
         """A client's command at the leader, through the group's queue."""
-        call = Call(*args)
+        call = Asked(*args)
         self[name].group.submit(call)
         self[name].turn()
         return call

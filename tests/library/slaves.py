@@ -19,11 +19,11 @@ from distrodb.config import (
 )
 from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import member
 from distrodb.slave.core import Core, Output
 from tests.sim.disk import Disk
 from tests.support.promises import broken_promise
+from tests.support.request import Asked
 
 TICK_S = 0.01
 WALL_MS = 1_700_000_000_000
@@ -46,19 +46,6 @@ def config_of(name: str, names: Sequence[str], partitions: int, **raft: float) -
         healing=HealingConfig(),
         log_level="error",
     )
-
-
-class Command:
-    """A client's command for a partition."""
-
-    def __init__(self, *args: bytes, slot: int = 0, size: int = 64):
-        self.args, self.slot, self.size = args, slot, size
-        self.is_write = args[0] != b"GET"
-        self.reply: Reply | None = None
-
-    def resolve(self, reply: Reply) -> None:
-        assert self.reply is None, "answered twice"
-        self.reply = reply
 
 
 class Slaves:
@@ -226,9 +213,9 @@ class Slaves:
                 return False
         return len({core.map.epoch for core in self.cores.values()}) == 1
 
-    def ask(self, name: str, *args: bytes, partition: int = 0) -> Command:
+    def ask(self, name: str, *args: bytes, partition: int = 0) -> Asked:
         core = self.cores[name]
-        command = Command(*args, slot=core.map.partitions[partition].first)
+        command = Asked(*args, slot=core.map.partitions[partition].first)
         core.submit(command, partition)
         return command
 
@@ -241,6 +228,3 @@ class Slaves:
         self.disks[name].write(group_id, index, group.machine.snapshot())
         group.log.compact(group.log.first_index, index, term)
         self.flush(name)
-
-
-__all__ = ["Command", "Slaves"]
