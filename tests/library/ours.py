@@ -21,7 +21,7 @@ from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
 from distrodb.resp.reply import OK, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
-from tests.sim.disk import Disk
+from tests.support.disk import Disk
 from tests.support.request import Asked
 
 GROUP = 7

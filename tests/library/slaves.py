@@ -21,7 +21,7 @@ from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import member
 from distrodb.slave.core import Core, Output
-from tests.sim.disk import Disk
+from tests.support.disk import Disk
 from tests.support.promises import broken_promise
 from tests.support.request import Asked
 

@@ -8,7 +8,7 @@ import pytest
 from tests.scripts.runner import parse, play
 from tests.scripts.test_scripts import SCRIPTS, SEEDS
 from tests.scripts.verbs import VERBS, NotSo, Refused, vocabulary
-from tests.sim.without import seeds_until_noticed
+from tests.sim.removed_cures import seeds_until_noticed
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
 from distrodb.raft.interfaces import SnapshotRun
 from distrodb.slave.core import Core
-from tests.sim.disk import Disk, PendingSet, PendingSnapshot
-from tests.sim.network import Link
+from tests.support.disk import Disk, PendingSet, PendingSnapshot
+from tests.support.network import Link
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation

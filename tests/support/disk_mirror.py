@@ -17,7 +17,7 @@ from distrodb.errors import StorageError
 from distrodb.raft.log import Put
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.snapshot_files import SnapshotFiles
-from tests.sim.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
+from tests.support.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
 
 LAST_KEY = b"\xff" * 16
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sim.removed_cures import CURES, seeds_until_noticed
 from tests.sim.test_healing import (
     test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead as one_word_is_not_enough,
 )
@@ -17,7 +18,6 @@ from tests.sim.test_scenarios import (
 from tests.sim.test_scenarios import (
     test_two_wiped_slaves_elect_nobody_without_the_third as two_wiped_slaves,
 )
-from tests.sim.without import CURES, seeds_until_noticed
 
 # Away from those that the random runs replay, so that what they were chosen for does not help.
 FIRST_SEED = 1000

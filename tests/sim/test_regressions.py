@@ -13,8 +13,8 @@ from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP, Core
 from distrodb.slave.frames import split
-from tests.sim.disk import Disk
 from tests.sim.simulation import Simulation
+from tests.support.disk import Disk
 
 # -- birth ---------------------------------------------------------------------------------------
 
