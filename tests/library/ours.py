@@ -2,7 +2,8 @@
 
 A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  As in
 ``Core``, a message that speaks of undurable state stays back until the journal is written, which
-happens at the end of every tick and delivery unless the disk is held.
+happens at the end of every tick and delivery unless the disk is held; support/promises.py watches.
+Whether the slave's own gate holds is shown by slaves.py and by the simulator, not here.
 """
 
 import random
@@ -22,6 +23,7 @@ from distrodb.raft.transfer import Budget
 from distrodb.resp.reply import OK, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.support.disk import Disk
+from tests.support.promises import broken_promise
 from tests.support.request import Asked
 
 GROUP = 7
@@ -129,6 +131,8 @@ class Replica:
         if gate > self.writes.durable_sequence:
             self._gated.append((gate, peer, message))
         else:
+            broken = broken_promise(self.disk, self.name, peer, message)
+            assert not broken, broken
             self._cluster.sent(self.name, peer, message)
 
     def turn(self) -> None:
