@@ -89,13 +89,13 @@ def _slave(options: argparse.Namespace) -> int:
 
 
 def _master(options: argparse.Namespace) -> int:
-    from distrodb.master.app import run
+    from distrodb.master.shell import run
 
     return run(options.connect, options.commands)
 
 
 def _status(options: argparse.Namespace) -> int:
-    from distrodb.master import healing, render, ringview
+    from distrodb.master import healing, render
     from distrodb.master.client import Cluster
 
     status = Cluster(options.connect).status()
@@ -106,21 +106,19 @@ def _status(options: argparse.Namespace) -> int:
 
     console = Console()
     asked = status.get("asked", {"not_yet_in": []})
-    if asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
-        print(
-            f"{asked['node']} waits to be let into the cluster; if it is refused, its log says why"
-        )
+    why = healing.unborn(status)
+    if why and asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
+        print(why)
         return 0
     controller = f", controller {status['controller']}" if status.get("controller") else ""
     console.print(f"epoch {status['epoch']}, ring {' '.join(status['ring'])}{controller}")
-    console.print(render.nodes_table(status))
-    console.print(render.partitions_table(status))
-    console.print(healing.news(status), highlight=False)
-    if moves := ringview.healing_view(status):
+    is_file = not console.is_terminal  # which is as wide as it must be
+    console.print(render.nodes_table(status), soft_wrap=is_file)
+    console.print(render.partitions_table(status), soft_wrap=is_file)
+    console.print(healing.changes(status), highlight=False, soft_wrap=True)
+    if not why and (moves := render.healing_view(status)):
         console.print(moves)
-    if status["epoch"] == 0:
-        console.print("the cluster is not born yet: all of its slaves must meet once")
-    elif asked["not_yet_in"]:
+    if not why and asked["not_yet_in"]:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")
     return 0
@@ -166,7 +164,7 @@ def _local(options: argparse.Namespace) -> int:
                 _populate(connect, options.populate)
         if not with_shell:
             return _watch(cluster, reported, interrupts)
-        from distrodb.master.app import run
+        from distrodb.master.shell import run
 
         with interrupts.raised():
             status = run(connect, [])

@@ -8,27 +8,11 @@ from distrodb.commands.combine import Combine
 from distrodb.errors import invariant
 
 
-@dataclass(frozen=True, slots=True)
-class StoreLimits:
-    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole."""
-
-    key_bytes_max: int = 65536
-    value_bytes_max: int = 16777216
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a handler may know beside its arguments."""
-
-    now_ms: int
-    limits: StoreLimits
-
-
 @dataclass(frozen=True)
 class Command:
     """``scope`` says what a handler works on:
 
-    key         ``handler(keyspace of the slot, args, context)``: all keys are in one slot
+    key         ``handler(place, args, context)``: all keys are in one place (keyspace/place.py)
     partition   ``handler(store, args, context)``: whole partitions; ``combine`` says which ones
                 are asked, and how their replies become one
     session     ``handler(session, args)``: a command that the slave itself answers (api.py)
@@ -71,6 +55,7 @@ READ, WRITE = frozenset({"readonly", "fast"}), frozenset({"write", "denyoom", "f
 # Where keys are: first, last (negative: counted from the end), step; as in Redis' own table.
 ONE_KEY, ALL_KEYS, PAIRS, NO_KEYS = (1, 1, 1), (1, -1, 1), (1, -1, 2), (0, 0, 0)
 # How cluster clients spread a command and add up its replies: redis.io "command tips".
+_TYPES = ("string", "hash")  # groups that are ACL categories too
 SUM = ("request_policy:multi_shard", "response_policy:agg_sum")
 
 
@@ -100,7 +85,7 @@ def data_row(
         group=group,
         summary=summary,
         since=since,
-        categories=frozenset({kind, "string" if group == "string" else "keyspace"}),
+        categories=frozenset({kind, group if group in _TYPES else "keyspace"}),
         tips=tips,
         combine=combine,
     )

@@ -1,9 +1,6 @@
 """Commands on keys of any type, and on whole partitions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from distrodb.commands.combine import ALL_OK, FROM_CURSOR, TOTAL
 from distrodb.commands.command import (
@@ -12,30 +9,30 @@ from distrodb.commands.command import (
     ONE_KEY,
     READ,
     SUM,
-    Context,
     data_row,
 )
-from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, Keyspace, parse_integer
+from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, parse_integer
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.place import Place
+from distrodb.keyspace.places import place_of
+from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
 
-if TYPE_CHECKING:
-    from distrodb.keyspace.store import Store
+
+def del_(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return sum(place.delete(key) for key in args[1:])
 
 
-def del_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return sum(keyspace.pop(key, None) is not None for key in args[1:])
+def exists(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return sum(key in place for key in args[1:])
 
 
-def exists(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return sum(key in keyspace for key in args[1:])
-
-
-def type_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return Status(b"string" if args[1] in keyspace else b"none")
+def type_(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return Status(place.kind(args[1]) or b"none")
 
 
 def dbsize(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    return store.key_count()
+    return store.key_count(context.database)
 
 
 def flushall(store: Store, args: Sequence[bytes], context: Context) -> Reply:
@@ -49,7 +46,7 @@ def count_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) ->
     slot = parse_integer(args[1])
     if slot is None or not store.first_slot <= slot <= store.last_slot:
         return error("ERR", "Invalid slot")
-    return store.key_count_in_slot(slot)
+    return store.key_count_at(place_of(context.database, slot))
 
 
 def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
@@ -77,7 +74,7 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
             count = number
         else:
             return SYNTAX
-    following, keys = store.scan(position, count, pattern, kind)
+    following, keys = store.scan(position, count, pattern, kind, context.database)
     return [b"%d" % (following or 0), list(keys)]
 
 

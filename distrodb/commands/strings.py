@@ -8,12 +8,11 @@ from distrodb.commands.command import (
     PAIRS,
     READ,
     WRITE,
-    Context,
     data_row,
 )
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.place import Place
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
-
-Keyspace = dict[bytes, bytes]
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 OVERFLOW = error("ERR", "increment or decrement would overflow")
@@ -32,7 +31,7 @@ def parse_integer(text: bytes) -> int | None:
     return number if b"%d" % number == text and INT_MIN <= number <= INT_MAX else None
 
 
-def _over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | None:
+def over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | None:
     if len(key) > context.limits.key_bytes_max:
         return error("ERR", f"key exceeds key_bytes_max ({context.limits.key_bytes_max} bytes)")
     if len(value) > context.limits.value_bytes_max:
@@ -41,19 +40,20 @@ def _over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | Non
     return None
 
 
-def get(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return keyspace.get(args[1])
+def get(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return place.string(args[1])
 
 
-def set_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    """SET key value [NX | XX] [GET]; expiry comes with a later version and is refused clearly."""
+def set_(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    """SET key value [NX | XX] [GET].  Options of expiry come with a later version and are refused
+    clearly; an expiry that was there is gone."""
     key, value = args[1], args[2]
     if (
         len(key) > context.limits.key_bytes_max or len(value) > context.limits.value_bytes_max
-    ) and (problem := _over_limits(context, key, value)):
+    ) and (problem := over_limits(context, key, value)):
         return problem
     if len(args) == 3:
-        keyspace[key] = value
+        place.put(key, value)
         return OK
     options = [option.upper() for option in args[3:]]
     for option in options:
@@ -63,84 +63,88 @@ def set_(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
             return SYNTAX
     if b"NX" in options and b"XX" in options:
         return SYNTAX
-    before = keyspace.get(key)
-    blocked = (b"NX" in options and before is not None) or (b"XX" in options and before is None)
+    before = place.string(key) if b"GET" in options else None
+    is_there = key in place
+    blocked = (b"NX" in options and is_there) or (b"XX" in options and not is_there)
     if not blocked:
-        keyspace[key] = value
+        place.put(key, value)
     if b"GET" in options:
         return before
     return None if blocked else OK
 
 
-def setnx(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    if problem := _over_limits(context, args[1], args[2]):
+def setnx(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    if problem := over_limits(context, args[1], args[2]):
         return problem
-    if args[1] in keyspace:
+    if args[1] in place:
         return 0
-    keyspace[args[1]] = args[2]
+    place.put(args[1], args[2])
     return 1
 
 
-def mget(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return [keyspace.get(key) for key in args[1:]]
+def mget(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    """A key that is not there, or no string, is null."""
+    return [place.string_if_any(key) for key in args[1:]]
 
 
-def mset(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
+def mset(place: Place, args: Sequence[bytes], context: Context) -> Reply:
     if len(args) % 2 == 0:
         return error("ERR", "wrong number of arguments for 'mset' command")
     pairs = list(zip(args[1::2], args[2::2], strict=True))
     for key, value in pairs:
-        if problem := _over_limits(context, key, value):
+        if problem := over_limits(context, key, value):
             return problem
-    keyspace.update(pairs)
+    for key, value in pairs:
+        place.put(key, value)
     return OK
 
 
-def strlen(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return len(keyspace.get(args[1], b""))
+def strlen(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return len(place.string(args[1]) or b"")
 
 
-def append(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    value = keyspace.get(args[1], b"") + args[2]
-    if problem := _over_limits(context, args[1], value):
+def append(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    value = (place.string(args[1]) or b"") + args[2]
+    if problem := over_limits(context, args[1], value):
         return problem
-    keyspace[args[1]] = value
+    place.update(args[1], value)
     return len(value)
 
 
-def _add(keyspace: Keyspace, key: bytes, delta: int, context: Context) -> Reply:
-    number = parse_integer(keyspace.get(key, b"0"))
+def _add(place: Place, key: bytes, delta: int, context: Context) -> Reply:
+    before = place.string(key)
+    number = 0 if before is None else parse_integer(before)
     if number is None:
         return NOT_AN_INTEGER
     number += delta
     if not INT_MIN <= number <= INT_MAX:
         return OVERFLOW
-    if problem := _over_limits(context, key, b""):
+    if problem := over_limits(context, key, b""):
         return problem
-    keyspace[key] = b"%d" % number
+    place.update(key, b"%d" % number)
     return number
 
 
-def incr(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return _add(keyspace, args[1], 1, context)
+def incr(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _add(place, args[1], 1, context)
 
 
-def decr(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
-    return _add(keyspace, args[1], -1, context)
+def decr(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _add(place, args[1], -1, context)
 
 
-def incrby(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
+def incrby(place: Place, args: Sequence[bytes], context: Context) -> Reply:
     delta = parse_integer(args[2])
-    return NOT_AN_INTEGER if delta is None else _add(keyspace, args[1], delta, context)
+    return NOT_AN_INTEGER if delta is None else _add(place, args[1], delta, context)
 
 
-def decrby(keyspace: Keyspace, args: Sequence[bytes], context: Context) -> Reply:
+def decrby(place: Place, args: Sequence[bytes], context: Context) -> Reply:
     delta = parse_integer(args[2])
     if delta is None:
         return NOT_AN_INTEGER
     if delta == INT_MIN:
         return error("ERR", "decrement would overflow")
-    return _add(keyspace, args[1], -delta, context)
+    return _add(place, args[1], -delta, context)
 
 
 _SET_ALL = ("request_policy:multi_shard", "response_policy:all_succeeded")

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from distrodb.commands import admin, cluster, connection, keys, server, strings, transactions
+from distrodb.commands import (
+    admin,
+    cluster,
+    connection,
+    expiry,
+    hashes,
+    keys,
+    server,
+    strings,
+    transactions,
+)
 from distrodb.commands.command import Command
 from distrodb.commands.keys import COUNT_KEYS_IN_SLOT
 
@@ -12,12 +22,12 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 
 
 # What a partition's machine runs, entries of the log included.
-DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS])
+DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS, *expiry.COMMANDS, *hashes.COMMANDS])
+# The same and what a slave asks a partition by itself.
+MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(
     [*connection.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
 )
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)
-
-__all__ = ["COMMANDS", "COUNT_KEYS_IN_SLOT", "DATA_COMMANDS", "DISPATCHED"]

@@ -1,36 +1,53 @@
-"""The payload of a log entry: a batch of write commands with the leader's wall clock.
+"""The payload of a log entry: a batch of write commands with their leader's time.
 
-format version (1 byte), then msgpack [milliseconds, [[slot, [name, argument, ...]], ...]]
+    format version (1 byte), then msgpack
+    2   [milliseconds, how many expired keys are removed at most, [[place, [name, …]], …]]
+    1   [milliseconds, [[slot, [name, argument, …]], …]], of 0.3.0: read, not written
+
+The commands happen at that time, all of them, after so many keys whose expiry has come are removed,
+soonest first.  An entry without commands lets time pass: a tick.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgpack
 
-VERSION = b"\x01"
+VERSION, VERSION_1 = b"\x02", b"\x01"
 
 
-def encode_batch(now_ms: int, commands: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
-    """``now_ms``: milliseconds since the epoch, the time at which all of the batch happens."""
-    data: bytes = msgpack.packb((now_ms, commands))
+class Batch(NamedTuple):
+    now_ms: int  # since the epoch
+    expire_max: int
+    commands: list[tuple[int, list[bytes]]]  # places (see places.py) and arguments
+
+
+def encode_batch(
+    now_ms: int, commands: Sequence[tuple[int, Sequence[bytes]]], expire_max: int = 0
+) -> bytes:
+    data: bytes = msgpack.packb((now_ms, expire_max, commands))
     return VERSION + data
 
 
-def decode_batch(payload: bytes) -> tuple[int, list[tuple[int, list[bytes]]]]:
+def decode_batch(payload: bytes) -> Batch:
     """The inverse.  Raises ``ValueError`` for damaged or unknown payloads.
 
     What it returns has the types it says: the store relies on that.
     """
-    if payload[:1] != VERSION:
+    version = payload[:1]
+    if version not in (VERSION, VERSION_1):
         raise ValueError("a log entry of an unknown format version")
     try:
-        now_ms, rows = msgpack.unpackb(memoryview(payload)[1:])
-        commands = [(slot, args) for slot, args in rows]
+        plain = msgpack.unpackb(memoryview(payload)[1:])
+        now_ms, expire_max, rows = plain if version == VERSION else (plain[0], 0, *plain[1:])
+        commands = [(place, args) for place, args in rows]
         if type(now_ms) is not int or now_ms < 0:
             raise ValueError("its time is not a number")
-        for slot, args in commands:
-            if type(slot) is not int or type(args) is not list or set(map(type, args)) != {bytes}:
+        if type(expire_max) is not int or expire_max < 0:
+            raise ValueError("how many keys expire is not a number")
+        for place, args in commands:
+            if type(place) is not int or type(args) is not list or set(map(type, args)) != {bytes}:
                 raise ValueError("it holds what is not a command")
-        return now_ms, commands
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as problem:
+        return Batch(now_ms, expire_max, commands)
+    except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as problem:
         raise ValueError(f"a log entry that cannot be decoded: {problem!r}") from None

@@ -2,81 +2,149 @@
 
 Deterministic: the same entries in the same order give the same state and replies everywhere; time
 is the entry's and never goes back.  ``execute`` never raises for bad input: a bad command is
-answered with an error and changes nothing.  Keys live in one dictionary a slot, since all keys of
-a command share a slot.
+answered with an error and changes nothing.  Keys live in one dictionary a place (place.py), since
+all keys of a command share a slot.
+
+What expires is there until its time comes, for every reader; it is removed by entries alone: when
+a command writes to it, or when the entry says how many expired keys it removes (``advance``).
+A read may be ahead of the entries (``read``): it gets its leader's time.  What it says must stay
+true, so if it has met a key that expires between the newest entry's time and its own, it says so
+in place of a reply, and the leader lets an entry of that time pass first.
 
 Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 40 ms a million
-keys; values must therefore never be changed in place.  SCAN of a slot with very many keys (one hash
-tag) looks at all of them for each of its 64 windows.
+keys, and the first write to each container after it clones that container (values.py).  SCAN of a
+slot with very many keys (one hash tag) looks at all of them for each of its 64 windows.  DBSIZE
+counts also the keys that have expired and are not removed yet, as Redis does.
 """
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from distrodb.commands.command import Context, StoreLimits
-from distrodb.commands.table import COUNT_KEYS_IN_SLOT, DATA_COMMANDS
 from distrodb.errors import invariant
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.context import UNSETTLED, Context, StoreLimits, Table, Unsettled
 from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.glob import glob
+from distrodb.keyspace.place import Place, Shared, WrongType
+from distrodb.keyspace.places import database_of, place_of, slot_at
+from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.resp.reply import Reply, error
 
 WINDOWS = 64  # of a slot, for SCAN
 SAMPLE = 256  # keys that are measured to estimate the size of all
-_INTERNAL = {**DATA_COMMANDS, b"COUNTKEYSINSLOT": COUNT_KEYS_IN_SLOT}
+WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
 
 
 class Store:
-    def __init__(self, first_slot: int, last_slot: int, limits: StoreLimits | None = None):
+    def __init__(
+        self, first_slot: int, last_slot: int, table: Table, limits: StoreLimits | None = None
+    ):
         self.first_slot, self.last_slot = first_slot, last_slot
-        self.now_ms = 0  # the newest entry's wall clock
+        self.table = table
         self._limits = limits or StoreLimits()
-        self._context = Context(0, self._limits)
-        self._slots: dict[int, dict[bytes, bytes]] = {}
+        self._context = Context(0, 0, self._limits)
+        self._shared = Shared()
+        self._places: dict[int, Place] = {}
+        self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
 
-    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
-        """Run one command; ``slot`` is that of its keys, -1 for one on the whole partition."""
-        row = _INTERNAL.get(args[0]) or _INTERNAL.get(args[0].upper())
+    # -- commands ----------------------------------------------------------------------------
+
+    @property
+    def now_ms(self) -> int:
+        """The newest entry's time."""
+        return self._shared.now_ms
+
+    def apply(self, payload: bytes) -> list[Reply]:
+        """Run the write commands of one log entry.  Raises ``ValueError`` for a damaged one."""
+        now_ms, expire_max, commands = decode_batch(payload)
+        self.advance(now_ms, expire_max)
+        now_ms, execute = self._shared.now_ms, self.execute
+        return [execute(place, args, now_ms) for place, args in commands]
+
+    def advance(self, now_ms: int, expire_max: int) -> None:
+        """An entry's time has come: so many keys that have expired by then are removed at most."""
+        shared = self._shared
+        shared.now_ms = shared.clock_ms = max(shared.now_ms, now_ms)
+        for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
+            self._places[place].delete(key)
+
+    def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        """Run one command at that time; ``place`` is that of its keys (see places.py)."""
+        row = self.table.get(args[0]) or self.table.get(args[0].upper())
         if row is None:
             return error("ERR", "unknown command in the log")
         if not row.arity_ok(args):
             return error("ERR", f"wrong number of arguments for '{row.name}' command")
         context = self._context
         if context.now_ms != now_ms:
-            context = self._context = Context(now_ms, self._limits)
+            context = self._context = Context(now_ms, 0, self._limits)
+        self._shared.clock_ms = now_ms
+        reply: Reply
         if row.scope == "partition":
-            reply: Reply = row.handler(self, args, context)
+            database = database_of(place)
+            reply = row.handler(self, args, Context(now_ms, database, self._limits))
             return reply
-        keyspace = self._slots.get(slot)
-        if keyspace is None:
-            invariant(
-                self.first_slot <= slot <= self.last_slot, f"slot {slot} in a wrong partition"
-            )
-            keyspace = {}
-            if row.is_write:
-                self._slots[slot] = keyspace
-        reply = row.handler(keyspace, args, context)
+        keys = self._places.get(place)
+        if keys is None:
+            keys = self._open(place) if row.is_write else self._nowhere
+            invariant(self._is_ours(place), f"place {place} in a wrong partition")
+        try:
+            reply = row.handler(keys, args, context)
+        except WrongType:
+            return WRONG_TYPE
         return reply
 
-    def apply(self, payload: bytes) -> list[Reply]:
-        """Run the write commands of one log entry.  Raises ``ValueError`` for a damaged one."""
-        now_ms, commands = decode_batch(payload)
-        self.now_ms = max(self.now_ms, now_ms)
-        return [self.execute(slot, args, self.now_ms) for slot, args in commands]
+    def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
+        """Run a command that reads, at a time that is not before the newest entry's."""
+        self._shared.is_unsettled = False
+        reply = self.execute(place, args, now_ms)
+        return UNSETTLED if self._shared.is_unsettled else reply
 
-    def key_count(self) -> int:
-        return sum(map(len, self._slots.values()))
+    def _is_ours(self, place: int) -> bool:
+        return self.first_slot <= slot_at(place) <= self.last_slot
 
-    def key_count_in_slot(self, slot: int) -> int:
-        return len(self._slots.get(slot, ()))
+    def _open(self, place: int) -> Place:
+        if self._is_ours(place):
+            self._places[place] = Place(place, self._shared)
+        return self._places.get(place, self._nowhere)
+
+    # -- what is there -----------------------------------------------------------------------
+
+    @property
+    def next_expiry_ms(self) -> float:
+        """When the next key expires, or the first that is not removed yet did; infinite if none."""
+        return self._shared.expiries.soonest_ms
+
+    @property
+    def expiring_count(self) -> int:
+        return len(self._shared.expiries)
+
+    def key_count(self, database: int | None = None) -> int:
+        """Of all databases unless one is given."""
+        return sum(
+            len(keys)
+            for place, keys in self._places.items()
+            if database is None or database_of(place) == database
+        )
+
+    def key_count_at(self, place: int) -> int:
+        return len(self._places.get(place, ()))
 
     def clear(self) -> None:
-        self._slots = {}
+        """All databases."""
+        self._places = {}
+        self._shared.expiries = ExpiryQueue()
 
     def scan(
-        self, position: int, count: int, match: bytes | None = None, kind: bytes | None = None
+        self,
+        position: int,
+        count: int,
+        match: bytes | None = None,
+        kind: bytes | None = None,
+        database: int = 0,
     ) -> tuple[int | None, list[bytes]]:
         """At least ``count`` keys from ``position`` on (before the filters), and where to go on;
         None is the end.
@@ -90,15 +158,14 @@ class Store:
         seen = 0
         slot, window = max(divmod(position, WINDOWS), (self.first_slot, 0))
         while slot <= self.last_slot and seen < count:
-            keyspace = self._slots.get(slot)
-            if keyspace and (window or len(keyspace) > max(count, WINDOWS)):
-                keys = [key for key in keyspace if zlib.crc32(key) >> 26 == window]
+            place = self._places.get(place_of(database, slot), self._nowhere)
+            if len(place) and (window or len(place) > max(count, WINDOWS)):
+                keys = [key for key in place if zlib.crc32(key) >> 26 == window]
                 window += 1
             else:
-                keys, window = list(keyspace or ()), WINDOWS
+                keys, window = list(place), WINDOWS
             seen += len(keys)
-            if kind in (None, b"string"):
-                found += keys if accepts is None else filter(accepts, keys)
+            found += place.visible(keys if accepts is None else filter(accepts, keys), kind)
             if window == WINDOWS:
                 slot, window = slot + 1, 0
         return (None if slot > self.last_slot else slot * WINDOWS + window), found
@@ -106,55 +173,86 @@ class Store:
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""
         digest = hashlib.sha256(b"%d" % self.now_ms)
-        for slot in sorted(self._slots):
-            for key, value in sorted(self._slots[slot].items()):
-                digest.update(b"%d %d %d " % (slot, len(key), len(value)) + key + value)
+        for place in sorted(self._places):
+            values, expiries = self._places[place].copy()
+            for key, value in sorted(values.items(), key=lambda item: item[0]):
+                tag = STRING if isinstance(value, bytes) else value.tag
+                data = value if isinstance(value, bytes) else value.canonical()
+                at_ms = expiries.get(key, -1)
+                digest.update(b"%d %d %d %d %d " % (place, tag, at_ms, len(key), len(data)))
+                digest.update(key + data)
         return digest.hexdigest()
+
+    # -- snapshots ---------------------------------------------------------------------------
 
     def snapshot(self) -> Iterator[bytes]:
         """The state now, as chunks that are encoded while they are taken (in any thread)."""
-        slots = {slot: dict(keyspace) for slot, keyspace in self._slots.items() if keyspace}
+        self._shared.generation += 1  # containers of before are cloned before they are written to
+        places = {place: keys.copy() for place, keys in self._places.items() if len(keys)}
         header = snapshot.Header(self.now_ms, self.first_slot, self.last_slot, self.key_count())
-        return snapshot.encode(header, slots)
+        return snapshot.encode(header, places)
 
     def size_estimate(self) -> int:
         """About the bytes of a snapshot, as far as a few keys tell."""
-        items = chain.from_iterable(keyspace.items() for keyspace in self._slots.values())
-        sizes = [len(key) + len(value) + 5 for key, value in islice(items, SAMPLE)]
+        items = chain.from_iterable(
+            zip(keys, keys.values(), strict=True) for keys in self._places.values()
+        )
+        sizes = [
+            len(key) + (len(value) if isinstance(value, bytes) else value.size) + 5
+            for key, value in islice(items, SAMPLE)
+        ]
         return sum(sizes) * self.key_count() // max(1, len(sizes))
-
-    @staticmethod
-    def restore(chunks: Iterable[bytes], limits: StoreLimits | None = None) -> "Store":
-        builder = StoreBuilder(limits)
-        for chunk in chunks:
-            builder.add(chunk)
-        return builder.finish()
 
 
 class StoreBuilder:
     """Makes a store from the chunks of a snapshot.  Raises ``ValueError`` for damaged ones."""
 
-    def __init__(self, limits: StoreLimits | None = None):
-        self._limits = limits
+    def __init__(self, table: Table, limits: StoreLimits | None = None):
+        self._table, self._limits = table, limits
         self._store: Store | None = None
         self._missing = 0  # keys
 
     def add(self, chunk: bytes) -> None:
         if self._store is None:
             header = snapshot.decode_header(chunk)
-            self._store = Store(header.first_slot, header.last_slot, self._limits)
-            self._store.now_ms = header.now_ms
+            self._store = Store(header.first_slot, header.last_slot, self._table, self._limits)
+            self._store.advance(header.now_ms, 0)
             self._missing = header.key_count
             return
-        for slot, items in snapshot.decode_items(chunk):
-            if not self._store.first_slot <= slot <= self._store.last_slot:
-                raise ValueError(f"a snapshot with slot {slot}, outside its own range")
-            self._store._slots.setdefault(slot, {}).update(items)
-            self._missing -= len(items)
+        store = self._store
+        for row in snapshot.decode_items(chunk):
+            if not store._is_ours(row.place):
+                raise ValueError(
+                    f"a snapshot with slot {slot_at(row.place)}, outside its own range"
+                )
+            place = store._places.get(row.place) or store._open(row.place)
+            before = len(place)
+            if row.tag == STRING and row.expiries is None:
+                place.restore_strings(dict(zip(row.keys, row.values, strict=True)))
+            else:
+                self._add(place, row)
+            self._missing -= len(place) - before
+
+    @staticmethod
+    def _add(place: Place, row: snapshot.Row) -> None:
+        for number, key in enumerate(row.keys):
+            value = row.values[number]
+            if row.tag != STRING:
+                part, value = value, place.restored(key)
+                if value is None:
+                    value = CONTAINERS[row.tag](0)
+                elif isinstance(value, bytes) or value.tag != row.tag:
+                    raise ValueError("a snapshot with a key of two kinds")
+                value.add_part(part)
+            place.restore(key, value, None if row.expiries is None else row.expiries[number])
 
     def finish(self) -> Store:
         if self._store is None:
             raise ValueError("a snapshot without a header")
         if self._missing:
             raise ValueError(f"a snapshot that lacks {self._missing} keys")
-        return self._store
+        store = self._store
+        store._shared.expiries = ExpiryQueue(
+            chain.from_iterable(keys.expiring() for keys in store._places.values())
+        )
+        return store

@@ -1,13 +1,13 @@
 """The shell's view of a cluster: redis-py, with one exact line for every way it can fail.
 
-Commands go through `RedisCluster`; what concerns one slave (DISTRODB STATUS, SHUTDOWN, a stale
-read) goes to that slave over a plain connection.
+Commands go through redis-py's `RedisCluster`, again and again by its `Retry`; what concerns one
+slave (DISTRODB STATUS, SHUTDOWN, a stale read) goes to that slave over a plain connection.
 
 Invariants:
-  - redis-py's own retries are off. A call is tried again here, where it is known whether an earlier
-    try may have been carried out; only so can a failed write say truthfully whether "nothing was
+  - `RedisCluster` itself has no retries: between two tries `Tries` must see whether the one before
+    may have been carried out. Only so can a failed write say truthfully whether "nothing was
     written" or "the outcome is unknown".
-  - Every wait is bounded by a constant below.
+  - Every wait is bounded by a constant below, and `awaited` says what it is for.
   - Only DistrodbError leaves this module.
 
 Caveat: a write is sent again after a broken connection (at least once): an old value may come back
@@ -16,13 +16,13 @@ over another client's write that fell between the two tries. UNKNOWN from a slav
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import (
@@ -39,6 +39,7 @@ from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.master.healing import unborn
 from distrodb.master.links import (
     Address,
     answers,
@@ -60,6 +61,8 @@ REPLY_S_MAX = 4.0
 # Some elections long (1 to 2 s each): with a majority alive the partition has a leader before.
 RETRY_S_MAX = 10.0
 RETRY_PAUSE_S = 0.1
+# Slaves that were started together meet within; beyond it one of them is missing.
+BIRTH_S_MAX = 2.0
 # A slave that closes cleanly hands its leaderships over first.
 SHUTDOWN_S_MAX = 15.0
 KILL_S_MAX = 5.0
@@ -68,12 +71,14 @@ SCAN_S_MAX = 0.5
 SCAN_COUNT = 1000
 
 Pair = tuple[bytes, bytes]
+T = TypeVar("T")
 
 # Answers that say "not carried out, ask again".
 _NOT_DONE = (ClusterDownError, TryAgainError, AskError, ClusterError, SlotNotCoveredError)
 _BROKEN = (redis.ConnectionError, redis.TimeoutError, OSError, RedisClusterException)
 # redis-py's wording when not even the connection came about; nothing was sent then.
 _NOT_CONNECTED = re.compile(r"connecting to", re.IGNORECASE)
+_NO_CONTROLLER = "nobody leads the cluster map: too few of its slaves live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +87,77 @@ class Read:
     stale: str | None = None  # why the value may be old; None: it is not
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A partition and which of its group do not answer."""
+class NoLeaderError(UnavailableError):
+    """A partition had no leader for as long as it was waited for."""
 
-    partition: dict[str, Any]
-    down: tuple[str, ...]
+    def __init__(self, partition: dict[str, Any], down: Sequence[str], unsure: bool) -> None:
+        group = partition["group"]
+        self.group, self.down, self.unsure = group, down, unsure
+        self.lost = len(group) - len(down) < len(group) // 2 + 1
+        self.reason = f"partition {partition['id']} has no {'majority' if self.lost else 'leader'}"
+        self.who = f"of its group {', '.join(group)} these are down: {', '.join(down) or 'none'}"
+        super().__init__(f"{self.reason}: {self.who}")
 
-    @property
-    def lost(self) -> bool:
-        size = len(self.partition["group"])
-        return size - len(self.down) < size // 2 + 1
+    def of_write(self, participle: str) -> UnavailableError:
+        outcome = "the outcome is unknown" if self.unsure else f"nothing was {participle}"
+        remedy = "bring slaves back" if self.lost else "try again"
+        return UnavailableError(f"{self}; {outcome}; {remedy}")
 
-    @property
-    def reason(self) -> str:
-        if self.lost:
-            return f"partition {self.partition['id']} has no majority"
-        return f"partition {self.partition['id']} has no leader"
 
-    @property
-    def group(self) -> str:
-        group = ", ".join(self.partition["group"])
-        return f"of its group {group} these are down: {', '.join(self.down) or 'none'}"
+class Tries:
+    """One command on a key, tried until it is answered, has no chance, or takes too long."""
+
+    def __init__(self, cluster: "Cluster", key: bytes) -> None:
+        self._cluster, self.key = cluster, key
+        self._began = monotonic()
+        self.sent = False  # the try that is under way has a connection
+        self.unsure = False  # an earlier try may have been carried out
+
+    def run(self, command: Callable[[RedisCluster], T]) -> T:
+        def once() -> T:
+            self.sent = False
+            client = self._cluster.client()
+            self.sent = True
+            return command(client)
+
+        retry = Retry(ConstantBackoff(RETRY_PAUSE_S), -1, (*_NOT_DONE, *_BROKEN))
+        try:
+            return retry.call_with_retry(once, self._failed)
+        except RedisError as error:
+            raise refused(error) from error
+
+    def _failed(self, error: Exception) -> None:
+        """Returns if another try has a chance; raises what to tell otherwise."""
+        # redis-py asks for the slots anew before it raises; a broken link before this answer would
+        # be in the chain.
+        self.unsure = self.unsure or (self.sent and _may_be_done(error))
+        cluster, waited = self._cluster, monotonic() - self._began
+        if isinstance(error, _BROKEN):
+            cluster.forget()
+        try:
+            status = cluster.status()
+        except UnavailableError as nobody:
+            outcome = "the outcome is unknown: " if self.unsure else ""
+            raise UnavailableError(f"{outcome}{nobody}") from nobody
+        if why := unborn(status):
+            cluster.awaited = why
+            if waited > BIRTH_S_MAX:
+                raise UnavailableError(why)
+            return
+        partition, nodes = _partition_of(status, key_slot(self.key)), status["nodes"]
+        down = [id for id in partition["group"] if not answers(parse_address(nodes[id]["client"]))]
+        failure = NoLeaderError(partition, down, self.unsure)
+        if failure.lost or waited > RETRY_S_MAX:
+            raise failure
+        cluster.awaited = f"a leader of partition {partition['id']}; {failure.who}"
 
 
 class Cluster:
     def __init__(self, connect: str | None = None) -> None:
         self._addresses = list(DEFAULT_ADDRESSES) if connect is None else [parse_address(connect)]
         self._redis: RedisCluster | None = None
+        self.awaited = ""  # what the call under way waits for, for a person who wonders
+        self.connected: str | None = None  # the slave that answered last
 
     # -- the map -------------------------------------------------------------------------------
 
@@ -129,28 +177,21 @@ class Cluster:
             except (RedisError, OSError):
                 continue
             status = _parse_status(raw, address)
-            self._learn(address, status)
+            listed = [parse_address(node["client"]) for node in status["nodes"].values()]
+            self._addresses = list(dict.fromkeys([address, *listed, *self._addresses]))
+            self.connected = host_port(address)
             return status
+        self.connected = None
         tried = ", ".join(map(host_port, self._addresses))
         raise refusal or UnavailableError(
             f"no slave is reachable at {tried}; start one with `distrodb slave FILE`"
             " or name one with --connect HOST:PORT"
         )
 
-    def _learn(self, answered: Address, status: dict[str, Any]) -> None:
-        listed = [parse_address(node["client"]) for node in status["nodes"].values()]
-        self._addresses = list(dict.fromkeys([answered, *listed, *self._addresses]))
-
-    def node_ids(self) -> list[str]:
-        return sorted(self.status()["nodes"])
-
     def answering(self, status: dict[str, Any]) -> set[str]:
         """The ids of the slaves that answer right now, whatever the map says."""
-        return {
-            node_id
-            for node_id, node in status["nodes"].items()
-            if answers(parse_address(node["client"]))
-        }
+        rows = status["nodes"].items()
+        return {id for id, node in rows if answers(parse_address(node["client"]))}
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         slot = key_slot(key)
@@ -160,21 +201,33 @@ class Cluster:
 
     def get(self, key: bytes) -> Read:
         try:
-            return Read(self._call(key, "GET", key))
-        except _NoLeader as failure:
-            return self._stale(key, failure.standing)
+            return Read(Tries(self, key).run(lambda client: client.execute_command("GET", key)))
+        except NoLeaderError as failure:
+            return self._stale(key, failure)
 
     def set(self, key: bytes, value: bytes) -> None:
-        try:
-            self._call(key, "SET", key, value)
-        except _NoLeader as failure:
-            raise failure.of_write("written") from failure
+        self._write(key, "written", "SET", key, value)
 
     def delete(self, key: bytes) -> bool:
+        return bool(self._write(key, "deleted", "DEL", key))
+
+    def _write(self, key: bytes, participle: str, *command: bytes | str) -> Any:
         try:
-            return bool(self._call(key, "DEL", key))
-        except _NoLeader as failure:
-            raise failure.of_write("deleted") from failure
+            return Tries(self, key).run(lambda client: client.execute_command(*command))
+        except NoLeaderError as failure:
+            raise failure.of_write(participle) from failure
+
+    def _stale(self, key: bytes, failure: NoLeaderError) -> Read:
+        nodes = self.status()["nodes"]
+        for node_id in failure.group:
+            if node_id in failure.down:
+                continue
+            address = parse_address(nodes[node_id]["client"])
+            with suppress(RedisError, OSError), slave_at(address, REPLY_S_MAX) as slave:
+                slave.execute_command("READONLY")
+                value = slave.execute_command("GET", key)
+                return Read(value, f"{failure.reason}, answered by {node_id}")
+        raise UnavailableError(f"{failure}; no surviving copy answers; bring slaves back")
 
     def keys(self, prefix: bytes, limit: int) -> list[bytes]:
         """At most `limit` keys that begin with `prefix`; fewer when time or the cluster fails."""
@@ -183,7 +236,7 @@ class Cluster:
         until = monotonic() + SCAN_S_MAX
         with suppress(RedisError, RedisClusterException, OSError, DistrodbError):
             # One page at a time: scan_iter would look for a first match for as long as it takes.
-            client = self._client()
+            client = self.client()
             for node in client.get_primaries():
                 cursor = 0
                 while len(found) < limit and monotonic() < until:
@@ -196,53 +249,23 @@ class Cluster:
 
     def set_many(self, pairs: Sequence[Pair]) -> None:
         """Set all, pipelined per slave. Keys must be distinct: what failed is sent again."""
-        until = monotonic() + RETRY_S_MAX
         waiting = list(pairs)
-        unsure = False
-        while True:
-            waiting, sent = self._set_once(waiting)
-            unsure = unsure or sent
-            if not waiting:
-                return
-            try:
-                self._explain(waiting[0][0], until, unsure)
-            except _NoLeader as failure:
-                raise UnavailableError(
-                    f"{failure.standing.reason}: {failure.standing.group}; some keys were not"
-                    " written; bring slaves back and populate again"
-                ) from failure
+        tries = Tries(self, b"")
 
-    def _set_once(self, pairs: Sequence[Pair]) -> tuple[list[Pair], bool]:
-        """What was not acknowledged, and whether it may have been carried out all the same."""
-        failed: list[Pair] = []
-        unsure = False
-        shares: dict[str, list[Pair]] = {}
+        def send(client: RedisCluster) -> None:
+            nonlocal waiting
+            waiting, error = _set_once(client, waiting)
+            if error is not None:
+                self.forget()
+                tries.key = waiting[0][0]
+                raise error
+
         try:
-            client = self._client()
-            for pair in pairs:
-                shares.setdefault(client.get_node_from_key(pair[0]).name, []).append(pair)
-        except (*_NOT_DONE, *_BROKEN):
-            self._forget()
-            return list(pairs), False
-        for name, share in shares.items():
-            try:
-                node = client.get_node(node_name=name)
-                pipe = client.get_redis_connection(node).pipeline(transaction=False)
-                for key, value in share:
-                    pipe.set(key, value)
-                answers = pipe.execute(raise_on_error=False)
-            except (RedisError, RedisClusterException, OSError) as error:
-                failed += share
-                unsure = unsure or _may_be_done(error)
-                continue
-            for pair, answer in zip(share, answers, strict=True):
-                if isinstance(answer, _NOT_DONE):
-                    failed.append(pair)
-                elif isinstance(answer, Exception):
-                    raise _refused(answer)
-        if failed:
-            self._forget()
-        return failed, unsure
+            tries.run(send)
+        except NoLeaderError as failure:
+            raise UnavailableError(
+                f"{failure}; some keys were not written; bring slaves back and populate again"
+            ) from failure
 
     # -- slaves --------------------------------------------------------------------------------
 
@@ -260,16 +283,23 @@ class Cluster:
             )
         self._end({node_id: address}, ("SHUTDOWN", "NOW"), KILL_S_MAX)
 
+    def running(self) -> list[str]:
+        """The ids of the slaves whose port is open."""
+        return list(self._running())
+
+    def _running(self) -> dict[str, Address]:
+        nodes = sorted(self.status()["nodes"].items())
+        addresses = {node_id: parse_address(node["client"]) for node_id, node in nodes}
+        return {node_id: at for node_id, at in addresses.items() if is_port_open(at)}
+
     def quit(self) -> list[str]:
         """End every slave cleanly; returns the ids of those that were running."""
-        nodes = self.status()["nodes"]
-        addresses = {node_id: parse_address(node["client"]) for node_id, node in nodes.items()}
-        running = {node_id: at for node_id, at in sorted(addresses.items()) if is_port_open(at)}
+        running = self._running()
         self._end(running, ("SHUTDOWN",), SHUTDOWN_S_MAX)
         return list(running)
 
     def _end(self, slaves: dict[str, Address], command: tuple[str, ...], wait_s: float) -> None:
-        self._forget()
+        self.forget()
         # All are told before any is waited for: a slave that closes hands its leaderships over,
         # and need not find a new home for each in turn. The connection stays open meanwhile.
         told = [tell(address, command) for address in slaves.values()]
@@ -277,6 +307,7 @@ class Cluster:
         left = dict(slaves)
         while left and monotonic() < until:
             left = {node_id: at for node_id, at in left.items() if is_port_open(at)}
+            self.awaited = f"{' '.join(left)} to end"
             if left:
                 sleep(0.02)
         for connection in told:
@@ -288,57 +319,50 @@ class Cluster:
                 f"did not end within {wait_s:g} s: {names}; end the process by its pid"
             )
 
-    # -- the ring ------------------------------------------------------------------------------
-
-    def remove(self, node_id: str) -> None:
-        """Ask the ring to drain that slave and forget it; returns when it has begun."""
-        self.ask("REMOVE", node_id)
-
-    def keep(self, node_id: str) -> None:
-        """Take that slave into the ring again, which is leaving and has not left yet."""
-        self.ask("KEEP", node_id)
-
-    def move(self, partition: str, node_id: str) -> bool:
-        """Make that slave the partition's owner; False: it is."""
-        return self.ask("MOVE", partition, node_id)
-
-    def balance(self) -> bool:
-        """Share the owners out evenly; False: they are."""
-        return self.ask("BALANCE")
-
     def ask(self, *words: str) -> bool:
         """DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE, of the controller.
         False when there was nothing to do. Raises DistrodbError: it cannot be done, by the slave's
         own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
         until = monotonic() + RETRY_S_MAX
         unsure = False
-        while True:
-            problem = "nobody leads the cluster map: too few of its slaves live"
+
+        def once() -> bool:
             status = self.status()
-            controller = status["nodes"].get(status.get("controller"))
-            if controller is not None:
-                try:
-                    with slave_at(parse_address(controller["client"]), REPLY_S_MAX) as slave:
-                        slave.execute_command("DISTRODB", *words)
-                        return True
-                except TryAgainError as error:
-                    problem = one_line(error)
-                except ResponseError as error:
-                    text = one_line(error)
-                    if "did not change" in text:
-                        return unsure  # it may have been the try before that changed it
-                    if not text.startswith("NOTCONTROLLER"):
-                        raise DistrodbError(text.removeprefix("ERR ")) from error
-                except (RedisError, OSError) as error:
-                    unsure = unsure or _may_be_done(error)
-                    problem = f"{status['controller']} does not answer: {one_line(error)}"
+            self.awaited = unborn(status) or "the cluster map's leader"
+            asked = status["nodes"].get(status.get("controller"))
+            if asked is None:
+                raise TryAgainError(_NO_CONTROLLER)
+            try:
+                with slave_at(parse_address(asked["client"]), REPLY_S_MAX) as slave:
+                    slave.execute_command("DISTRODB", *words)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                text = f"{status['controller']} does not answer: {one_line(error)}"
+                raise redis.ConnectionError(text) from error
+            return True
+
+        def failed(error: Exception) -> None:
+            nonlocal unsure
+            text = one_line(error)
+            if isinstance(error, ResponseError) and not isinstance(error, TryAgainError):
+                if not text.startswith("NOTCONTROLLER"):
+                    raise error  # the slave's no
+                text = _NO_CONTROLLER
+            unsure = unsure or _may_be_done(error.__cause__)
             if monotonic() > until:
-                raise UnavailableError(f"{problem}; try again")
-            sleep(RETRY_PAUSE_S)
+                raise UnavailableError(f"{text}; try again")
 
-    # -- how a command is tried ----------------------------------------------------------------
+        retry = Retry(ConstantBackoff(RETRY_PAUSE_S), -1, (RedisError, OSError))
+        try:
+            return retry.call_with_retry(once, failed)
+        except ResponseError as error:
+            text = one_line(error)
+            if "did not change" in text:
+                return unsure  # it may have been the try before that changed it
+            raise DistrodbError(text.removeprefix("ERR ")) from error
 
-    def _client(self) -> RedisCluster:
+    # -- redis-py --------------------------------------------------------------------------------
+
+    def client(self) -> RedisCluster:
         if self._redis is None:
             self._redis = RedisCluster(
                 startup_nodes=[ClusterNode(host, port) for host, port in self._addresses],
@@ -350,81 +374,39 @@ class Cluster:
             )
         return self._redis
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """The next command asks for the slots anew."""
         if self._redis is not None:
             with suppress(RedisError, OSError):
                 self._redis.close()
             self._redis = None
 
-    def _call(self, key: bytes, *command: bytes | str) -> Any:
-        until = monotonic() + RETRY_S_MAX
-        unsure = False
-        while True:
-            sent = False
-            try:
-                client = self._client()
-                sent = True
-                return client.execute_command(*command)
-            except _NOT_DONE as error:
-                # redis-py asks for the slots anew before it raises; a broken link before this
-                # answer would be in the chain.
-                unsure = unsure or (sent and _may_be_done(error))
-            except _BROKEN as error:
-                unsure = unsure or (sent and _may_be_done(error))
-                self._forget()
-            except RedisError as error:
-                raise _refused(error) from error
-            self._explain(key, until, unsure)
 
-    def _explain(self, key: bytes, until: float, unsure: bool) -> None:
-        """Returns, after a pause, if another try has a chance; raises what to tell otherwise."""
+def _set_once(client: RedisCluster, pairs: list[Pair]) -> tuple[list[Pair], Exception | None]:
+    """What was not acknowledged, and why (the error that leaves most open). Raises what refuses."""
+    failed: list[Pair] = []
+    why: Exception | None = None
+    shares: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        shares.setdefault(client.get_node_from_key(pair[0]).name, []).append(pair)
+    for name, share in shares.items():
         try:
-            status = self.status()
-        except UnavailableError as error:
-            outcome = "the outcome is unknown: " if unsure else ""
-            raise UnavailableError(f"{outcome}{error}") from error
-        standing = self._standing(_partition_of(status, key_slot(key)), status)
-        if standing.lost or monotonic() > until:
-            raise _NoLeader(standing, unsure)
-        sleep(RETRY_PAUSE_S)
-
-    def _standing(self, partition: dict[str, Any], status: dict[str, Any]) -> Standing:
-        nodes = status["nodes"]
-        down = (
-            node_id
-            for node_id in partition["group"]
-            if not answers(parse_address(nodes[node_id]["client"]))
-        )
-        return Standing(partition, tuple(down))
-
-    def _stale(self, key: bytes, standing: Standing) -> Read:
-        nodes = self.status()["nodes"]
-        for node_id in standing.partition["group"]:
-            if node_id in standing.down:
-                continue
-            with (
-                suppress(RedisError, OSError),
-                slave_at(parse_address(nodes[node_id]["client"])) as slave,
-            ):
-                slave.execute_command("READONLY")
-                value = slave.execute_command("GET", key)
-                return Read(value, f"{standing.reason}, answered by {node_id}")
-        raise UnavailableError(
-            f"{standing.reason}: {standing.group}; no surviving copy answers; bring slaves back"
-        )
-
-
-class _NoLeader(UnavailableError):
-    def __init__(self, standing: Standing, unsure: bool) -> None:
-        super().__init__(f"{standing.reason}: {standing.group}")
-        self.standing = standing
-        self.unsure = unsure
-
-    def of_write(self, participle: str) -> UnavailableError:
-        outcome = "the outcome is unknown" if self.unsure else f"nothing was {participle}"
-        remedy = "bring slaves back" if self.standing.lost else "try again"
-        return UnavailableError(f"{self}; {outcome}; {remedy}")
+            node = client.get_node(node_name=name)
+            pipe = client.get_redis_connection(node).pipeline(transaction=False)
+            for key, value in share:
+                pipe.set(key, value)
+            answered = pipe.execute(raise_on_error=False)
+        except (*_NOT_DONE, *_BROKEN) as error:
+            failed += share
+            why = error if why is None or _may_be_done(error) else why
+            continue
+        for pair, answer in zip(share, answered, strict=True):
+            if isinstance(answer, _NOT_DONE):
+                failed.append(pair)
+                why = why or answer
+            elif isinstance(answer, Exception):
+                raise answer
+    return failed, why
 
 
 def _parse_status(raw: Any, address: Address) -> dict[str, Any]:
@@ -448,7 +430,7 @@ def _partition_of(status: dict[str, Any], slot: int) -> dict[str, Any]:
     raise DistrodbError(f"the cluster map has no partition for slot {slot}; run `distrodb status`")
 
 
-def _refused(error: Exception) -> DistrodbError:
+def refused(error: Exception) -> DistrodbError:
     text = one_line(error)
     if text.startswith("UNKNOWN"):
         detail = text.removeprefix("UNKNOWN").strip(" :")

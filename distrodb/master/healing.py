@@ -1,7 +1,7 @@
 """How far the ring is from where it wants to be, read from `DISTRODB STATUS` (pure).
 
-Every partition is settled, or moves, waits for its turn, or is stuck until a slave comes back. What
-a status leaves out (an older slave's does) counts as nothing to do.
+A partition is settled, moves, waits for its turn, or is stuck until a slave comes back; one without
+a leader is never settled. What a status leaves out (an older slave's does) is nothing to do.
 
 Caveat: a status is what the asked slave sees; it may lag the controller by some milliseconds.
 """
@@ -35,7 +35,10 @@ class Healing:
     is_map_moving: bool  # the cluster map's own group
     moving: tuple[int, ...]
     waiting: tuple[int, ...]
-    stuck: tuple[int, ...]
+    stuck: tuple[int, ...]  # by the controller's word, or without a majority
+    leaderless: tuple[int, ...]
+    is_map_lost: bool  # its group has no majority: nobody can act
+    absent: tuple[str, ...]  # down or suspect members of what is stuck
     moves: tuple[Move, ...]
     partitions: int
     copies: int  # of the partition that has the fewest, on slaves that are not down
@@ -45,36 +48,65 @@ class Healing:
     @property
     def settled(self) -> int:
         under_way = {int(move.group) for move in self.moves if move.group != "map"}
-        return self.partitions - len({*self.moving, *self.waiting, *self.stuck, *under_way})
+        unsettled = {*self.moving, *self.waiting, *self.stuck, *self.leaderless, *under_way}
+        return self.partitions - len(unsettled)
 
 
 def healing_of(status: Status) -> Healing:
     healing = status.get("healing") or {}
-    partitions = status["partitions"]
+    partitions, nodes = status["partitions"], status["nodes"]
     groups = {partition["id"]: partition["group"] for partition in partitions}
-    down = {id for id, node in status["nodes"].items() if node["status"] == "down"}
+    down = {id for id, node in nodes.items() if node["status"] == "down"}
+    suspects = tuple(id for id, node in nodes.items() if node["status"] == "suspect")
     copies = min((len(set(group) - down) for group in groups.values()), default=0)
-    groups["map"] = status.get("map_group") or ()
+    absent = down | set(suspects)
+    leaderless = [partition["id"] for partition in partitions if partition["leader"] is None]
+    lost = [id for id in leaderless if _has_no_majority(groups[id], absent)]
+    map_group = status.get("map_group") or ()
+    is_map_lost = not status.get("controller") and _has_no_majority(map_group, absent)
+    missed = [groups[id] for id in lost] + [map_group] * is_map_lost
     return Healing(
         bool(healing.get("is_done", True)),
         bool(healing.get("is_map_moving", False)),
         tuple(healing.get("moving", ())),
         tuple(healing.get("waiting", ())),
-        tuple(healing.get("stuck", ())),
-        tuple(_move(row, groups.get(row["group"], ())) for row in status.get("moves") or ()),
+        tuple(sorted({*healing.get("stuck", ()), *lost})),
+        tuple(leaderless),
+        is_map_lost,
+        tuple(sorted({id for group in missed for id in group} & absent)),
+        tuple(_move(row, groups, map_group) for row in status.get("moves") or ()),
         len(partitions),
         copies,
         status.get("replicas", copies),
-        tuple(id for id, node in status["nodes"].items() if node["status"] == "suspect"),
+        suspects,
     )
 
 
-def _move(row: Mapping[str, Any], group: Collection[str]) -> Move:
+def _has_no_majority(group: Collection[str], absent: set[str]) -> bool:
+    return len(group) > 0 and 2 * len(set(group) - absent) <= len(group)
+
+
+def _move(row: Mapping[str, Any], groups: Mapping[int, Any], map_group: Collection[str]) -> Move:
+    group = map_group if row["group"] == "map" else groups.get(row["group"], ())
     going, coming = tuple(row.get("from", ())), tuple(row.get("to", ()))
     if set(coming) >= set(group) and not going:
         # All of a group come, nobody goes: the asked slave is new to it and knows no members yet.
         coming = ()
     return Move(str(row["group"]), going, coming, int(row.get("done", 0)), int(row.get("total", 0)))
+
+
+def unborn(status: Status) -> str | None:
+    """Why there is no cluster yet at the asked slave; None: there is one."""
+    if status["epoch"] != 0:
+        return None
+    asked = status.get("asked", {})
+    if asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
+        return (
+            f"{asked['node']} waits to be let into the cluster; if it is refused, its log says why"
+        )
+    missing = [id for id, node in status["nodes"].items() if node["status"] != "up"]
+    who = f"start {' '.join(missing)}" if missing else "they are meeting now"
+    return f"the cluster is not born yet: its first start needs all of its slaves; {who}"
 
 
 def held_by(status: Status, node_id: str) -> list[int]:
@@ -91,18 +123,6 @@ def copied_for(status: Status, node_id: str) -> tuple[int, int]:
     """Bytes done and in all of the copies under way that take that slave's place."""
     moves = [move for move in healing_of(status).moves if node_id in move.going]
     return sum(move.done for move in moves), sum(move.total for move in moves)
-
-
-def circle_of(status: Status) -> list[str]:
-    """Every slave in the order of the ring, those that are not in it at the place they would have:
-    behind the row before their own."""
-    circle = list(status["ring"])
-    before: str | None = None
-    for node_id in status["nodes"]:
-        if node_id not in circle:
-            circle.insert(0 if before is None else circle.index(before) + 1, node_id)
-        before = node_id
-    return circle
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -122,6 +142,12 @@ def of_partitions(numbers: Iterable[int]) -> str:
     return f"{'partition' if len(numbers) == 1 else 'partitions'} {ranges(numbers)}"
 
 
+def of_stuck(healing: Healing) -> str:
+    """ "partitions 2-4 and the cluster map" """
+    parts = [of_partitions(healing.stuck)] if healing.stuck else []
+    return " and ".join([*parts, *["the cluster map"] * healing.is_map_lost])
+
+
 def byte_count(done: int, total: int) -> str:
     """ "12.3 / 40.0 MB" """
     size, unit = 1, "B"
@@ -133,24 +159,25 @@ def byte_count(done: int, total: int) -> str:
     return f"{done / size:.1f} / {total / size:.1f} {unit}"
 
 
-def news(status: Status) -> str:
-    """One line that changes when something but a count of bytes has changed."""
+def changes(status: Status) -> str:
+    """One line that is another when something but a count of bytes is."""
+    if why := unborn(status):
+        return why
     healing = healing_of(status)
     parts = [f"{healing.settled} of {healing.partitions} partitions settled"]
     moves = {move.group for move in healing.moves} | set(map(str, healing.moving))
     numbers = ranges(int(group) for group in moves if group != "map")
     if healing.is_map_moving or "map" in moves:
         numbers = f"{numbers} map".strip()
+    waits_for_leader = set(healing.leaderless) - set(healing.stuck)
     for name, value in (
         ("moving", numbers),
         ("waiting", ranges(healing.waiting)),
-        ("stuck", ranges(healing.stuck)),
+        ("without a leader", ranges(waits_for_leader)),
+        ("stuck", f"{ranges(healing.stuck)}{' map' * healing.is_map_lost}".strip()),
     ):
         if value:
             parts.append(f"{name}: {value}")
-    parts += [f"{id} {node['status']}" for id, node in status["nodes"].items() if _is_odd(node)]
+    nodes = status["nodes"].items()
+    parts += [f"{id} {node['status']}" for id, node in nodes if node["status"] != "up"]
     return "; ".join(parts)
-
-
-def _is_odd(node: Mapping[str, Any]) -> bool:
-    return bool(node["status"] != "up")

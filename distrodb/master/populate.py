@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
 from distrodb.errors import DistrodbError
+from distrodb.master.render import is_live
 
 TITLE = "Populating Worker Processes..."
 
@@ -34,7 +35,8 @@ class Writer(Protocol):
 def populate_file(cluster: Writer, path: str | Path, console: Console) -> int:
     """Write the file's words; the number of keys. Raises DistrodbError: file or cluster failed."""
     pairs = word_pairs(path)
-    if not console.is_terminal:
+    live = is_live(console)
+    if not live:
         console.print(TITLE)
     progress = Progress(
         TextColumn(TITLE),
@@ -42,7 +44,7 @@ def populate_file(cluster: Writer, path: str | Path, console: Console) -> int:
         TaskProgressColumn(),
         MofNCompleteColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not live,
     )
     with progress:
         task = progress.add_task(TITLE, total=len(pairs))

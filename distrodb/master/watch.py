@@ -1,4 +1,4 @@
-"""Verbs that go on until the ring is where it should be: WATCH-RING and REMOVE.
+"""Commands that go on until the ring is where it should be: WATCH-RING and REMOVE.
 
 Each looks at the status a few times a second, at a terminal draws it, and ends by itself. They only
 look: the slaves go on whoever watches, so Ctrl-C ends nothing but the drawing.
@@ -6,10 +6,11 @@ look: the slaves go on whoever watches, so Ctrl-C ends nothing but the drawing.
 Invariants:
   - Done is what `LOOKS_MIN` looks in a row say, since the slave that is asked may not have heard
     yet of a change that the controller has just made.
-  - A cluster that does not answer is asked again for `RETRY_S_MAX`; then its error is the verb's.
+  - A cluster that does not answer is asked again for `RETRY_S_MAX`; then its error is shown.
+  - What nobody can heal for `STUCK_S_MAX` is named, with the slaves that it takes, and ends it.
 
-Caveat: a slave whose link to the asked one alone is broken stays `suspect`, and so does everybody
-when the cluster map has no leader; after `SUSPECT_S_MAX` that is said and no longer waited for.
+Caveat: a slave whose link to the asked one alone is broken stays `suspect`; after `SUSPECT_S_MAX`
+that is said and no longer waited for.
 """
 
 from collections.abc import Iterator
@@ -26,18 +27,22 @@ from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import RETRY_S_MAX
 from distrodb.master.healing import (
     byte_count,
+    changes,
     copied_for,
     healing_of,
     held_by,
-    news,
     of_partitions,
+    of_stuck,
+    unborn,
 )
-from distrodb.master.ringview import followed_view
+from distrodb.master.render import followed_view, is_live
 
 LOOK_PAUSE_S = 0.25  # a bar seems to move, and the asked slave has next to nothing to do
 LOOKS_MIN = 3
 # Some times the `dead_after_s` of any sensible cluster: by then it is known to be down.
 SUSPECT_S_MAX = 60.0
+# Without a majority in the map's group nobody will act: only for as long as a restart takes.
+STUCK_S_MAX = 10.0
 # A slave is leaving, and nothing is left to do: not for a moment only, but for some 5 s.
 STALLED_LOOKS = 20
 
@@ -72,8 +77,15 @@ def looks(cluster: HasStatus) -> Iterator[Look]:
         yield Look(status, problem)
 
 
-def is_live(console: Console) -> bool:
-    return console.is_terminal and not console.is_dumb_terminal
+class _Since:
+    """For how long something has been so without a break."""
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+
+    def __call__(self, holds: bool) -> float:
+        self._at = (self._at or monotonic()) if holds else None
+        return 0.0 if self._at is None else monotonic() - self._at
 
 
 # -- the ring ------------------------------------------------------------------------------------
@@ -92,37 +104,50 @@ def watch_ring(cluster: HasStatus, console: Console) -> str:
             status = look.status
             if live is not None:
                 live.update(followed_view(status, look.problem), refresh=True)
-            elif told != (told := look.problem or news(status)):
+            elif told != (told := look.problem or changes(status)):
                 console.print(told, soft_wrap=True)
     return _outcome(status)
 
 
 def _until_healed(cluster: HasStatus) -> Iterator[Look]:
     done = 0
-    suspect_since: float | None = None
+    suspected, lost, unmet, elected = _Since(), _Since(), _Since(), _Since()
     for look in looks(cluster):
         yield look
         if look.problem is not None:
             continue
         healing = healing_of(look.status)
-        if not healing.suspects:
-            suspect_since = None
-        elif suspect_since is None:
-            suspect_since = monotonic()
-        is_unsure = suspect_since is not None and monotonic() - suspect_since < SUSPECT_S_MAX
+        suspected_s = suspected(bool(healing.suspects))
+        is_unborn = unborn(look.status) is not None
+        is_electing = bool(set(healing.leaderless) - set(healing.stuck))
+        if lost(healing.is_map_lost) > STUCK_S_MAX or unmet(is_unborn) > STUCK_S_MAX:
+            return
+        if elected(is_electing) > SUSPECT_S_MAX:
+            return
+        is_unsure = bool(healing.suspects) and suspected_s < SUSPECT_S_MAX
         has_nobody = bool(healing.suspects) and not look.status.get("controller")  # who would act
-        done = done + 1 if (healing.is_done or has_nobody) and not is_unsure else 0
+        is_done = healing.is_done and not is_electing and not is_unborn
+        done = done + 1 if (is_done or has_nobody) and not is_unsure else 0
         if done >= LOOKS_MIN:
             return
 
 
 def _outcome(status: Status) -> str:
     healing = healing_of(status)
+    if why := unborn(status):
+        raise DistrodbError(why)
+    if healing.absent:
+        raise DistrodbError(
+            f"{of_stuck(healing)} cannot go on without a majority: start"
+            f" {' '.join(healing.absent)} again"
+        )
     if healing.stuck:
         raise DistrodbError(
-            f"{of_partitions(healing.stuck)} cannot be healed before a slave comes back;"
+            f"{of_stuck(healing)} cannot be healed before a slave comes back;"
             " every other partition has its copies"
         )
+    if healing.leaderless:
+        raise DistrodbError(f"{of_partitions(healing.leaderless)} without a leader; try again")
     if healing.suspects:
         asked = status.get("asked", {}).get("node", "the asked slave")
         why = (

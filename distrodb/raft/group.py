@@ -87,13 +87,18 @@ class Group:
     @property
     def is_waiting(self) -> bool:
         """Commands wait, and a batch could be started."""
-        is_free = not (self._proposals.is_busy or self._hand_over_to)
-        return is_free and self._proposals.has_waiting and self.member.is_ready
+        return self._proposals.has_waiting and self._is_free
 
-    def pump(self, now: float, wall_ms: int) -> None:
-        """Start the next batch if none is under way."""
-        if self.is_waiting and now >= self._hand_over_until:
-            self._proposals.pump(now, wall_ms, self.member, self.machine)
+    @property
+    def _is_free(self) -> bool:
+        return not (self._proposals.is_busy or self._hand_over_to) and self.member.is_ready
+
+    def pump(self, now: float, time_ms: int) -> None:
+        """Start the next batch if none is under way.  ``time_ms``: the slave's (steady_time.py)."""
+        proposals = self._proposals
+        if (proposals.has_waiting or now >= proposals.look_at) and self._is_free:
+            if now >= self._hand_over_until:
+                proposals.pump(now, time_ms, self.member, self.machine)
 
     def _apply(self, index: int, payload: bytes) -> None:
         if self._proposals.apply(index, payload, self.machine):
@@ -142,7 +147,7 @@ class Group:
         self._note_changes(now)
         self._hand_back(self._proposals.take_overwritten())
         self._proposals.give_up(now)
-        self._proposals.answer_confirmed_reads(self.member, self.machine)
+        self._proposals.answer_confirmed_reads(now, self.member, self.machine)
         if self._hand_over_to:
             self._go_on_handing_over(now)
         self._snapshots.tick(now, self.machine)
@@ -173,6 +178,8 @@ class Group:
         if self._led_in is not None and leads_in != self._led_in:
             self._hand_back(self._proposals.lose_leadership(now))
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
+        if leads_in is not None and leads_in != self._led_in:
+            self._proposals.gain_leadership(now)
         self._led_in = leads_in
         self._snapshots.role_changed()
 

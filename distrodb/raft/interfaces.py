@@ -5,17 +5,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from distrodb.keyspace.context import Unsettled
 from distrodb.resp.reply import Reply
 
 
 class Machine(Protocol):
     """A replicated state machine; deterministic, never raises for bad input."""
 
-    now_ms: int
+    @property
+    def now_ms(self) -> int: ...  # the newest entry's time
 
-    def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
+    def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
     def apply(self, payload: bytes) -> list[Reply]: ...
+
+    def advance(self, now_ms: int, expire_max: int) -> None:
+        """What ``apply`` does before the commands of an entry."""
+
+    def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
+        """A command that reads, at a time not before the newest entry's.  UNSETTLED: the reply
+        depends on that time, so an entry of it must be applied before it is given."""
+
+    @property
+    def next_expiry_ms(self) -> float: ...  # when an entry is due that removes what has expired
 
     def snapshot(self) -> Iterator[bytes]: ...
 
@@ -26,7 +38,10 @@ class Request(Protocol):
     """A client's command on its way through a group."""
 
     @property
-    def slot(self) -> int: ...
+    def slot(self) -> int: ...  # -1: the whole partition
+
+    @property
+    def place(self) -> int: ...  # database and slot: see keyspace/places.py
 
     @property
     def args(self) -> Sequence[bytes]: ...

@@ -22,7 +22,7 @@ import enum
 import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from pysyncobj import syncobj
 from pysyncobj.config import FAIL_REASON, SyncObjConf
@@ -88,7 +88,7 @@ class _Outlet(Transport):
         super().__init__(None, None, None)
         self._hooks = hooks
 
-    def send(self, node: Node, message: dict) -> bool:
+    def send(self, node: Node, message: dict[str, Any]) -> bool:
         kind = message["type"]
         if kind == "request_vote":
             last_index, last_term = message["last_log_index"], message["last_log_term"]
@@ -130,7 +130,7 @@ class Library(syncobj.SyncObj):
 
     @property
     def is_leader(self) -> bool:
-        return self._SyncObj__raftState == _LEADER
+        return bool(self._SyncObj__raftState == _LEADER)
 
     @property
     def leader(self) -> str | None:

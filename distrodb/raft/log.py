@@ -1,18 +1,19 @@
-"""One group's journal: the log in memory, and the writes that make it durable.
+"""The log of one group, as its member sees it: the entries, the term and vote, who is a member.
 
-pysyncobj reads and changes the log through the interface of its own ``Log`` class (camelCase
-below is its).  Here each change is applied to a list in memory at once and noted as an operation
-in the slave's ``WriteSet``; the shell commits all noted operations of all groups in one
-transaction, off the event loop, and tells the groups when it is on disk.
+pysyncobj reads and changes it through the interface of its own ``Log`` class (camelCase below is
+its).  Here each change is applied to a list in memory at once and noted in the slave's
+``WriteSet``, which makes it durable (write_set.py); the bytes are those of storage/records.py.
 
 Invariants:
 - entries are contiguous; the first one is at or below the snapshot's index;
-- operations reach the disk in the order in which they were noted, whole write sets at a time;
 - ``durable_index`` never exceeds what is on disk: a leader counts itself only up to there;
-- the commit index is written along with other writes and never causes one, so after a crash it
-  may be behind, never ahead: it is clamped to the last entry when it is loaded;
+- the commit index is written along with other records, so after a crash it may be behind, never
+  ahead: it is clamped to the last entry when it is loaded;
 - the configuration (who is a member) is part of the log: the newest one in it is in force,
-  committed or not (thesis 4.1), and one that is truncated away gives way to the one before it.
+  committed or not (thesis 4.1), and one that is truncated away gives way to the one before it;
+- entries that were cut off the log's head may still be on disk, below ``Meta.first_index``: they
+  are deleted later, a few at a time.  What is truncated from its tail, which other entries replace,
+  goes at once; these are few, since a leader proposes one entry at a time.
 
 A log that was begun together with the cluster starts with an entry at index 1 and its configuration
 is the first one; that of a slave that joins starts at index 0 without any, so that it cannot match
@@ -22,44 +23,32 @@ A member that was removed forgets its log (``retire``), but neither its term and
 of the configuration that removed it: when it is taken in again under the same name, those who know
 only the configuration in which it was a member may still count on it.  So it must not vote before
 its log has come past that index (``may_vote``), as if it had never forgotten anything.
-
-Every record carries a CRC-32 of its key and content; one that does not match is never used.
 """
 
-import struct
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import msgpack
 
 from distrodb.errors import CorruptionError, invariant
+from distrodb.raft.write_set import WriteSet
+from distrodb.storage import records
+from distrodb.storage.records import (
+    LAST_INDEX,
+    DeleteRange,
+    JournalStore,
+    Meta,
+    Operation,
+    Tombstone,
+    entry_key,
+    load_meta,
+    load_tombstone,
+)
 
 Entry = tuple[bytes, int, int]  # command, index, term: pysyncobj's order
 NO_OP = b"\x01"  # pysyncobj's command type of an entry that does nothing
 MEMBERSHIP = b"\x02"  # and of one that changes who is a member
-
-_ENTRY_KEY = struct.Struct(">HcQ")
-_META_KEY = struct.Struct(">Hc")
-_CHECKSUM = struct.Struct(">I")
-_TERM = struct.Struct(">Q")
-LAST_INDEX = 2**64 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    key: bytes
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteRange:
-    first: bytes  # inclusive
-    last: bytes  # inclusive
-
-
-Operation = Put | DeleteRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,113 +75,6 @@ class Configuration:
 
 def is_configuration(command: bytes) -> bool:
     return command[:1] == MEMBERSHIP
-
-
-class JournalStore(Protocol):
-    """A place where write sets become durable.  ``commit`` returns when they are (fsync)."""
-
-    def commit(self, operations: Iterable[Operation]) -> None: ...
-
-    def scan(self, first: bytes, last: bytes) -> Iterable[tuple[bytes, bytes]]: ...
-
-
-@dataclass(slots=True)
-class Meta:
-    """What a group remembers beside its entries; one record, rewritten whole."""
-
-    term: int = 0
-    voted_for: str | None = None
-    commit_index: int = 1
-    snapshot_index: int = 1
-    snapshot_term: int = 0
-    epoch: int = 0  # of the configuration at the snapshot
-    members: list[str] = field(default_factory=list)  # at the snapshot
-
-    def pack(self) -> bytes:
-        data: bytes = msgpack.packb(
-            [
-                self.term,
-                self.voted_for,
-                self.commit_index,
-                self.snapshot_index,
-                self.snapshot_term,
-                self.epoch,
-                self.members,
-            ]
-        )
-        return data
-
-
-class WriteSet:
-    """The operations of one slave that are not yet handed to the disk, all groups in order."""
-
-    def __init__(self) -> None:
-        self.operations: list[Operation] = []
-        self.sequence = 1  # of the set now being filled
-        self.durable_sequence = 0  # of the newest set known to be on disk
-        self._lazy: set[Log] = set()  # whose commit index moved since their last record
-
-    def add(self, operation: Operation) -> None:
-        self.operations.append(operation)
-
-    def commit_moved(self, journal: "Log") -> None:
-        self._lazy.add(journal)
-
-    def forget(self, journal: "Log") -> None:
-        self._lazy.discard(journal)
-
-    def take(self) -> tuple[int, list[Operation]] | None:
-        """Close the set that is being filled and return it, or None when it is empty."""
-        if not self.operations:
-            return None
-        for journal in sorted(self._lazy, key=lambda journal: journal.group):
-            self.operations.append(journal.meta_record())
-        self._lazy.clear()
-        taken = self.sequence, self.operations
-        self.operations = []
-        self.sequence += 1
-        return taken
-
-
-def seal(key: bytes, content: bytes) -> bytes:
-    return _CHECKSUM.pack(zlib.crc32(content, zlib.crc32(key))) + content
-
-
-def unseal(key: bytes, value: bytes, what: str) -> bytes:
-    content = value[4:]
-    if len(value) < 4 or _CHECKSUM.unpack_from(value)[0] != zlib.crc32(content, zlib.crc32(key)):
-        raise CorruptionError(f"journal: {what} is damaged (checksum does not match)")
-    return content
-
-
-def entry_key(group: int, index: int) -> bytes:
-    return _ENTRY_KEY.pack(group, b"e", index)
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """What stays of a group whose member this slave was: see ``Log.retire``."""
-
-    term: int
-    voted_for: str | None
-    index: int  # of the configuration that removed it
-
-
-def load_tombstone(store: JournalStore, group: int) -> Tombstone | None:
-    """Raises ``CorruptionError``."""
-    key = _META_KEY.pack(group, b"t")
-    for _, value in store.scan(key, key):
-        what = f"the tombstone of group {group}"
-        return Tombstone(*msgpack.unpackb(unseal(key, value, what)))
-    return None
-
-
-def load_meta(store: JournalStore, group: int) -> Meta | None:
-    """Raises ``CorruptionError``."""
-    meta_key = _META_KEY.pack(group, b"m")
-    for key, value in store.scan(meta_key, meta_key):
-        return Meta(*msgpack.unpackb(unseal(key, value, f"the record of group {group}")))
-    return None
 
 
 class Log:
@@ -227,17 +109,16 @@ class Log:
         """Forget the log: a configuration at ``index``, which is committed, has this slave no more.
         The journal must not be used after that."""
         meta = self.meta
-        tombstone = [meta.term, meta.voted_for, max(index, self.removed_at)]
-        data: bytes = msgpack.packb(tombstone)
-        meta_key, key = _META_KEY.pack(self.group, b"m"), _META_KEY.pack(self.group, b"t")
-        self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
-        self._note(DeleteRange(meta_key, meta_key))
-        self._note(Put(key, seal(key, data)))
-        self.writes.forget(self)
+        tombstone = Tombstone(meta.term, meta.voted_for, max(index, self.removed_at))
+        self._note(records.no_meta(self.group))
+        self._note(records.tombstone(self.group, tombstone))
+        self.writes.cut(self.group, self.first_index, self.last_index)
+        self.writes.forget(self.group)
 
     def _begin(self, index: int) -> None:
         invariant(not self.entries, "a log begins twice")
         self.configurations = [self._base()]
+        self.meta.first_index = index
         self.add(NO_OP, index, 0)
         self._save_meta()
 
@@ -253,21 +134,23 @@ class Log:
             self.removed_at = tombstone.index
             if meta is None:
                 self.meta.term, self.meta.voted_for = tombstone.term, tombstone.voted_for
-        for key, value in store.scan(self._key(0), self._key(LAST_INDEX)):
-            if len(key) != _ENTRY_KEY.size:
-                raise CorruptionError(f"journal: {where} has a damaged key")
-            index = _ENTRY_KEY.unpack(key)[2]
-            content = unseal(key, value, f"entry {index} of {where}")
-            if self.entries and index != self.last_index + 1:
-                raise CorruptionError(f"journal: entries of {where} are missing before {index}")
-            command = content[8:]
-            self.entries.append((command, index, _TERM.unpack_from(content)[0]))
-            self.bytes += len(command)
+        begin = self.meta.first_index
+        for key, value in store.scan(self._key(begin), self._key(LAST_INDEX)):
+            entry = records.read_entry(self.group, key, value)
+            expected = self.last_index + 1 if self.entries else begin or entry[1]
+            if entry[1] != expected:
+                raise CorruptionError(f"journal: entries of {where} are missing before {entry[1]}")
+            self.entries.append(entry)
+            self.bytes += len(entry[0])
+        if begin:  # a crash may have come before what was cut off had all been deleted
+            for first, last in _runs(store, self.group, begin - 1):
+                self.writes.cut(self.group, first, last)
         self.configurations = [self._base()]
         if self.entries and meta is None:
             raise CorruptionError(f"journal: {where} has entries but no term and vote")
         if self.entries:
-            first, snapshot = self.entries[0][1], self.meta.snapshot_index
+            first, snapshot = self.first_index, self.meta.snapshot_index
+            self.meta.first_index = first
             if not first <= snapshot <= self.last_index:
                 raise CorruptionError(f"journal: {where} does not reach its snapshot at {snapshot}")
             self.meta.commit_index = min(self.meta.commit_index, self.last_index)
@@ -337,7 +220,7 @@ class Log:
         for command, _, _ in self.entries[index - self.first_index :]:
             self.bytes -= len(command)
         del self.entries[index - self.first_index :]
-        self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
+        self._delete_from(index)
         self.durable_index = min(self.durable_index, index - 1)
         self._undurable = [(s, min(last, index - 1)) for s, last in self._undurable]
         self.configurations = [c for c in self.configurations if c.index < index]
@@ -348,18 +231,22 @@ class Log:
         for command, _, _ in self.entries[: index - self.first_index]:
             self.bytes -= len(command)
         if index > self.first_index:
-            self._note(DeleteRange(self._key(0), self._key(index - 1)))
+            self.writes.cut(self.group, self.first_index, index - 1)
+            self.meta.first_index = index
             self.entries = self.entries[index - self.first_index :]
         self._snapshot_at(snapshot_index, snapshot_term, self.configuration_at(snapshot_index))
 
     def reset(self, index: int, term: int, configuration: Configuration) -> None:
         """Replace the whole log by the position of a durable snapshot that came from the leader."""
+        self.writes.cut(self.group, self.first_index, min(self.last_index, index - 1))
+        if self.last_index >= index:
+            self._delete_from(index)
         self.entries = []
         self.bytes = 0
         self.durable_index = 0
         self._undurable = []
-        self._note(DeleteRange(self._key(0), self._key(LAST_INDEX)))
         self.configurations = []
+        self.meta.first_index = index
         self.add(NO_OP, index, term)
         self._snapshot_at(index, term, configuration)
 
@@ -372,8 +259,7 @@ class Log:
         self._save_meta()
 
     def meta_record(self) -> Operation:
-        key = _META_KEY.pack(self.group, b"m")
-        return Put(key, seal(key, self.meta.pack()))
+        return records.meta(self.group, self.meta)
 
     # -- pysyncobj's interface ---------------------------------------------------------------
 
@@ -383,8 +269,7 @@ class Log:
         self.bytes += len(command)
         if is_configuration(command):
             self.configurations.append(Configuration.unpack(idx, command))
-        key = self._key(idx)
-        self._note(Put(key, seal(key, _TERM.pack(term) + command)))
+        self._note(records.entry(self.group, idx, term, command))
         sequence = self.writes.sequence
         if self._undurable and self._undurable[-1][0] == sequence:
             self._undurable[-1] = sequence, idx
@@ -400,7 +285,7 @@ class Log:
     def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N803
         if raftCommitIndex != self.meta.commit_index:
             self.meta.commit_index = raftCommitIndex
-            self.writes.commit_moved(self)
+            self.writes.commit_moved(self.group, self.meta_record)
 
     def getRaftCommitIndex(self) -> int:
         return self.meta.commit_index
@@ -427,9 +312,38 @@ class Log:
     def _key(self, index: int) -> bytes:
         return entry_key(self.group, index)
 
+    def _delete_from(self, index: int) -> None:
+        self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
+
     def _note(self, operation: Operation) -> None:
         self.writes.add(operation)
         self.last_sequence = self.writes.sequence
 
     def _save_meta(self) -> None:
         self._note(self.meta_record())
+
+
+def delete_forgotten(store: JournalStore, writes: WriteSet, group: int) -> bool:
+    """Go on with deleting a log that was forgotten (``retire``): a crash may have come before all
+    of it was gone.  False when there is nothing; else it must not be begun again yet."""
+    if load_meta(store, group) is not None or load_tombstone(store, group) is None:
+        return False
+    left = list(_runs(store, group, LAST_INDEX))
+    for first, last in left:
+        writes.cut(group, first, last)
+    return bool(left)
+
+
+def _runs(store: JournalStore, group: int, last: int) -> Iterator[tuple[int, int]]:
+    """The entries on disk up to ``last``, as ranges without gaps."""
+    begin = end = -1
+    for key, _ in store.scan(entry_key(group, 0), entry_key(group, last)):
+        index = records.read_index(group, key)
+        if index != end + 1 and end >= 0:
+            yield begin, end
+            begin = index
+        elif end < 0:
+            begin = index
+        end = index
+    if end >= 0:
+        yield begin, end

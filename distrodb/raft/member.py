@@ -17,6 +17,7 @@ The contract with whoever drives it (compare etcd/raft's ``Ready``):
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
@@ -297,7 +298,7 @@ class Member:
         previous_term: int,
         commit_index: int,
         round_: int,
-        entries: list,
+        entries: list[Any],
     ) -> None:
         if not self.follow(self._state.now, peer, term):
             return

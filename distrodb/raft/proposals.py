@@ -11,6 +11,10 @@ Invariants:
 - a command that was never proposed is handed back: it surely did not happen;
 - a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
 
+Time: an entry carries its leader's (steady_time.py).  A batch of reads is answered at the leader's
+time too, which may be ahead of the newest entry's.  When nobody asks, an entry without commands
+removes keys that have expired, a bounded number at a time.
+
 Caveat: a read waits for the write batch in front of it, even one of another key.
 """
 
@@ -18,12 +22,19 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.interfaces import GroupOptions, Machine, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.member import Member
+from distrodb.raft.steady_time import SteadyTime
 from distrodb.resp.reply import error
+
+# Seconds between two entries that do nothing but remove expired keys; each costs a sync.  While
+# more keys are left than one removes, the next one follows at once.
+SWEEP_INTERVAL_S = 0.1
+EXPIRE_MAX = 256  # keys that one entry removes: less than a millisecond
 
 UNKNOWN = error(
     "UNKNOWN",
@@ -33,12 +44,13 @@ UNKNOWN = error(
 
 
 class _Batch:
-    __slots__ = ("given_up_at", "now_ms", "position", "requests", "round")
+    __slots__ = ("expire_max", "given_up_at", "now_ms", "position", "requests", "round")
 
     def __init__(self, requests: list[Request]):
         self.requests: Sequence[Request] = requests
         self.position: tuple[int, int] | None = None  # (index, term) of its entry
-        self.now_ms = 0  # of the entry
+        self.now_ms = 0  # the leader's time when it was made, that of its entry
+        self.expire_max = 0  # how many expired keys the entry removes
         self.round = 0  # the read round that confirms it, if it holds reads alone
         self.given_up_at = math.inf  # seconds: its leader has lost the lead, and waits so long
 
@@ -52,6 +64,8 @@ class Proposals:
         # By (index, term) of their entries: the one under way, and those of a lost lead.
         self._proposed: dict[tuple[int, int], _Batch] = {}
         self._overwritten: list[Request] = []  # commands of such entries: surely not done
+        self._time: SteadyTime | None = None  # of this lead
+        self._look_at = math.inf  # seconds: when to see whether keys have expired
 
     def submit(self, request: Request) -> None:
         """Queue a command; the caller has seen that this member leads."""
@@ -73,12 +87,28 @@ class Proposals:
         return bool(self._queue)
 
     @property
-    def next_due(self) -> float:
-        """Seconds: when a write whose fate is not learnt is answered."""
-        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
+    def look_at(self) -> float:
+        """Seconds: when to ``pump`` though no command waits: a key expires."""
+        return math.inf if self.is_busy else self._look_at
 
-    def pump(self, now: float, wall_ms: int, member: Member, machine: Machine) -> None:
-        """Start the next batch; the caller has seen that none is under way, and that it may."""
+    @property
+    def next_due(self) -> float:
+        """Seconds: when a write whose fate is not learnt is answered, or a key expires."""
+        return min((batch.given_up_at for batch in self._proposed.values()), default=self.look_at)
+
+    def pump(self, now: float, time_ms: int, member: Member, machine: Machine) -> None:
+        """Start the next batch, or an entry that removes what has expired, if one is due; the
+        caller has seen that none is under way, and that it may."""
+        if self._time is None:
+            self._time = SteadyTime()
+        time_ms = self._time.follow(now, max(time_ms, machine.now_ms))
+        is_sweep = False
+        if now >= self._look_at:
+            left_s = (machine.next_expiry_ms - time_ms) / 1000
+            is_sweep = left_s <= 0
+            self._look_at = now + max(left_s, SWEEP_INTERVAL_S)
+        if not (self._queue or is_sweep):
+            return
         requests: list[Request] = []
         writes = []
         size, queue = 0, self._queue
@@ -87,18 +117,31 @@ class Proposals:
             size += request.size
             requests.append(request)
             if request.is_write:
-                writes.append((request.slot, request.args))
+                writes.append((request.place, request.args))
         self._queue_bytes -= size
         self._batch = batch = _Batch(requests)
-        if writes:
-            batch.now_ms = max(wall_ms, machine.now_ms)
-            position = batch.position = self._log.last_index + 1, member.term
-            self._proposed[position] = batch
-            payload = encode_batch(batch.now_ms, writes)
-            member.propose(now, payload, lambda fate: self._settled(position, fate))
+        batch.now_ms = time_ms
+        if writes or is_sweep:
+            self._propose(now, batch, writes, member, machine)
         else:
             batch.round = member.start_round(now)
-            self.answer_confirmed_reads(member, machine)
+            self.answer_confirmed_reads(now, member, machine)
+
+    def _propose(
+        self,
+        now: float,
+        batch: _Batch,
+        writes: Sequence[tuple[int, Sequence[bytes]]],
+        member: Member,
+        machine: Machine,
+    ) -> None:
+        """Without writes it is a tick: an entry that lets time pass, and keys expire."""
+        if machine.next_expiry_ms <= batch.now_ms:
+            batch.expire_max = EXPIRE_MAX
+        position = batch.position = self._log.last_index + 1, member.term
+        self._proposed[position] = batch
+        payload = encode_batch(batch.now_ms, writes, batch.expire_max)
+        member.propose(now, payload, lambda fate: self._settled(position, fate))
 
     def apply(self, index: int, payload: bytes, machine: Machine) -> bool:
         """Apply a committed entry; True when it is one of ours, whose commands are answered."""
@@ -108,9 +151,12 @@ class Proposals:
             machine.apply(payload)
             return False
         # The same writes as everywhere, with the reads of the batch in between.
-        now_ms = machine.now_ms = batch.now_ms
+        next_expiry_ms, now_ms = machine.next_expiry_ms, batch.now_ms
+        machine.advance(now_ms, batch.expire_max)
         for request in batch.requests:
-            request.resolve(machine.execute(request.slot, request.args, now_ms))
+            request.resolve(machine.execute(request.place, request.args, now_ms))
+        if machine.next_expiry_ms < next_expiry_ms or machine.next_expiry_ms <= now_ms:
+            self._look_at = min(self._look_at, 0.0)  # sooner than was known, or more are left
         self._end(batch)
         return True
 
@@ -130,21 +176,41 @@ class Proposals:
         overwritten, self._overwritten = self._overwritten, []
         return overwritten
 
-    def answer_confirmed_reads(self, member: Member, machine: Machine) -> None:
+    def answer_confirmed_reads(self, now: float, member: Member, machine: Machine) -> None:
+        """At the time when their batch was made.  Where a reply depends on a key's expiry that no
+        entry has come to yet, a tick is proposed first, and answers it when it is applied: so what
+        was once seen expired never comes back, whatever the clock of the next leader says."""
         batch = self._batch
-        if batch is None or not batch.round or member.confirmed_round() < batch.round:
+        if batch is None or not batch.round or batch.position is not None:
             return
-        self._batch = None
-        execute, now_ms = machine.execute, machine.now_ms
+        if member.confirmed_round() < batch.round:
+            return
+        read, now_ms = machine.read, max(batch.now_ms, machine.now_ms)
+        unsettled = []
         for request in batch.requests:
-            request.resolve(execute(request.slot, request.args, now_ms))
+            reply = read(request.place, request.args, now_ms)
+            if isinstance(reply, Unsettled):
+                unsettled.append(request)
+            else:
+                request.resolve(reply)
+        if unsettled:
+            batch.requests, batch.now_ms = unsettled, now_ms
+            self._propose(now, batch, [], member, machine)
+        else:
+            self._batch = None
+
+    def gain_leadership(self, now: float) -> None:
+        self._look_at = now
 
     def lose_leadership(self, now: float) -> list[Request]:
         """What was not proposed, for another leader; what was waits for its fate."""
         queued, self._queue, self._queue_bytes = list(self._queue), deque(), 0
         batch, self._batch = self._batch, None
+        self._time, self._look_at = None, math.inf
         if batch is not None and batch.round:
             queued = [*batch.requests, *queued]
+            if batch.position is not None:  # a tick, whose fate concerns nobody
+                del self._proposed[batch.position]
         for proposed in self._proposed.values():
             proposed.given_up_at = min(proposed.given_up_at, now + self._options.unknown_after_s)
         return queued

@@ -8,6 +8,8 @@
   for the group (pulse.py); else each ``heartbeat_s``.
 """
 
+from typing import Any
+
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
 from distrodb.raft.progress import Progress, State
@@ -188,7 +190,7 @@ class Replication:
         previous_index: int,
         previous_term: int,
         commit_index: int,
-        entries: list[list],
+        entries: list[list[Any]],
     ) -> tuple[bool, int, bool]:
         """Entries of the leader that is followed.  (matches, index, the log has changed): up to
         ``index`` it matches; or that is where the leader should try.

@@ -11,6 +11,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
@@ -182,7 +183,7 @@ class Snapshots:
         sequence: int,
         index: int,
         index_term: int,
-        members: list,
+        members: list[Any],
         chunk: bytes,
         is_last: bool,
     ) -> None:

@@ -22,13 +22,16 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 
-from distrodb.raft.log import JournalStore, Put, WriteSet, seal, unseal
+from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap
-
-# Behind every group's keys, beside the directory's identity (lmdb_store.py).
-_INCARNATION_KEY = b"\xff\xff\x01"
-_MAP_KEY = b"\xff\xff\x02"
-_FIRST_MAP_KEY = b"\xff\xff\x03"
+from distrodb.storage.records import (
+    FIRST_MAP_KEY,
+    INCARNATION_KEY,
+    MAP_KEY,
+    JournalStore,
+    sealed,
+    unseal,
+)
 
 
 class Memory:
@@ -38,15 +41,14 @@ class Memory:
     def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
         self._writes = writes
         self.sequence = 0  # of the write set that holds the newest map
-        self.map = self._load(store, _MAP_KEY)
-        self.first_map = self._load(store, _FIRST_MAP_KEY)
-        found = list(store.scan(_INCARNATION_KEY, _INCARNATION_KEY))
+        self.map = self._load(store, MAP_KEY)
+        self.first_map = self._load(store, FIRST_MAP_KEY)
+        found = list(store.scan(INCARNATION_KEY, INCARNATION_KEY))
         if found:
             self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
         else:
             self.incarnation = f"{generator.getrandbits(64):016x}"
-            record = seal(_INCARNATION_KEY, self.incarnation.encode())
-            store.commit([Put(_INCARNATION_KEY, record)])
+            store.commit([sealed(INCARNATION_KEY, self.incarnation.encode())])
 
     @staticmethod
     def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
@@ -57,14 +59,14 @@ class Memory:
     def keep(self, cluster_map: ClusterMap) -> None:
         """Remember a map; durable with the write set that is being filled."""
         self.map, self.sequence = cluster_map, self._writes.sequence
-        self._save(_MAP_KEY, cluster_map)
+        self._save(MAP_KEY, cluster_map)
         if cluster_map.epoch == 1:
             self.first_map = cluster_map
-            self._save(_FIRST_MAP_KEY, cluster_map)
+            self._save(FIRST_MAP_KEY, cluster_map)
 
     def _save(self, key: bytes, cluster_map: ClusterMap) -> None:
         content = json.dumps(cluster_map.to_plain()).encode()
-        self._writes.add(Put(key, seal(key, content)))
+        self._writes.add(sealed(key, content))
 
 
 class Birth:

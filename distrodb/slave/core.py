@@ -22,14 +22,15 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distrodb.commands.command import StoreLimits
 from distrodb.config import SlaveConfig
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions, Request, SnapshotDone, SnapshotWrite
-from distrodb.raft.log import JournalStore, Operation, WriteSet
 from distrodb.raft.outbox import Outbox
+from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.clustermap import ClusterMap, first_map, member, node_of
 from distrodb.slave.birth import Birth, Memory
@@ -42,6 +43,7 @@ from distrodb.slave.holding import MAP_GROUP, Holding, nodes_of, preferred_of
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.reports import Report, Reports
 from distrodb.slave.standing import Standing
+from distrodb.storage.records import JournalStore, Operation
 
 GOSSIP_INTERVAL_S = 1.0
 CONTROL_INTERVAL_S = 0.05  # between two looks of the controller at the ring
@@ -69,7 +71,7 @@ class Output:
 class _MapRequest:
     """A change of the map; nobody waits for the reply to what the controller itself asks for."""
 
-    is_write, slot, size = True, -1, 64
+    is_write, slot, place, size = True, -1, -1, 64
 
     def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
         self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]
@@ -100,6 +102,7 @@ class Core(Standing):
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
         self._journal_busy = False
+        self._time = SteadyTime()
         self._dirty: set[int] = set()
         self._gossip, self._gossip_at = Gossip(), now
         self._hearing, self._reports, self._held = Hearing(config.id), Reports(), Held()
@@ -490,16 +493,17 @@ class Core(Standing):
         """A flush would do something, gossip apart, which ``tick`` sees to."""
         pending = self._dirty or self._messages or self.outbox.snapshots
         removed = self._obsolete or self.holding.has_obsolete
-        return bool(pending or removed or (self.writes.operations and not self._journal_busy))
+        return bool(pending or removed or (not self.writes.is_empty and not self._journal_busy))
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
+        time_ms = self._time.follow(now, wall_ms)
         dirty, self._dirty = self._dirty, set()
         for group_id in sorted(dirty):
             group = self.groups[group_id]
             group.tick(now)
             if not self.is_leaving:
-                group.pump(now, wall_ms)
+                group.pump(now, time_ms)
                 if group.is_waiting:  # its reads were answered at once, and there are more
                     self._dirty.add(group_id)
         self._collect()

@@ -19,22 +19,16 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from distrodb.commands.command import StoreLimits
-from distrodb.keyspace.store import Store
+from distrodb.keyspace.context import StoreLimits
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.raft.log import (
-    LAST_INDEX,
-    JournalStore,
-    Log,
-    WriteSet,
-    load_meta,
-    load_tombstone,
-)
+from distrodb.raft.log import Log, delete_forgotten
+from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.birth import Memory
-from distrodb.slave.machines import AnyMachine, Restore, read_back, restore_store
+from distrodb.slave.machines import AnyMachine, Restore, new_store, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
+from distrodb.storage.records import LAST_INDEX, JournalStore, load_meta, load_tombstone
 
 MAP_GROUP = 0xFFFE
 
@@ -87,7 +81,11 @@ class Holding:
                 continue
             is_here = not self._began and load_meta(self._store, group_id) is not None
             if not (self._began or is_here) and load_tombstone(self._store, group_id):
-                self._deleted.append(group_id)  # we may have stopped before its files went
+                # We may have stopped before all of it went.
+                if delete_forgotten(self._store, self._writes, group_id):
+                    self._closing[group_id] = self._writes.sequence
+                    continue
+                self._deleted.append(group_id)
             was_born = born_into is not None and self._me in nodes_of(born_into, group_id)
             if is_here or was_born or self.wants_us(cluster_map, group_id):
                 begins_with = born_into if was_born and group_id != MAP_GROUP else None
@@ -118,7 +116,7 @@ class Holding:
             restore = machine.restore
         else:
             partition = cluster_map.partitions[group_id]
-            machine = Store(partition.first, partition.last, self._limits)
+            machine = new_store(partition.first, partition.last, self._limits)
             restore = partial(restore_store, self._limits)
         # At index 1 is the state that a group begins with, except for who joined it: the map's log
         # builds on the first map, which that slave has in its snapshot only.
@@ -170,7 +168,11 @@ class Holding:
 
     def durable(self, sequence: int) -> None:
         """A write set is on disk."""
-        deleted = [id_ for id_, closing in self._closing.items() if closing <= sequence]
+        deleted = [
+            id_
+            for id_, closing in self._closing.items()
+            if closing <= sequence and not self._writes.is_cutting(id_)
+        ]
         for group_id in deleted:
             del self._closing[group_id]
         self._deleted += deleted

@@ -1,9 +1,13 @@
-"""State machines read back from their snapshots."""
+"""The state machines of groups: new ones, and those read back from their snapshots.
+
+The one place where the store meets the table of commands.
+"""
 
 from collections.abc import Callable, Iterable
 
-from distrodb.commands.command import StoreLimits
+from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.errors import CorruptionError
+from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store, StoreBuilder
 from distrodb.slave.map_machine import MapMachine
 
@@ -11,9 +15,13 @@ AnyMachine = MapMachine | Store
 Restore = Callable[[Iterable[bytes]], AnyMachine]
 
 
+def new_store(first_slot: int, last_slot: int, limits: StoreLimits | None = None) -> Store:
+    return Store(first_slot, last_slot, MACHINE_COMMANDS, limits)
+
+
 def restore_store(limits: StoreLimits, chunks: Iterable[bytes]) -> Store:
     """Raises ``ValueError`` for a damaged snapshot."""
-    builder = StoreBuilder(limits)
+    builder = StoreBuilder(MACHINE_COMMANDS, limits)
     for chunk in chunks:
         builder.add(chunk)
     return builder.finish()

@@ -1,6 +1,7 @@
 """The cluster map as a Raft group's state machine; what a command does is ring/'s business."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from distrodb.keyspace.entry import decode_batch
@@ -29,8 +30,18 @@ class MapMachine:
         self._changed(self.map)
         return OK
 
+    def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        return error("ERR", "the map is not read by commands")
+
+    def advance(self, now_ms: int, expire_max: int) -> None:
+        self.now_ms = now_ms
+
+    @property
+    def next_expiry_ms(self) -> float:
+        return math.inf
+
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, commands = decode_batch(payload)
+        self.now_ms, _, commands = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:

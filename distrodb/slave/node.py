@@ -26,14 +26,13 @@ from distrodb.clock import monotonic, wall_ms
 from distrodb.config import SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.raft.log import Operation
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core, map_of
 from distrodb.slave.frames import Terms
 from distrodb.slave.peers import Peers
-from distrodb.storage.lmdb_store import LmdbStore
-from distrodb.storage.snapshot_files import SnapshotFiles
+from distrodb.storage.directory import Directory
+from distrodb.storage.records import Operation
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 REMOVED = (
@@ -48,9 +47,9 @@ log = logging.getLogger("distrodb")
 class Node:
     def __init__(self, config: SlaveConfig, connections_max: int):
         self._config = config
-        self._store = LmdbStore(config.directory)
-        self._store.identify(f"{config.cluster_id} {config.id}")
-        self._files = SnapshotFiles(config.directory / "snapshots")
+        self._directory = Directory(config.directory)
+        self._directory.identify(f"{config.cluster_id} {config.id}")
+        self._store, self._files = self._directory.journal, self._directory.snapshots
         self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
         _check_against_map(config, self._core)
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
@@ -110,7 +109,7 @@ class Node:
             await self._peers.close()
             self._journal_thread.shutdown()
             self._snapshot_thread.shutdown()
-            self._store.close()
+            self._directory.close()
 
     def stop(self) -> None:
         """Hand leadership over, then end."""

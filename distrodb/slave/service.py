@@ -45,13 +45,13 @@ class Process(Protocol):
 class _Part:
     """One partition's share of a command; the core's ``Request``."""
 
-    __slots__ = ("args", "is_write", "resolve", "size", "slot")
+    __slots__ = ("args", "is_write", "place", "resolve", "size", "slot")
 
     def __init__(
         self, args: Sequence[bytes], is_write: bool, slot: int, resolve: Callable[[Reply], None]
     ):
         self.args = args
-        self.slot = slot
+        self.slot = self.place = slot
         self.is_write = is_write
         self.size = 32 + sum(map(len, args))
         self.resolve = resolve

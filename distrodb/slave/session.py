@@ -92,12 +92,12 @@ class _LargeReply:
 class Call:
     """One command of one session; the core's ``Request``."""
 
-    __slots__ = ("args", "is_write", "reply", "session", "size", "slot")
+    __slots__ = ("args", "is_write", "place", "reply", "session", "size", "slot")
 
     def __init__(self, session: "Session", args: Sequence[bytes], slot: int, is_write: bool):
         self.session = session
         self.args = args
-        self.slot = slot
+        self.slot = self.place = slot  # database 0 is the only one that SELECT allows
         self.is_write = is_write
         self.size = 32 + sum(map(len, args))
         self.reply: bytes | _LargeReply | None = None

@@ -7,39 +7,42 @@ A file is written under a temporary name, synced, renamed, and its directory syn
 record names the snapshot that counts; ``remove_older`` is for when that record is durable.
 """
 
+import fnmatch
 import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from distrodb.errors import CorruptionError, StorageError
+from distrodb.errors import CorruptionError
+from distrodb.storage.files import require_regular, sync_directory, told
 
 MAGIC = b"distrodb snapshot 1\n"
 _RECORD = struct.Struct(">II")
 _END = 0xFFFFFFFF
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class SnapshotFiles:
     def __init__(self, directory: Path):
         """Raises ``StorageError``."""
         self._directory = directory
-        try:
+        with told(directory, "cannot open"):
             directory.mkdir(parents=True, exist_ok=True)
             sync_directory(directory.parent)
-            for half in directory.glob("*.temporary"):  # what a crash left half written
+            for half in self._named("*.temporary"):  # what a crash left half written
                 half.unlink()
-        except OSError as problem:
-            raise StorageError(f"{directory}: {problem.strerror}") from None
+
+    @property
+    def is_empty(self) -> bool:
+        """There are no snapshots.  Raises ``StorageError``."""
+        with told(self._directory, "cannot read"):
+            return not self._named("*.snapshot")
+
+    def _named(self, pattern: str) -> list[Path]:
+        """Not by ``Path.glob``, for which a directory that cannot be read is an empty one."""
+        names = fnmatch.filter(os.listdir(self._directory), pattern)
+        return [self._directory / name for name in sorted(names)]
 
     def _path(self, group: int, index: int) -> Path:
         return self._directory / f"{group:05d}-{index:020d}.snapshot"
@@ -48,7 +51,7 @@ class SnapshotFiles:
         """Return when the snapshot is durable.  Raises ``StorageError``."""
         path = self._path(group, index)
         temporary = path.with_suffix(".temporary")
-        try:
+        with told(path, "cannot write"):
             with open(temporary, "wb") as file:
                 file.write(MAGIC)
                 count = 0
@@ -61,41 +64,43 @@ class SnapshotFiles:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
             sync_directory(self._directory)
-        except OSError as problem:
-            raise StorageError(f"{path}: cannot write: {problem.strerror}") from None
 
     def remove_older(self, group: int, index: int) -> None:
         """Remove what came before the snapshot at ``index``."""
-        try:
-            for old in self._directory.glob(f"{group:05d}-*.snapshot"):
+        with told(self._directory, "cannot remove"):
+            for old in self._named(f"{group:05d}-*.snapshot"):
                 if old < self._path(group, index):
                     old.unlink()
-        except OSError as problem:
-            raise StorageError(f"{self._directory}: cannot remove: {problem.strerror}") from None
 
     def read(self, group: int, index: int) -> Iterator[bytes]:
         """The chunks of a snapshot; raises ``CorruptionError`` at the first that is damaged."""
         path = self._path(group, index)
-        try:
-            with open(path, "rb") as file:
-                if file.read(len(MAGIC)) != MAGIC:
-                    raise CorruptionError(f"{path}: is not a snapshot of this version")
-                count, size = 0, os.fstat(file.fileno()).st_size
-                while True:
-                    header = file.read(_RECORD.size)
-                    if len(header) < _RECORD.size:
-                        raise CorruptionError(f"{path}: is cut off")
-                    length, checksum = _RECORD.unpack(header)
-                    if length == _END:
-                        if checksum != count:
-                            raise CorruptionError(f"{path}: records are missing")
-                        return
-                    chunk = file.read(min(length, size))  # a flipped bit may ask for 4 GiB
-                    if len(chunk) < length or zlib.crc32(chunk) != checksum:
-                        raise CorruptionError(f"{path}: record {count} is damaged")
-                    count += 1
-                    yield chunk
-        except FileNotFoundError as problem:
-            raise CorruptionError(f"{path}: cannot read: {problem.strerror}") from None
-        except OSError as problem:  # permissions, say: the snapshot itself may be sound
-            raise StorageError(f"{path}: cannot read: {problem.strerror}") from None
+        # Permissions, say: then the snapshot itself may be sound.  One that is not there is lost.
+        with told(path, "cannot read"):
+            try:
+                require_regular(path)
+                file = open(path, "rb")  # noqa: SIM115
+            except FileNotFoundError as problem:
+                raise CorruptionError(f"{path}: cannot read: {problem.strerror}") from None
+            with file:
+                yield from self._records(path, file)
+
+    @staticmethod
+    def _records(path: Path, file: BinaryIO) -> Iterator[bytes]:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise CorruptionError(f"{path}: is not a snapshot of this version")
+        count, size = 0, os.fstat(file.fileno()).st_size
+        while True:
+            header = file.read(_RECORD.size)
+            if len(header) < _RECORD.size:
+                raise CorruptionError(f"{path}: is cut off")
+            length, checksum = _RECORD.unpack(header)
+            if length == _END:
+                if checksum != count:
+                    raise CorruptionError(f"{path}: records are missing")
+                return
+            chunk = file.read(min(length, size))  # a flipped bit may ask for 4 GiB
+            if len(chunk) < length or zlib.crc32(chunk) != checksum:
+                raise CorruptionError(f"{path}: record {count} is damaged")
+            count += 1
+            yield chunk

@@ -219,7 +219,7 @@ def test_commands_after_one_that_failed_are_still_run(cluster):
     done = distrodb("master", *connect, lines="SET x 1\nBREW\nGET x\n")
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["OK", 'Just "1"']
-    assert len(done.stderr.splitlines()) == 1 and "unknown verb BREW" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "unknown command BREW" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ happens at the end of every tick and delivery unless the disk is held; support/p
 Whether the slave's own gate holds is shown by slaves.py and by the simulator, not here.
 """
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,9 +18,10 @@ from distrodb.raft import replication
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import GroupOptions
 from distrodb.raft.library import Fate
-from distrodb.raft.log import Log, WriteSet
+from distrodb.raft.log import Log
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.support.disk import Disk
@@ -49,9 +51,19 @@ class ListMachine:
         self.values.append(args[1])
         return OK
 
+    def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        return self.execute(slot, args, now_ms)
+
+    def advance(self, now_ms: int, expire_max: int) -> None:
+        self.now_ms = now_ms
+
+    @property
+    def next_expiry_ms(self) -> float:
+        return math.inf
+
     def apply(self, payload: bytes) -> list[Reply]:
-        now_ms, commands = decode_batch(payload)
-        return [self.execute(slot, args, now_ms) for slot, args in commands]
+        self.now_ms, _, commands = decode_batch(payload)
+        return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:
         return iter([b"list", *self.values])

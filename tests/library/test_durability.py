@@ -11,9 +11,11 @@ import pytest
 
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
-from distrodb.raft.log import Configuration, DeleteRange, Log, Put, WriteSet
+from distrodb.raft.log import Configuration, Log
+from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK
 from distrodb.storage.lmdb_store import MAP_BYTES, LmdbStore
+from distrodb.storage.records import DeleteRange, Put
 from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
 from tests.library.slaves import Slaves

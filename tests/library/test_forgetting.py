@@ -9,7 +9,8 @@ import random
 import pytest
 
 from distrodb.raft import messages as m
-from distrodb.raft.log import Configuration, Log, WriteSet
+from distrodb.raft.log import Configuration, Log
+from distrodb.raft.write_set import WriteSet
 from distrodb.storage.lmdb_store import LmdbStore
 from tests.library import ours
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from distrodb.errors import InvariantViolation
-from distrodb.keyspace.store import Store
 from distrodb.raft import messages as m
 from distrodb.resp.reply import OK, ErrorReply
+from distrodb.slave.machines import new_store
 from tests.library import ours, plain
 
 # LEADER_CHANGED is not a failure.
@@ -152,7 +152,7 @@ def test_plain_an_apply_that_raises_freezes_all_members():
 
 @pytest.mark.parametrize("args", [[b"NONE"], [b"SET"], [b"SET", b"k", b"v", b"EX", b"x"]])
 def test_ours_bad_input_is_an_error_reply(args):
-    assert isinstance(Store(0, 16383).execute(0, args, 0), ErrorReply)
+    assert isinstance(new_store(0, 16383).execute(0, args, 0), ErrorReply)
 
 
 def test_ours_any_other_exception_leaves_the_tick_so_that_the_slave_stops():

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
-from distrodb.raft.log import Log, entry_key, is_configuration, load_meta
+from distrodb.raft.log import Log, is_configuration
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import member
 from distrodb.slave.core import MAP_GROUP
+from distrodb.storage.records import entry_key, load_meta
 from tests.support.promises import broken_promise
 
 if TYPE_CHECKING:

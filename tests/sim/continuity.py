@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from distrodb.errors import CorruptionError
 from distrodb.raft.group import Group
-from distrodb.raft.log import LAST_INDEX, Configuration, entry_key, load_meta
+from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import member
 from distrodb.slave.core import MAP_GROUP
+from distrodb.storage.records import LAST_INDEX, entry_key, load_meta
 
 if TYPE_CHECKING:
     from tests.sim.process import Slave

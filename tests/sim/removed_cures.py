@@ -21,6 +21,7 @@ from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
 from distrodb.slave import birth, hearing
 from distrodb.slave.core import Core
+from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
@@ -234,7 +235,7 @@ CURES = {
         {"lost directory behind a cut": 1, "heal": 1},
     ),
     "checksums": Cure(
-        [(raft_log, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
+        [(records, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from distrodb.raft.log import load_tombstone
 from distrodb.resp.reply import OK
 from distrodb.slave.core import MAP_GROUP
+from distrodb.storage.records import load_tombstone
 from tests.sim.checks import NEAR_ENTRIES
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import Simulation

@@ -7,12 +7,13 @@ import msgpack
 import pytest
 
 from distrodb.config import HealingConfig
-from distrodb.raft.log import _META_KEY, Meta, load_meta, seal
 from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import MAP_GROUP, Core
 from distrodb.slave.frames import split
+from distrodb.storage import records
+from distrodb.storage.records import Meta, load_meta
 from tests.sim.simulation import Simulation
 from tests.support.disk import Disk
 
@@ -147,8 +148,8 @@ def _forget_commit_index(disk):
     meta = load_meta(disk, MAP_GROUP)
     assert isinstance(meta, Meta)
     meta.commit_index = meta.snapshot_index
-    key = _META_KEY.pack(MAP_GROUP, b"m")
-    disk.records[key] = seal(key, meta.pack())
+    record = records.meta(MAP_GROUP, meta)
+    disk.records[record.key] = record.value
 
 
 # -- snapshots ---------------------------------------------------------------------------------
@@ -302,7 +303,7 @@ def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     cluster.crash(judge.id)  # for good
     cluster.start("node1")
     cluster.at_once(lambda: one.core.map.epoch == 2)
-    cluster.at_once(lambda: not one.core._journal_busy and not one.core.writes.operations)
+    cluster.at_once(lambda: not one.core._journal_busy and not one.core.writes._operations)
     assert one.core._memory.map.epoch == 2
     for group in [*one.core.groups.values(), *rest.core.groups.values()]:
         assert not any(name.endswith(new) for name in group.member.members)

@@ -1,4 +1,4 @@
-"""A simulated disk, one object a slave, in place of ``LmdbStore`` and ``SnapshotFiles``.
+"""A simulated disk, one object a slave, in place of ``Directory``.
 
 What is written reaches the platter in two steps, so that the simulator can crash in between:
 ``begin`` takes a write set (no reader sees it, it is not durable), ``sync`` makes it durable and
@@ -33,11 +33,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.log import Operation, Put
-from distrodb.storage.lmdb_store import FORMAT
+from distrodb.storage.directory import FORMAT
+from distrodb.storage.records import IDENTITY_KEY, Operation, Put
 from distrodb.storage.snapshot_files import MAGIC
 
-IDENTITY_KEY = b"\xff\xff"
 KEY_BYTES_MAX = 511  # LMDB's own limit
 CHUNKS_AT_BEGIN_MAX = 3
 _END = 0xFFFFFFFF

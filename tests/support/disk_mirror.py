@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from distrodb.errors import StorageError
-from distrodb.raft.log import Put
-from distrodb.storage.lmdb_store import LmdbStore
-from distrodb.storage.snapshot_files import SnapshotFiles
+from distrodb.storage.directory import Directory
+from distrodb.storage.records import Put
 from tests.support.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
 
 LAST_KEY = b"\xff" * 16
@@ -60,12 +59,12 @@ class Mirror(Disk):
             super().identify(layout)
         except StorageError as error:
             if "cannot write" not in str(error):
-                same("refused", refused(lambda: self._real.identify(layout)))
+                same("refused", refused(lambda: self._opened.identify(layout)))
             raise
-        same("passed", refused(lambda: self._real.identify(layout)))
+        same("passed", refused(lambda: self._opened.identify(layout)))
 
     def close(self) -> None:
-        self._real.close()
+        self._opened.close()
 
     # -- snapshots ---------------------------------------------------------------------------
 
@@ -125,7 +124,7 @@ class Mirror(Disk):
 
     def wipe(self) -> None:
         super().wipe()
-        self._real.close()
+        self._opened.close()
         shutil.rmtree(self._directory)
         self._open()
 
@@ -138,14 +137,14 @@ class Mirror(Disk):
             path.write_bytes(flipped(path.read_bytes(), damage.position, damage.mask))
 
     def _reopen(self) -> None:
-        self._real.close()
+        self._opened.close()
         self._open()
         self.temporaries.clear()
         self.check()
 
     def _open(self) -> None:
-        self._real = LmdbStore(self._directory)
-        self._files = SnapshotFiles(self._directory / "snapshots")
+        self._opened = Directory(self._directory)
+        self._real, self._files = self._opened.journal, self._opened.snapshots
 
 
 def same(ours: object, theirs: object) -> None:

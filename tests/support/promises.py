@@ -12,7 +12,7 @@ at the moment they leave, and at what its disk would give back after a power cut
 
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
-from distrodb.raft.log import JournalStore, entry_key, load_meta, load_tombstone
+from distrodb.storage.records import JournalStore, entry_key, load_meta, load_tombstone
 
 SPEAK_OF_A_TERM = (m.VOTE_REQUEST, m.VOTE, m.APPEND, m.ACK, m.TIMEOUT_NOW, m.STALE, m.LEAVE_REQUEST)
 

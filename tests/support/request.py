@@ -11,6 +11,7 @@ READS = (b"GET", b"READ")
 class Asked:
     def __init__(self, *args: bytes, slot: int = 0, size: int = 64):
         self.args, self.slot, self.size = args, slot, size
+        self.place = slot  # of database 0
         self.is_write = args[0] not in READS
         self.reply: Reply | None = None  # a read's may be None, too; see ``is_answered``
         self.is_answered = False

@@ -10,6 +10,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import error
 from distrodb.ring.slots import slot_ranges
+from distrodb.slave.machines import new_store
 from distrodb.slave.service import Service
 
 PARTITIONS = 3
@@ -36,7 +37,7 @@ class World:
         self.partition_of_slot = [
             number for number, (first, last) in enumerate(ranges) for _ in range(first, last + 1)
         ]
-        self.stores = [Store(first, last) for first, last in ranges]
+        self.stores = [new_store(first, last) for first, last in ranges]
         self.queues: list[deque[Request]] = [deque() for _ in ranges]
         self.led, self.has_copies = led, has_copies
         self.asked_to: list[str] = []

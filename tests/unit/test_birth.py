@@ -2,7 +2,7 @@
 
 import random
 
-from distrodb.raft.log import WriteSet
+from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.birth import Birth, Memory
 from distrodb.storage.lmdb_store import LmdbStore

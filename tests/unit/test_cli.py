@@ -26,8 +26,8 @@ STATUS = {
             "slots": [0, 16383],
             "owner": "node1",
             "group": ["node1"],
-            "leader": None,
-            "term": 0,
+            "leader": "node1",
+            "term": 1,
         }
     ],
 }
@@ -90,10 +90,12 @@ def test_what_stops_a_slave_is_one_line_and_status_1(monkeypatch, capsys, error)
 
 
 def test_master_hands_its_commands_over(monkeypatch):
-    import distrodb.master.app
+    import distrodb.master.shell
 
     seen = []
-    monkeypatch.setattr(distrodb.master.app, "run", lambda *arguments: seen.append(arguments) or 3)
+    monkeypatch.setattr(
+        distrodb.master.shell, "run", lambda *arguments: seen.append(arguments) or 3
+    )
     assert cli.main(["master"]) == 3
     assert cli.main(["master", "--connect", "h:1", "-c", "GET a", "-c", "NODES"]) == 3
     assert seen == [(None, []), ("h:1", ["GET a", "NODES"])]

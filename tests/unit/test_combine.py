@@ -4,9 +4,8 @@ import pytest
 
 from distrodb.commands.combine import ALL_OK, CONCATENATED, FROM_CURSOR, TOTAL, Led
 from distrodb.commands.command import NO_KEYS, READ, data_row
-from distrodb.commands.table import DATA_COMMANDS, DISPATCHED
+from distrodb.commands.table import DATA_COMMANDS, DISPATCHED, MACHINE_COMMANDS
 from distrodb.errors import InvariantViolation
-from distrodb.keyspace import store
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import KEYS, World
@@ -33,7 +32,7 @@ def test_a_new_command_on_partitions_answers_its_result(monkeypatch: pytest.Monk
         "",
         combine=CONCATENATED,
     )
-    monkeypatch.setitem(store._INTERNAL, b"LARGEST", row)
+    monkeypatch.setitem(MACHINE_COMMANDS, b"LARGEST", row)
     world = World(table=DISPATCHED | {b"LARGEST": row})
     world.ask(b"".join(pack(b"SET", key, b"1") for key in KEYS))
     counts = [b"%d" % each.key_count() for each in world.stores]

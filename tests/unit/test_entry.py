@@ -12,14 +12,16 @@ commands = st.lists(
 )
 
 
-@given(st.integers(0, 2**48), commands)
-def test_a_batch_comes_back_as_it_went(now_ms: int, batch: list[tuple[int, list[bytes]]]) -> None:
-    assert decode_batch(encode_batch(now_ms, batch)) == (now_ms, batch)
+@given(st.integers(0, 2**48), commands, st.integers(0, 1000))
+def test_a_batch_comes_back_as_it_went(
+    now_ms: int, batch: list[tuple[int, list[bytes]]], expire_max: int
+) -> None:
+    assert decode_batch(encode_batch(now_ms, batch, expire_max)) == (now_ms, expire_max, batch)
 
 
 @given(st.binary())
 def test_damage_is_a_value_error(data: bytes) -> None:
-    for payload in (data, b"\x01" + data):
+    for payload in (data, b"\x01" + data, b"\x02" + data):
         try:
             decode_batch(payload)
         except ValueError as problem:
@@ -53,8 +55,18 @@ def test_a_truncated_batch_is_refused(
 def test_what_is_not_a_batch_is_refused(plain: Any) -> None:
     with pytest.raises(ValueError, match="a log entry"):
         decode_batch(b"\x01" + msgpack.packb(plain))
+    if isinstance(plain, list):
+        plain[1:1] = [0]
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(b"\x02" + msgpack.packb(plain))
+
+
+@pytest.mark.parametrize("expire_max", [-1, None, b"1", 1.5])
+def test_how_many_keys_expire_is_a_number(expire_max: Any) -> None:
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(b"\x02" + msgpack.packb([1, expire_max, []]))
 
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version"):
-        decode_batch(b"\x02" + encode_batch(1, [])[1:])
+        decode_batch(b"\x03" + encode_batch(1, [])[1:])

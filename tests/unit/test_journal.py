@@ -3,8 +3,10 @@
 import pytest
 
 from distrodb.errors import CorruptionError, InvariantViolation
-from distrodb.raft.log import Configuration, Log, Put, WriteSet
+from distrodb.raft.log import Configuration, Log
+from distrodb.raft.write_set import WriteSet
 from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.records import Put
 
 
 @pytest.fixture

@@ -17,9 +17,12 @@ import lmdb.verify
 import pytest
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.log import DeleteRange, Log, Put, WriteSet
+from distrodb.raft.log import Log
+from distrodb.raft.write_set import WriteSet
+from distrodb.storage.directory import Directory
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.records import IDENTITY_KEY, DeleteRange, Put
 
 PAGE = mmap.PAGESIZE
 GROUPS = range(3)
@@ -29,7 +32,7 @@ GROUPS = range(3)
 def sound(tmp_path_factory) -> bytes:
     """A journal with small and large entries, and with free pages in the middle."""
     directory = tmp_path_factory.mktemp("sound")
-    store = LmdbStore(directory)
+    store = LmdbStore(directory / "journal")
     writes, generator = WriteSet(), random.Random(1)
     journals = [Log(group, writes) for group in GROUPS]
     for journal in journals:
@@ -76,7 +79,7 @@ def outcome(file: Path) -> str:
 
 
 def _read_all(directory: Path) -> str:
-    store = LmdbStore(directory)
+    store = LmdbStore(directory / "journal")
     seen = []
     for group in GROUPS:
         journal = Log(group, WriteSet())
@@ -172,7 +175,7 @@ def test_a_large_record_written_twice_in_one_commit_is_no_damage(file):
 
 
 def test_the_store_gives_room_back_within_a_commit(tmp_path, file):
-    store = LmdbStore(file.parent.parent)
+    store = LmdbStore(file.parent)
     store.commit([Put(b"a", b"x" * 9000), Put(b"a", b"y"), Put(b"a", b"z" * 5000)])
     assert list(store.scan(b"a", b"a")) == [(b"a", b"z" * 5000)]
     store.close()
@@ -227,7 +230,7 @@ def test_a_power_cut_before_the_first_commit_leaves_a_new_journal(tmp_path, file
     fresh = (tmp_path / "fresh" / "data.mdb").read_bytes()
     halves = [fresh[n * PAGE : (n + 1) * PAGE] if pages[n] else bytes(PAGE) for n in range(2)]
     file.write_bytes(b"".join(halves)[: length * PAGE])
-    store = LmdbStore(file.parent.parent)
+    store = Directory(file.parent.parent)
     store.identify("layout")
     store.close()
 
@@ -252,7 +255,7 @@ def replace_descriptors(file: Path, other: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_nothing_is_written_after_a_failed_commit(tmp_path):
-    store = LmdbStore(tmp_path)
+    store = LmdbStore(tmp_path / "journal")
     store.commit([Put(b"a", b"1")])
     file = tmp_path / "journal" / "data.mdb"
     kept = os.open(file, os.O_RDWR)
@@ -266,7 +269,7 @@ def test_nothing_is_written_after_a_failed_commit(tmp_path):
         store.commit([Put(b"c", b"3")])
     store.close()
     os.close(kept)
-    again = LmdbStore(tmp_path)
+    again = LmdbStore(tmp_path / "journal")
     assert list(again.scan(b"a", b"z")) == [(b"a", b"1")]
     again.close()
 
@@ -316,17 +319,17 @@ def test_a_full_disk_loses_nothing_that_was_committed(small_disk):
 def test_a_disk_too_full_to_begin_is_one_line(small_disk):
     (small_disk / "ballast").write_bytes(b"x" * ((2 << 20) - PAGE))
     with pytest.raises(StorageError) as caught:
-        LmdbStore(small_disk / "slave").identify("layout")
+        Directory(small_disk / "slave").identify("layout")
     assert not isinstance(caught.value, CorruptionError)
     (small_disk / "ballast").unlink()
-    store = LmdbStore(small_disk / "slave")
+    store = Directory(small_disk / "slave")
     store.identify("layout")
     store.close()
 
 
 def test_a_directory_of_another_version_is_named_as_such(tmp_path):
-    store = LmdbStore(tmp_path)
-    store.commit([Put(b"\xff\xff", b"distrodb journal 1\nours")])
+    store = Directory(tmp_path)
+    store.journal.commit([Put(IDENTITY_KEY, b"distrodb journal 1\nours")])
     with pytest.raises(StorageError, match="another version of distrodb"):
         store.identify("ours")
     store.close()

@@ -346,9 +346,9 @@ def test_quit_says_what_did_not_end(
 
 def test_the_controller_is_asked(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
     slaves["node1"].controller = "node2"
-    cluster.remove("node3")
-    assert cluster.move("4", "node1")
-    assert cluster.balance()
+    cluster.ask("REMOVE", "node3")
+    assert cluster.ask("MOVE", "4", "node1")
+    assert cluster.ask("BALANCE")
     assert slaves["node2"].asked == [b"REMOVE node3", b"MOVE 4 node1", b"BALANCE"]
     assert slaves["node1"].asked == []
 
@@ -359,7 +359,7 @@ def test_another_controller_is_found(cluster: Cluster, slaves: dict[str, FakeSla
         return Raw(b"-NOTCONTROLLER node3 leads the cluster map\r\n")
 
     slaves["node1"].asking = not_any_more
-    assert cluster.balance()
+    assert cluster.ask("BALANCE")
     assert slaves["node3"].asked == [b"BALANCE"]
 
 
@@ -371,7 +371,7 @@ def test_a_controller_that_is_busy_is_asked_again(
         return Raw(b"-TRYAGAIN another change of the cluster map is under way\r\n")
 
     slaves["node1"].asking = busy_first
-    assert cluster.balance()
+    assert cluster.ask("BALANCE")
     assert len(slaves["node1"].asked) == 2
 
 
@@ -382,13 +382,13 @@ def test_without_a_controller_it_gives_up(
     slaves["node1"].controller = controller
     slaves["node1"].asking = always(Raw(b"-NOTCONTROLLER nobody leads the cluster map\r\n"))
     with pytest.raises(UnavailableError, match="^nobody leads the cluster map: too few"):
-        cluster.remove("node2")
+        cluster.ask("REMOVE", "node2")
 
 
 def test_a_ring_that_does_not_change(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
     slaves["node1"].asking = always(Raw(b"-ERR the map did not change\r\n"))
-    assert not cluster.balance()
-    assert not cluster.move("0", "node1")
+    assert not cluster.ask("BALANCE")
+    assert not cluster.ask("MOVE", "0", "node1")
 
 
 def test_a_try_that_broke_may_have_changed_the_ring(
@@ -399,13 +399,13 @@ def test_a_try_that_broke_may_have_changed_the_ring(
         raise Close
 
     slaves["node1"].asking = breaks_first
-    assert cluster.balance()
+    assert cluster.ask("BALANCE")
 
 
 def test_a_controller_s_no_is_passed_on(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
     slaves["node1"].asking = always(Raw(b"-ERR node2 cannot leave: 2 slaves would stay up\r\n"))
     with pytest.raises(DistrodbError, match="^node2 cannot leave: 2 slaves would stay up$"):
-        cluster.remove("node2")
+        cluster.ask("REMOVE", "node2")
     assert len(slaves["node1"].asked) == 1
 
 
@@ -413,7 +413,7 @@ def test_a_controller_that_does_not_answer(cluster: Cluster, slaves: dict[str, F
     slaves["node1"].controller = "node2"
     slaves["node2"].end()
     with pytest.raises(UnavailableError, match="^node2 does not answer: .*; try again$"):
-        cluster.balance()
+        cluster.ask("BALANCE")
 
 
 @pytest.mark.parametrize(

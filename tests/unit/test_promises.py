@@ -5,7 +5,8 @@ import random
 import pytest
 
 from distrodb.raft import messages as m
-from distrodb.raft.log import Log, WriteSet
+from distrodb.raft.log import Log
+from distrodb.raft.write_set import WriteSet
 from tests.support.disk import Disk
 from tests.support.promises import broken_promise
 

@@ -65,7 +65,7 @@ def rows_of(renderable: RenderableType) -> list[list[str]]:
     ],
 )
 def test_just(value: bytes, line: str) -> None:
-    assert render.just(value) == line
+    assert render.maybe(value) == line
 
 
 def test_an_empty_value_and_none_differ() -> None:
@@ -81,7 +81,7 @@ def test_a_stale_answer_says_so() -> None:
 
 @given(st.binary(max_size=40))
 def test_what_is_printed_can_be_typed(value: bytes) -> None:
-    printed = render.just(value).removeprefix("Just ")
+    printed = render.maybe(value).removeprefix("Just ")
     assert quoting.split(f"SET k {printed}") == [b"SET", b"k", value]
     assert quoting.split(f"a {quoting.quote(value)} b") == [b"a", value, b"b"]
     assert "\n" not in printed
@@ -89,7 +89,7 @@ def test_what_is_printed_can_be_typed(value: bytes) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_printed_as_one_line(text: str) -> None:
-    assert len(render.just(text.encode("utf-8", "surrogatepass")).splitlines()) == 1
+    assert len(render.maybe(text.encode("utf-8", "surrogatepass")).splitlines()) == 1
 
 
 @given(st.text(alphabet="ab \\\"'xu0f\t", max_size=20))

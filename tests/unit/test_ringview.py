@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from distrodb.master import healing, ringview
+from distrodb.master import healing, render
 
 NODES = ["node1", "node2", "node3", "node4", "node5"]
 
@@ -93,11 +93,11 @@ def text_of(renderable: RenderableType, width: int = 80) -> str:
     ],
 )
 def test_the_circle_has_gaps(status: dict[str, Any], drawn: str) -> None:
-    assert ringview.circle(status).plain == drawn
+    assert render.circle(status).plain == drawn
 
 
 def test_each_slave_has_its_neighbours_and_what_moves() -> None:
-    rows = [line.split() for line in text_of(ringview.ring_view(under_way())).splitlines()]
+    rows = [line.split() for line in text_of(render.ring_view(under_way())).splitlines()]
     assert rows[0] == ["epoch", "7,", "controller", "node1"]
     assert ["left", "node", "right", "status", "leads", "owns", "holds", "moves"] in rows
     assert ["node5", "node1", "node2", "up", "10", "3", "8"] in rows
@@ -107,7 +107,7 @@ def test_each_slave_has_its_neighbours_and_what_moves() -> None:
 
 
 def test_moves_are_below_the_ring() -> None:
-    lines = text_of(ringview.ring_view(under_way())).splitlines()
+    lines = text_of(render.ring_view(under_way())).splitlines()
     move = next(line for line in lines if line.startswith("partition 3"))
     assert move.startswith("partition 3: node3 → node4  ━")
     assert move.rstrip().endswith("12.3 / 40.0 MB")
@@ -120,17 +120,17 @@ def test_moves_are_below_the_ring() -> None:
 
 
 def test_a_bar_for_the_whole_and_a_word_when_nobody_answers() -> None:
-    text = text_of(ringview.followed_view(under_way(), "no slave answers; trying again"))
+    text = text_of(render.followed_view(under_way(), "no slave answers; trying again"))
     assert "4 of 10 partitions" in text
     assert "no slave answers; trying again" in text
 
 
 def test_an_older_slave_s_status_has_nothing_to_heal() -> None:
-    assert ringview.healing_view(status_of()) is None
+    assert render.healing_view(status_of()) is None
     found = healing.healing_of(status_of())
     assert found.is_done
     assert found.settled == 10
-    assert "controller" not in text_of(ringview.ring_view(status_of()))
+    assert "controller" not in text_of(render.ring_view(status_of()))
 
 
 def test_five_slaves_fit_into_80_columns() -> None:
@@ -138,7 +138,7 @@ def test_five_slaves_fit_into_80_columns() -> None:
     status["nodes"]["node5"]["status"] = "leaving"
     status["ring"].remove("node5")
     status["moves"] *= 2
-    text = text_of(ringview.followed_view(status), width=1000)
+    text = text_of(render.followed_view(status), width=1000)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
 
 
@@ -147,9 +147,9 @@ def test_many_moves_are_cut_short() -> None:
     status["moves"] = [
         {"group": n, "from": ["node3"], "to": ["node4"], "done": 1, "total": 2} for n in range(1000)
     ]
-    text = text_of(ringview.ring_view(status))
-    assert text.count("partition ") == ringview.MOVES_SHOWN_MAX + 1  # the stuck one
-    assert f"and {1000 - ringview.MOVES_SHOWN_MAX} more" in text
+    text = text_of(render.ring_view(status))
+    assert text.count("partition ") == render.MOVES_SHOWN_MAX + 1  # the stuck one
+    assert f"and {1000 - render.MOVES_SHOWN_MAX} more" in text
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_many_moves_are_cut_short() -> None:
     ],
 )
 def test_a_move(move: dict[str, Any], line: str) -> None:
-    view = ringview.healing_view(status_of(moves=[move]))
+    view = render.healing_view(status_of(moves=[move]))
     assert view is not None
     assert text_of(view).startswith(line)
 
@@ -200,12 +200,12 @@ def test_what_a_slave_still_holds() -> None:
 
 def test_news_are_what_changes_but_for_bytes() -> None:
     status = under_way()
-    line = healing.news(status)
+    line = healing.changes(status)
     assert line == (
         "4 of 10 partitions settled; moving: 3 map; waiting: 4-6 8; stuck: 9; node3 down"
     )
     later = copy.deepcopy(status)
     later["moves"][0]["done"] += 1
-    assert healing.news(later) == line
+    assert healing.changes(later) == line
     later["nodes"]["node3"]["status"] = "up"
-    assert healing.news(later) != line
+    assert healing.changes(later) != line

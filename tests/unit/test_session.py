@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.errors import InvariantViolation
-from distrodb.keyspace.store import Store
 from distrodb.resp.encode import PIECE_BYTES, encode
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
+from distrodb.slave.machines import new_store
 from distrodb.slave.session import OUTPUT_NOT_READ, PARSED_BYTES, TOO_MUCH_OUTPUT
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import KEYS, PARTITIONS, World
@@ -50,7 +50,7 @@ class Model:
     """A single server that runs one command after the other."""
 
     def __init__(self) -> None:
-        self.store = Store(0, 16383)
+        self.store = new_store(0, 16383)
         self.protocol, self.name = 2, b""
 
     def reply(self, args: Command) -> bytes:
@@ -75,7 +75,7 @@ class Model:
         elif name == b"CLIENT":
             reply = self.name or None
         elif name == b"CLUSTER":
-            reply = self.store.key_count_in_slot(int(args[2]))
+            reply = self.store.key_count_at(int(args[2]))
         elif name == b"HELLO":
             self.protocol = int(args[1])
             return b"HELLO"

@@ -1,12 +1,16 @@
 import io
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cmd2.pt_utils import Cmd2Completer
+from prompt_toolkit.document import Document
 
+from distrodb.clock import monotonic
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master import app
+from distrodb.master import shell
 from distrodb.master.client import Read
 
 STATUS: dict[str, Any] = {
@@ -29,6 +33,29 @@ STATUS: dict[str, Any] = {
 }
 
 
+COMMANDS = [
+    "BALANCE",
+    "DEL",
+    "EXIT",
+    "GET",
+    "HELP",
+    "HISTORY",
+    "KEEP",
+    "KILL",
+    "MOVE",
+    "NODES",
+    "OPTION",
+    "PARTITIONS",
+    "POPULATE",
+    "QUIT",
+    "REMOVE",
+    "RING",
+    "SET",
+    "WATCH-RING",
+    "WHERE",
+]
+
+
 class FakeCluster:
     def __init__(self) -> None:
         self.data: dict[bytes, bytes] = {}
@@ -41,6 +68,8 @@ class FakeCluster:
         self.statuses: list[dict[str, Any] | Exception] = [STATUS]
         self.asked: list[str] = []
         self.changes = True
+        self.awaited = ""
+        self.connected: str | None = "h:1"
 
     def _maybe_fail(self) -> None:
         if self.failure is not None:
@@ -56,8 +85,9 @@ class FakeCluster:
     def answering(self, status: dict[str, Any]) -> set[str]:
         return {"node1"}
 
-    def node_ids(self) -> list[str]:
-        return sorted(self.status()["nodes"])
+    def running(self) -> list[str]:
+        self._maybe_fail()
+        return ["node1", "node2"]
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         return 42, self.status()["partitions"][0]
@@ -90,22 +120,27 @@ class FakeCluster:
         self.ended = True
         return ["node1", "node2"]
 
-    def _ask(self, *words: str) -> bool:
+    def ask(self, *words: str) -> bool:
         self._maybe_fail()
         self.asked.append(" ".join(words))
         return self.changes
 
-    def remove(self, node_id: str) -> None:
-        self._ask("REMOVE", node_id)
 
-    def keep(self, node_id: str) -> None:
-        self._ask("KEEP", node_id)
+class FakeLocal:
+    """`distrodb local`'s cluster, which has started node1 only."""
 
-    def move(self, partition: str, node_id: str) -> bool:
-        return self._ask("MOVE", partition, node_id)
+    nodes = ("node1", "node2")
 
-    def balance(self) -> bool:
-        return self._ask("BALANCE")
+    def __init__(self) -> None:
+        self.revived: list[str] = []
+
+    def is_own(self, node: str) -> bool:
+        return node == "node1"
+
+    def revive(self, node: str) -> None:
+        if node not in self.nodes:
+            raise DistrodbError(f"unknown node {node}; the nodes are node1, node2")
+        self.revived.append(node)
 
 
 class Session:
@@ -114,7 +149,7 @@ class Session:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.cluster = FakeCluster()
         self.out = io.StringIO()
-        self.shell = app.Shell(self.cluster, stdout=self.out)
+        self.shell = shell.Shell(self.cluster, stdout=self.out)
         self.capsys = capsys
         self.errors = ""
 
@@ -123,17 +158,15 @@ class Session:
         self.out.truncate()
         self.capsys.readouterr()
         self.shell.failed = False
-        self.exit_status = app.run_lines(self.shell, lines)
+        self.exit_status = shell.run_lines(self.shell, lines)
         self.errors = self.capsys.readouterr().err
         assert "Traceback" not in self.errors
         return self.out.getvalue()
 
     def complete(self, line: str) -> list[str]:
-        """The lines that Tab at the end of this one leads to; word breaks as cmd2 finds them."""
-        begin = max((line.rfind(mark) for mark in " \t\n\"'|<>"), default=-1) + 1
-        found = self.shell.complete(line[begin:], line, begin, len(line))
-        assert not found.error
-        return [line[:begin] + text for text in found.to_strings()]
+        """The lines that Tab at the end of this one leads to, by cmd2's completer."""
+        found = Cmd2Completer(self.shell).get_completions(Document(line), None)
+        return [line[: len(line) + each.start_position] + each.text for each in found]
 
 
 @pytest.fixture
@@ -192,7 +225,8 @@ def test_a_stale_answer_is_marked(session: Session) -> None:
     "line",
     ["FOO", "GET", "GET a b", "SET k", "SET a b c", "KILL", "KILL node9", "QUIT now", 'GET "a',
      "HELP FOO", "REMOVE", "MOVE 0", "BALANCE now", "RING node1", "RING --x", "WATCH-RING x",
-     "POPULATE /no/such/file", "# comment", "|", "!ls", "?", "@f", "[red]", "NODES x"],
+     "POPULATE /no/such/file", "|", "!ls", "?", "@f", "[red]", "NODES x", "START", "OPTION x",
+     "MOVE 0 x y", "SET k 'a", "QUIT " + 1000 * "x", 'GET a "b\x1b[31m"'],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) -> None:
     assert session.run(line, "SET k v") == "OK\n"
@@ -203,11 +237,39 @@ def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) 
 @pytest.mark.parametrize(
     "verb",
     ["alias", "macro", "shell", "run_pyscript", "run_script", "edit", "py", "ipy", "shortcuts",
-     "history", "_eof", "_relative_run_script", "__class__"],
+     "_relative_run_script", "__class__"],
 )  # fmt: skip
 def test_the_built_in_verbs_of_cmd2_are_gone(session: Session, verb: str) -> None:
     session.run(f"{verb} ls")
-    assert "unknown verb" in session.errors
+    assert session.errors.startswith(f"unknown command {verb}")
+    assert verb.upper() not in session.run("HELP")
+
+
+@pytest.mark.parametrize(
+    "line", ["HISTORY -e 1", "HISTORY -r 1", "HISTORY -o /tmp", "OPTION editor vi"]
+)
+def test_no_way_leads_around_them(
+    session: Session, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_nothing(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("subprocess.Popen.__init__", run_nothing)
+    session.run(line)
+    assert session.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("GETT k", "GET"), ("popluate f", "POPULATE"), ("WATCHRING", "WATCH-RING")]
+)
+def test_a_slip_of_the_finger_has_a_suggestion(session: Session, typed: str, meant: str) -> None:
+    session.run(typed)
+    assert session.errors == f"unknown command {typed.split()[0]}; did you mean {meant}?\n"
+
+
+def test_comments_and_empty_lines_are_passed_over(session: Session) -> None:
+    assert session.run("# SET k v", "", "   ", "GET k") == "Nothing\n"
+    assert (session.errors, session.exit_status) == ("", 0)
 
 
 def test_an_unavailable_cluster_is_one_line(session: Session) -> None:
@@ -237,7 +299,7 @@ def test_quit_leaves_even_if_it_fails(session: Session) -> None:
     assert session.exit_status == 1
 
 
-@pytest.mark.parametrize("line", ["EXIT", "exit", app.END_OF_INPUT])
+@pytest.mark.parametrize("line", ["EXIT", "exit", "_eof"])
 def test_exit_and_ctrl_d_leave_the_slaves_alone(session: Session, line: str) -> None:
     assert session.run(line, "SET k v") == ""
     assert not session.cluster.ended
@@ -245,9 +307,92 @@ def test_exit_and_ctrl_d_leave_the_slaves_alone(session: Session, line: str) -> 
     assert session.exit_status == 0
 
 
-def test_kill(session: Session) -> None:
-    assert session.run("KILL node2") == "Killed node2\n"
-    assert session.cluster.killed == ["node2"]
+def test_kill_takes_several(session: Session) -> None:
+    assert (
+        session.run("KILL node2", "KILL node1 node3")
+        == "Killed node2\nKilled node1\nKilled node3\n"
+    )
+    assert session.cluster.killed == ["node2", "node1", "node3"]
+
+
+def test_start_in_the_shell_of_local(session: Session) -> None:
+    session.run("START node2")
+    assert session.errors.startswith("START works where `distrodb local` opened the shell")
+    local = FakeLocal()
+    session.shell = shell.Shell(session.cluster, local=local, stdout=session.out)
+    assert session.run("start node2 node1", "START node9") == "Started node2\nStarted node1\n"
+    assert local.revived == ["node2", "node1"]
+    assert session.errors == "unknown node node9; the nodes are node1, node2\n"
+    assert session.complete("START ") == ["START node1", "START node2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "own", "ended"),
+    [("n", False, False), ("", False, False), (EOFError, False, False), ("Yes", False, True)],
+)
+def test_quit_asks_before_it_ends_what_others_started(
+    session: Session, monkeypatch: pytest.MonkeyPatch, answer: Any, own: bool, ended: bool
+) -> None:
+    asked = []
+
+    def read_input(question: str) -> str:
+        asked.append(question)
+        if answer is EOFError:
+            raise EOFError
+        return str(answer)
+
+    session.shell = shell.Shell(session.cluster, local=FakeLocal(), stdout=session.out)
+    session.shell.is_asking = True
+    monkeypatch.setattr(session.shell, "read_input", read_input)
+    session.run("QUIT")
+    assert asked == ["End node1 node2? This shell did not start node2. [y/N] "]
+    assert session.cluster.ended == ended
+
+
+def test_quit_does_not_ask_about_its_own_slaves(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.shell = shell.Shell(session.cluster, local=FakeLocal(), stdout=session.out)
+    session.shell.is_asking = True
+    monkeypatch.setattr(session.cluster, "running", lambda: ["node1"])
+    session.run("QUIT")
+    assert session.cluster.ended
+
+
+def test_the_prompt_says_where_one_is_connected(session: Session) -> None:
+    session.run("GET k")
+    assert session.shell.prompt == "h:1> "
+    session.cluster.connected = None
+    session.run("GET k")
+    assert session.shell.prompt == "not connected> "
+
+
+def test_a_wait_has_a_sign_of_life(
+    session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shell, "SILENCE_S_MAX", 0.01)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    told = threading.Event()
+
+    def get(key: bytes) -> Read:
+        session.cluster.awaited = "a leader of partition 3"
+        assert told.wait(10)
+        return Read(None)
+
+    remind = session.shell.remind
+    monkeypatch.setattr(session.shell, "remind", lambda: (remind(), told.set()))
+    monkeypatch.setattr(session.cluster, "get", get)
+    assert session.run("GET k") == "Nothing\n"
+    assert session.errors == "waiting for a leader of partition 3 …\n"
+    assert session.exit_status == 0
+
+
+def test_a_large_value_is_printed_at_once(session: Session) -> None:
+    """A minute and gigabytes, when each character is looked at in Python or laid out by rich."""
+    session.cluster.data[b"k"] = b"\n\xff\x00x" * 4_000_000
+    began = monotonic()
+    assert len(session.run("GET k")) == len('Just ""\n') + 4_000_000 * len("\\n\\xff\\x00x")
+    assert monotonic() - began < 10  # 1 s on an idle machine
 
 
 def test_populate(session: Session, tmp_path: Path) -> None:
@@ -266,39 +411,57 @@ def test_tables_without_colour_when_not_on_a_terminal(session: Session, line: st
 
 def test_help(session: Session) -> None:
     listing = session.run("HELP")
-    for verb in app.VERBS.values():
-        assert verb.usage in listing
-        assert session.run(f"help {verb.name.lower()}").startswith(f"{verb.usage}\n{verb.summary}")
+    assert [session.shell.statement_parser.parse(word).command for word in COMMANDS] == COMMANDS
+    for command in COMMANDS:
+        line = next(line for line in listing.splitlines() if line.split()[:1] == [command])
+        explained = session.run(f"help {command.lower()}")
+        assert line.split()[1] in explained
+        if command not in ("HELP", "HISTORY", "OPTION"):  # cmd2's own
+            assert explained.startswith(f"Usage: {command}")
+    for category in ("Keys", "Slaves", "Ring", "Shell"):
+        assert category in listing
+
+
+def test_options(session: Session) -> None:
+    assert "max_completion_table_items" in session.run("OPTION")
+    session.run("OPTION max_completion_table_items 7")
+    assert session.shell.max_completion_table_items == 7
 
 
 @pytest.mark.parametrize(
     ("line", "completed"),
     [
-        ("", list(app.VERBS)),
+        ("", COMMANDS),
         ("P", ["PARTITIONS", "POPULATE"]),
         ("p", ["partitions", "populate"]),
+        ("get", ["get "]),
+        ("  wat", ["  watch-ring "]),
         ("REMOVE ", ["REMOVE node1", "REMOVE node2", "REMOVE node3"]),
-        ("MOVE ", ["MOVE 0"]),
-        ("MOVE 0 node2", ["MOVE 0 node2"]),
+        ("MOVE ", ["MOVE 0 "]),
+        ("MOVE 0 node2", ["MOVE 0 node2 "]),
         ("MOVE 0 ", ["MOVE 0 node1", "MOVE 0 node2", "MOVE 0 node3"]),
-        ("RING ", ["RING --follow"]),
+        ("RING --", ["RING --follow "]),
         ("w", ["watch-ring", "where"]),
         ("KILL ", ["KILL node1", "KILL node2", "KILL node3"]),
-        ("kill node2", ["kill node2"]),
+        ("kill node2", ["kill node2 "]),
+        ("KILL node2 node3", ["KILL node2 node3 "]),
         ("GET ap", ["GET apple", "GET apricot"]),
-        ("GET b", ['GET "b c"']),
-        ('GET "b ', ['GET "b c"']),
-        ("GET 'b ", ["GET 'b c'"]),
-        ("GET x|", ["GET x|y"]),
+        ('GET "b', ['GET "b c" ']),
+        ('GET "b ', ['GET "b c" ']),
+        ("GET 'b ", ["GET 'b c' "]),
+        ("GET x", ["GET x|y "]),
+        ("GET x|", []),  # cmd2 begins a word there
+        ("GET q", []),  # what needs escapes is not offered
         ("GET apple ", []),
         ("SET apple ", []),
         ("FOO ", []),
-        ("HELP ge", ["HELP GET"]),
+        ("HELP ge", ["HELP GET "]),
         ("QUIT ", []),
     ],
 )
 def test_completion(session: Session, line: str, completed: list[str]) -> None:
-    session.cluster.data = dict.fromkeys([b"apple", b"apricot", b"b c", b"x|y"], b"")
+    names = [b"apple", b"apricot", b"b c", b"x|y", b'q"', b"q\n", b"q\xff"]
+    session.cluster.data = dict.fromkeys(names, b"")
     assert sorted(session.complete(line)) == sorted(completed)
 
 
@@ -310,16 +473,18 @@ def test_completion_is_silent_without_a_cluster(session: Session) -> None:
 
 def test_history_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    file = Path(app.history_path())
+    file = Path(shell.history_path())
     assert file == tmp_path / "distrodb" / "history"
     assert file.stat().st_mode & 0o777 == 0o600
     monkeypatch.setenv("XDG_STATE_HOME", str(file / "below-a-file"))
-    assert app.history_path() == ""
+    assert shell.history_path() == ""
 
 
 def test_run_with_nothing_to_reach(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.run("127.0.0.1:1", ["GET k", "NODES"]) == 1
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 2
-    assert all("no slave is reachable at 127.0.0.1:1;" in line for line in errors)
-    assert app.run("nonsense", ["GET k"]) == 2
+    for lines in (["GET k", "NODES"], ["HELP"]):
+        assert shell.run("127.0.0.1:1", lines) == 1
+        out, error = capsys.readouterr()
+        assert out == ""
+        assert error.startswith("no slave is reachable at 127.0.0.1:1;")
+        assert error.count("\n") == 1
+    assert shell.run("nonsense", ["GET k"]) == 2

@@ -23,8 +23,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from distrodb.errors import CorruptionError, StorageError
-from distrodb.raft.log import DeleteRange, Log, Put, WriteSet
+from distrodb.raft.log import Log
+from distrodb.raft.write_set import WriteSet
+from distrodb.storage.directory import FORMAT, READABLE, Directory
 from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.records import IDENTITY_KEY, DeleteRange, Put
 from distrodb.storage.snapshot_files import MAGIC, SnapshotFiles
 from tests.support.disk import Disk, flipped
 from tests.support.disk_mirror import Mirror
@@ -40,18 +43,15 @@ class RealDisk:
         self._open()
 
     def _open(self) -> None:
-        self.store = LmdbStore(self.directory)
-        self.files = SnapshotFiles(self.directory / "snapshots")
-        self.commit, self.scan, self.identify = (
-            self.store.commit,
-            self.store.scan,
-            self.store.identify,
-        )
+        self.opened = Directory(self.directory)
+        self.store, self.files = self.opened.journal, self.opened.snapshots
+        self.commit, self.scan = self.store.commit, self.store.scan
+        self.identify = self.opened.identify
         self.write, self.read = self.files.write, self.files.read
         self.remove_older = self.files.remove_older
 
     def close(self) -> None:
-        self.store.close()
+        self.opened.close()
 
     def reopen(self) -> None:
         self.close()
@@ -207,7 +207,7 @@ def test_a_directory_keeps_its_identity(disk):
 
 
 def test_a_directory_of_0_2_0_has_a_layout_behind_its_identity(tmp_path):
-    store = LmdbStore(tmp_path)
+    store = Directory(tmp_path)
     store.identify(f"cluster node1 {'0a' * 32}")
     store.identify("cluster node1")
     with pytest.raises(StorageError, match="another slave or cluster"):
@@ -415,24 +415,36 @@ def test_the_same_seed_decides_the_same():
 
 
 def test_one_directory_one_opener(tmp_path):
-    first = LmdbStore(tmp_path)
+    first = Directory(tmp_path)
     with pytest.raises(StorageError, match="another slave runs on this directory"):
-        LmdbStore(tmp_path)
-    first.commit([Put(b"a", b"1")])
+        Directory(tmp_path)
+    first.journal.commit([Put(b"a", b"1")])
     first.close()
-    second = LmdbStore(tmp_path)
-    assert list(second.scan(b"", LAST)) == [(b"a", b"1")]
+    second = Directory(tmp_path)
+    assert list(second.journal.scan(b"", LAST)) == [(b"a", b"1")]
     second.close()
+
+
+def test_a_directory_of_0_3_0_is_taken_over(tmp_path):
+    """It is read, and marked: what is written from now on the older version cannot read."""
+    older = Directory(tmp_path)
+    older.journal.commit([Put(IDENTITY_KEY, b"distrodb journal 2\ncluster node1")])
+    with pytest.raises(StorageError, match="another slave or cluster"):
+        older.identify("cluster node2")
+    assert everything(older.journal)[0][1].startswith(READABLE[0])
+    older.identify("cluster node1")
+    assert everything(older.journal) == [(IDENTITY_KEY, FORMAT + b"\ncluster node1")]
+    older.close()
 
 
 _COMMITTER = """
 import random, struct, sys
 from pathlib import Path
-from distrodb.raft.log import DeleteRange, Put
+from distrodb.storage.records import DeleteRange, Put
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.snapshot_files import SnapshotFiles
 
-store = LmdbStore(Path(sys.argv[1]))
+store = LmdbStore(Path(sys.argv[1]) / "journal")
 files = SnapshotFiles(Path(sys.argv[1]) / "snapshots")
 generator = random.Random()
 found = [struct.unpack(">I", value[:4])[0] for _, value in store.scan(b"last", b"last")]
@@ -470,7 +482,7 @@ def test_a_set_is_whole_or_absent_after_kill_9(tmp_path):
         lines = output.read_text().splitlines()
         said = max(int(line) for line in lines if line.isdigit())
         named = [int(line.split()[1]) for line in lines if line.startswith("snapshot ")]
-        store = LmdbStore(tmp_path / "slave")
+        store = LmdbStore(tmp_path / "slave" / "journal")
         found = dict(store.scan(b"", LAST))
         last = struct.unpack(">I", found[b"last"][:4])[0]
         assert last in (said, said + 1), "a committed set is lost"

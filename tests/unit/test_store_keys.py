@@ -6,6 +6,7 @@ from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
+from distrodb.slave.machines import new_store
 
 
 def run(store: Store, line: str, slot: int = 0) -> Reply:
@@ -13,7 +14,7 @@ def run(store: Store, line: str, slot: int = 0) -> Reply:
 
 
 def make() -> Store:
-    store = Store(0, SLOT_COUNT - 1)
+    store = new_store(0, SLOT_COUNT - 1)
     run(store, "MSET a 1 b 2")
     run(store, "SET c 3", 7)
     return store
@@ -39,7 +40,7 @@ def test_command_on_keys(line: str, reply: Reply, left: int) -> None:
 def test_commands_on_the_partition() -> None:
     store = make()
     assert run(store, "DBSIZE", -1) == 3
-    assert run(store, "COUNTKEYSINSLOT 0", -1) == store.key_count_in_slot(0) == 2
+    assert run(store, "COUNTKEYSINSLOT 0", -1) == store.key_count_at(0) == 2
     assert run(store, "COUNTKEYSINSLOT 99999", -1) == error("ERR", "Invalid slot")
     assert run(store, "COUNTKEYSINSLOT x", -1) == error("ERR", "Invalid slot")
     assert run(store, "FLUSHALL NOW", -1) == error("ERR", "syntax error")
@@ -49,14 +50,14 @@ def test_commands_on_the_partition() -> None:
 
 
 def test_a_key_of_another_partition_is_our_own_bug() -> None:
-    store = Store(10, 19)
+    store = new_store(10, 19)
     for slot in (-1, 9, 20):
         with pytest.raises(InvariantViolation):
             run(store, "SET a 1", slot)
 
 
 def test_apply_answers_each_command_and_time_never_goes_back() -> None:
-    store = Store(0, SLOT_COUNT - 1)
+    store = new_store(0, SLOT_COUNT - 1)
     slot = slot_of(b"a")
     batch = [(slot, [b"SET", b"a", b"1"]), (slot, [b"INCR", b"a"]), (slot, [b"NONE"])]
     first, second, third = store.apply(encode_batch(50, batch))

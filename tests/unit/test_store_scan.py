@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from distrodb.keyspace.glob import glob
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import error
+from distrodb.slave.machines import new_store
 
 
 def put(store: Store, slot: int, key: bytes) -> None:
@@ -28,7 +29,7 @@ def scan_all(store: Store, count: int, match: bytes | None = None) -> list[bytes
     st.integers(1, 100),
 )
 def test_a_scan_returns_every_key_once(keys: dict[bytes, int], tagged: int, count: int) -> None:
-    store = Store(10, 14)
+    store = new_store(10, 14)
     keys |= {b"{tag}%d" % number: 12 for number in range(tagged)}
     for key, slot in keys.items():
         put(store, slot, key)
@@ -38,7 +39,7 @@ def test_a_scan_returns_every_key_once(keys: dict[bytes, int], tagged: int, coun
 @settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.integers(1, 40))
 def test_keys_that_stay_are_returned_once_while_others_come_and_go(random, count) -> None:  # type: ignore[no-untyped-def]
-    store = Store(0, 2)
+    store = new_store(0, 2)
     staying = [b"s%d" % number for number in range(100)]
     for number, key in enumerate(staying):
         put(store, number % 3, key)
@@ -54,7 +55,7 @@ def test_keys_that_stay_are_returned_once_while_others_come_and_go(random, count
 
 
 def test_the_command_and_its_options() -> None:
-    store = Store(10, 19)
+    store = new_store(10, 19)
     for number in range(30):
         put(store, 10 + number % 10, b"key%d" % number)
 

@@ -2,9 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store, StoreBuilder
+from distrodb.slave.machines import new_store, restore_store
 
 states = st.dictionaries(
     st.tuples(st.integers(5, 9), st.binary(max_size=8)), st.binary(max_size=30), max_size=40
@@ -12,7 +15,7 @@ states = st.dictionaries(
 
 
 def make(state: dict[tuple[int, bytes], bytes], now_ms: int = 7) -> Store:
-    store = Store(5, 9)
+    store = new_store(5, 9)
     batch = [(slot, [b"SET", key, value]) for (slot, key), value in state.items()]
     store.apply(encode_batch(now_ms, batch))
     return store
@@ -24,7 +27,7 @@ def test_a_store_comes_back_as_it_went(state: dict[tuple[int, bytes], bytes], si
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snapshot, "CHUNK_BYTES", size)  # so that there are many chunks
         chunks = list(store.snapshot())
-    again = Store.restore(chunks)
+    again = restore_store(StoreLimits(), chunks)
     assert again.digest() == store.digest()
     assert again.now_ms == 7
     assert (again.first_slot, again.last_slot) == (5, 9)
@@ -57,7 +60,7 @@ def test_the_copy_is_taken_at_the_call() -> None:
     store.execute(5, [b"SET", b"a", b"2"], 0)
     store.execute(5, [b"SET", b"b", b"2"], 0)
     store.execute(-1, [b"FLUSHALL"], 0)
-    assert Store.restore(chunks).digest() == before
+    assert restore_store(StoreLimits(), chunks).digest() == before
 
 
 def test_chunks_are_about_256_kib() -> None:
@@ -79,13 +82,13 @@ def test_what_is_not_a_whole_snapshot_is_refused() -> None:
         ([b""], "checksum"),
     ]:
         with pytest.raises(ValueError, match=reason):
-            Store.restore(chunks)
+            restore_store(StoreLimits(), chunks)
 
 
 def test_a_slot_outside_the_range_is_refused() -> None:
-    foreign = snapshot.encode(snapshot.Header(1, 5, 9, 1), {10: {b"a": b"1"}})
+    foreign = snapshot.encode(snapshot.Header(1, 5, 9, 1), {10: ({b"a": b"1"}, {})})
     with pytest.raises(ValueError, match="slot 10"):
-        Store.restore(foreign)
+        restore_store(StoreLimits(), foreign)
 
 
 @given(st.data())
@@ -97,12 +100,12 @@ def test_any_flipped_bit_is_found(data: st.DataObject) -> None:
     damaged[bit // 8] ^= 1 << bit % 8
     chunks[number] = bytes(damaged)
     with pytest.raises(ValueError, match="checksum"):
-        Store.restore(chunks)
+        restore_store(StoreLimits(), chunks)
 
 
 def test_the_builder_takes_chunk_by_chunk() -> None:
     store = make({(5, b"a"): b"1"})
-    builder = StoreBuilder()
+    builder = StoreBuilder(MACHINE_COMMANDS)
     for chunk in store.snapshot():
         builder.add(chunk)
     assert builder.finish().digest() == store.digest()

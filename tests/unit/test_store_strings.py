@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.commands.command import StoreLimits
 from distrodb.commands.strings import INT_MAX, INT_MIN, parse_integer
 from distrodb.commands.table import DATA_COMMANDS
+from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.slots import SLOT_COUNT
+from distrodb.slave.machines import new_store
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 SYNTAX = error("ERR", "syntax error")
@@ -15,7 +16,7 @@ OVERFLOW = error("ERR", "increment or decrement would overflow")
 
 
 def make(**values: str) -> Store:
-    store = Store(0, SLOT_COUNT - 1, StoreLimits(key_bytes_max=10, value_bytes_max=20))
+    store = new_store(0, SLOT_COUNT - 1, StoreLimits(key_bytes_max=10, value_bytes_max=20))
     for key, value in values.items():
         assert run(store, f"SET {key} {value}") == OK
     return store
@@ -103,7 +104,7 @@ def test_incr_does_not_make_a_key_that_is_too_long() -> None:
 
 @given(st.integers(INT_MIN, INT_MAX), st.integers(INT_MIN, INT_MAX))
 def test_incrby_is_64_bit_addition_or_an_error(number: int, delta: int) -> None:
-    store = Store(0, 0)
+    store = new_store(0, 0)
     run(store, f"SET n {number}")
     reply = run(store, f"INCRBY n {delta}")
     if INT_MIN <= number + delta <= INT_MAX:

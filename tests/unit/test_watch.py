@@ -9,7 +9,7 @@ from rich.console import Console
 from test_shell import STATUS, FakeCluster, Session
 
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master import app, watch
+from distrodb.master import shell, watch
 
 DEAD = UnavailableError("no slave is reachable at h:1")
 
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_it_leaving(session: Session) -> None:
     session.shell.cluster = Interrupted()
     out = session.run("REMOVE node3", "SET k v")
     assert out == "node3 goes on leaving: WATCH-RING to look on, KEEP to call it back\n"
-    assert session.exit_status == app.INTERRUPTED_STATUS
+    assert session.exit_status == shell.INTERRUPTED_STATUS
 
 
 def test_move_and_balance(session: Session) -> None:

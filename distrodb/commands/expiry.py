@@ -1,0 +1,136 @@
+"""When keys expire: EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL PERSIST.
+
+An expiry is a moment in the leader's time, which log entries carry: keyspace/store.py says what
+follows from it, raft/steady_time.py how that time goes.
+"""
+
+from collections.abc import Sequence
+
+from distrodb.commands.command import ONE_KEY, READ, data_row
+from distrodb.commands.strings import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
+from distrodb.commands.words import shown
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.place import Place
+from distrodb.resp.reply import ErrorReply, Reply, error
+
+GONE, STAYS = -2, -1  # what TTL answers for a key that is not there, or does not expire
+
+
+def _expire(
+    place: Place, args: Sequence[bytes], context: Context, unit_ms: int, base_ms: int
+) -> Reply:
+    """name key number [NX | XX | GT | LT]; the moment is ``base_ms`` plus so many units."""
+    options = {option.upper() for option in args[3:]}
+    if problem := _wrong_options(options, args[3:]):
+        return problem
+    number = parse_integer(args[2])
+    if number is None:
+        return NOT_AN_INTEGER
+    at_ms = number * unit_ms + base_ms
+    if not INT_MIN <= number * unit_ms <= INT_MAX or at_ms > INT_MAX:
+        return error("ERR", f"invalid expire time in '{args[0].decode().lower()}' command")
+    key = args[1]
+    if key not in place or not _applies(options, at_ms, place.expiry(key)):
+        return 0
+    if at_ms <= context.now_ms:
+        place.delete(key)
+    else:
+        place.expire_at(key, at_ms)
+    return 1
+
+
+def _wrong_options(options: set[bytes], words: Sequence[bytes]) -> ErrorReply | None:
+    for word in words:
+        if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):
+            return error("ERR", f"Unsupported option {shown(word)}")
+    if b"NX" in options and len(options) > 1:
+        return error("ERR", "NX and XX, GT or LT options at the same time are not compatible")
+    if {b"GT", b"LT"} <= options:
+        return error("ERR", "GT and LT options at the same time are not compatible")
+    return None
+
+
+def _applies(options: set[bytes], at_ms: int, before_ms: int | None) -> bool:
+    """A key that stays is, to GT and LT, one that expires at the end of time."""
+    if before_ms is None:
+        return not options & {b"XX", b"GT"}
+    return not (
+        b"NX" in options
+        or (b"GT" in options and at_ms <= before_ms)
+        or (b"LT" in options and at_ms >= before_ms)
+    )
+
+
+def expire(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(place, args, context, 1000, context.now_ms)
+
+
+def pexpire(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(place, args, context, 1, context.now_ms)
+
+
+def expireat(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(place, args, context, 1000, 0)
+
+
+def pexpireat(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(place, args, context, 1, 0)
+
+
+def pttl(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    if args[1] not in place:
+        return GONE
+    at_ms = place.expiry(args[1])
+    return STAYS if at_ms is None else at_ms - context.now_ms
+
+
+def ttl(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    left_ms = pttl(place, args, context)
+    return (left_ms + 500) // 1000 if isinstance(left_ms, int) and left_ms >= 0 else left_ms
+
+
+def persist(place: Place, args: Sequence[bytes], context: Context) -> Reply:
+    if place.expiry(args[1]) is None:
+        return 0
+    place.persist(args[1])
+    return 1
+
+
+_WRITE = frozenset({"write", "fast"})
+
+COMMANDS = (
+    data_row("expire", expire, -3, _WRITE, ONE_KEY, "generic", "Lets a key expire in seconds."),
+    data_row(
+        "pexpire",
+        pexpire,
+        -3,
+        _WRITE,
+        ONE_KEY,
+        "generic",
+        "Lets a key expire in milliseconds.",
+        "2.6.0",
+    ),
+    data_row(
+        "expireat",
+        expireat,
+        -3,
+        _WRITE,
+        ONE_KEY,
+        "generic",
+        "Lets a key expire at a Unix time.",
+        "1.2.0",
+    ),
+    data_row(
+        "pexpireat",
+        pexpireat,
+        -3,
+        _WRITE,
+        ONE_KEY,
+        "generic",
+        "Lets a key expire at a Unix time in milliseconds.",
+        "2.6.0",
+    ),
+    data_row("ttl", ttl, 2, READ, ONE_KEY, "generic", "Seconds until a key expires."),
+    data_row("pttl", pttl, 2, READ, ONE_KEY, "generic", "Milliseconds until it does.", "2.6.0"),
+    data_row("persist", persist, 2, _WRITE, ONE_KEY, "generic", "Lets a key stay.", "2.2.0"),
+)

@@ -1,0 +1,54 @@
+"""What the store asks of a command, and what it tells its handler: no command is known here.
+
+The table of commands comes in with the store's constructor (``Row`` is what the store needs of a
+row), so imports point from ``commands/`` to here and never back.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole."""
+
+    key_bytes_max: int = 65536
+    value_bytes_max: int = 16777216
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may know beside its arguments."""
+
+    now_ms: int
+    database: int  # of a command on the whole partition
+    limits: StoreLimits
+
+
+class Unsettled:
+    """The type of ``UNSETTLED``."""
+
+
+UNSETTLED = Unsettled()  # in place of a reply that an entry of that time must come before
+
+
+class Row(Protocol):
+    """A command as the store sees it; commands/command.py says what the fields mean."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def is_write(self) -> bool: ...
+
+    @property
+    def handler(self) -> Callable[..., Any]: ...
+
+    def arity_ok(self, args: Sequence[bytes]) -> bool: ...
+
+
+Table: TypeAlias = Mapping[bytes, Row]  # by name in capitals

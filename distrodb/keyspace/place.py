@@ -1,0 +1,188 @@
+"""The keys of one place (a database and a slot), as the handlers of commands see them.
+
+What is decided here, and nowhere else:
+- **WRONGTYPE.** A handler asks for a key's value as the kind that it works on, and ``WrongType`` is
+  raised if it is another one.  It asks before it changes anything, so a refused command changes
+  nothing.
+- **Expiry.** A key whose expiry has come is not there for whoever looks.  It is removed when a
+  command writes to it, or by an entry that says so (``Store.advance``); a reader never changes
+  anything.  A key without an entry since its expiry is *unsettled*: that is noted for the leader.
+- **Copy on write.** A container to write to comes from here, of the newest generation.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from distrodb.keyspace.expiry import ExpiryQueue
+from distrodb.keyspace.values import Container, Value, kind_of
+
+C = TypeVar("C", bound=Container)
+
+
+class WrongType(Exception):
+    """The key holds a value of another kind."""
+
+
+class Shared:
+    """What all places of a store share."""
+
+    __slots__ = ("clock_ms", "expiries", "generation", "is_unsettled", "now_ms")
+
+    def __init__(self) -> None:
+        self.now_ms = 0  # the newest entry's time
+        self.clock_ms = 0  # that of the command that runs: a read may be ahead of the entries
+        self.is_unsettled = False  # it has met a key whose expiry lies between the two
+        self.generation = 0  # how many snapshots were begun
+        self.expiries = ExpiryQueue()
+
+
+class Place:
+    __slots__ = ("_expiries", "_number", "_shared", "_values")
+
+    def __init__(self, number: int, shared: Shared):
+        """``number``: see places.py."""
+        self._number, self._shared = number, shared
+        self._values: dict[bytes, Value] = {}
+        self._expiries: dict[bytes, int] = {}  # milliseconds since the epoch
+
+    # -- to read -----------------------------------------------------------------------------
+
+    def string(self, key: bytes) -> bytes | None:
+        """None when it is not there; raises ``WrongType``."""
+        value = self._values.get(key)
+        if type(value) is bytes and key not in self._expiries:
+            return value
+        if value is None or self._is_expired(key):
+            return None
+        if type(value) is not bytes:
+            raise WrongType
+        return value
+
+    def string_if_any(self, key: bytes) -> bytes | None:
+        """None also for a value of another kind."""
+        value = self._values.get(key)
+        if type(value) is not bytes or (key in self._expiries and self._is_expired(key)):
+            return None
+        return value
+
+    def container(self, key: bytes, kind: type[C]) -> C | None:
+        """To be read only.  None when it is not there; raises ``WrongType``."""
+        value = self._values.get(key)
+        if value is None or self._is_expired(key):
+            return None
+        if not isinstance(value, kind):
+            raise WrongType
+        return value
+
+    def kind(self, key: bytes) -> bytes | None:
+        """What TYPE answers; None when it is not there."""
+        value = self._values.get(key)
+        return None if value is None or self._is_expired(key) else kind_of(value)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._values and not self._is_expired(key)
+
+    def expiry(self, key: bytes) -> int | None:
+        """Milliseconds since the epoch; None for a key that stays, or is not there."""
+        at_ms = self._expiries.get(key)
+        return None if at_ms is None or self._is_expired(key) else at_ms
+
+    def visible(self, keys: Iterable[bytes], kind: bytes | None) -> list[bytes]:
+        """Those of these keys that are there, and of that kind if one is given."""
+        if kind is not None:
+            return [key for key in keys if self.kind(key) == kind]
+        if not self._expiries:
+            return list(keys)
+        return [key for key in keys if not self._is_expired(key)]
+
+    def _is_expired(self, key: bytes) -> bool:
+        at_ms = self._expiries.get(key)
+        shared = self._shared
+        if at_ms is None or at_ms > shared.clock_ms:
+            return False
+        if at_ms > shared.now_ms:
+            shared.is_unsettled = True
+        return True
+
+    # -- to write ----------------------------------------------------------------------------
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a string; whatever was there is gone, its expiry too."""
+        self._values[key] = value
+        if self._expiries:
+            self.persist(key)
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Set a string, which expires when the one before would have."""
+        if self._is_expired(key):
+            self.persist(key)
+        self._values[key] = value
+
+    def container_to_write(self, key: bytes, kind: type[C]) -> C:
+        """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
+        ``drop_if_empty`` then."""
+        value = self._values.get(key)
+        generation = self._shared.generation
+        if value is None or self._is_expired(key):
+            self.persist(key)
+            made = self._values[key] = kind(generation)
+            return made
+        if not isinstance(value, kind):
+            raise WrongType
+        if value.generation != generation:
+            value = self._values[key] = value.clone(generation)
+        return value
+
+    def drop_if_empty(self, key: bytes) -> None:
+        if not len(self._values[key]):
+            self.delete(key)
+
+    def delete(self, key: bytes) -> bool:
+        """True if it was there."""
+        was_there = key in self
+        if self._values.pop(key, None) is not None and self._expiries:
+            self.persist(key)
+        return was_there
+
+    def expire_at(self, key: bytes, at_ms: int) -> None:
+        """Let a key that is there expire then."""
+        self.persist(key)
+        self._expiries[key] = at_ms
+        self._shared.expiries.add(at_ms, self._number, key)
+
+    def persist(self, key: bytes) -> None:
+        """Let a key stay."""
+        at_ms = self._expiries.pop(key, None)
+        if at_ms is not None:
+            self._shared.expiries.remove(at_ms, self._number, key)
+
+    # -- for the store -----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Of all keys, those included that have expired and are not removed yet."""
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._values)
+
+    def values(self) -> Iterable[Value]:
+        return self._values.values()
+
+    def copy(self) -> tuple[dict[bytes, Value], dict[bytes, int]]:
+        """Values and expiries, for a snapshot."""
+        return dict(self._values), dict(self._expiries)
+
+    def restore(self, key: bytes, value: Value, at_ms: int | None) -> None:
+        """A key from a snapshot; the queue of expiries is made when all are there."""
+        self._values[key] = value
+        if at_ms is not None:
+            self._expiries[key] = at_ms
+
+    def restore_strings(self, values: dict[bytes, bytes]) -> None:
+        self._values.update(values)
+
+    def restored(self, key: bytes) -> Value | None:
+        return self._values.get(key)
+
+    def expiring(self) -> Iterator[tuple[int, int, bytes]]:
+        return ((at_ms, self._number, key) for key, at_ms in self._expiries.items())

@@ -1,0 +1,84 @@
+"""The directory of one slave: its journal and its snapshots, for it alone.
+
+    lock               held while a process runs on the directory (``flock``)
+    journal/           LMDB's files: lmdb_store.py
+    snapshots/         snapshot_files.py
+
+The journal says whose it is and in which format.  What an older version left is read as long as its
+format is known here, and marked as ours at once, so that the older version does not touch it again.
+
+Caveat: a directory on a network file system is only as good as its ``flock`` and its ``fsync``.
+"""
+
+import fcntl
+import re
+from pathlib import Path
+
+from distrodb.errors import StorageError
+from distrodb.storage.files import require_regular, told
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.records import IDENTITY_KEY, Put
+from distrodb.storage.snapshot_files import SnapshotFiles
+
+FORMAT = b"distrodb journal 3"
+# 2 (0.2.0 and 0.3.0) has no ``Meta.first_index``; 1 had members without incarnations.
+READABLE = (b"distrodb journal 2", FORMAT)
+_LAYOUT = re.compile(rb" [0-9a-f]{64}$")  # what directories of 0.2.0 have behind their identity
+
+
+class Directory:
+    """Raises ``StorageError`` when it is in use, damaged, full or unwritable."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        with told(path, "cannot open"):
+            path.mkdir(parents=True, exist_ok=True)
+            require_regular(path / "lock")
+            self._lock = open(path / "lock", "w")  # noqa: SIM115  # held until close
+        try:
+            self._take_lock()
+            self.journal = LmdbStore(path / "journal")
+            self.snapshots = SnapshotFiles(path / "snapshots")
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _take_lock(self) -> None:
+        with told(self._path, "cannot lock"):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StorageError(f"{self._path}: another slave runs on this directory") from None
+
+    def identify(self, slave: str) -> None:
+        """Bind the directory to one slave of one cluster, for ever.
+
+        Raises ``StorageError`` when it holds the data of another one.
+        """
+        ours = Put(IDENTITY_KEY, FORMAT + b"\n" + slave.encode())
+        for _, theirs in self.journal.scan(IDENTITY_KEY, IDENTITY_KEY):
+            format_, _, owner = theirs.partition(b"\n")
+            if format_ not in READABLE:
+                raise StorageError(
+                    f"{self._path}: was made by another version of distrodb, which this one"
+                    " cannot read; use another directory, or that version"
+                )
+            if _LAYOUT.sub(b"", owner) != slave.encode():
+                raise StorageError(
+                    f"{self._path}: holds the data of another slave or cluster;"
+                    " give this slave its own directory, or the ids that it was made with"
+                )
+            if format_ != FORMAT:
+                self.journal.commit([ours])
+            return
+        if not self.snapshots.is_empty:
+            # Started empty it would vote against what its old self has acknowledged.
+            raise StorageError(
+                f"{self._path}/journal: is empty beside snapshots, so it was lost;"
+                " bring it back; if it is gone for good, see docs/operations.md on lost directories"
+            )
+        self.journal.commit([ours])
+
+    def close(self) -> None:
+        self.journal.close()
+        self._lock.close()

@@ -1,0 +1,53 @@
+"""What every part of the storage does with files: sync, refuse what is no file, report.
+
+Whatever the disk answers ends in one line (``StorageError``), never in a traceback: each access is
+made within ``told``.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distrodb.errors import StorageError
+
+
+@contextmanager
+def told(place: Path, what: str, kinds: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """An error within, of one of these kinds, is raised as a ``StorageError`` of one line that says
+    where it was and what could not be done."""
+    try:
+        yield
+    except kinds as problem:
+        raise StorageError(f"{place}: {what}: {reason(problem)}") from None
+
+
+def reason(problem: Exception) -> str:
+    """What the system said, in one line."""
+    said = problem.strerror if isinstance(problem, OSError) else None
+    return " ".join((said or str(problem) or type(problem).__name__).split())
+
+
+def require_regular(file: Path) -> None:
+    """Raises ``OSError`` if there is something else of this name: opening a FIFO, say, would wait
+    for ever."""
+    try:
+        mode = os.lstat(file).st_mode
+        if stat.S_ISLNK(mode):
+            mode = os.stat(file).st_mode  # raises for a link to nothing
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise OSError(None, f"{file.name} is a link to nothing") from None
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(None, f"{file.name} is not a regular file")
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
