@@ -9,7 +9,7 @@ and snapshots to write come out of ``flush``, in this order of duty:
     3. replies are given (``Request.resolve``) only for what is committed, hence durable on a
        majority.
 
-slave/node.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
+slave/process.py wraps it in an event loop, tests/sim in a loop of its own; it is the same code.
 One write set is under way at a time: the next one gathers meanwhile, and one fsync serves all
 groups of the slave.
 
@@ -469,6 +469,15 @@ class Core(Standing):
             elif not self._hold(group_id, request):
                 request.resolve(self.redirect(group_id, request.slot))
 
+    def _not_done(self, group_id: int, slot: int) -> Reply:
+        """The answer to what surely did not happen, though it was proposed."""
+        if group_id == MAP_GROUP:
+            return error("NOTCONTROLLER", "the cluster map has changed its leader")
+        leader = self.leader_of(group_id)
+        if leader is None or leader == self.id:
+            return error("TRYAGAIN", "the leader changed before this could be done; it was not")
+        return self.redirect(group_id, slot)
+
     def _collect(self) -> None:
         """Take what the groups want done since they were told of something."""
         outbox = self.outbox
@@ -485,6 +494,10 @@ class Core(Standing):
         while outbox.handed_back:
             group_id, requests = outbox.handed_back.pop(0)
             self._hand_back(group_id, requests)
+        while outbox.overwritten:
+            group_id, requests = outbox.overwritten.pop(0)
+            for request in requests:
+                request.resolve(self._not_done(group_id, request.slot))
 
     # -- what comes out ----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ live member of its group, which answers CLUSTERDOWN.
 
 import hashlib
 
+from distrodb.config.address import parse
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import Partition, node_of
 from distrodb.slave.core import Core
@@ -24,8 +25,8 @@ def address(core: Core, node: str) -> tuple[str, int]:
     row = core.map.nodes.get(node)
     if row is None:  # ourselves, when the cluster has just gone on without us
         return next((n.client.host, n.client.port) for n in core.config.nodes if n.id == node)
-    host, _, port = row.client.rpartition(":")
-    return host.strip("[]"), int(port)
+    client = parse(row.client)
+    return client.host, client.port
 
 
 def serving(core: Core) -> list[tuple[Partition, str, list[str]]]:
@@ -105,7 +106,7 @@ def nodes(core: Core) -> bytes:
     lines = []
     for node in core.map.nodes:  # also those that are not in the ring at the moment
         host, port = address(core, node)
-        bus = core.map.nodes[node].peer.rpartition(":")[2]
+        bus = parse(core.map.nodes[node].peer).port
         flags = "myself," if node == core.id else ""
         link = "connected" if core.is_alive(node) else "disconnected"
         ranges = " ".join(
