@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from tests.sim import coverage
+from tests.support.ports import use_share
 
 settings.register_profile("gate", derandomize=True)
 settings.register_profile("soak", derandomize=False, max_examples=1000)
@@ -24,6 +25,7 @@ COVERED = pytest.StashKey[list[str]]()  # what the simulator ran in each worker
 
 def pytest_configure(config):
     config.stash[COVERED] = []
+    use_share()
     if not config.getoption("hypothesis_profile", None):
         settings.load_profile("gate")
 
