@@ -13,7 +13,8 @@ are long and share nothing.
 import pytest
 from hypothesis import settings
 
-from tests.sim import covered
+from tests.sim import coverage
+from tests.support.ports import use_share
 
 settings.register_profile("gate", derandomize=True)
 settings.register_profile("soak", derandomize=False, max_examples=1000)
@@ -24,6 +25,7 @@ COVERED = pytest.StashKey[list[str]]()  # what the simulator ran in each worker
 
 def pytest_configure(config):
     config.stash[COVERED] = []
+    use_share()
     if not config.getoption("hypothesis_profile", None):
         settings.load_profile("gate")
 
@@ -37,7 +39,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["covered"] = covered.lines()
+        session.config.workeroutput["covered"] = coverage.lines()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -48,5 +50,5 @@ def pytest_testnodedown(node):
 
 def pytest_terminal_summary(terminalreporter, config):
     """Says which seeds the simulator ran and what they covered."""
-    for line in [*config.stash[COVERED], *covered.lines()]:
+    for line in [*config.stash[COVERED], *coverage.lines()]:
         terminalreporter.write_line(line)

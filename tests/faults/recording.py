@@ -1,4 +1,4 @@
-"""Clients that record what they asked and what they were told, for tests/history.py to judge.
+"""Clients that record what they asked and were told, for tests/support/history.py to judge.
 
 Each sends a command exactly once: a client that tries again by itself cannot say what happened.
 What it gets back is one of three things:

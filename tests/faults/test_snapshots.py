@@ -8,6 +8,7 @@ from tests.faults.story import leader_of, progress, writing
 
 OPTIONS = {**QUICK, "raft_snapshot_log_bytes": 65536}
 BLOCK = b"x" * 8192
+PIPELINE = 20  # commands on their way at a time
 
 
 @pytest.fixture
@@ -16,16 +17,28 @@ def cluster():
         yield cluster
 
 
+def batched(keys: range, size: int) -> list[range]:
+    return [keys[first : first + size] for first in range(0, len(keys), size)]
+
+
 def fill(cluster: LocalCluster, keys: range) -> None:
     """Each with a value that tells it from all others, about 8 KiB."""
     client = cluster.client()
-    for number in keys:
-        assert client.set(f"block{number}", b"%d " % number + BLOCK)
+    for some in batched(keys, PIPELINE):
+        pipeline = client.pipeline()
+        for number in some:
+            pipeline.set(f"block{number}", b"%d " % number + BLOCK)
+        assert all(pipeline.execute())
 
 
 def check(cluster: LocalCluster, keys: range) -> None:
-    client = cluster.client()
-    wrong = [n for n in keys if client.get(f"block{n}") != b"%d " % n + BLOCK]
+    client, wrong = cluster.client(), []
+    for some in batched(keys, PIPELINE):
+        pipeline = client.pipeline()
+        for number in some:
+            pipeline.get(f"block{number}")
+        read = pipeline.execute()
+        wrong += [n for n, v in zip(some, read, strict=True) if v != b"%d " % n + BLOCK]
     assert not wrong, f"missing or wrong: {wrong}"
 
 

@@ -2,7 +2,8 @@
 
 A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  As in
 ``Core``, a message that speaks of undurable state stays back until the journal is written, which
-happens at the end of every tick and delivery unless the disk is held.
+happens at the end of every tick and delivery unless the disk is held; support/promises.py watches.
+Whether the slave's own gate holds is shown by slaves.py and by the simulator, not here.
 """
 
 import math
@@ -21,9 +22,11 @@ from distrodb.raft.log import Log
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
 from distrodb.raft.write_set import WriteSet
-from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.resp.reply import OK, Reply
 from tests.library.links import PERIOD_S, Links, Outcome
-from tests.sim.disk import Disk
+from tests.support.disk import Disk
+from tests.support.promises import broken_promise
+from tests.support.request import Asked
 
 GROUP = 7
 TIMEOUT_S = 0.5
@@ -74,26 +77,6 @@ class ListMachine:
         if first != b"list":
             raise ValueError("not a list")
         return ListMachine(values)
-
-
-class Call:
-    """A client's command on its way through a group."""
-
-    slot, place, size = 0, 0, 10
-
-    def __init__(self, *args: bytes):
-        self.args = args
-        self.is_write = args[0] != b"READ"
-        self.reply: Reply | None = None
-        self.was_handed_back = False
-
-    def resolve(self, reply: Reply) -> None:
-        assert self.reply is None, "answered twice"
-        self.reply = reply
-
-    @property
-    def is_unknown(self) -> bool:
-        return isinstance(self.reply, ErrorReply) and self.reply.code == "UNKNOWN"
 
 
 class _Unlimited(Budget):
@@ -162,6 +145,8 @@ class Replica:
         if gate > self.writes.durable_sequence:
             self._gated.append((gate, peer, message))
         else:
+            broken = broken_promise(self.disk, self.name, peer, message)
+            assert not broken, broken
             self._cluster.sent(self.name, peer, message)
 
     def turn(self) -> None:
@@ -316,9 +301,9 @@ class Cluster(Links):
         self[name].turn()
         return outcome
 
-    def ask(self, name: str, *args: bytes) -> Call:
+    def ask(self, name: str, *args: bytes) -> Asked:
         """A client's command at the leader, through the group's queue."""
-        call = Call(*args)
+        call = Asked(*args)
         self[name].group.submit(call)
         self[name].turn()
         return call

@@ -17,10 +17,13 @@ from distrodb.config import (
     RaftConfig,
     SlaveConfig,
 )
+from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
-from distrodb.resp.reply import Reply
+from distrodb.ring.clustermap import member
 from distrodb.slave.core import Core, Output
-from tests.sim.disk import Disk
+from tests.support.disk import Disk
+from tests.support.promises import broken_promise
+from tests.support.request import Asked
 
 TICK_S = 0.01
 WALL_MS = 1_700_000_000_000
@@ -45,19 +48,6 @@ def config_of(name: str, names: Sequence[str], partitions: int, **raft: float) -
     )
 
 
-class Command:
-    """A client's command for a partition."""
-
-    def __init__(self, *args: bytes, slot: int = 0, size: int = 64):
-        self.args, self.slot, self.place, self.size = args, slot, slot, size
-        self.is_write = args[0] != b"GET"
-        self.reply: Reply | None = None
-
-    def resolve(self, reply: Reply) -> None:
-        assert self.reply is None, "answered twice"
-        self.reply = reply
-
-
 class Slaves:
     def __init__(self, names: str = "abcd", partitions: int = 4, **raft: float):
         self.now = 1000.0
@@ -65,6 +55,7 @@ class Slaves:
         self.disks = {name: Disk(random.Random(name), name) for name in names}
         self.cores: dict[str, Core] = {}
         self.gossips: list[tuple[str, str]] = []  # (from, to) of all that was ever sent
+        self.delivered: list[tuple[str, str, m.Message]] = []  # (from, to, message), what arrived
         self.held_disks: set[str] = set()  # whose journal does not get to the disk
         self._waiting: dict[str, Output] = {}
         self.held_snapshots: dict[str, list[SnapshotWrite]] = {}  # of whom; not yet written
@@ -171,12 +162,20 @@ class Slaves:
         self.cores[name].snapshot_written(self.now, done)
 
     def _deliver(self, sender: str, receiver: str, output: Output) -> None:
+        me, them = self._name(sender), self._name(receiver)
+        for message in output.messages.get(receiver, []):
+            broken = broken_promise(self.disks[sender], me, them, message)
+            assert not broken, broken
+            self.delivered.append((sender, receiver, message))
         frame = [output.messages.get(receiver, []), output.gossip.get(receiver)]
         messages, gossip = msgpack.unpackb(msgpack.packb(frame))
         self.cores[receiver].receive(self.now, sender, messages)
         if gossip is not None:
             self.gossips.append((sender, receiver))
             self.cores[receiver].receive_gossip(self.now, sender, gossip)
+
+    def _name(self, name: str) -> str:
+        return member(name, self.cores[name].incarnation)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK_S)):
@@ -214,9 +213,9 @@ class Slaves:
                 return False
         return len({core.map.epoch for core in self.cores.values()}) == 1
 
-    def ask(self, name: str, *args: bytes, partition: int = 0) -> Command:
+    def ask(self, name: str, *args: bytes, partition: int = 0) -> Asked:
         core = self.cores[name]
-        command = Command(*args, slot=core.map.partitions[partition].first)
+        command = Asked(*args, slot=core.map.partitions[partition].first)
         core.submit(command, partition)
         return command
 
@@ -229,6 +228,3 @@ class Slaves:
         self.disks[name].write(group_id, index, group.machine.snapshot())
         group.log.compact(group.log.first_index, index, term)
         self.flush(name)
-
-
-__all__ = ["Command", "Slaves"]

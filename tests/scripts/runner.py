@@ -93,6 +93,9 @@ def play(script: Script, seed: int) -> Stage:
         except AssertionError as problem:
             what = f"{line.place}: {line.text}: {problem} (seed {seed})"
             raise NotSo(what) from problem
+        except Exception as problem:
+            problem.add_note(f"{line.place}: {line.text} (seed {seed})")
+            raise
     cluster.checks.all_digests()
     return stage
 

@@ -2,13 +2,16 @@
 
 import re
 from functools import partial
+from unittest import mock
 
 import pytest
 
+from distrodb.errors import InvariantViolation
+from distrodb.slave.core import Core
 from tests.scripts.runner import parse, play
 from tests.scripts.test_scripts import SCRIPTS, SEEDS
 from tests.scripts.verbs import VERBS, NotSo, Refused, vocabulary
-from tests.sim.without import seeds_until_noticed
+from tests.sim.removed_cures import seeds_until_noticed
 
 
 @pytest.fixture
@@ -96,6 +99,14 @@ def test_a_claim_that_does_not_hold_fails_and_names_its_line(script, lines):
         play(parse(path), 0)
     number = int(str(caught.value).split(":")[1])
     assert str(caught.value).split(": ")[1] == path.read_text().splitlines()[number - 1]
+
+
+def test_what_goes_wrong_inside_names_its_line_too(script):
+    path = script(BEGIN, "set a 1", "wait 1", "get a is 1")
+    breaks = mock.patch.object(Core, "flush", side_effect=InvariantViolation("broken"))
+    with breaks, pytest.raises(InvariantViolation) as caught:
+        play(parse(path), 0)
+    assert caught.value.__notes__ == ["story.txt:2: set a 1 (seed 0)"]
 
 
 def test_clients_of_a_script_are_answered(script):

@@ -343,6 +343,21 @@ def kill(stage: Stage, *nodes: str) -> None:
         stage.cluster.crash(node)
 
 
+@verb("stop NODE")
+def stop(stage: Stage, node: str) -> None:
+    """As SIGTERM: the slave hands its leaderships over, if somebody can take them, and ends."""
+    slave = stage.cluster.slaves[node]
+    if slave.core is None:
+        raise Refused(f"{node} is down already")
+
+    def is_done() -> bool:
+        slave.turn_soon()
+        return slave.core.hand_over(slave.now)
+
+    stage.until(is_done)
+    stage.cluster.crash(node)
+
+
 @verb("start NODE...")
 def start(stage: Stage, *nodes: str) -> None:
     """Start slaves that are down."""

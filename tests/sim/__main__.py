@@ -15,10 +15,10 @@ from time import process_time
 
 from distrodb.clock import monotonic
 from tests.sim.chaos import VIRTUAL_S, Chaos
-from tests.sim.covered import Coverage
+from tests.sim.coverage import Coverage
 from tests.sim.healing_chaos import HealingChaos
+from tests.sim.removed_cures import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 from tests.sim.simulation import Simulation
-from tests.sim.without import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 from tests.sim.workload import Client
 
 

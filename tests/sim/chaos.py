@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from distrodb.keyspace import snapshot
 from distrodb.raft import progress, proposals, replication, transfer, write_set
-from tests.sim.network import Quality
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import Operation, check
+from tests.support.network import Quality
 
 VIRTUAL_S = 40.0  # of faults in a run, unless told
 PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again

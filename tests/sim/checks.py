@@ -8,6 +8,7 @@
   majorities that follow each other have a member in common;
 - a leader that removes a member which it hears leaves the group as many live copies as it wants;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
+- a slave says nothing of a term, a vote or a log before its disk does (support/promises.py);
 - what a slave has applied never goes back while it runs, nor does it drop a committed entry.
 
 continuity.py has what holds from one configuration of a group to the next.
@@ -20,8 +21,11 @@ from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.raft.log import Log, is_configuration
+from distrodb.raft.messages import Message
+from distrodb.ring.clustermap import member
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import entry_key, load_meta
+from tests.support.promises import broken_promise
 
 if TYPE_CHECKING:
     from tests.sim.process import Slave
@@ -74,6 +78,17 @@ class Checks:
                 self._committed(slave, group_id, group, before[1] if before else 1)
                 if self._simulation.random_for_checks.random() < DIGEST_CHANCE:
                     self.digest(group_id, group)
+
+    def leaves(self, slave: "Slave", peer: str, messages: list[Message]) -> None:
+        """Called before messages leave."""
+        me, receiver = self._name(slave), member(peer, slave.core.links[peer])
+        for message in messages:
+            broken = broken_promise(slave.disk, me, receiver, message)
+            self._claim(not broken, broken)
+
+    @staticmethod
+    def _name(slave: "Slave") -> str:
+        return member(slave.id, slave.core.incarnation)
 
     def _life(self, slave: "Slave", group_id: int, group: Group) -> int:
         """Counts how often a group was opened on a slave: what is closed is forgotten."""

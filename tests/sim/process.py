@@ -19,8 +19,8 @@ from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
 from distrodb.raft.interfaces import SnapshotRun
 from distrodb.slave.core import Core
-from tests.sim.disk import Disk, PendingSet, PendingSnapshot
-from tests.sim.network import Link
+from tests.support.disk import Disk, PendingSet, PendingSnapshot
+from tests.support.network import Link
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
@@ -142,6 +142,7 @@ class Slave:
         wall_ms = WALL_EPOCH_MS + int(simulation.now * 1000) + self.wall_jump_ms
         output = core.flush(self.now, wall_ms)
         for peer in sorted({*output.messages, *output.gossip}):
+            simulation.checks.leaves(self, peer, output.messages.get(peer, []))
             frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer)])
             simulation.network.transmit(self.id, peer, frame)
         if output.journal is not None:

@@ -4,9 +4,9 @@ The code that runs is the product's own ``Core`` (ring, store, raft and controll
 included); replaced are only what is around it: sockets, disk, clock.  One seed decides everything:
 ``trace`` of two runs is equal, in any process and under any PYTHONHASHSEED.
 
-process.py is a slave, connection.py a client's connection to it, network.py the links, disk.py the
-disks, checks.py and continuity.py what always holds, healed.py what it is to be healed, workload.py
-the clients, chaos.py what goes wrong.
+process.py is a slave, connection.py a client's connection to it, checks.py and continuity.py what
+always holds, healed.py what it is to be healed, workload.py the clients, chaos.py what goes wrong;
+disk.py and network.py are in tests/support.
 """
 
 import copy
@@ -32,10 +32,10 @@ from distrodb.slave.group_ids import MAP_GROUP
 from tests.sim.checks import Checks
 from tests.sim.connection import Connection
 from tests.sim.continuity import Continuity
-from tests.sim.disk import Disk
 from tests.sim.healed import obstacles
-from tests.sim.network import Network
 from tests.sim.process import Slave
+from tests.support.disk import Disk
+from tests.support.network import Network
 
 STEP_S = 0.025  # between two looks at a condition
 ANSWER_S = 1.0  # until a controller that does not answer is asked again

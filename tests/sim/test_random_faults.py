@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.sim import covered
+from tests.sim import coverage
 from tests.sim.__main__ import soak
 from tests.sim.chaos import VIRTUAL_S, Chaos
 from tests.sim.seeds import CHAOS, HEALING
@@ -19,12 +19,12 @@ from tests.sim.seeds import CHAOS, HEALING
 
 @pytest.mark.parametrize("seed", CHAOS)
 def test_no_acknowledged_write_is_lost(seed):
-    assert covered.chaos.run(seed).operations > 0
+    assert coverage.chaos.run(seed).operations > 0
 
 
 @pytest.mark.parametrize("seed", HEALING)
 def test_nothing_is_lost_while_the_ring_heals(seed):
-    assert covered.healing.run(seed).operations > 0
+    assert coverage.healing.run(seed).operations > 0
 
 
 def test_a_seed_replays_exactly_in_another_process_and_under_another_hash_seed():

@@ -6,8 +6,8 @@ import pytest
 
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.slave.group_ids import MAP_GROUP
-from tests.sim.disk import flipped
 from tests.sim.simulation import Simulation
+from tests.support.disk import flipped
 
 # Eight orders of the same events each; what is rarer is for the random runs.
 SEEDS = range(8)

@@ -2,8 +2,8 @@
 
 A client has one command under way at a time and never sends one again.  What surely did not happen
 (MOVED, CLUSTERDOWN, TRYAGAIN) is not recorded; UNKNOWN, or a slave that died with the command, is
-recorded as of unknown outcome.  tests/history.py decides whether a single Redis could have answered
-like that: then nothing acknowledged was lost, and no read was stale.
+recorded as of unknown outcome.  tests/support/history.py decides whether a single Redis could have
+answered like that: then nothing acknowledged was lost, and no read was stale.
 """
 
 from distrodb.resp.reply import OK, ErrorReply, Reply

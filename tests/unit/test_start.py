@@ -23,7 +23,8 @@ from distrodb.storage import lmdb_store
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Put
 
-NODES = [NodeAddress("a", Address("127.0.0.1", 1), Address("127.0.0.1", 2))]
+# Some of these slaves do start; other tests that run meanwhile rely on nobody at 127.0.0.1:1.
+NODES = [NodeAddress("a", Address("127.0.0.2", 1), Address("127.0.0.2", 2))]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """One contract, two disks: what the simulator trusts of its disk, the real one keeps.
 
 Each claim is tried on the simulated disk and on the real one.  At the end hypothesis drives both
-side by side through random operations, crashes, damage and reopening (tests/sim/mirror.py).
+side by side through random operations, crashes, damage and reopening
+(tests/support/disk_mirror.py).
 """
 
 import contextlib
@@ -28,8 +29,8 @@ from distrodb.storage.directory import FORMAT, READABLE, Directory
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import IDENTITY_KEY, DeleteRange, Put
 from distrodb.storage.snapshot_files import MAGIC, SnapshotFiles
-from tests.sim.disk import Disk, flipped
-from tests.sim.mirror import Mirror
+from tests.support.disk import Disk, flipped
+from tests.support.disk_mirror import Mirror
 
 LAST = b"\xff" * 16
 

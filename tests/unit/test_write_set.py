@@ -11,7 +11,7 @@ from distrodb.raft.write_set import DELETED_ENTRIES_MAX, WriteSet
 from distrodb.storage import records
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import DeleteRange, entry_key
-from tests.sim.disk import Disk
+from tests.support.disk import Disk
 
 GROUP = 3
 LAST = b"\xff" * 16

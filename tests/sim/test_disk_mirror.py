@@ -3,8 +3,8 @@
 import pytest
 
 from tests.sim import process
-from tests.sim.mirror import Mirror
 from tests.sim.simulation import Simulation
+from tests.support.disk_mirror import Mirror
 
 
 def story(seed: int) -> tuple[int, Simulation]:

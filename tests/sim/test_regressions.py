@@ -15,8 +15,8 @@ from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.links.framing import MESSAGES, Incoming, Outgoing
 from distrodb.storage import records
 from distrodb.storage.records import Meta, load_meta
-from tests.sim.disk import Disk
 from tests.sim.simulation import Simulation
+from tests.support.disk import Disk
 
 # -- birth ---------------------------------------------------------------------------------------
 

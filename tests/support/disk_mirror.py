@@ -16,7 +16,7 @@ from pathlib import Path
 from distrodb.errors import StorageError
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Put
-from tests.sim.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
+from tests.support.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
 
 LAST_KEY = b"\xff" * 16
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sim.removed_cures import CURES, seeds_until_noticed
 from tests.sim.test_expiry import (
     test_a_key_that_was_seen_expired_never_comes_back as seen_expired,
 )
@@ -20,7 +21,6 @@ from tests.sim.test_scenarios import (
 from tests.sim.test_scenarios import (
     test_two_wiped_slaves_elect_nobody_without_the_third as two_wiped_slaves,
 )
-from tests.sim.without import CURES, seeds_until_noticed
 
 # Away from those that the random runs replay, so that what they were chosen for does not help.
 FIRST_SEED = 1000
