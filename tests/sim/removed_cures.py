@@ -22,7 +22,7 @@ from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
 from distrodb.raft.write_set import WriteSet
-from distrodb.slave import birth
+from distrodb.slave import birth, open_groups
 from distrodb.slave import records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.outgoing import Outgoing
@@ -195,6 +195,11 @@ def _cuts_nothing(self: WriteSet, group: int) -> bool:
     return False
 
 
+def _deletes_nothing(*_: object) -> bool:
+    """Nor does a start look for what a crash has left of it."""
+    return False
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
@@ -272,15 +277,20 @@ CURES = {
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
     ),
-    "a log is gone before it is begun again": Cure(
-        [(WriteSet, "is_cutting", _cuts_nothing)], 10, HEALING_FAULTS, HealingChaos
-    ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
     ),
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    "a log is gone before it is begun again": (
+        [
+            (WriteSet, "is_cutting", _cuts_nothing),
+            (open_groups, "delete_forgotten", _deletes_nothing),
+        ],
+        "tests/unit/test_write_set.py: takes a crash between the write sets that delete it, and a"
+        " map that wants it again",
+    ),
     "what is read as expired is in the log": (
         [(Store, "read", _read_unsettled)],
         "test_a_key_that_was_seen_expired_never_comes_back",

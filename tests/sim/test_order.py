@@ -48,10 +48,20 @@ def test_a_discarded_write_is_not_done_behind_what_came_after_it(behind):
     core.link_down(slave.now, second)
     slave.turn_soon()
 
+    rival = cluster.slaves[third]
+
+    def are_linked() -> bool:
+        # It would stand too, since its leader is dead.
+        rival.core.groups[0].member._elections.set_deadline(rival.now + 1.0)
+        knows_of_the_death = second not in rival.links
+        return knows_of_the_death and first in rival.links and third in slave.links
+
     cluster.crash(second)
     cluster.heal()
-    cluster.at_once(lambda: first in cluster.slaves[third].links and third in slave.links)
+    cluster.at_once(are_linked)
     group.member.stand_at_once(slave.now)
+    core._schedule.touch(0)
+    slave.turn_soon()
     cluster.run_until(lambda: len(replies) == 2, 5.0)
     assert cluster.leader("a") == first and not isinstance(replies["behind"], ErrorReply)
     assert isinstance(replies["discarded"], ErrorReply), replies
