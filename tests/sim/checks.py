@@ -23,7 +23,7 @@ from distrodb.raft.group import Group
 from distrodb.raft.log import Log, is_configuration
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import member
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import entry_key, load_meta
 from tests.support.promises import broken_promise
 
