@@ -3,6 +3,7 @@ while the others dial it, are killed and come back.  It must neither end itself 
 is dead for good."""
 
 import os
+import random
 import time
 from collections import Counter
 
@@ -17,8 +18,7 @@ RUN_S = (0.002, 0.012)  # what it gets to run in between
 SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 
-def stall(cluster: LocalCluster, seconds: float) -> None:
-    chance = seeded()
+def stall(cluster: LocalCluster, seconds: float, chance: random.Random) -> None:
     *others, stalled = cluster.nodes  # the last row dials all others
     for _ in lasting(seconds):
         cluster.pause(stalled)
@@ -66,10 +66,10 @@ def stalling():
 
 
 def test_a_slave_that_stalls_again_and_again_comes_back(stalling):
-    stall(stalling, 12.0)
+    stall(stalling, 12.0, seeded())
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_a_slave_that_stalls_for_long_comes_back(stalling):
-    stall(stalling, SOAK_S)
+    stall(stalling, SOAK_S, seeded(is_soak=True))

@@ -1,9 +1,9 @@
 """Our Raft members under the vocabulary of plain.py, so that the same stories are told of them.
 
-A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  As in
-``Core``, a message that speaks of undurable state stays back until the journal is written, which
-happens at the end of every tick and delivery unless the disk is held; support/promises.py watches.
-Whether the slave's own gate holds is shown by slaves.py and by the simulator, not here.
+A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  A message that
+speaks of undurable state stays back in the slave's own ``Outgoing`` until the journal is written,
+which happens at the end of every tick and delivery unless the disk is held; support/promises.py
+watches.
 """
 
 import math
@@ -23,6 +23,8 @@ from distrodb.raft.outbox import Outbox
 from distrodb.raft.transfer import Budget
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, Reply
+from distrodb.ring.clustermap import member
+from distrodb.slave.outgoing import Outgoing
 from tests.library.links import PERIOD_S, Links, Outcome
 from tests.support.disk import Disk
 from tests.support.promises import broken_promise
@@ -84,6 +86,14 @@ class _Unlimited(Budget):
         return True
 
 
+class Incarnations(dict[str, str]):
+    """Everybody's newest: the one that is linked.  Most have none; what a link loses is up to
+    links.py."""
+
+    def get(self, node: str, default: object = None) -> str:
+        return super().get(node, "")
+
+
 class Replica:
     """One member: a group, its write set, and what its messages wait for."""
 
@@ -93,7 +103,7 @@ class Replica:
         self.name, self._cluster, self.disk = name, cluster, disk
         self.disk_is_held = False
         self.writes = WriteSet()
-        self._gated: list[tuple[int, str, m.Message]] = []
+        self._outgoing = Outgoing(cluster.incarnations)
         self.journal = Log(GROUP, self.writes)
         if not self.journal.load(disk):
             if names:
@@ -130,9 +140,8 @@ class Replica:
 
     def collect(self) -> None:
         """What ``Core`` does with what the group wants done."""
-        messages, self.outbox.messages = self.outbox.messages, []
-        for peer, message, gate in messages:
-            self._send(peer, message, gate)
+        self._outgoing.collect(self.outbox)
+        self._send()
         given_up = [*self.outbox.handed_back, *self.outbox.overwritten]
         self.outbox.handed_back, self.outbox.overwritten = [], []
         for _, calls in given_up:
@@ -141,13 +150,15 @@ class Replica:
                 call.was_handed_back = True
         self.outbox.changed.clear()
 
-    def _send(self, peer: str, message: m.Message, gate: int) -> None:
-        if gate > self.writes.durable_sequence:
-            self._gated.append((gate, peer, message))
-        else:
-            broken = broken_promise(self.disk, self.name, peer, message)
-            assert not broken, broken
-            self._cluster.sent(self.name, peer, message)
+    def _send(self) -> None:
+        """What may leave by now."""
+        for node, messages in self._outgoing.take_messages().items():
+            incarnation = self._cluster.incarnations.get(node)
+            peer = member(node, incarnation) if incarnation else node
+            for message in messages:
+                broken = broken_promise(self.disk, self.name, peer, message)
+                assert not broken, broken
+                self._cluster.sent(self.name, peer, message)
 
     def turn(self) -> None:
         """What ``Core.flush`` does after anything happened."""
@@ -159,13 +170,11 @@ class Replica:
             self.disk.commit(operations)
             self.writes.durable_sequence = sequence
             self.journal.on_durable(sequence)
-            gated, self._gated = self._gated, []
-            for gate, peer, message in gated:
-                self._send(peer, message, gate)
+            self._outgoing.write_set_is_durable(sequence)
+            self._send()
             self.group.tick(self._cluster.now)
             self.collect()
-        while not self.disk_is_held and self.outbox.snapshots:
-            write = self.outbox.snapshots.pop(0)
+        for write in [] if self.disk_is_held else self._outgoing.take_snapshots():
             done = write.run(
                 lambda chunks, write=write: self.disk.write(GROUP, write.index, chunks)
             )
@@ -219,6 +228,7 @@ class Cluster(Links):
     def __init__(self, names: str = "abc", disks: dict[str, Disk] | None = None):
         super().__init__()
         self.now = 1000.0
+        self.incarnations = Incarnations()
         self.disks = disks or {name: Disk(random.Random(name), name) for name in names}
         for name in names:
             self.start(name, names)
@@ -226,6 +236,8 @@ class Cluster(Links):
     def start(self, name: str, names: Iterable[str] = ()) -> Replica:
         """Start a member (again): its log is on its disk, or begins with ``names``, or is that of
         one that joins."""
+        node, _, incarnation = name.partition("/")
+        self.incarnations[node] = incarnation
         disk = self.disks.setdefault(name, Disk(random.Random(name), name))
         self.members[name] = Replica(self, name, sorted(names), disk)
         for other in self.members:

@@ -136,10 +136,10 @@ def test_ours_no_vote_leaves_before_it_is_durable():
     slaves["c"].groups[0].member.stand_at_once(slaves.now)
     slaves.run(0.3)
     assert sent(slaves, "c", "b", m.VOTE_REQUEST) and not sent(slaves, "b", "c", m.VOTE)
-    assert not slaves["c"].leads(0)
+    assert not slaves["c"].routing.leads(0)
     slaves.release_disk("b")
     slaves.tick()
-    assert sent(slaves, "b", "c", m.VOTE) and slaves["c"].leads(0)
+    assert sent(slaves, "b", "c", m.VOTE) and slaves["c"].routing.leads(0)
 
 
 def test_ours_no_request_for_votes_leaves_before_ones_own_vote_is_durable():

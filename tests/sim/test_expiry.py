@@ -154,6 +154,7 @@ def test_many_keys_that_expire_together_go_a_bounded_number_at_a_time(monkeypatc
     cluster.checks.all_digests()
 
 
+# Where in the copy a write falls differs.
 @pytest.mark.parametrize("seed", range(4))
 def test_a_member_that_gets_a_snapshot_meanwhile_agrees(seed: int, monkeypatch):
     """Hashes are written and keys expire while the state is copied, field by field."""

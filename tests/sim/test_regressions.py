@@ -282,6 +282,7 @@ def test_reads_of_a_group_of_one_do_not_wait_for_heartbeats():
 # -- incarnations ------------------------------------------------------------------------------
 
 
+# Three orders of the same events.
 @pytest.mark.parametrize("seed", range(3))
 def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     """node1 starts with an empty directory; the operator brings the old one back before any group

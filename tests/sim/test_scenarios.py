@@ -228,6 +228,7 @@ def test_a_birth_survives_crashes(seed):
     assert cluster.ask("SET", "a", "1") == OK
 
 
+# The seed picks the moment of the wipe; a birth has some forty.
 @pytest.mark.parametrize("seed", range(40))
 def test_slaves_that_are_wiped_during_a_birth_never_make_two_clusters(seed):
     """Whatever the moment: either the cluster is born, or it waits for somebody; what was

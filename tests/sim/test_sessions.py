@@ -80,6 +80,7 @@ class Pipeliner:
                 least = seen
 
 
+# Where a burst is cut, and who leads when it comes, differ.
 @pytest.mark.parametrize("seed", range(8))
 def test_a_connection_sees_its_own_writes_whoever_leads(seed: int) -> None:
     cluster = Simulation(seed)

@@ -9,10 +9,12 @@ READS = (b"GET", b"READ")
 
 
 class Asked:
-    def __init__(self, *args: bytes, slot: int = 0, size: int = 64):
+    def __init__(
+        self, *args: bytes, slot: int = 0, size: int = 64, is_write: bool | None = None
+    ) -> None:
         self.args, self.slot, self.size = args, slot, size
         self.place = slot  # of database 0
-        self.is_write = args[0] not in READS
+        self.is_write = args[0] not in READS if is_write is None else is_write
         self.reply: Reply | None = None  # a read's may be None, too; see ``is_answered``
         self.is_answered = False
         self.was_handed_back = False  # surely not proposed, said the group

@@ -10,7 +10,6 @@ partly in snapshots and partly in the log behind them.
 
 import random
 import tarfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,24 +18,15 @@ import pytest
 from distrodb.config import SlaveConfig, load
 from distrodb.keyspace.entry import VERSION, VERSION_1
 from distrodb.keyspace.snapshot import decode_header
-from distrodb.resp.reply import OK, Reply
+from distrodb.resp.reply import OK
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
 from distrodb.storage.directory import Directory
 from distrodb.storage.snapshot_files import SnapshotFiles
+from tests.support.request import Asked
 
 ARCHIVE = Path(__file__).parents[1] / "support" / "directory-0.3.0.tar.xz"
 WALL_MS = 1_900_000_000_000
-
-
-class Call:
-    def __init__(self, args: Sequence[bytes], is_write: bool):
-        self.args, self.is_write, self.size = args, is_write, 100
-        self.slot = self.place = slot_of(args[1])
-        self.reply: object = "none yet"
-
-    def resolve(self, reply: Reply) -> None:
-        self.reply = reply
 
 
 class Slave:
@@ -65,10 +55,11 @@ class Slave:
             self.core.snapshot_written(self.now, done)
 
     def ask(self, *args: bytes, is_write: bool = False) -> object:
-        call = Call(args, is_write)
+        call = Asked(*args, slot=slot_of(args[1]), is_write=is_write)
         self.core.submit(call, self.core.routing.partition_of_slot[call.slot])
         for _ in range(10):
             self.turn()
+        assert call.is_answered
         return call.reply
 
     def close(self) -> None:

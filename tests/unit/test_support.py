@@ -1,10 +1,15 @@
 """What the tests themselves rely on."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from distrodb.local import _ports
 from tests.support.ports import ANY, share
 from tests.support.request import Asked
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -27,3 +32,13 @@ def test_a_request_that_is_answered_twice_fails():
     asked.resolve(None)
     with pytest.raises(AssertionError, match="answered twice"):
         asked.resolve(b"v")
+
+
+def test_there_is_one_stand_in_for_a_request():
+    resolvers = {
+        str(path.relative_to(TESTS))
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "resolve"
+    }
+    assert resolvers == {"support/request.py"}

@@ -6,16 +6,11 @@ import pytest
 
 from distrodb.slave import waiting as limits
 from distrodb.slave.waiting import WAIT_S, Waiting
+from tests.support.request import Asked
 
 
-class Command:
-    is_write, slot, args = True, 0, (b"SET",)
-
-    def __init__(self, number: int, size: int = 64):
-        self.number, self.size = number, size
-
-    def resolve(self, reply):
-        raise AssertionError("who waits is answered by others")
+def command(number: int) -> Asked:
+    return Asked(b"SET", b"%d" % number)
 
 
 class Books:
@@ -27,13 +22,14 @@ class Books:
 
     def take(self, now, *numbers, partition=1):
         """Commands come; a turn follows, as always."""
-        taken = [self.waiting.take(partition, Command(number)) for number in numbers]
+        taken = [self.waiting.take(partition, command(number)) for number in numbers]
         self.release(now)
         return taken
 
     def release(self, now):
         for partition, request in self.waiting.release(now, self.led.__contains__):
-            self.went_on.append((partition, request.number))
+            assert not request.is_answered, "who waits is answered by others"
+            self.went_on.append((partition, int(request.args[1])))
 
 
 @pytest.fixture
@@ -99,7 +95,7 @@ def test_what_waits_is_bounded_in_bytes_whatever_it_waits_for(books, monkeypatch
 
 def test_it_says_when_to_look_again(books):
     assert books.waiting.next_due == math.inf
-    books.waiting.take(1, Command(1))
+    books.waiting.take(1, command(1))
     assert books.waiting.next_due <= 0.0  # at once: since when it waits is not known yet
     books.release(5.0)
     assert books.waiting.next_due == 5.0 + WAIT_S
