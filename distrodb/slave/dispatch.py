@@ -47,7 +47,7 @@ class Dispatch:
         """Let those go on that have a leader again, or have waited for too long."""
         if self._waiting.is_empty:
             return
-        if self._waiting.next_due <= now or self._seen != self._routing.version:
+        if now >= self._waiting.next_due or self._seen != self._routing.version:
             self._release(now)
 
     def _release(self, now: float) -> None:
