@@ -3,7 +3,7 @@
 The general layout, from what clients see to what the disk sees:
 
     cli, master/, local     people's side: commands, the shell, a cluster on this machine
-    slave/                  one process: connections, peer links, dispatch; node.py wires it
+    slave/                  one process: connections, peer links, dispatch; process.py wires it
     raft/                   pysyncobj made safe: groups, journal, snapshots
     store/, ring/, resp/    pure: the replicated dictionary, the cluster map, the protocol
 """

@@ -160,7 +160,10 @@ class Slaves(_Commands):
 
     @takes()
     def do_NODES(self, _: Namespace) -> None:
-        """Show every slave: `status` is the cluster map's, `answers` was tried just now."""
+        """Show every slave.
+
+        `status` is the cluster map's word; `answers` was tried just now.
+        """
         status = self.shell.cluster.status()
         self.shell.show(render.nodes_table(status, self.shell.cluster.answering(status)))
 
@@ -173,7 +176,7 @@ class Slaves(_Commands):
 
     @takes(MINE)
     def do_START(self, args: Namespace) -> None:
-        """Start these slaves of this machine's cluster again (in the shell of `distrodb local`)."""
+        """Start these slaves of this machine's cluster again."""
         for node in args.node:
             if self.shell.local is not None:
                 self.shell.cluster.awaited = f"{node} to answer"
@@ -207,7 +210,10 @@ class Slaves(_Commands):
 
     @takes()
     def do_QUIT(self, _: Namespace) -> bool:
-        """End all slaves, cleanly, and leave; asks first if this shell did not start them."""
+        """End all slaves, cleanly, and leave.
+
+        It asks first at a terminal if this shell did not start them all.
+        """
         try:
             if not self._may_end(self.shell.cluster.running()):
                 return False
@@ -257,7 +263,10 @@ class Ring(_Commands):
 
     @takes(PARTITION, NODE)
     def do_MOVE(self, args: Namespace) -> None:
-        """Make that slave the partition's owner, until a slave comes or goes, or BALANCE."""
+        """Make that slave the partition's owner.
+
+        It stays so until a slave comes or goes, or BALANCE.
+        """
         done = self.shell.cluster.ask("MOVE", args.partition, args.node)
         self.shell.poutput("OK" if done else "Nothing to do")
 

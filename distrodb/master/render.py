@@ -274,8 +274,9 @@ def _below(healing: Healing) -> list[RenderableType]:
     if electing := set(healing.leaderless) - set(healing.stuck):
         lines.append(Text(f"without a leader just now: {of_partitions(electing)}", style="yellow"))
     if stuck := of_stuck(healing):
-        whom = " ".join(healing.absent) or "a slave"
-        lines.append(Text(f"stuck until {whom} comes back: {stuck}", style="red"))
+        absent = " ".join(healing.absent)
+        why = f"stuck without {absent}" if absent else "stuck until a slave comes back"
+        lines.append(Text(f"{why}: {stuck}", style="red"))
     return [Text(), *lines] if lines else []
 
 

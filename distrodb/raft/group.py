@@ -148,7 +148,8 @@ class Group:
     def tick(self, now: float) -> None:
         self.member.tick(now)
         self._note_changes(now)
-        self._hand_back(self._proposals.take_overwritten())
+        if overwritten := self._proposals.take_overwritten():
+            self._outbox.overwritten.append((self.id, overwritten))
         self._proposals.give_up(now)
         self._proposals.answer_confirmed_reads(now, self.member, self.machine)
         if self._hand_over_to:

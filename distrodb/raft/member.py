@@ -189,12 +189,15 @@ class Member:
 
     # -- what the proposer asks ------------------------------------------------------------------
 
-    def propose(self, now: float, payload: bytes, settled: Callable[[Fate], None]) -> None:
-        """Append one entry and send it.  Only while ``is_ready``."""
+    def propose(
+        self, now: float, payload: bytes, settled: Callable[[Fate], None]
+    ) -> tuple[int, int]:
+        """Append one entry and send it; its (index, term).  Only while ``is_ready``."""
         self._at(now)
         invariant(self.is_leader, "only a leader proposes")
-        self._library.propose(payload, settled)
+        position = self._library.propose(payload, settled)
         self._replication.append_to_all()
+        return position
 
     def start_round(self, now: float) -> int:
         """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""

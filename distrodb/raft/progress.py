@@ -69,6 +69,11 @@ class Progress:
         is_free = len(self._in_flight) < WINDOW_APPENDS and self._in_flight_bytes < WINDOW_BYTES
         return self.state is State.REPLICATE and is_free
 
+    @property
+    def has_in_flight(self) -> bool:
+        """Entries are on their way, and the next ones go behind them."""
+        return bool(self._in_flight)
+
     def sent(self, last_index: int, size: int) -> None:
         """An append whose last entry is at ``last_index`` has left."""
         if self.state is State.PROBE:

@@ -116,6 +116,11 @@ class Replication:
             if not entries and not is_first:
                 return  # the window is full; what went out is heartbeat enough
             is_first = False
+            if not entries and progress.has_in_flight:
+                # On the link it may overtake them (slave/links/framing.py), so it speaks of what is
+                # there already.
+                self._emit_append(peer, progress, max(progress.match, log.first_index) + 1, [])
+                return
             self._emit_append(peer, progress, following, entries)
             if progress.needs_snapshot or (not entries and progress.state is State.REPLICATE):
                 return
@@ -145,7 +150,8 @@ class Replication:
     ) -> None:
         state = self._state
         commit_index = state.library.commit_index
-        progress.tell_commit(commit_index, self.round)
+        # No more is committed there than this message verifies.
+        progress.tell_commit(min(commit_index, following - 1 + len(entries)), self.round)
         state.emit(
             peer,
             m.APPEND,

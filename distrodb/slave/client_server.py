@@ -14,8 +14,8 @@ Caveat: uvloop raises ``RuntimeError`` for a transport whose handle is gone, whi
 """
 
 import asyncio
+import contextlib
 import functools
-import logging
 import os
 import resource
 import signal
@@ -26,9 +26,10 @@ from distrodb.clock import monotonic
 from distrodb.config import LimitsConfig
 from distrodb.resp.reply import error
 from distrodb.slave.core import Core
+from distrodb.slave.log_limit import LimitedLog
 from distrodb.slave.service import Service
 
-log = logging.getLogger("distrodb.clients")
+log = LimitedLog("distrodb.clients")
 
 WRITE_BYTES = 1 << 20  # of one connection at a time; the rest waits in its session, counted there
 TURN_BYTES = 4 << 20  # of all connections in one turn of the loop: some 20 ms
@@ -55,12 +56,19 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own class
-        self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
-        peer = transport.get_extra_info("peername")
+        peer, is_gone = None, False
+        try:
+            self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
+            peer = transport.get_extra_info("peername")
+        except (RuntimeError, OSError):
+            is_gone = True
+        self._host = str(peer[0]) if peer else "a client"
         self.session = server.service.open_session(
             self._wake, f"{peer[0]}:{peer[1]}" if peer else ""
         )
         server.opened(self)
+        if is_gone:
+            self.abort("its socket is gone")
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._transport = None
@@ -105,14 +113,16 @@ class Connection(asyncio.Protocol):
 
     def abort(self, reason: str) -> None:
         """End at once.  What is under way may still happen."""
-        log.debug("client %d closed: %s", self.session.id, reason)
+        log.debug(self._host, "a client at %s closed: %s", self._host, reason)
         if self._transport is not None:
-            self._transport.abort()
+            with contextlib.suppress(RuntimeError, OSError):
+                self._transport.abort()
             self.connection_lost(None)  # uvloop does not call it for a handle that is gone
 
     def close(self) -> None:
         if self._transport is not None:
-            self._transport.close()
+            with contextlib.suppress(RuntimeError, OSError):
+                self._transport.close()
 
     # -- the transport -----------------------------------------------------------------------
 
@@ -173,9 +183,16 @@ class Connection(asyncio.Protocol):
 
     def _watch(self, unsent_before: int) -> None:
         """From the moment when it is to end: give it time as long as it takes its replies."""
-        session, transport = self.session, self._transport
+        transport = self._transport
         if transport is None or transport.is_closing():
             return
+        try:
+            self._look_at_end(transport, unsent_before)
+        except (RuntimeError, OSError):
+            self.abort("its socket is gone")
+
+    def _look_at_end(self, transport: asyncio.Transport, unsent_before: int) -> None:
+        session = self.session
         unsent = transport.get_write_buffer_size() + session.output_bytes
         waits_for_us = session.unanswered and not session.has_output
         if unsent < unsent_before or waits_for_us:

@@ -300,8 +300,7 @@ class Core:
             self.gossip.soon()
         outbox.changed.clear()
         self.outgoing.collect(outbox)
-        while outbox.handed_back:
-            self._dispatch.hand_back(*outbox.handed_back.pop(0))
+        self._dispatch.collect(outbox)
 
     def _tell_heartbeats(self, group: Group) -> None:
         self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Request
-from distrodb.resp.reply import error
+from distrodb.raft.outbox import Outbox
+from distrodb.resp.reply import Reply, error
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
@@ -30,13 +31,34 @@ class Dispatch:
             self._release(now)
         self._go_on(partition, request)
 
-    def hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
-        """A group has lost the lead before it proposed these."""
+    def collect(self, outbox: Outbox) -> None:
+        """What groups that lost the lead could not do."""
+        while outbox.handed_back:
+            self._hand_back(*outbox.handed_back.pop(0))
+        while outbox.overwritten:
+            self._did_not_happen(*outbox.overwritten.pop(0))
+
+    def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
+        """These were not proposed."""
         for request in requests:
             if group_id == MAP_GROUP:  # the controller asks again, and so may a person
                 request.resolve(LOST)
             else:
                 self._wait(group_id, request)
+
+    def _did_not_happen(self, group_id: int, requests: Sequence[Request]) -> None:
+        """These were proposed, and another entry took their place.  They do not go on: commands
+        that came after them may have been done."""
+        for request in requests:
+            request.resolve(self._not_done(group_id, request.slot))
+
+    def _not_done(self, group_id: int, slot: int) -> Reply:
+        if group_id == MAP_GROUP:
+            return LOST
+        routing = self._routing
+        if routing.leader_of(group_id) in (None, routing.maps.me):
+            return error("TRYAGAIN", "the leader changed before this could be done; it was not")
+        return routing.redirect(group_id, slot)
 
     @property
     def next_due(self) -> float:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
@@ -113,9 +114,10 @@ class Gossip:
 def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
     """What gets a row in the map must be addresses, or clients would be sent nowhere."""
     for address in (client, peer):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError(f"{address!r:.80} is not an address")
+        try:
+            parse(address)
+        except ValueError as problem:
+            raise ValueError(f"{address!r:.80} is not an address: {problem}") from None
     return Joiner(incarnation, client, peer)
 
 

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from distrodb.config.address import parse
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import Partition
 from distrodb.slave.view import View
@@ -52,8 +53,8 @@ class Topology:
         if row is None:  # ourselves, when the cluster has just gone on without us
             nodes = view.config.nodes
             return next((n.client.host, n.client.port) for n in nodes if n.id == node)
-        host, _, port = row.client.rpartition(":")
-        return host.strip("[]"), int(port)
+        client = parse(row.client)
+        return client.host, client.port
 
     # -- what Redis Cluster clients ask ------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Topology:
         lines = []
         for node in view.map.nodes:  # also those that are not in the ring at the moment
             host, port = self.address(node)
-            bus = view.map.nodes[node].peer.rpartition(":")[2]
+            bus = parse(view.map.nodes[node].peer).port
             flags = "myself," if node == view.id else ""
             link = "connected" if view.known.is_alive(node) else "disconnected"
             of_node = led.get(node, [])

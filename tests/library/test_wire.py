@@ -10,7 +10,7 @@ import pytest
 
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
-from distrodb.slave import frames
+from distrodb.slave.links import framing, introduction
 from tests.library import ours, plain
 
 ran: list[str] = []
@@ -87,7 +87,7 @@ def test_plain_a_command_runs_its_author_s_code():
 
 
 def test_ours_a_stranger_s_pickle_is_no_frame():
-    reader = frames.FrameReader()
+    reader = framing.Incoming()
     content = pickle.dumps(Hostile("the stranger's"), 2)
     framed = struct.pack(">II", len(content), zlib.crc32(content)) + content
     with pytest.raises(PeerError):
@@ -129,11 +129,16 @@ def test_plain_a_small_frame_may_unpack_to_a_large_one(listener):
 
 
 def test_ours_a_stranger_s_frame_is_small_and_a_peer_s_is_limited():
-    for limit in (frames.HANDSHAKE_BYTES_MAX, frames.FRAME_BYTES_MAX):
-        reader = frames.FrameReader()
-        reader.bytes_max = limit
+    for is_trusted in (False, True):
+        limit = framing.RECORD_BYTES_MAX if is_trusted else framing.HANDSHAKE_BYTES_MAX
+        reader = framing.Incoming()
+        reader.is_trusted = is_trusted
         with pytest.raises(PeerError, match="a frame of"):
             list(reader.feed(struct.pack(">II", limit + 1, 0)))
+    parts = msgpack.packb([framing.FRAME_BYTES_MAX, 1])
+    head = struct.pack(">II", framing.PARTS << 28 | len(parts), zlib.crc32(parts, framing.PARTS))
+    with pytest.raises(PeerError, match="a frame of"):
+        list(reader.feed(head + parts))
 
 
 # New: anybody is whom he says he is, may read the log, and may administer the cluster.
@@ -204,9 +209,9 @@ def test_plain_a_stranger_may_administer(accepting):
     assert b"host:3" in queue.get_nowait()[0]
 
 
-def side(secret: str, me: str, peer: str | None) -> frames.Handshake:
-    terms = frames.Terms("cluster", 3, "layout", secret, me, "host:1", "host:2")
-    return frames.Handshake(terms, peer, me.encode() * 16)
+def side(secret: str, me: str, peer: str | None) -> introduction.Handshake:
+    ours = introduction.Introduction("cluster", 3, "layout", secret, me, "host:1", "host:2")
+    return introduction.Handshake(ours, peer, me.encode() * 16)
 
 
 def hands(secret: str):

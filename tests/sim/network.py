@@ -7,7 +7,7 @@ or only after a silence.  What was under way may still arrive, or not.  With ``l
 it finds faults that a FIFO hides.
 
 A cut pair has no link; with a one-way cut the frames of one direction vanish, so the link falls
-silent and is broken off, as in slave/peers.py.
+silent and is broken off, as in slave/links/links.py.
 """
 
 import itertools
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 HANDSHAKE_S = 0.02  # at most
-RETRY_S = 0.2  # between attempts to connect, as in slave/peers.py
+RETRY_S = 0.2  # between attempts to connect, as in slave/links/links.py
 NOTICE_S = 0.03  # at most, when the other side's system still answers
-SILENT_AFTER_S = 3.0  # as in slave/node.py: a dead or cut off host is noticed by its silence
+SILENT_AFTER_S = 3.0  # as in slave/process.py: a dead or cut off host is noticed by its silence
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """One simulated slave process: the product's ``Core`` with a clock, a disk and links of its own.
 
-What ``slave/node.py`` does with an event loop and two threads is done here with events: a turn of
-the loop, a write set that is synced and, a moment later, reported; a snapshot that is begun, synced
-and reported.  Between any two of these the process may crash, or be paused, as SIGSTOP does: all
-that is addressed to it waits then, in order.
+What ``slave/process.py`` does with an event loop and two threads is done here with events: a turn
+of the loop, a write set that is synced and, a moment later, reported; a snapshot that is begun,
+synced and reported.  Between any two of these the process may crash, or be paused, as SIGSTOP does:
+all that is addressed to it waits then, in order.
 
 Its clocks are its own: the monotonic one runs faster or slower, the wall clock may jump.
 """

@@ -11,8 +11,8 @@ from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
-from distrodb.slave.frames import split
 from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.links.framing import MESSAGES, Incoming, Outgoing
 from distrodb.storage import records
 from distrodb.storage.records import Meta, load_meta
 from tests.sim.disk import Disk
@@ -373,23 +373,38 @@ def test_a_copy_of_a_busy_partition_is_made_once_though_the_log_is_cut_meanwhile
 
 
 def narrow(cluster, sender, receiver, bytes_a_second):
-    """Frames from one to the other wait for those before them to be through."""
-    transmit, free_at = cluster.network.transmit, [0.0]
+    """What goes from one to the other goes in slices through a slow link, as in slave/links: what
+    is small overtakes what is large."""
+    transmit, lines = cluster.network.transmit, {}
 
     def slowly(a, b, frame):
-        if (a, b) != (sender, receiver):
-            return transmit(a, b, frame)
-        messages, gossip = msgpack.unpackb(frame)
-        parts = [[part, None] for part in split(messages)] + [[[], gossip]] * (gossip is not None)
         link = cluster.slaves[a].links.get(b)
-        for part in map(msgpack.packb, parts):
-            free_at[0] = max(free_at[0], cluster.now) + len(part) / bytes_a_second
+        if (a, b) != (sender, receiver) or link is None:
+            return transmit(a, b, frame)
+        if link not in lines:
+            lines[link] = Outgoing(), Incoming()
+            lines[link][1].is_trusted = True
+        outgoing, incoming = lines[link]
+        is_at_rest = not outgoing.bytes
+        messages, gossip = msgpack.unpackb(frame)
+        outgoing.put_messages(messages)
+        if gossip is not None:
+            outgoing.put_gossip(gossip)
 
-            def through(part=part):
+        def go_on():
+            if outgoing.bytes and cluster.slaves[a].links.get(b) is link:
+                data = b"".join(outgoing.take(1))
+                cluster.at(len(data) / bytes_a_second, lambda: through(data))
+
+        def through(data):
+            for kind, content in incoming.feed(data):
+                parts = [content, None] if kind == MESSAGES else [[], content]
                 if cluster.slaves[a].links.get(b) is link:
-                    transmit(a, b, part)
+                    transmit(a, b, msgpack.packb(parts))
+            go_on()
 
-            cluster.at(free_at[0] - cluster.now, through)
+        if is_at_rest:
+            go_on()
         return None
 
     cluster.network.transmit = slowly

@@ -64,9 +64,9 @@ def one_line(capsys) -> str:
 
 
 def test_slave_runs_what_its_file_says(monkeypatch):
-    import distrodb.slave.node
+    import distrodb.slave.process
 
-    monkeypatch.setattr(distrodb.slave.node, "run", lambda config: int(config.id[-1]))
+    monkeypatch.setattr(distrodb.slave.process, "run", lambda config: int(config.id[-1]))
     assert cli.main(["slave", str(CONF / "node4.toml")]) == 4
 
 
@@ -79,12 +79,12 @@ def test_a_wrong_file_is_one_line_and_status_2(tmp_path, capsys):
 
 @pytest.mark.parametrize("error", [DistrodbError, StorageError, UnavailableError])
 def test_what_stops_a_slave_is_one_line_and_status_1(monkeypatch, capsys, error):
-    import distrodb.slave.node
+    import distrodb.slave.process
 
     def run(config):
         raise error("the disk is full; make room")
 
-    monkeypatch.setattr(distrodb.slave.node, "run", run)
+    monkeypatch.setattr(distrodb.slave.process, "run", run)
     assert cli.main(["slave", str(CONF / "node1.toml")]) == 1
     assert one_line(capsys) == "the disk is full; make room"
 
@@ -137,6 +137,18 @@ def test_status_shows_what_moves_and_what_is_stuck(capsys, monkeypatch):
     assert "partition 0: node1 → node2" in out
     assert "1.5 / 3.0 MB" in out
     assert "stuck until a slave comes back: partition 7" in out
+
+
+def test_status_of_an_unborn_cluster_says_what_is_missing(capsys, monkeypatch):
+    import distrodb.master.client
+
+    node = {"status": "suspect", "client": "127.0.0.1:3", "peer": "127.0.0.1:4"}
+    status = {**STATUS, "epoch": 0, "nodes": {**STATUS["nodes"], "node2": node}}
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("its first start needs all of its slaves; start node2\n")
+    assert "settled" not in out
 
 
 def test_status_of_a_slave_that_waits_to_join_shows_no_map_of_its_own(capsys, monkeypatch):

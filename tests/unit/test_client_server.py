@@ -134,6 +134,26 @@ def test_a_transport_that_is_gone_is_a_lost_connection_and_nothing_else(number: 
     assert server.service.session_count == 0 and not server.has_work
 
 
+def test_a_transport_that_was_gone_before_it_was_told_of_takes_no_place() -> None:
+    server = Server()
+    connection, transport = Connection(server), Transport()
+    transport.is_gone = True
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    assert server.service.session_count == 0 and not server._connections
+
+
+def test_a_transport_that_goes_while_its_end_is_awaited_is_a_lost_connection() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    transport.takes = False
+    connection.data_received(pack(b"QUIT"))
+    server.write_replies()
+    assert server.timers
+    transport.is_gone = True
+    server.pass_time()
+    assert server.service.session_count == 0 and not server._connections
+
+
 def test_who_does_not_read_makes_nobody_wait_and_is_sent_the_rest_later() -> None:
     server = Server()
     (slow, unread), (quick, read) = server.connect(), server.connect()

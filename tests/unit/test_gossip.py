@@ -27,7 +27,8 @@ FULL = Gossip(
 )
 
 names = st.text(max_size=5)
-addresses = st.builds("host{}:{}".format, names, st.integers(1, 65535))
+hosts = st.sampled_from(["h", "node-1.example", "10.0.0.1", "[::1]", "rechner-ü"])
+addresses = st.builds("{}:{}".format, hosts, st.integers(1, 65535))
 numbers = st.integers(0, 2**62 - 1)
 groups = st.integers(0, 0xFFFF)
 configurations = st.builds(

@@ -59,7 +59,7 @@ def test_pure_packages_do_no_io(package):
         assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors"}, path
 
 
-SHELLS = {"client_server.py", "node.py", "peers.py"}  # of a slave: its sockets, threads, loop
+SHELLS = {"client_server.py", "process.py", "log_limit.py"}  # of a slave: loop, threads, log
 
 
 def test_a_slave_s_duties_know_no_socket_clock_or_thread():

@@ -1,91 +1,17 @@
-"""Bytes from a peer, or from a stranger on the peer port: nothing wrong gets past the border."""
-
-import contextlib
-import struct
-import zlib
+"""Who may link with whom: the introductions, and whom a slave dials."""
 
 import msgpack
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
-from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.ring.commands import apply
-from distrodb.slave.frames import FRAME_BYTES_MAX, FrameReader, Handshake, Terms, pack, split
-from distrodb.slave.peers import Peers, is_in_majority, whom_to_dial
-
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary() | st.text(),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=20,
-)
-
-
-@given(plain, st.integers(1, 30))
-def test_frames_survive_any_chunking(content, step):
-    reader = FrameReader()
-    reader.bytes_max = FRAME_BYTES_MAX
-    data = pack(content) * 2
-    chunks = [data[start : start + step] for start in range(0, len(data), step)]
-    assert [frame for chunk in chunks for frame in reader.feed(chunk)] == [content] * 2
-
-
-@given(st.binary(min_size=8, max_size=64))
-def test_any_bytes_are_a_frame_or_a_peer_error(data):
-    with contextlib.suppress(PeerError):
-        list(FrameReader().feed(data))
-
-
-@given(st.binary(max_size=40))
-def test_any_content_is_a_value_or_a_peer_error(content):
-    data = struct.pack(">II", len(content), zlib.crc32(content)) + content
-    with contextlib.suppress(PeerError):
-        list(FrameReader().feed(data))
-
-
-def test_a_flipped_bit_is_noticed():
-    data = bytearray(pack([1, 2, 3]))
-    data[-1] ^= 1
-    with pytest.raises(PeerError, match="checksum"):
-        list(FrameReader().feed(bytes(data)))
-
-
-def test_a_stranger_gets_no_large_frame():
-    with pytest.raises(PeerError, match="a frame of"):
-        list(FrameReader().feed(pack(b"x" * 5000)))
-
-
-@given(plain)
-def test_any_value_is_a_message_or_a_peer_error(value):
-    with contextlib.suppress(PeerError):
-        m.check(value)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        [0, [], 0],
-        [0, True, 1, 1, 1, False],
-        [0, m.VOTE, -1],
-        [0, m.STALE, 2**64 - 1],
-        [0, m.APPEND, 1, 1, 1, 1, 1, [[1, b""]]],
-        [0, m.APPEND, 1, 1, 1, 1, 1, [1]],
-        [0, m.ACK, 1, 1, 1, 1],
-    ],
-)
-def test_messages_of_the_wrong_shape_are_refused(message):
-    with pytest.raises(PeerError):
-        m.check(message)
-
-
-def test_large_messages_travel_in_frames_of_their_own():
-    large = [0, m.APPEND, 1, 1, 1, 1, 1, [[1, b"x" * (3 << 20)]]]
-    small = [0, m.VOTE, 1]
-    assert list(split([small, large, small, small])) == [[small, large], [small, small]]
-    assert list(split([])) == []
+from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
+from distrodb.slave.links.introduction import Handshake, Introduction
+from distrodb.slave.links.strangers import AN_ADDRESS_MAX, STRANGERS_MAX, Strangers
+from tests.unit.plain_values import plain
 
 
 def shake(dialler: Handshake, acceptor: Handshake) -> None:
@@ -107,8 +33,8 @@ def side(
     challenge=b"1" * 16,
     objection=lambda *_: None,
 ):
-    terms = Terms(cluster, replicas, layout, secret, me, "host:1", "host:2")
-    return Handshake(terms, peer, challenge, objection)
+    ours = Introduction(cluster, replicas, layout, secret, me, "host:1", "host:2")
+    return Handshake(ours, peer, challenge, objection)
 
 
 def test_two_slaves_of_one_cluster_shake_hands():
@@ -165,6 +91,12 @@ def test_a_slave_at_other_addresses_than_its_id_s_is_told_so():
         side("a/1", "b").receive(["b is elsewhere"])
 
 
+@given(plain)
+def test_any_opening_is_refused(content):
+    with pytest.raises(PeerError):
+        side("b/2", None).receive(content)
+
+
 def nodes(*ids):
     return [(id_, f"{id_}:1", f"{id_}:2") for id_ in ids]
 
@@ -217,35 +149,34 @@ def test_who_is_in_a_majority(linked, known, expected):
     assert is_in_majority("a", linked, known) is expected
 
 
-def peers_of_b() -> Peers:
-    me = NodeAddress("b", Address("b", 1), Address("b", 2))
-    terms = Terms("c", 3, "", "s", "b/1", "b:1", "b:2")
-    nothing = lambda *_: None  # noqa: E731
-    return Peers(
-        lambda: terms, me, (), silent_after_s=1, on_up=nothing, on_down=nothing, on_frame=nothing
-    )
-
-
-def test_a_complaint_is_not_repeated_until_it_is_another_one(caplog):
-    peers = peers_of_b()
-    for problem in ("x", "x", "y\nforged", "x", "y\nforged"):
-        peers.complain("a", PeerError(problem))
-    assert [record.getMessage() for record in caplog.records] == [
-        "link with a closed: x",
-        "link with a closed: y?forged",
-    ]
-
-
 def test_two_slaves_with_one_id_are_told_apart_by_the_map():
-    peers = peers_of_b()
-    peers._map = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
-    assert peers._objection("a", "a:1", "a:2") is None
-    assert peers._objection("new", "x:1", "x:2") is None
-    assert "a is at a:1 and a:2 in the cluster map, not at x:1" in peers._objection("a", "x:1", "x")
-    assert "our own id" in peers._objection("b", "b:1", "b:2")
+    cluster_map = first_map(nodes("a", "b"), 3, 3, dict.fromkeys("ab", "1"))
+
+    def why(*who):
+        return objection("b", cluster_map, *who)
+
+    assert why("a", "a:1", "a:2") is None
+    assert why("new", "x:1", "x:2") is None
+    assert "a is at a:1 and a:2 in the cluster map, not at x:1" in why("a", "x:1", "x")
+    assert "our own id" in why("b", "b:1", "b:2")
+    assert objection("b", None, "a", "x:1", "x:2") is None
 
 
-@given(plain)
-def test_any_opening_is_refused(content):
-    with pytest.raises(PeerError):
-        side("b/2", None).receive(content)
+def test_strangers_of_one_address_drive_out_each_other_only():
+    strangers = Strangers()
+    assert strangers.admit("peer", "peer") is None
+    crowd = [f"idle{n}" for n in range(1000)]
+    gone = [strangers.admit(each, "crowd") for each in crowd]
+    assert gone == [None] * AN_ADDRESS_MAX + crowd[: 1000 - AN_ADDRESS_MAX]
+    assert "peer" in strangers and len(strangers) == AN_ADDRESS_MAX + 1
+
+
+def test_strangers_of_many_addresses_drive_out_the_oldest_of_the_most():
+    strangers = Strangers()
+    for n in range(STRANGERS_MAX // 32):
+        for each in range(32):
+            assert strangers.admit((n, each), f"host{n}") is None
+    strangers.discard((0, 0))
+    assert strangers.admit("first", "host1") is None
+    assert strangers.admit("peer", "peer") == (1, 0)
+    assert len(strangers) == STRANGERS_MAX

@@ -1,8 +1,6 @@
-"""The bytes between two slaves: frames, and the handshake that opens a link.  Pure.
+"""Who may link: the introductions that two slaves exchange before anything else.  Pure.
 
-    frame: length of the rest (4 bytes), CRC-32 of the content (4 bytes), content (msgpack)
-
-A link opens with the three messages of the handshake, dialler first:
+A link opens with three messages, each a small frame (framing.py), dialler first:
 
     dialler:   [protocol, cluster, replicas, layout, from, to, [client, peer], challenge]
     acceptor:  [protocol, cluster, replicas, layout, from, challenge, proof], or [why not]
@@ -19,82 +17,20 @@ Caveat: links are not encrypted; the peer port belongs on a network that is trus
 
 import hashlib
 import hmac
-import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
 from distrodb.errors import PeerError
-from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 4
-FRAME_BYTES_MAX = 1 << 28  # far above the largest command with its window of appends
-PART_BYTES = 1 << 20  # beyond, the rest of a flush goes in another frame
-HANDSHAKE_BYTES_MAX = 4096  # nothing larger is taken from a stranger
+PROTOCOL = 4  # grows with each change of what slaves say to each other
 REASON_MAX = 200  # characters of what a stranger says that are shown
-_HEADER = struct.Struct(">II")
-
-
-def pack(content: object) -> bytes:
-    data: bytes = msgpack.packb(content)
-    return _HEADER.pack(len(data), zlib.crc32(data)) + data
-
-
-def split(messages: list[Message]) -> Iterator[list[Message]]:
-    """The messages in parts that each fit a frame: one large message, or several small ones."""
-    part: list[Message] = []
-    size = 0
-    for message in messages:
-        part.append(message)
-        if message[1] == APPEND:
-            size += sum(len(command) for _, command in message[7])
-        elif message[1] == SNAPSHOT:
-            size += len(message[8])
-        if size > PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
-
-
-class FrameReader:
-    """Bytes in, contents of frames out.  Raises ``PeerError`` for what is not a frame."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self.bytes_max = HANDSHAKE_BYTES_MAX
-
-    def feed(self, data: bytes) -> Iterator[object]:
-        buffer = self._buffer
-        buffer += data
-        position = 0
-        try:
-            while len(buffer) - position >= _HEADER.size:
-                length, checksum = _HEADER.unpack_from(buffer, position)
-                if length > self.bytes_max:
-                    raise PeerError(f"a frame of {length} bytes")
-                end = position + _HEADER.size + length
-                if len(buffer) < end:
-                    break
-                content = bytes(buffer[position + _HEADER.size : end])
-                if zlib.crc32(content) != checksum:
-                    raise PeerError("a frame is damaged (checksum does not match)")
-                position = end
-                try:
-                    yield msgpack.unpackb(content)
-                except (ValueError, TypeError, OverflowError, msgpack.UnpackException):
-                    raise PeerError("a frame holds no msgpack value") from None
-        finally:
-            del buffer[:position]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What both sides must have in common, and who we are."""
+class Introduction:
+    """What both sides must have in common, and who one is."""
 
     cluster: str
     replicas: int
@@ -112,15 +48,15 @@ class Handshake:
 
     def __init__(
         self,
-        terms: Terms,
+        ours: Introduction,
         peer: str | None,
         challenge: bytes,
         objection: Callable[[str, str, str], str | None] = lambda *_: None,
     ):
-        self._terms = terms
-        self._ours = [PROTOCOL, terms.cluster, terms.replicas, terms.layout]
-        self._secret = terms.secret.encode()
-        self._me, self._challenge = terms.me, challenge
+        self._introduction = ours
+        self._ours = [PROTOCOL, ours.cluster, ours.replicas, ours.layout]
+        self._secret = ours.secret.encode()
+        self._me, self._challenge = ours.me, challenge
         self._dials = peer is not None
         self._objection = objection
         self._expected_proof = b""
@@ -131,7 +67,7 @@ class Handshake:
 
     def opening(self) -> object:
         """What the dialler says first."""
-        ours = [self._terms.client, self._terms.peer]
+        ours = [self._introduction.client, self._introduction.peer]
         return [*self._ours, self._me, self.peer, ours, self._challenge]
 
     def receive(self, content: object) -> object | None:
@@ -140,7 +76,7 @@ class Handshake:
         if self._dials:
             if len(content) == 1 and isinstance(content[0], str):
                 raise PeerError(f"it refuses: {content[0][:REASON_MAX]}")
-            self._check_terms(content)
+            self._check_common(content)
             *_, name, challenge, proof = content
             if self.peer and node_of(name) != self.peer:
                 raise PeerError(f"{name} answers where {self.peer} was expected")
@@ -150,7 +86,7 @@ class Handshake:
             self.is_complete = True
             return [self._prove(challenges, self._me)]
         if not self.peer:
-            self._check_terms(content)
+            self._check_common(content)
             *_, name, to, addresses, challenge = content
             if to not in ("", node_of(self._me)):
                 raise PeerError(f"{name} looked for {to} and found {self._me}")
@@ -174,7 +110,7 @@ class Handshake:
         if not self.incarnation:
             raise PeerError(f"{name} does not say which incarnation it is")
 
-    def _check_terms(self, content: list[Any]) -> None:
+    def _check_common(self, content: list[Any]) -> None:
         names = (
             "protocol version",
             "cluster id",

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -30,9 +31,11 @@ from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
-from distrodb.slave.frames import Terms
+from distrodb.slave.links import framing as links
+from distrodb.slave.links.introduction import Introduction
+from distrodb.slave.links.links import Links
+from distrodb.slave.log_limit import LimitedLog
 from distrodb.slave.map_keeper import map_of
-from distrodb.slave.peers import Peers
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
@@ -46,9 +49,10 @@ LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
 log = logging.getLogger("distrodb")
+limited = LimitedLog("distrodb")
 
 
-class Node:
+class SlaveProcess:
     def __init__(self, config: SlaveConfig, connections_max: int):
         self._config = config
         self._directory = Directory(config.directory)
@@ -68,8 +72,8 @@ class Node:
         self._address = config.me.client
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
-        self._peers = Peers(
-            self._terms,
+        self._links = Links(
+            self._introduction,
             config.me,
             config.join,
             silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
@@ -88,7 +92,7 @@ class Node:
             self._loop.add_signal_handler(name, self.stop)
         self._loop.set_exception_handler(self._on_error)
         try:
-            await self._peers.start()
+            await self._links.start()
         except OSError as error:
             raise self._port_problem("peer", error) from None
         try:
@@ -112,7 +116,7 @@ class Node:
                 self._loop.remove_signal_handler(name)
                 signal.signal(name, signal.SIG_IGN)
             self._clients.close()
-            await self._peers.close()
+            self._links.close()
             self._journal_thread.shutdown()
             self._snapshot_thread.shutdown()
             self._directory.close()
@@ -124,10 +128,10 @@ class Node:
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
 
-    def _terms(self) -> Terms:
+    def _introduction(self) -> Introduction:
         config, core = self._config, self._core
         is_open = core.map.epoch > 0 or config.join
-        return Terms(
+        return Introduction(
             config.cluster_id,
             config.replicas,
             "" if is_open else self._layout,
@@ -142,7 +146,7 @@ class Node:
         if core.map is self._followed:
             return
         self._followed = core.map
-        self._peers.follow(core.map)
+        self._links.follow(core.map)
         if core.maps.is_removed:
             self.stop()
 
@@ -174,7 +178,7 @@ class Node:
             return
         output = self._core.flush(monotonic(), wall_ms())
         for peer in {**output.messages, **output.gossip}:
-            self._peers.send(peer, output.messages.get(peer, []), output.gossip.get(peer))
+            self._links.send(peer, output.messages.get(peer, []), output.gossip.get(peer))
         if output.journal is not None:
             self._in_thread(self._journal_thread, self._commit, *output.journal)
         for snapshot in output.snapshots:
@@ -212,18 +216,18 @@ class Node:
     def _on_timer(self) -> None:
         if self._ended.done():
             return
-        self._peers.tick()
+        self._links.tick()
         self._loop.call_later(LINKS_S, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:
-        if not isinstance(content, list) or len(content) != 2 or not isinstance(content[0], list):
-            raise PeerError("a frame is not [messages, gossip]")
-        messages, gossip = content
-        self._core.receive(monotonic(), peer, messages)
-        if gossip is not None:
-            if not isinstance(gossip, dict):
-                raise PeerError("gossip is not a map")
-            self._core.receive_gossip(monotonic(), peer, gossip)
+        """Raises ``PeerError``."""
+        match content:
+            case [links.MESSAGES, list(messages)]:
+                self._core.receive(monotonic(), peer, messages)
+            case [links.GOSSIP, dict(gossip)]:
+                self._core.receive_gossip(monotonic(), peer, gossip)
+            case _:
+                raise PeerError("a frame is neither messages nor gossip")
         self._schedule()
 
     # -- disk --------------------------------------------------------------------------------
@@ -268,19 +272,30 @@ class Node:
             else "stop what uses the port, or give this slave another one in every file",
         )
 
-    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict) -> None:
-        error = context.get("exception")
-        if isinstance(error, OSError):
-            log.info("%s: %s", context.get("message"), error)
-        elif error is not None:
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop tells of something that nobody waited for."""
+        error = serious(context)
+        if error is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
+        if self._ended.done():
+            return
         if not isinstance(error, DistrodbError):
             log.critical("internal error", exc_info=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
-        if not self._ended.done():
-            self._ended.set_exception(error)
+        self._ended.set_exception(error)
+
+
+def serious(context: dict[str, Any]) -> BaseException | None:
+    """What an error that the loop tells of means: an exception of ours ends the slave; anything
+    else is logged, and None."""
+    error: BaseException | None = context.get("exception")
+    text = str(context.get("message"))
+    if error is not None and not isinstance(error, OSError):
+        return error
+    limited.error(text, "event loop: %s%s", text, f": {error}" if error else "")
+    return None
 
 
 def _check_against_map(config: SlaveConfig, core: Core) -> None:
@@ -331,12 +346,12 @@ def run(config: SlaveConfig) -> int:
     )
     check_directory(config)
     try:
-        node = Node(config, connections_max=_raise_descriptor_limit(config))
+        slave = SlaveProcess(config, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
         raise CorruptionError(f"{where}{problem}; {_remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(node.run())
-    if node.is_removed:  # the last line of the log
+        runner.run(slave.run())
+    if slave.is_removed:  # the last line of the log
         log.warning(REMOVED, config.id)
     return 0

@@ -1,0 +1,253 @@
+"""All links of one slave: it listens, dials whom the map names, and knows who is linked.
+
+All Raft groups share a link; there is one a pair of slaves, dialled by the slave with the later row
+(dialling.py).  A link that breaks is reported at once; one that is silent for ``silent_after_s`` is
+broken off, since heartbeats and gossip never pause that long.
+
+What always holds: a dial that takes too long is given up without a trace.  Until it stands it is a
+socket of our own, which we close; uvloop never calls back for a connection whose making was
+cancelled (``asyncio.timeout`` around ``create_connection``): its link would count for ever.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from distrodb.clock import monotonic
+from distrodb.config import Address, NodeAddress
+from distrodb.config.address import parse
+from distrodb.errors import PeerError
+from distrodb.raft.messages import Message
+from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.links.conversation import Conversation
+from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
+from distrodb.slave.links.introduction import Introduction
+from distrodb.slave.links.link import Link
+from distrodb.slave.links.strangers import Strangers
+from distrodb.slave.log_limit import LimitedLog
+
+DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
+LONELY_S = 5.0  # longer than a cluster's start and an election take
+RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
+REFUSED_RETRY_S = 1.0
+REMIND_S = 600.0  # until the same complaint is logged again
+COMPLAINTS_MAX = 256  # that are remembered
+COMPLAINT_CHARACTERS_MAX = 600  # some of it may come from a stranger
+FAREWELL_S = 10.0  # a slave that the map has forgotten is told so over the link before it ends
+
+Gossip = dict[str, Any]
+
+log = LimitedLog("distrodb.peers")
+
+
+class Links:
+    def __init__(
+        self,
+        introduction: Callable[[], Introduction],
+        me: NodeAddress,
+        seeds: Sequence[Address],
+        *,
+        silent_after_s: float,
+        on_up: Callable[[str, str], None],
+        on_down: Callable[[str], None],
+        on_frame: Callable[[str, object], None],
+    ):
+        self._introduction, self._me, self._seeds = introduction, me, seeds
+        self._silent_after_s = silent_after_s
+        self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
+        self._links: dict[str, Link] = {}
+        self._strangers: Strangers[Link] = Strangers()
+        self._dialled: set[Link] = set()  # by us, and the other side has not answered yet
+        self._map: ClusterMap | None = None
+        self._in_majority_at = monotonic()
+        self._is_lonely = False
+        self._wanted: dict[str, str] = {}  # whom to dial
+        self._dialling: dict[str, asyncio.Task[None]] = {}  # by address
+        self._complaints: dict[str, float] = {}  # when each was logged
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.  Raises ``OSError`` if the port is taken."""
+        loop = asyncio.get_running_loop()
+        address = self._me.peer
+        self._server = await loop.create_server(
+            lambda: self._link(None), address.host, address.port
+        )
+
+    def close(self) -> None:
+        self._wanted = {}
+        for task in self._dialling.values():
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+        for link in [*self._links.values(), *self._strangers, *self._dialled]:
+            link.close()
+
+    # -- whom to dial --------------------------------------------------------------------------
+
+    def follow(self, cluster_map: ClusterMap) -> None:
+        """Dial those whom the map names; call it with each newer one."""
+        gone = set(self._map.nodes if self._map else ()) - set(cluster_map.nodes)
+        self._map = cluster_map
+        self._dial(cluster_map)
+        for peer in gone & set(self._links):
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._part, self._links[peer])
+
+    def _dial(self, cluster_map: ClusterMap) -> None:
+        loop = asyncio.get_running_loop()
+        self._wanted = whom_to_dial(self._me, cluster_map, self._seeds, self._is_lonely)
+        for address in self._wanted:
+            if address not in self._dialling:
+                task = loop.create_task(self._keep_linked(address))
+                self._dialling[address] = task
+                task.add_done_callback(partial(self._dialled_enough, address))
+
+    def _dialled_enough(self, address: str, task: asyncio.Task[None]) -> None:
+        del self._dialling[address]
+
+    def _part(self, link: Link) -> None:
+        if self._map is not None and link.peer not in self._map.nodes:
+            link.close()
+
+    def tick(self) -> None:
+        """Break off links that went silent, and look further when there are too few; call it a few
+        times a ``silent_after_s``."""
+        now = monotonic()
+        limit = now - self._silent_after_s
+        for link in [*self._links.values(), *self._strangers, *self._dialled]:
+            if link.heard_at < limit:
+                who = link.peer or f"a stranger at {link.address}"
+                log.warning(who, "link with %s closed: silent", who)
+                link.close()
+        if self._map is None:
+            return
+        if is_in_majority(self._me.id, self._links, self._map.nodes):
+            self._in_majority_at = now
+        is_lonely = now - self._in_majority_at >= LONELY_S
+        if is_lonely != self._is_lonely:
+            self._is_lonely = is_lonely
+            self._dial(self._map)
+
+    async def _keep_linked(self, address: str) -> None:
+        """Dial this address, again and again, as long as that is wanted.  Nothing cancels it before
+        the slave ends."""
+        peer = self._wanted[address]
+        known = peer  # a joiner learns who is there: two of its addresses may be of one slave
+        while address in self._wanted:
+            if peer != self._wanted[address]:
+                known = peer = self._wanted[address]
+            try:
+                if known not in self._links:
+                    link = await self._connect(address, peer)
+                    await link.over
+                    known = peer or link.peer or ""
+                    if link.peer is None:  # refused: that will not change soon
+                        await asyncio.sleep(REFUSED_RETRY_S)
+            except OSError:
+                pass  # not up yet, or no more: the map and the log of link changes say so
+            except (ValueError, OverflowError):  # the address is none: of a peer's making
+                self.complain(address, "it is not an address that can be dialled")
+                await asyncio.sleep(REFUSED_RETRY_S)
+            await asyncio.sleep(RETRY_S)
+
+    async def _connect(self, address: str, peer: str) -> Link:
+        """Raises ``OSError``, and ``ValueError`` or ``OverflowError`` for what is no address."""
+        loop = asyncio.get_running_loop()
+        there = parse(address)
+        connected = await connect(there.host, there.port, DIAL_S_MAX)
+        try:
+            _, link = await loop.create_connection(partial(self._link, peer), sock=connected)
+        except OSError:
+            connected.close()
+            raise
+        return link
+
+    # -- from the links ----------------------------------------------------------------------
+
+    def _link(self, peer: str | None) -> Link:
+        challenge = os.urandom(16)
+        conversation = Conversation(self._introduction(), peer, challenge, self._objection)
+        return Link(self, conversation, is_dialled=peer is not None)
+
+    def _objection(self, peer: str, client: str, address: str) -> str | None:
+        return objection(self._me.id, self._map, peer, client, address)
+
+    def admit(self, link: Link, address: str) -> None:
+        if link.is_dialled:
+            self._dialled.add(link)
+        elif victim := self._strangers.admit(link, address):
+            log.warning(address, "too many strangers at %s: the oldest goes", address)
+            victim.close()
+
+    def opened(self, link: Link) -> None:
+        """Raises ``PeerError``."""
+        peer = link.peer
+        assert peer
+        if peer == self._me.id:
+            raise PeerError(f"{peer} is our own id: each slave needs its own")
+        self._strangers.discard(link)
+        self._dialled.discard(link)
+        old = self._links.get(peer)
+        self._links[peer] = link
+        if old is not None:  # the peer came back before we saw it go
+            old.close()
+            self._on_down(peer)
+        name = member(peer, link.incarnation)
+        log.info(peer, "link with %s is up", name)
+        self._on_up(peer, link.incarnation)
+
+    def ended(self, link: Link) -> None:
+        self._strangers.discard(link)
+        self._dialled.discard(link)
+        if link.peer is not None and self._links.get(link.peer) is link:
+            del self._links[link.peer]
+            log.info(link.peer, "link with %s is down", link.peer)
+            self._on_down(link.peer)
+
+    def received(self, link: Link, content: object) -> None:
+        assert link.peer
+        self._on_frame(link.peer, content)
+
+    def complain(self, who: str, problem: object) -> None:
+        """Log what is wrong with a link, but not each second: dials are repeated for ever."""
+        text = f"link with {who} closed: {problem}"[:COMPLAINT_CHARACTERS_MAX]
+        text = "".join(c if c.isprintable() else "?" for c in text)
+        now = monotonic()
+        if now - self._complaints.get(text, -REMIND_S) >= REMIND_S:
+            if len(self._complaints) >= COMPLAINTS_MAX:
+                self._complaints.clear()
+            self._complaints[text] = now
+            log.warning(who, "%s", text)
+
+    # -- from the core -----------------------------------------------------------------------
+
+    def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
+        link = self._links.get(peer)
+        if link is not None:
+            link.send(messages, gossip)
+
+
+async def connect(host: str, port: int, seconds: float) -> socket.socket:
+    """A connected socket.  Raises ``OSError``; then nothing is left of it."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(seconds):
+        rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    problem = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in rows:
+        ours = socket.socket(family, kind, protocol)
+        try:
+            ours.setblocking(False)
+            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            async with asyncio.timeout(seconds):
+                await loop.sock_connect(ours, address)
+            return ours
+        except OSError as error:
+            ours.close()
+            problem = error
+        except BaseException:
+            ours.close()
+            raise
+    raise problem

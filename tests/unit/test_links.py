@@ -1,0 +1,328 @@
+"""Links over real sockets, and over transports that do their worst."""
+
+import asyncio
+import contextlib
+import socket
+import time
+
+import pytest
+import uvloop
+
+from distrodb.config import Address, NodeAddress
+from distrodb.errors import PeerError
+from distrodb.raft import messages as m
+from distrodb.ring.clustermap import first_map
+from distrodb.slave.links import links as links_module
+from distrodb.slave.links.conversation import Conversation, Frame, Met
+from distrodb.slave.links.framing import MESSAGES
+from distrodb.slave.links.introduction import Introduction
+from distrodb.slave.links.link import Link
+from distrodb.slave.links.links import Links, connect
+from distrodb.slave.links.strangers import AN_ADDRESS_MAX
+from distrodb.slave.log_limit import LINES_AT_ONCE, LimitedLog
+
+LOOPS = (uvloop.new_event_loop, asyncio.new_event_loop)
+
+
+def run(main, loop_factory=uvloop.new_event_loop):
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.get_loop().set_exception_handler(unexpected := Unexpected())
+        runner.run(main)
+    assert not unexpected, unexpected
+
+
+class Unexpected(list):
+    """What the loop tells of; in a slave it would be an internal error."""
+
+    def __call__(self, loop, context):
+        self.append(context)
+
+
+def introduction(me: str) -> Introduction:
+    return Introduction("c", 3, "", "s", f"{me}/1", f"{me}:1", f"{me}:2")
+
+
+class Slave:
+    """All links of one slave, and what they tell."""
+
+    def __init__(self, id_: str, port: int):
+        self.me = NodeAddress(id_, Address("127.0.0.1", 1), Address("127.0.0.1", port))
+        self.up, self.frames = [], []
+        ours = Introduction("c", 3, "", "s", f"{id_}/1", str(self.me.client), str(self.me.peer))
+        self.links = Links(
+            lambda: ours,
+            self.me,
+            (),
+            silent_after_s=3.0,
+            on_up=lambda peer, _: self.up.append(peer),
+            on_down=lambda peer: self.up.remove(peer),
+            on_frame=lambda peer, content: self.frames.append((peer, content)),
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in held]
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def two() -> tuple[Slave, Slave]:
+    a, b = (Slave(id_, port) for id_, port in zip("ab", free_ports(2), strict=True))
+    rows = [(s.me.id, str(s.me.client), str(s.me.peer)) for s in (a, b)]
+    cluster_map = first_map(rows, 3, 3, dict.fromkeys("ab", "1"))
+    a.links.follow(cluster_map)
+    b.links.follow(cluster_map)
+    return a, b
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+def test_two_slaves_link_and_large_frames_let_small_ones_pass(loop_factory):
+    async def main():
+        a, b = two()
+        await a.links.start()
+        await until(lambda: a.up == ["b"] and b.up == ["a"])
+        large = [1, m.APPEND, 1, 1, 1, 1, 1, [[1, b"x" * 30_000_000]]]
+        a.links.send("b", [large], None)
+        a.links.send("b", [[2, m.VOTE, 1]], {"epoch": 1})
+        await until(lambda: len(b.frames) == 3)
+        assert b.frames[0] == ("a", [MESSAGES, [[2, m.VOTE, 1]]])
+        assert b.frames[2] == ("a", [MESSAGES, [large]])
+        a.links.close()
+        await until(lambda: not b.up)
+        b.links.close()
+        assert not a.up
+
+    run(main(), loop_factory)
+
+
+def test_idle_strangers_keep_a_slave_neither_from_dialling_nor_from_being_dialled():
+    """300 of them at each: more than may be strangers at a time."""
+
+    async def main():
+        a, b = two()
+        await a.links.start()
+        await b.links.start()
+        idle = []
+        for slave in (a, b):
+            for _ in range(300):
+                idle.append(await asyncio.open_connection("127.0.0.1", slave.me.peer.port))
+        await until(lambda: a.up == ["b"] and b.up == ["a"])
+        for slave in (a, b):
+            assert AN_ADDRESS_MAX - 2 <= len(slave.links._strangers) <= AN_ADDRESS_MAX
+            assert not slave.links._dialled
+        a.links.close()
+        b.links.close()
+        for _, writer in idle:
+            writer.close()
+
+    run(main())
+
+
+def deaf_port(stack: contextlib.ExitStack) -> int:
+    """Where a dial is not answered: its queue is full."""
+    deaf = stack.enter_context(socket.socket())
+    deaf.bind(("127.0.0.1", 0))
+    deaf.listen(0)
+    port = deaf.getsockname()[1]
+    for _ in range(4):
+        waiting = stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            waiting.connect(("127.0.0.1", port))
+    return port
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+def test_a_dial_that_takes_too_long_leaves_nothing(loop_factory):
+    async def main():
+        with contextlib.ExitStack() as stack:
+            port = deaf_port(stack)
+            opened = []
+            original, socket.socket.__init__ = socket.socket.__init__, None
+            socket.socket.__init__ = lambda self, *args, **kw: (
+                original(self, *args, **kw),
+                opened.append(self),
+            )[0]
+            try:
+                with pytest.raises(OSError):
+                    await connect("127.0.0.1", port, 0.1)
+            finally:
+                socket.socket.__init__ = original
+            assert opened and all(each.fileno() == -1 for each in opened)
+
+    run(main(), loop_factory)
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+def test_a_slave_that_stalls_while_it_dials_keeps_no_dead_link(loop_factory, monkeypatch):
+    """The time limit is over in the same turn of the loop in which the connection stands."""
+    monkeypatch.setattr(links_module, "DIAL_S_MAX", 0.02)
+    monkeypatch.setattr(links_module, "RETRY_S", 0.001)
+
+    async def main():
+        a, b = two()
+        await a.links.start()
+        for stall_s in (0.0, 0.01, 0.02, 0.021, 0.03, 0.05) * 5:
+            for link in [*a.links._links.values()]:
+                link.close()
+            await asyncio.sleep(0.001)
+            time.sleep(stall_s)
+            await asyncio.sleep(0.001)
+            time.sleep(stall_s)
+        await until(lambda: a.up == ["b"] and b.up == ["a"])
+        await until(lambda: not a.links._strangers and not b.links._dialled)
+        a.links.close()
+        b.links.close()
+
+    run(main(), loop_factory)
+
+
+class Gone:
+    """uvloop's transport when its handle is gone: it does not say that it is closing."""
+
+    def is_closing(self):
+        return False
+
+    def __getattr__(self, name):
+        def call(*args, **kw):
+            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; closed")
+
+        return call
+
+
+class Told:
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        return lambda *args: self.told.append(name)
+
+
+def link_of(owner, peer="b") -> Link:
+    return Link(owner, Conversation(introduction("a"), peer, b"1" * 16), peer is not None)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda link: link.connection_made(Gone()),
+        lambda link: link.send([[1, m.VOTE, 1]], None),
+        lambda link: link.close(),
+        lambda link: link.resume_writing(),
+        lambda link: link.data_received(b"\xff" * 100),
+    ],
+)
+def test_a_transport_that_is_gone_is_a_lost_link_and_is_told_once(what):
+    async def main():
+        owner = Told()
+        link = link_of(owner)
+        link._transport = Gone()
+        what(link)
+        link.connection_lost(None)
+        link.close()
+        link.send([[1, m.VOTE, 1]], None)
+        link.data_received(b"x")
+        assert owner.told.count("ended") == 1 and link.over.done()
+
+    run(main())
+
+
+def test_a_link_that_does_not_keep_up_is_closed(monkeypatch):
+    monkeypatch.setattr("distrodb.slave.links.link.OUTGOING_BYTES_MAX", 1 << 20)
+
+    async def main():
+        owner = Told()
+        link = link_of(owner)
+        link.pause_writing()
+        for _ in range(20):
+            link.send([[1, m.APPEND, 1, 1, 1, 1, 1, [[1, bytes(100_000)]]]], None)
+        assert owner.told == ["complain", "ended"]
+
+    run(main())
+
+
+def test_the_loop_does_not_tell_of_a_link_that_ends_and_it_is_forgotten_all_the_same():
+    async def main():
+        a, _ = two()
+        link = a.links._link(None)
+        link.connection_made(Gone())
+        assert not a.links._strangers
+        a.links.tick()
+        a.links.close()
+
+    run(main())
+
+
+def test_strangers_that_are_silent_fill_no_log(caplog, monkeypatch):
+    async def main():
+        a, _ = two()
+        monkeypatch.setattr(links_module, "log", LimitedLog("distrodb.peers"))
+        for _ in range(300):
+            link = a.links._link(None)
+            a.links.admit(link, "1.2.3.4")
+            link.heard_at -= 10
+            a.links.tick()
+        silent = [r for r in caplog.records if "silent" in r.getMessage()]
+        assert len(silent) == LINES_AT_ONCE and not a.links._strangers
+        a.links.close()
+
+    run(main())
+
+
+def test_a_complaint_is_not_repeated_until_it_is_another_one(caplog):
+    links = Slave("b", 1).links
+    for problem in ("x", "x", "y\nforged", "x", "y\nforged"):
+        links.complain("a", PeerError(problem))
+    assert [record.getMessage() for record in caplog.records] == [
+        "link with a closed: x",
+        "link with a closed: y?forged",
+    ]
+
+
+# -- the conversation, without a socket -----------------------------------------------------------
+
+
+def talk(dialler: Conversation, acceptor: Conversation) -> list:
+    events = []
+    while True:
+        said = b"".join(dialler.outgoing.take(1 << 20))
+        answered = b"".join(acceptor.outgoing.take(1 << 20))
+        if not said and not answered:
+            return events
+        events += [("acceptor", event) for event in acceptor.receive(said)]
+        events += [("dialler", event) for event in dialler.receive(answered)]
+
+
+def test_a_conversation_opens_then_carries_frames():
+    dialler = Conversation(introduction("a"), "b", b"1" * 16)
+    acceptor = Conversation(introduction("b"), None, b"2" * 16)
+    assert talk(dialler, acceptor) == [
+        ("dialler", Met("b", "1")),
+        ("acceptor", Met("a", "1")),
+    ]
+    dialler.outgoing.put_messages([[1, m.VOTE, 1]])
+    assert talk(dialler, acceptor) == [("acceptor", Frame([MESSAGES, [[1, m.VOTE, 1]]]))]
+
+
+def test_one_that_is_refused_is_told_why():
+    dialler = Conversation(introduction("a"), "x", b"1" * 16)
+    acceptor = Conversation(introduction("b"), None, b"2" * 16)
+    with pytest.raises(PeerError) as refused:
+        talk(dialler, acceptor)
+    with pytest.raises(PeerError, match="it refuses: a/1 looked for x and found b/1"):
+        list(dialler.receive(acceptor.farewell(refused.value)))
+    assert dialler.farewell(refused.value) == b""
+
+
+def test_nothing_large_is_taken_before_the_introduction_is_complete():
+    dialler = Conversation(introduction("a"), "b", b"1" * 16)
+    dialler.outgoing.put_messages([[1, m.APPEND, 1, 1, 1, 1, 1, [[1, b"x" * 100_000]]]])
+    acceptor = Conversation(introduction("b"), None, b"2" * 16)
+    with pytest.raises(PeerError, match="does not speak"):
+        list(acceptor.receive(b"".join(dialler.outgoing.take(1 << 20))))

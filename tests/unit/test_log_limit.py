@@ -1,0 +1,61 @@
+"""No peer and no client can fill a log."""
+
+import logging
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.slave import log_limit
+from distrodb.slave.log_limit import EVERY_S, KEYS_MAX, LINES_A_KIND, LINES_AT_ONCE, RateLimit
+
+
+def test_a_line_that_repeats_is_left_out_and_counted():
+    limit = RateLimit()
+    assert [limit.ask(0.0, "closed", "a") for _ in range(300)] == [0] * LINES_AT_ONCE + [None] * (
+        300 - LINES_AT_ONCE
+    )
+    assert limit.ask(0.0, "closed", "b") == limit.ask(0.0, "opened", "a") == 0
+    assert limit.ask(EVERY_S + 0.1, "closed", "a") == 300 - LINES_AT_ONCE
+    assert limit.ask(EVERY_S + 0.2, "closed", "a") is None
+
+
+def test_many_peers_have_a_bound_together():
+    limit = RateLimit()
+    lines = [limit.ask(n / 1000, "closed", f"stranger{n}") for n in range(10_000)]
+    assert len([line for line in lines if line is not None]) <= LINES_A_KIND + 10
+    assert limit.ask(10.0, "opened", "stranger1") == 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc")), max_size=200))
+def test_each_line_is_said_or_counted(events):
+    limit, now, said, counted = RateLimit(), 0.0, 0, 0
+    for pause, who in events:
+        now += pause
+        left_out = limit.ask(now, "kind", who)
+        if left_out is not None:
+            said, counted = said + 1, counted + left_out
+    waiting = sum(bucket.left_out for bucket in limit._buckets.values())
+    assert said + counted + waiting == len(events)
+    assert said <= LINES_A_KIND + now * LINES_A_KIND / (LINES_AT_ONCE * EVERY_S) + 1
+
+
+def test_what_is_remembered_is_bounded():
+    limit = RateLimit()
+    for n in range(3 * KEYS_MAX):
+        limit.ask(float(n), f"kind{n}", "a")
+    assert len(limit._buckets) <= KEYS_MAX
+
+
+def test_a_log_says_how_many_lines_were_left_out(caplog, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(log_limit, "monotonic", lambda: now)
+    log = log_limit.LimitedLog("distrodb.test")
+    for _ in range(20):
+        log.warning("a", "link with %s closed", "a")
+    now = EVERY_S + 1
+    log.warning("a", "link with %s closed", "a")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["link with a closed"] * LINES_AT_ONCE + [
+        f"link with a closed ({20 - LINES_AT_ONCE} more such lines were left out)"
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
