@@ -17,6 +17,7 @@ from distrodb.slave.schedule import Schedule
 from distrodb.slave.waiting import Waiting
 
 LOST = error("NOTCONTROLLER", "the cluster map has changed its leader")
+NOT_DONE = error("TRYAGAIN", "the leader changed before this could be done; it was not")
 
 
 class Dispatch:
@@ -36,7 +37,7 @@ class Dispatch:
         while outbox.handed_back:
             self._hand_back(*outbox.handed_back.pop(0))
         while outbox.overwritten:
-            self._did_not_happen(*outbox.overwritten.pop(0))
+            self._answer_not_done(*outbox.overwritten.pop(0))
 
     def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
         """These were not proposed."""
@@ -46,19 +47,18 @@ class Dispatch:
             else:
                 self._wait(group_id, request)
 
-    def _did_not_happen(self, group_id: int, requests: Sequence[Request]) -> None:
-        """These were proposed, and another entry took their place.  They do not go on: commands
-        that came after them may have been done."""
-        for request in requests:
-            request.resolve(self._not_done(group_id, request.slot))
-
-    def _not_done(self, group_id: int, slot: int) -> Reply:
-        if group_id == MAP_GROUP:
-            return LOST
+    def _answer_not_done(self, group_id: int, requests: Sequence[Request]) -> None:
+        """These were proposed, and surely did not happen, since other entries took their place.
+        They do not wait here: what their connections sent after them may be done already."""
         routing = self._routing
-        if routing.leader_of(group_id) in (None, routing.maps.me):
-            return error("TRYAGAIN", "the leader changed before this could be done; it was not")
-        return routing.redirect(group_id, slot)
+        leader = routing.leader_of(group_id)
+        for request in requests:
+            if group_id == MAP_GROUP:
+                request.resolve(LOST)
+            elif leader is None or leader == routing.maps.me:
+                request.resolve(NOT_DONE)
+            else:
+                request.resolve(routing.redirect(group_id, request.slot))
 
     @property
     def next_due(self) -> float:

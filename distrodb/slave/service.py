@@ -184,6 +184,7 @@ class Service:
         core, process = self._core, self._process
         led = core.view.led_stores
         keys = sum(store.key_count() for store in led)
+        expiring = sum(store.expiring_count for store in led)
         return {
             "server": {
                 "redis_version": REDIS_VERSION,
@@ -211,7 +212,7 @@ class Service:
                 "partitions_led": len(led),
                 "partitions_held": len(core.view.partitions),
             },
-            "keyspace": {"db0": f"keys={keys},expires=0,avg_ttl=0"} if keys else {},
+            "keyspace": {"db0": f"keys={keys},expires={expiring},avg_ttl=0"} if keys else {},
         }
 
     def cluster_slots(self) -> Reply:

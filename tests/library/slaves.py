@@ -28,7 +28,7 @@ UNTIL_S_MAX = 60.0  # what has not come true by then never will
 
 
 def config_of(name: str, names: Sequence[str], partitions: int, **raft: float) -> SlaveConfig:
-    addresses = [Address("sim", n) for n in range(1, len(names) + 1)]
+    addresses = [Address("sim", 7000 + n) for n in range(len(names))]
     return SlaveConfig(
         file=Path("sim"),
         id=name,

@@ -196,6 +196,13 @@ def get(stage: Stage, key: str, value: str) -> None:
     stage.claim(_shown(reply) == value, f"it is {_shown(reply)}")
 
 
+@verb("expire KEY in SECONDS")
+def expire(stage: Stage, key: str, seconds: float) -> None:
+    """A patient client lets a key that is there expire."""
+    reply = stage.cluster.ask("PEXPIRE", key, str(round(seconds * 1000)))
+    stage.claim(reply == 1, f"the answer is {_shown(reply)}")
+
+
 @verb("fill COUNT keys of COUNT bytes")
 def fill(stage: Stage, keys: int, size: int) -> None:
     """Set key0, key1, …; each write must be acknowledged."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.values import Hash
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate
@@ -19,6 +21,7 @@ from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
+from distrodb.raft.write_set import WriteSet
 from distrodb.slave import birth
 from distrodb.slave import records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
@@ -187,6 +190,11 @@ def _teach_counting_all(self: Membership, learners: Sequence[str]) -> None:
 _teach = Membership._teach
 
 
+def _cuts_nothing(self: WriteSet, group: int) -> bool:
+    """What was forgotten is taken for gone with the first of the write sets that delete it."""
+    return False
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
@@ -200,6 +208,16 @@ def _down_by_one_word(
 ) -> bool:
     others = [observer for observer in ring if observer != node]
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
+
+
+def _clone_nothing(self: Hash, generation: int) -> Hash:
+    """A snapshot's copy shares what is written to afterwards."""
+    return self
+
+
+def _read_unsettled(self: Store, place: int, args: Sequence[bytes], now_ms: int) -> Any:
+    """What has expired by the leader's clock alone is gone, for as long as that leader lasts."""
+    return self.execute(place, args, now_ms)
 
 
 def _leave_unasked(self: Membership) -> None:
@@ -246,8 +264,16 @@ CURES = {
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
     ),
+    "containers are copied on write": Cure(
+        [(Hash, "clone", _clone_nothing)],
+        10,
+        {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
+    ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+    ),
+    "a log is gone before it is begun again": Cure(
+        [(WriteSet, "is_cutting", _cuts_nothing)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
@@ -255,6 +281,10 @@ CURES = {
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    "what is read as expired is in the log": (
+        [(Store, "read", _read_unsettled)],
+        "test_a_key_that_was_seen_expired_never_comes_back",
+    ),
     "acks carry a term": (
         [(Replication, "on_ack", _on_ack_of_any_term)],
         "tests/library: takes five members and an ack that two elections overtake",
