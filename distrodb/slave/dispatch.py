@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Request
 from distrodb.raft.outbox import Outbox
-from distrodb.resp.reply import Reply, error
+from distrodb.resp.reply import error
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
