@@ -41,6 +41,7 @@ class Progress:
         "following",
         "is_probing",
         "match",
+        "moved_at",
         "state",
     )
 
@@ -53,6 +54,7 @@ class Progress:
         self.answered_round = 0  # the newest read round that it has answered
         self.commit_told = 0  # it knows that so much is committed
         self.is_probing = False  # a probe is on its way
+        self.moved_at = now  # when entries were sent to it, or acknowledged by it, last
         self._commit_asked = (0, 0)  # (commit index, read round by whose answer it knows it)
         self._in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of each append
         self._in_flight_bytes = 0

@@ -20,13 +20,12 @@ come for them, or their moment has passed (schedule.py), never just because time
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from distrodb.config import SlaveConfig
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
-from distrodb.raft.interfaces import Request, SnapshotDone, SnapshotWrite
+from distrodb.raft.interfaces import Request, SnapshotDone
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.transfer import Budget
@@ -47,25 +46,14 @@ from distrodb.slave.leadership import Leadership
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
-from distrodb.slave.outgoing import Outgoing
+from distrodb.slave.outgoing import Outgoing, Output
 from distrodb.slave.records import Records
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.view import View
-from distrodb.storage.records import JournalStore, Operation
+from distrodb.storage.records import JournalStore
 
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
-
-
-@dataclass(slots=True)
-class Output:
-    journal: tuple[int, list[Operation]] | None = None
-    messages: dict[str, list[m.Message]] = field(default_factory=dict)
-    gossip: dict[str, dict[str, Any]] = field(default_factory=dict)
-    snapshots: list[SnapshotWrite] = field(default_factory=list)
-    # (group, index): the durable journal names this snapshot, older ones may be removed
-    obsolete: list[tuple[int, int]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # for the slave's log
 
 
 class Core:
@@ -172,7 +160,6 @@ class Core:
         self._now = now
         name = member(peer, self.known.link_down(now, peer))
         self.outgoing.link_changed(peer)
-        self.gossip.lost(peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
         for group in self.groups.values():
@@ -184,7 +171,8 @@ class Core:
         self._schedule.touch_all(self.groups.values())
         self._collect(now)
         self._changes.mark()
-        self.gossip.soon()
+        self._leadership.mark_all()
+        self.gossip.links_changed()
 
     # -- what comes in: peers --------------------------------------------------------------------
 
@@ -206,7 +194,8 @@ class Core:
         """What a peer leads and hears, and its map if ours was older.  Raises ``PeerError``."""
         self._now = now
         gossip = Gossip.from_plain(plain)
-        self.known.heard(now, peer, gossip)
+        if self.known.heard(now, peer, gossip):
+            self._leadership.mark_all()
         self._changes.mark()
         self._follow(now, self.maps.heard(peer, gossip))
         if self.maps.is_behind_us(gossip):
@@ -224,6 +213,7 @@ class Core:
 
     def hand_over(self, now: float) -> bool:
         """Give leadership away; True when nothing is led any more, or nobody could take it."""
+        self.gossip.soon()
         is_done = self._leadership.leave(now)
         self._collect(now)
         return is_done
@@ -264,20 +254,24 @@ class Core:
         return pending or self.next_due < self._now
 
     def flush(self, now: float, wall_ms: int) -> Output:
-        self._now, output = now, Output()
+        self._now = now
         self.budget.refill(now)
-        if self.disk.look(now):
-            output.warnings.append(self.disk.verdict)
+        if now >= self.disk.next_due and self.disk.look(now):
+            self.outgoing.warnings.append(self.disk.verdict)
+            self._leadership.mark_all()
+            self.gossip.soon()
         for group_id in self._open.close_left(now):
             self._schedule.closed(group_id)
             self._heartbeats.group_changed(group_id, None, None)
             self.outgoing.group_closed(group_id)
-            self._groups_changed()
+            self.routing.group_changed()
+            self.gossip.soon()
         if now >= self._heartbeats.next_due:
             for name, heartbeat in self._heartbeats.beat(now):
                 self.outgoing.send(name, heartbeat, 0)
         self._changes.look(now)
-        self._leadership.walk(now)
+        if now > self._leadership.next_due and self._leadership.walk(now):
+            self.gossip.soon()
         time_ms = self._time.follow(now, wall_ms)
         if MAP_GROUP in self._schedule.tick(now, time_ms, not self._leadership.is_leaving):
             self._changes.mark()
@@ -285,11 +279,10 @@ class Core:
         self._collect(now)
         self._dispatch.release(now)
         self._collect(now)
+        output = self.outgoing.take()
         output.journal = self.commits.take(now)
-        output.gossip = self.gossip.take(now)
-        output.messages = self.outgoing.take_messages()
-        output.snapshots = self.outgoing.take_snapshots()
-        output.obsolete = self.outgoing.take_obsolete()
+        if now >= self.gossip.next_due:
+            output.gossip = self.gossip.take(now)
         if self._open.has_obsolete:
             output.obsolete += self._open.take_obsolete()
             self._open_groups(now)  # nothing they write from now on is removed
@@ -303,18 +296,11 @@ class Core:
             self._schedule.touch(group_id)
             self._leadership.mark(group_id)
             self._open.changed(now, group_id)
-            self._groups_changed()
+            self.routing.group_changed()
+            self.gossip.soon()
         outbox.changed.clear()
         self.outgoing.collect(outbox)
-        while outbox.handed_back:
-            self._dispatch.hand_back(*outbox.handed_back.pop(0))
-        while outbox.overwritten:
-            self._dispatch.answer_not_done(*outbox.overwritten.pop(0))
+        self._dispatch.collect(outbox)
 
     def _tell_heartbeats(self, group: Group) -> None:
         self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)
-
-    def _groups_changed(self) -> None:
-        """Of some group the leader, term or members may be others."""
-        self.routing.group_changed()
-        self.gossip.soon()

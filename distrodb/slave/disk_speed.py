@@ -30,12 +30,13 @@ NEVER = float("inf")
 class DiskSpeed:
     def __init__(self, now: float):
         self.is_slow = False
+        self.next_due = NEVER  # seconds: when ``look`` may find something new
         self.changed_at = now  # when it became slow, or fast
         self._began_at: float | None = None  # of the sync that is under way
         self._suspected_at: float | None = None  # when it was first found to take too long
         self._worst_s = [0.0, 0.0]  # in this window, and in the one before
         self._window_ends_at = now + WINDOW_S
-        self._calm_since = self._last_at = now
+        self._calm_since = self._probe_at = now
         self._slow_at = -NEVER  # when a sync took SLOW_S last
         self._fast_syncs = 0
         self._calm_s = CALM_S
@@ -43,14 +44,17 @@ class DiskSpeed:
 
     def sync_begins(self, now: float) -> None:
         self._began_at, self._suspected_at = now, None
+        self.next_due = now + SLOW_S
 
     def sync_ended(self, now: float, took_s: float | None = None) -> None:
         """``took_s``: how long it took, if that is known better than by when it began."""
         if took_s is None:
             took_s = 0.0 if self._began_at is None else now - self._began_at
         self._began_at = self._suspected_at = None
-        self._last_at = now
         self._note(now, took_s)
+        self._probe_at = now + PROBE_S
+        may_change = self.is_slow or took_s >= SLOW_S
+        self.next_due = now if may_change else NEVER
 
     def worst_s(self) -> float:
         """What a sync has taken at most of late, in seconds."""
@@ -66,38 +70,34 @@ class DiskSpeed:
             " to slaves whose disks are much faster, if there are any"
         )
 
-    @property
-    def next_due(self) -> float:
-        """Seconds: when ``look`` may find something new though no sync ends."""
-        if self._began_at is None:
-            return self._last_at + PROBE_S if self.is_slow else NEVER
-        if self._suspected_at is None:
-            return self._began_at + SLOW_S
-        return self._suspected_at + AGAIN_S
-
     def wants_probe(self, now: float) -> bool:
         """Nothing has been written for a while, so nothing is learnt."""
-        return self.is_slow and self._began_at is None and now >= self.next_due
+        return self.is_slow and self._began_at is None and now >= self._probe_at
 
     def look(self, now: float) -> bool:
         """Judge; True when it has become slow, or fast."""
-        if self._began_at is not None and now - self._began_at >= SLOW_S:
+        if self._began_at is None:
+            has_changed = self._judge(now)
+            self.next_due = self._probe_at if self.is_slow else NEVER
+            return has_changed
+        if now >= self._began_at + SLOW_S:
             if self._suspected_at is None:
                 self._suspected_at = now
-            elif now - self._suspected_at >= AGAIN_S:
+            elif now >= self._suspected_at + AGAIN_S:
                 self._suspected_at = now
                 self._note(now, now - self._began_at)
-        self._turn_windows(now)
+            self.next_due = self._suspected_at + AGAIN_S
         return self._judge(now)
 
-    def _turn_windows(self, now: float) -> None:
+    def forget(self, now: float) -> None:
+        """What was long ago."""
         if now >= self._window_ends_at:
             is_next = now < self._window_ends_at + WINDOW_S
             self._worst_s = [0.0, self._worst_s[0] if is_next else 0.0]
             self._window_ends_at = now + WINDOW_S
 
     def _note(self, now: float, took_s: float) -> None:
-        self._turn_windows(now)
+        self.forget(now)
         self._worst_s[0] = max(self._worst_s[0], took_s)
         if took_s >= SLOW_S:
             self._slow_at = now

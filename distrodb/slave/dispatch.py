@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Request
+from distrodb.raft.outbox import Outbox
 from distrodb.resp.reply import error
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
@@ -31,15 +32,22 @@ class Dispatch:
             self._release(now)
         self._go_on(partition, request)
 
-    def hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
-        """A group has lost the lead before it proposed these."""
+    def collect(self, outbox: Outbox) -> None:
+        """What groups that lost the lead could not do."""
+        while outbox.handed_back:
+            self._hand_back(*outbox.handed_back.pop(0))
+        while outbox.overwritten:
+            self._answer_not_done(*outbox.overwritten.pop(0))
+
+    def _hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
+        """These were not proposed."""
         for request in requests:
             if group_id == MAP_GROUP:  # the controller asks again, and so may a person
                 request.resolve(LOST)
             else:
                 self._wait(group_id, request)
 
-    def answer_not_done(self, group_id: int, requests: Sequence[Request]) -> None:
+    def _answer_not_done(self, group_id: int, requests: Sequence[Request]) -> None:
         """These were proposed, and surely did not happen, since other entries took their place.
         They do not wait here: what their connections sent after them may be done already."""
         routing = self._routing
@@ -61,7 +69,7 @@ class Dispatch:
         """Let those go on that have a leader again, or have waited for too long."""
         if self._waiting.is_empty:
             return
-        if self._waiting.next_due <= now or self._seen != self._routing.version:
+        if now >= self._waiting.next_due or self._seen != self._routing.version:
             self._release(now)
 
     def _release(self, now: float) -> None:

@@ -7,6 +7,7 @@ What always holds:
   said that theirs is older, and only one that is on this slave's disk (map_keeper.py).
 """
 
+import math
 from typing import Any
 
 from distrodb.raft.log import Configuration
@@ -26,7 +27,8 @@ class GossipSender:
         self._maps, self._groups, self._known = groups.maps, groups, known
         self._leadership, self._disk = leadership, disk
         self._version = 0  # grows when there is something new
-        self._told: dict[str, tuple[float, object]] = {}  # peer: when, and what version
+        self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
+        self.next_due = math.inf  # seconds: when ``take`` is to be called next
         self._map_as_plain: tuple[ClusterMap, dict[str, Any]] | None = None
 
     # -- when --------------------------------------------------------------------------------------
@@ -34,25 +36,20 @@ class GossipSender:
     def soon(self) -> None:
         """There is something new: all are told."""
         self._version += 1
+        self._set_due()
 
-    def lost(self, peer: str) -> None:
-        """Its link broke: it is told at once when it is back."""
-        self._told.pop(peer, None)
+    def links_changed(self) -> None:
+        """Who is linked anew is told at once."""
+        self._told = {peer: told for peer, told in self._told.items() if peer in self._known.links}
+        self.soon()
 
-    @property
-    def _newest(self) -> object:
-        leadership = self._leadership
-        return self._version, leadership.reported, leadership.is_leaving, self._disk.is_slow
+    def _set_due(self) -> None:
+        self.next_due = min(map(self._due_for, self._known.links), default=math.inf)
 
     def _due_for(self, peer: str) -> float:
         told_at, version = self._told.get(peer, (-GOSSIP_INTERVAL_S, None))
-        is_new = version != self._newest
+        is_new = version != self._version
         return told_at + (GOSSIP_LEAST_S if is_new else GOSSIP_INTERVAL_S)
-
-    @property
-    def next_due(self) -> float:
-        """Seconds."""
-        return min(map(self._due_for, self._known.links), default=float("inf"))
 
     def take(self, now: float) -> dict[str, dict[str, Any]]:
         """What leaves now, by peer."""
@@ -60,7 +57,9 @@ class GossipSender:
         if not due:
             return {}
         for peer in due:
-            self._told[peer] = now, self._newest
+            self._told[peer] = now, self._version
+        self._set_due()
+        self._disk.forget(now)
         body, durable = self._body().to_plain(), self._maps.durable
         gossip = dict.fromkeys(due, body)
         for peer in due:

@@ -17,7 +17,6 @@ class Known:
         self.detector = FailureDetector(me)
         self.reports = Reports()
         self.leaders_version = 0  # grows when others lead other groups, or are heard or lost
-        self.fitness_version = 0  # grows when another one may be fit to lead
 
     def is_alive(self, node: str) -> bool:
         """As it is seen from here."""
@@ -43,9 +42,9 @@ class Known:
     def _links_changed(self, now: float) -> None:
         self.detector.heard(now, self._me, self.links)
         self.leaders_version += 1
-        self.fitness_version += 1
 
-    def heard(self, now: float, peer: str, gossip: Gossip) -> None:
+    def heard(self, now: float, peer: str, gossip: Gossip) -> bool:
+        """True if the peer may be fit to lead now, or unfit."""
         before = self._fitness(peer)
         if self.gossip.heard(peer, gossip):
             self.leaders_version += 1
@@ -53,8 +52,7 @@ class Known:
         for group_id, configuration in gossip.reports.items():
             report = Report(configuration, gossip.leads.get(group_id, 0), gossip.epoch)
             self.reports.heard(group_id, report)
-        if self._fitness(peer) != before:
-            self.fitness_version += 1
+        return self._fitness(peer) != before
 
     def _fitness(self, peer: str) -> object:
         """What of a peer's gossip decides whether a lead is handed to it."""

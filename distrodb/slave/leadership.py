@@ -38,9 +38,8 @@ class Leadership:
         self._marked: set[int] = set()
         self._deadlines = Deadlines()
         self._return_at = 0.0
-        self._fitness_seen = self._fitness
         self.is_leaving = False
-        self.reported = 0  # grows when there is something new to report
+        self._reported = 0  # grows when there is something new to report
 
     # -- when to look ----------------------------------------------------------------------------
 
@@ -54,21 +53,12 @@ class Leadership:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when ``walk`` is to be called though nothing else happens."""
-        is_now = self._marked or self._fitness != self._fitness_seen
-        return -math.inf if is_now else self._deadlines.next_due
+        """Seconds: when ``walk`` is to be called; minus infinity is now."""
+        return -math.inf if self._marked else self._deadlines.next_due
 
-    @property
-    def _fitness(self) -> object:
-        """Another one when a lead may belong elsewhere though nothing happened in the groups."""
-        return self._known.fitness_version, self._disk.is_slow
-
-    def walk(self, now: float) -> None:
-        """Look at what is marked, or due."""
-        if self._fitness != self._fitness_seen:
-            self._fitness_seen = self._fitness
-            self.mark_all()
-        due = self._marked.union(self._deadlines.take(now))
+    def walk(self, now: float) -> bool:
+        """Look at what is marked, or due.  True if there is something new to report."""
+        due, reported = self._marked.union(self._deadlines.take(now)), self._reported
         self._marked = set()
         for group_id in sorted(due):
             group = self._groups.all.get(group_id)
@@ -77,6 +67,7 @@ class Leadership:
                 continue
             self._deadlines.put(group_id, self._lead(now, group))
             self._schedule.touch(group_id)
+        return self._reported != reported
 
     # -- one group -------------------------------------------------------------------------------
 
@@ -110,7 +101,7 @@ class Leadership:
             return False
         report = Report(configuration, raft.term, self._maps.map.epoch)
         if self._known.reports.heard(group.id, report):
-            self.reported += 1
+            self._reported += 1
         return True
 
     def _flee(self, now: float, group: Group) -> None:

@@ -4,6 +4,7 @@ Only the slave that leads the map's group does anything here: it lets the contro
 ring when something has happened, and submits what it decides to the group, one change at a time.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -30,30 +31,28 @@ class MapChanges:
     def __init__(self, groups: OpenGroups, controller: Controller, view: View, schedule: Schedule):
         self._groups, self._controller, self._view = groups, controller, view
         self._schedule = schedule
-        self._look_at = self._looked_at = 0.0
+        self._looked_at = 0.0
+        self.next_due = math.inf  # seconds: when ``look`` is to be called next
 
     def mark(self) -> None:
         """Something has happened to the ring, or to the map's group."""
-        self._look_at = min(self._look_at, self._looked_at + CONTROL_LEAST_S)
-
-    @property
-    def next_due(self) -> float:
-        """Seconds: when ``look`` is to be called next."""
-        group = self._groups.all.get(MAP_GROUP)
-        return self._look_at if group is not None and group.member.is_ready else float("inf")
+        self.next_due = min(self.next_due, self._looked_at + CONTROL_LEAST_S)
 
     def look(self, now: float) -> None:
         """If it is due, let the ring heal itself."""
-        group, machine = self._groups.all.get(MAP_GROUP), self._groups.map_machine
-        if now < self.next_due or group is None or machine is None:
+        if now < self.next_due:
             return
-        self._looked_at, self._look_at = now, now + PLAN_INTERVAL_S
+        group, machine = self._groups.all.get(MAP_GROUP), self._groups.map_machine
+        self._looked_at, self.next_due = now, math.inf
+        if group is None or machine is None or not group.member.is_ready:
+            return  # the group marks us when it is
+        self.next_due = now + PLAN_INTERVAL_S
         if not group.is_idle:
             return  # when what is under way is over we are marked
         for command in self._controller.commands(now, self._view.situation(machine.map)):
             group.submit(MapRequest(command))
             self._schedule.touch(MAP_GROUP)
-        self._look_at = min(self._look_at, self._controller.next_down(now))
+        self.next_due = min(self.next_due, self._controller.next_down(now))
 
     def ask(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""

@@ -10,10 +10,26 @@ What always holds:
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.outbox import Outbox
+from distrodb.storage.records import Operation
+
+
+@dataclass(slots=True)
+class Output:
+    """What is to be done outside at the end of a turn, in the order of the core's contract."""
+
+    journal: tuple[int, list[Operation]] | None = None
+    messages: dict[str, list[m.Message]] = field(default_factory=dict)
+    gossip: dict[str, dict[str, Any]] = field(default_factory=dict)
+    snapshots: list[SnapshotWrite] = field(default_factory=list)
+    # (group, index): the durable journal names this snapshot, older ones may be removed
+    obsolete: list[tuple[int, int]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # for the slave's log
 
 
 class Outgoing:
@@ -25,6 +41,7 @@ class Outgoing:
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
         self.snapshots: list[SnapshotWrite] = []
+        self.warnings: list[str] = []
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -72,15 +89,13 @@ class Outgoing:
         """Nothing may leave now."""
         return not (self._messages or self._obsolete or self.snapshots)
 
-    def take_messages(self) -> dict[str, list[m.Message]]:
-        messages, self._messages = self._messages, {}
-        return messages
-
-    def take_snapshots(self) -> list[SnapshotWrite]:
-        snapshots, self.snapshots = self.snapshots, []
-        return snapshots
-
-    def take_obsolete(self) -> list[tuple[int, int]]:
-        """(group, index): the group's snapshots before that one may be removed."""
-        obsolete, self._obsolete = self._obsolete, []
-        return obsolete
+    def take(self) -> Output:
+        """All that may leave now, for the core to add the rest."""
+        output = Output(
+            messages=self._messages,
+            snapshots=self.snapshots,
+            obsolete=self._obsolete,
+            warnings=self.warnings,
+        )
+        self._messages, self.snapshots, self._obsolete, self.warnings = {}, [], [], []
+        return output

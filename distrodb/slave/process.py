@@ -44,7 +44,7 @@ REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
     " directory, and in its file `join` and its own row only"
 )
-ALARM_S = 0.005  # after its time the core is woken: much is due at almost the same moment
+ALARM_S = 0.01  # after its time the core is woken: much is due at almost the same moment
 LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 

@@ -27,6 +27,8 @@ class Waiting:
         self._since: dict[int, float] = {}  # partition: since when commands wait for its leader
         self._given_up: set[int] = set()  # partitions without one for too long
         self._bytes = 0
+        # Seconds: when ``release`` is to be called next though no leader has changed.
+        self.next_due = math.inf
 
     def take(self, partition: int, request: Request) -> bool:
         """Keep a command that cannot be served; False when it must be answered now."""
@@ -34,6 +36,8 @@ class Waiting:
         is_full = len(waiting) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX
         if partition in self._given_up or is_full:
             return False
+        if partition not in self._since:
+            self.next_due = -math.inf  # it has just come
         waiting.append(request)
         self._bytes += request.size
         return True
@@ -41,13 +45,6 @@ class Waiting:
     def has(self, partition: int) -> bool:
         """Commands for this partition wait."""
         return bool(self._requests.get(partition))
-
-    @property
-    def next_due(self) -> float:
-        """Seconds: when ``release`` is to be called next though no leader has changed."""
-        if len(self._since) + len(self._given_up) < len(self._requests):
-            return 0.0  # some have just come
-        return min(self._since.values(), default=math.inf) + WAIT_S
 
     def release(self, now: float, has_leader: Callable[[int], bool]) -> list[tuple[int, Request]]:
         """Let go, with their partitions, those that have a leader again, or have waited for too
@@ -70,6 +67,7 @@ class Waiting:
                 self._given_up.discard(partition)
             else:
                 self._given_up.add(partition)
+        self.next_due = min(self._since.values(), default=math.inf) + WAIT_S
         return released
 
     @property

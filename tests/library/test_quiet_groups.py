@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from distrodb.raft import messages as m
+from distrodb.ring.clustermap import member
 from distrodb.slave.core import Output
 from tests.library.slaves import Slaves
 
@@ -98,3 +99,24 @@ def test_a_read_round_whose_question_or_answer_is_lost_is_asked_again(kind):
     began = slaves.now
     slaves.until(lambda: read.reply == b"v")
     assert slaves.now - began < TIMEOUT_S
+
+
+@pytest.mark.parametrize("kind", [m.APPEND, m.ACK])
+def test_entries_that_are_lost_though_the_link_stands_are_sent_again(kind):
+    """A slave that has not opened the group yet drops them, for one."""
+    slaves = Wire().settled()
+    leader = slaves.leader(0)
+    follower = next(name for name in slaves.names if name != leader)
+    group = slaves[leader].groups[0]
+
+    def loses(sender: str, receiver: str, message: m.Message) -> bool:
+        return message[:2] == [0, kind] and {sender, receiver} == {leader, follower}
+
+    slaves.loses = loses
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.reply)
+    slaves.loses = lambda *_: False
+    behind = slaves[follower].groups[0]
+    slaves.until(lambda: behind.member.applied_index == group.member.applied_index)
+    name = member(follower, slaves[follower].incarnation)
+    slaves.until(lambda: group.member.match_index(name) == group.log.last_index)

@@ -34,6 +34,7 @@ BOUNDS = [
     (proposals, "EXPIRE_MAX", proposals.EXPIRE_MAX),
 ]
 DELETED_ENTRIES_MAX = write_set.DELETED_ENTRIES_MAX
+# "slow disk" is one more, in test_slow_disks.py alone: so the seeds here stay what they are.
 FAULTS = {
     "crash": 6,
     "crash of all": 1,
@@ -171,6 +172,8 @@ class Chaos:
             slave.disk.full = slave.disk.used + choose.randint(0, 4000)
         elif fault == "failing sync":
             slave.disk.fail_syncs = 1
+        elif fault == "slow disk":
+            slave.slow_sync_s = choose.choice([0.0, 0.3, 2.0, 10.0])
         elif fault == "heal":
             cluster.heal()
         return True
@@ -202,7 +205,7 @@ class Chaos:
         cluster = self.cluster
         cluster.network.quality = Quality()
         for slave in cluster.slaves.values():
-            slave.disk.full, slave.disk.fail_syncs = None, 0
+            slave.disk.full, slave.disk.fail_syncs, slave.slow_sync_s = None, 0, 0.0
         cluster.heal()
 
         def whole() -> bool:

@@ -49,7 +49,8 @@ class _World:
         """What it gossips now, and nothing of it is on its disk yet."""
         core = self.cores[node]
         for peer in core.links:
-            core.gossip.lost(peer)  # so it is told at once
+            core.gossip._told.pop(peer, None)  # so it is told at once
+        core.gossip.soon()
         output = core.flush(1.0, 1)
         self.sets[node] = output.journal or self.sets.get(node)
         return output.gossip

@@ -5,6 +5,9 @@ import pytest
 from distrodb.resp.reply import OK
 from distrodb.slave.disk_speed import AGAIN_S, CALM_S, SLOW_S
 from distrodb.slave.group_ids import MAP_GROUP
+from tests.sim.chaos import FAULTS, Chaos
+from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
+from tests.sim.healing_chaos import HealingChaos
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import check
@@ -156,3 +159,13 @@ def test_nothing_is_lost_while_disks_become_slow_and_fast_under_load(seed, at_on
     check(history)
     cluster.checks.all_digests()
     assert len(history) > (200 if at_once == 1 else 20)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_slow_disks_among_all_other_faults(seed):
+    Chaos(seed, {**FAULTS, "slow disk": 6}).run(20.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_slow_disks_while_the_ring_heals(seed):
+    HealingChaos(seed, {**HEALING_FAULTS, "slow disk": 6}).run(20.0)
