@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # of a file that nothing above has an answer for
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"distrodb: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -132,7 +136,7 @@ def _local(options: argparse.Namespace) -> int:
         raise ConfigError(f"--nodes {options.nodes}: use 1 to {NODES_MAX}")
     if options.partitions is not None and not 1 <= options.partitions <= 16384:
         raise ConfigError(f"--partitions {options.partitions}: use 1 to 16384")
-    if options.populate is not None and not os.access(options.populate, os.R_OK):
+    if options.populate is not None and not _is_readable(Path(options.populate)):
         raise ConfigError(f"--populate {options.populate}: cannot be read; name a text file")
     with_shell = not options.no_shell
     interrupts = _Interrupts()
@@ -147,9 +151,12 @@ def _local(options: argparse.Namespace) -> int:
     _check_same(options, cluster, directory)
     leave_running = False
     try:
-        cluster.start_all()
+        found = cluster.take_up()
         for node in cluster.nodes:
-            _print_slave(cluster, node)
+            if node not in found:
+                cluster.start(node)
+        for node in cluster.nodes:
+            _print_slave(cluster, node, " (runs)" if node in found else "")
         cluster.wait_ready()
         reported = set(cluster.ended())  # those that were removed
         for node in sorted(reported):
@@ -167,7 +174,7 @@ def _local(options: argparse.Namespace) -> int:
         from distrodb.master.shell import run
 
         with interrupts.raised():
-            status = run(connect, [])
+            status = run(connect, [], cluster)
         leave_running = cluster.status() is not None
         if leave_running:
             print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
@@ -175,6 +182,10 @@ def _local(options: argparse.Namespace) -> int:
     finally:
         if not leave_running:
             cluster.close()
+
+
+def _is_readable(file: Path) -> bool:
+    return file.is_file() and os.access(file, os.R_OK)
 
 
 class _Interrupts:
@@ -218,10 +229,10 @@ class _Interrupts:
             self._set(self._note)
 
 
-def _print_slave(cluster: "LocalCluster", node: str) -> None:
+def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-        f" peers {cluster.peer_address(node)}",
+        f" peers {cluster.peer_address(node)}{remark}",
         flush=True,
     )
 

@@ -10,7 +10,9 @@ import contextlib
 import ctypes
 import itertools
 import json
+import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -41,11 +43,57 @@ _PR_SET_PDEATHSIG = 1
 _AS_TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
+class _Found:
+    """A slave's process that another one has started: what of ``Popen`` is needed here."""
+
+    def __init__(self, pid: int):
+        self.pid = pid
+        self.returncode: int | None = None
+        self._fd = os.pidfd_open(pid)  # it stays this process's when the number is used again
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._fd], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            self.returncode = 0  # its status is its parent's to know
+            os.close(self._fd)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._fd, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _find(file: Path) -> _Found | None:
+    """The process of the slave that was started with this file, if it runs."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (
+                (entry / "cmdline").read_bytes().split(b"\0")[:-1] if entry.name.isdigit() else []
+            )
+            if b"slave" in words[:-1]:
+                named = Path(os.readlink(entry / "cwd"), os.fsdecode(words[-1]))
+                if named.resolve() == file.resolve():
+                    return _Found(int(entry.name))
+    return None
+
+
 class LocalCluster:
     """``with LocalCluster(nodes=3) as cluster: cluster.client().set("a", "1")``
 
     Without ``directory`` the data lives in a temporary one that goes with the cluster; without
-    ``base_port`` free ports are taken.  ``options`` are those of config.py, as ``section_name``
+    ``base_port`` free ports are taken.  ``options`` are those of config/, as ``section_name``
     (``raft_election_timeout_ms=500``).  ``idle`` is called between two looks at the slaves, with
     seconds, and may raise.  Raises ``ConfigError``, ``UnavailableError``.
     """
@@ -71,7 +119,7 @@ class LocalCluster:
         self.directory = Path(directory)
         self._detached = detached  # the slaves outlive this process
         self._idle = idle
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes] | _Found] = {}
         self._paused: set[str] = set()
         if not self._files():
             ports = _ports(nodes, base_port)
@@ -123,6 +171,33 @@ class LocalCluster:
         for node in self._ring:
             self.start(node)
 
+    def take_up(self) -> list[str]:
+        """Those of this directory that run already; they are left running by ``close``."""
+        for node, config in self.configs.items():
+            found = None if _is_free(self._address(node)) else _find(config.file)
+            if found is not None:
+                self._processes[node] = found
+        return [node for node in self._ring if node in self._processes]
+
+    def is_own(self, node: str) -> bool:
+        """Whether this object has started it."""
+        return isinstance(self._processes.get(node), subprocess.Popen)
+
+    def revive(self, node: str) -> None:
+        """Start a slave that has ended, and wait until it answers."""
+        if node not in self.configs:
+            raise ConfigError(f"unknown node {node}; the nodes are {', '.join(self._ring)}")
+        process = self._processes.get(node)
+        if process is not None and process.poll() is None:
+            raise ConfigError(f"{node} runs already, its pid is {process.pid}")
+        self.start(node)
+        self.wait_until(lambda: self._has_come(node), f"{node} answers")
+
+    def _has_come(self, node: str) -> bool:
+        if self._processes[node].poll() is not None:
+            raise UnavailableError(f"{node} ended: {self.last_words(node)}")
+        return self.status(node) is not None
+
     def add(self) -> str:
         """Start one slave more, which joins; its id.  It is let in and given its share meanwhile:
         ``wait_healed`` waits for that.  Raises ``ConfigError`` when its ports are in use."""
@@ -142,14 +217,15 @@ class LocalCluster:
         return node
 
     def close(self) -> None:
-        """End all slaves that are still there, politely at first."""
+        """End all slaves that this object has started and are still there, politely at first."""
         for node in list(self._paused):
             self.resume(node)
-        for process in self._processes.values():
+        own = [process for node, process in self._processes.items() if self.is_own(node)]
+        for process in own:
             if process.poll() is None:
                 process.terminate()
         until = monotonic() + 10
-        for process in self._processes.values():
+        for process in own:
             try:
                 process.wait(max(0.1, until - monotonic()))
             except subprocess.TimeoutExpired:

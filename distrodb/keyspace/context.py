@@ -4,7 +4,7 @@ The table of commands comes in with the store's constructor (``Row`` is what the
 row), so imports point from ``commands/`` to here and never back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -48,7 +48,8 @@ class Row(Protocol):
     @property
     def handler(self) -> Callable[..., Any]: ...
 
-    def arity_ok(self, args: Sequence[bytes]) -> bool: ...
+    @property
+    def arity(self) -> int: ...
 
 
 Table: TypeAlias = Mapping[bytes, Row]  # by name in capitals

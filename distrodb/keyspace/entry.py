@@ -20,7 +20,7 @@ LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
 class Batch(NamedTuple):
     now_ms: int  # since the epoch
     expire_max: int
-    commands: list[tuple[int, list[bytes]]]  # places (see places.py) and arguments
+    commands: Sequence[tuple[int, Sequence[bytes]]]  # places (see places.py) and arguments
 
 
 def encode_batch(
@@ -51,16 +51,20 @@ def decode_batch(payload: bytes) -> Batch:
     if version not in (VERSION, VERSION_1):
         raise ValueError("a log entry of an unknown format version")
     try:
-        plain = msgpack.unpackb(memoryview(payload)[1:])
+        plain = msgpack.unpackb(memoryview(payload)[1:], use_list=False)
         now_ms, expire_max, rows = plain if version == VERSION else (plain[0], 0, *plain[1:])
-        commands = [(place, args) for place, args in rows]
         if type(now_ms) is not int or now_ms < 0:
             raise ValueError("its time is not a number")
         if type(expire_max) is not int or expire_max < 0:
             raise ValueError("how many keys expire is not a number")
-        for place, args in commands:
-            if type(place) is not int or type(args) is not list or set(map(type, args)) != {bytes}:
+        if type(rows) is not tuple:
+            raise ValueError("it holds no commands")
+        for place, args in rows:
+            if type(place) is not int or type(args) is not tuple or not args:
                 raise ValueError("it holds what is not a command")
-        return Batch(now_ms, expire_max, commands)
+            for arg in args:
+                if type(arg) is not bytes:
+                    raise ValueError("it holds what is not a command")
+        return Batch(now_ms, expire_max, rows)
     except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as problem:
         raise ValueError(f"a log entry that cannot be decoded: {problem!r}") from None

@@ -50,18 +50,16 @@ class Place:
     def string(self, key: bytes) -> bytes | None:
         """None when it is not there; raises ``WrongType``."""
         value = self._values.get(key)
-        if type(value) is bytes and key not in self._expiries:
-            return value
-        if value is None or self._is_expired(key):
+        if value is None or (self._expiries and self._is_expired(key)):
             return None
-        if type(value) is not bytes:
-            raise WrongType
-        return value
+        if type(value) is bytes:
+            return value
+        raise WrongType
 
     def string_if_any(self, key: bytes) -> bytes | None:
         """None also for a value of another kind."""
         value = self._values.get(key)
-        if type(value) is not bytes or (key in self._expiries and self._is_expired(key)):
+        if type(value) is not bytes or (self._expiries and self._is_expired(key)):
             return None
         return value
 

@@ -100,9 +100,9 @@ def decode_items(chunk: bytes) -> Iterator[Row]:
 
 def _row(plain: Any) -> Row:
     match plain:
-        case [int(place), int(tag), *items]:
-            expires = tag >= EXPIRES
-            tag, width = tag % EXPIRES, 2 + expires
+        case [int(place), int(tag), *items] if 0 <= tag < 2 * EXPIRES:
+            expires, tag = divmod(tag, EXPIRES)
+            width = 2 + expires
             kind = bytes if tag == STRING else list if tag in CONTAINERS else None
             keys, times, values = items[::width], items[1::width], items[width - 1 :: width]
             is_whole = bool(items) and len(items) % width == 0

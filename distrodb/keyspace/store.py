@@ -67,21 +67,23 @@ class Store:
     def advance(self, now_ms: int, expire_max: int) -> None:
         """An entry's time has come: so many keys that have expired by then are removed at most."""
         shared = self._shared
-        shared.now_ms = shared.clock_ms = max(shared.now_ms, now_ms)
+        shared.now_ms = max(shared.now_ms, now_ms)
+        self._at(shared.now_ms)
         for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
             self._places[place].delete(key)
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
         """Run one command at that time; ``place`` is that of its keys (see places.py)."""
-        row = self.table.get(args[0]) or self.table.get(args[0].upper())
+        name, table = args[0], self.table
+        row = table.get(name) or table.get(name.upper())
         if row is None:
             return error("ERR", "unknown command in the log")
-        if not row.arity_ok(args):
+        count, arity = len(args), row.arity
+        if count != arity and (arity >= 0 or count < -arity):
             return error("ERR", f"wrong number of arguments for '{row.name}' command")
         context = self._context
         if context.now_ms != now_ms:
-            context = self._context = Context(now_ms, 0, self._limits)
-        self._shared.clock_ms = now_ms
+            context = self._at(now_ms)
         reply: Reply
         if row.scope == "partition":
             database = database_of(place)
@@ -102,6 +104,12 @@ class Store:
         self._shared.is_unsettled = False
         reply = self.execute(place, args, now_ms)
         return UNSETTLED if self._shared.is_unsettled else reply
+
+    def _at(self, now_ms: int) -> Context:
+        """The time of the commands that follow."""
+        self._shared.clock_ms = now_ms
+        self._context = Context(now_ms, 0, self._limits)
+        return self._context
 
     def _is_ours(self, place: int) -> bool:
         return self.first_slot <= slot_at(place) <= self.last_slot

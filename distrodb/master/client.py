@@ -282,6 +282,8 @@ class Cluster:
                 f"{node_id} is not running: nothing answers at {host_port(address)}"
             )
         self._end({node_id: address}, ("SHUTDOWN", "NOW"), KILL_S_MAX)
+        with suppress(DistrodbError):
+            self.status()  # of somebody who lives, for the next command and the prompt
 
     def running(self) -> list[str]:
         """The ids of the slaves whose port is open."""
@@ -323,12 +325,14 @@ class Cluster:
         """DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE, of the controller.
         False when there was nothing to do. Raises DistrodbError: it cannot be done, by the slave's
         own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
-        until = monotonic() + RETRY_S_MAX
+        began = monotonic()
         unsure = False
 
         def once() -> bool:
             status = self.status()
-            self.awaited = unborn(status) or "the cluster map's leader"
+            self.awaited = why = unborn(status) or "the cluster map's leader"
+            if unborn(status) and monotonic() - began > BIRTH_S_MAX:
+                raise UnavailableError(why)
             asked = status["nodes"].get(status.get("controller"))
             if asked is None:
                 raise TryAgainError(_NO_CONTROLLER)
@@ -348,7 +352,7 @@ class Cluster:
                     raise error  # the slave's no
                 text = _NO_CONTROLLER
             unsure = unsure or _may_be_done(error.__cause__)
-            if monotonic() > until:
+            if monotonic() - began > RETRY_S_MAX:
                 raise UnavailableError(f"{text}; try again")
 
         retry = Retry(ConstantBackoff(RETRY_PAUSE_S), -1, (RedisError, OSError))

@@ -5,16 +5,15 @@ it cannot do it raises as DistrodbError, which the shell makes one line.
 """
 # ruff: noqa: N802  # a command's name is in capitals
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cmd2
 from cmd2 import Choices, Completions
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
-from distrodb.master.client import Read
 from distrodb.master.language import Namespace, name, takes
 from distrodb.master.populate import populate_file
 
@@ -23,35 +22,6 @@ if TYPE_CHECKING:
 
 # More do not fit on a screen, and each is a key that a slave had to look at.
 COMPLETIONS_MAX = 50
-
-
-class ClusterLike(Protocol):
-    """What the shell needs of `client.Cluster`."""
-
-    awaited: str
-    connected: str | None
-
-    def status(self) -> dict[str, Any]: ...
-    def answering(self, status: dict[str, Any]) -> set[str]: ...
-    def running(self) -> list[str]: ...
-    def where(self, key: bytes) -> tuple[int, dict[str, Any]]: ...
-    def get(self, key: bytes) -> Read: ...
-    def set(self, key: bytes, value: bytes) -> None: ...
-    def set_many(self, pairs: Sequence[tuple[bytes, bytes]]) -> None: ...
-    def delete(self, key: bytes) -> bool: ...
-    def keys(self, prefix: bytes, limit: int) -> list[bytes]: ...
-    def kill(self, node_id: str) -> None: ...
-    def quit(self) -> list[str]: ...
-    def ask(self, *words: str) -> bool: ...
-
-
-class Starter(Protocol):
-    """Who can start slaves on this machine: `distrodb local`'s cluster."""
-
-    @property
-    def nodes(self) -> list[str]: ...
-    def is_own(self, node: str) -> bool: ...
-    def revive(self, node: str) -> None: ...
 
 
 # -- what is offered for Tab ---------------------------------------------------------------------
@@ -160,7 +130,10 @@ class Slaves(_Commands):
 
     @takes()
     def do_NODES(self, _: Namespace) -> None:
-        """Show every slave: `status` is the cluster map's, `answers` was tried just now."""
+        """Show every slave.
+
+        `status` is the cluster map's word; `answers` was tried just now.
+        """
         status = self.shell.cluster.status()
         self.shell.show(render.nodes_table(status, self.shell.cluster.answering(status)))
 
@@ -173,7 +146,7 @@ class Slaves(_Commands):
 
     @takes(MINE)
     def do_START(self, args: Namespace) -> None:
-        """Start these slaves of this machine's cluster again (in the shell of `distrodb local`)."""
+        """Start these slaves of this machine's cluster again."""
         for node in args.node:
             if self.shell.local is not None:
                 self.shell.cluster.awaited = f"{node} to answer"
@@ -207,7 +180,10 @@ class Slaves(_Commands):
 
     @takes()
     def do_QUIT(self, _: Namespace) -> bool:
-        """End all slaves, cleanly, and leave; asks first if this shell did not start them."""
+        """End all slaves, cleanly, and leave.
+
+        It asks first at a terminal if this shell did not start them all.
+        """
         try:
             if not self._may_end(self.shell.cluster.running()):
                 return False
@@ -257,7 +233,10 @@ class Ring(_Commands):
 
     @takes(PARTITION, NODE)
     def do_MOVE(self, args: Namespace) -> None:
-        """Make that slave the partition's owner, until a slave comes or goes, or BALANCE."""
+        """Make that slave the partition's owner.
+
+        It stays so until a slave comes or goes, or BALANCE.
+        """
         done = self.shell.cluster.ask("MOVE", args.partition, args.node)
         self.shell.poutput("OK" if done else "Nothing to do")
 

@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from distrodb.config.address import parse
 from distrodb.errors import DistrodbError
 
 # Asking for the map or a sign of life costs a live slave next to nothing.
@@ -19,10 +20,13 @@ Address = tuple[str, int]
 
 def parse_address(text: str) -> Address:
     """ "host:port", an IPv6 host in brackets or bare."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise DistrodbError(f"{printable(text)} is no address; give HOST:PORT, as 127.0.0.1:55551")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        address = parse(text)
+    except ValueError:
+        raise DistrodbError(
+            f"{printable(text)} is no address; give HOST:PORT, as 127.0.0.1:55551"
+        ) from None
+    return address.host, address.port
 
 
 def host_port(address: Address) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cmd2
 from cmd2 import Completions, with_category
@@ -24,30 +24,45 @@ from rich.console import Console, RenderableType
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting
 from distrodb.master.client import Cluster
-from distrodb.master.commands import ClusterLike, Keys, Ring, Slaves, Starter
+from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing import unborn
 from distrodb.master.language import LineParser, Namespace, takes
 
-INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT; HELP lists them all"
+if TYPE_CHECKING:
+    from distrodb.local import LocalCluster
+
+INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT"
 NOT_LOCAL = "START works where `distrodb local` opened the shell; elsewhere: distrodb slave FILE"
 HISTORY_LINES_MAX = 1000
 SILENCE_S_MAX = 0.8  # seconds; a person wonders after one
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 
 
+class _Piped:
+    """A dumb terminal's input: cmd2 reads its lines as those of a pipe, and moves no cursor."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def readline(self) -> str:
+        return sys.stdin.readline()
+
+
 class Shell(cmd2.Cmd):
     def __init__(
         self,
-        cluster: ClusterLike,
+        cluster: Cluster,
         *,
-        local: Starter | None = None,
+        local: "LocalCluster | None" = None,
         history_file: str = "",
         stdout: TextIO | None = None,
     ) -> None:
-        self.is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        is_dumb = os.environ.get("TERM") == "dumb"
+        self.is_plain = is_dumb or bool(os.environ.get("NO_COLOR"))
         if self.is_plain:
             cmd2.rich_utils.ALLOW_STYLE = cmd2.rich_utils.AllowStyle.NEVER
         super().__init__(
+            stdin=cast(TextIO, _Piped()) if is_dumb else None,
             stdout=stdout,
             allow_cli_args=False,
             allow_clipboard=False,
@@ -67,7 +82,9 @@ class Shell(cmd2.Cmd):
         self._is_drawing = False
         self._reminder: Timer | None = None
         self.statement_parser = LineParser()
+        self.interactive_pipe = is_dumb
         self.exclude_from_history = ["_EOF", "HISTORY"]
+        self.doc_leader = "HELP <command> explains a command, HELP -v has a line for each"
         self.help_error = "no help on {}; HELP lists the commands"
         self.hidden_commands += [word for word in self.get_all_commands() if word.islower()]
         self.hidden_commands.append("_EOF")
@@ -175,8 +192,9 @@ class Shell(cmd2.Cmd):
 
     @with_category("Shell")
     def do_HELP(self, statement: cmd2.Statement) -> None:  # noqa: N802
-        """List the commands, or explain one."""
-        self.do_help(statement.args.upper() or "-v")
+        """List the commands (-v: with a line for each), or explain one."""
+        word = statement.args
+        self.do_help(word if word[:1] == "-" else word.upper())
 
     def complete_HELP(  # noqa: N802
         self, text: str, line: str, begidx: int, endidx: int
@@ -211,7 +229,7 @@ def history_path() -> str:
     return str(file)
 
 
-def run(connect: str | None, commands: Sequence[str], local: Starter | None = None) -> int:
+def run(connect: str | None, commands: Sequence[str], local: "LocalCluster | None" = None) -> int:
     """Run the commands, or what a pipe brings, or a person's; the process's exit status."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         # Bytes that are no UTF-8 pass through as they are; what a terminal cannot show is escaped.
@@ -227,7 +245,8 @@ def run(connect: str | None, commands: Sequence[str], local: Starter | None = No
         return 2
     is_asking = not commands and sys.stdin.isatty()
     try:
-        if why := unborn(cluster.status()):
+        why = unborn(cluster.status())
+        if why and is_asking:
             print(why, file=sys.stderr)
     except DistrodbError as error:
         print(error, file=sys.stderr)

@@ -12,7 +12,7 @@ docs/pysyncobj.md lists each fault with the test that shows it.
   infinity (stand now, or not), and so is the moment at which a follower was heard last (it is
   counted, or not).  Whether it is time is decided outside, by ``now`` that comes in with each call.
   So nothing of the library is replaced for the whole process, and tests may use it unmodified.
-- It does no I/O.  Votes and transfers leave through ``Hooks``, the log is ours (journal.py).
+- It does no I/O.  Votes and transfers leave through ``Hooks``, the log is ours (log.py).
 - Its table of match indexes is ours, kept in step with ``Progress`` by ``set_match``.
 
 Caveat: the names ``_SyncObj__…`` are those of one release, so the release is pinned in setup.cfg.
@@ -176,9 +176,13 @@ class Library(syncobj.SyncObj):
             heard[self._peer(peer)] = math.inf if counts else -math.inf
         self.doTick(0)
 
-    def propose(self, payload: bytes, settled: Callable[[Fate], None]) -> None:
-        """Append one entry of the state machine.  ``settled`` is called once, or never when this
-        process ends before the fate is known."""
+    def propose(self, payload: bytes, settled: Callable[[Fate], None]) -> tuple[int, int]:
+        """Append one entry of the state machine; its (index, term).  ``settled`` is called once, or
+        never when this process ends before the fate is known.
+
+        Cures: a command waits in pysyncobj's queue when its clock moves while it is put there (the
+        process stalled); it comes out of it at another index, or after the lead was lost, when
+        nobody is called."""
 
         def callback(_: object, reason: int) -> None:
             if reason == FAIL_REASON.SUCCESS:
@@ -188,8 +192,10 @@ class Library(syncobj.SyncObj):
             else:
                 settled(Fate.UNKNOWN)
 
-        self._applyCommand(payload, callback, REGULAR[0])
-        self._checkCommandsToApply()
+        index, term = self._log.last_index + 1, self.term
+        self._log.add(REGULAR + payload, index, term)
+        self._SyncObj__commandsWaitingCommit[index].append((term, callback))
+        return index, term
 
     def take_vote_request(self, peer: str, term: int, last_index: int, last_term: int) -> None:
         self._receive(

@@ -74,6 +74,11 @@ class Member:
         return self._state.is_ready
 
     @property
+    def leads_in(self) -> int | None:
+        """The term in which this member leads; None while it does not."""
+        return self._library.term if self._library.is_leader else None
+
+    @property
     def follows(self) -> tuple[str, int] | None:
         """The leader that this member follows, and in which term; None while it knows none, or
         leads itself."""
@@ -184,12 +189,15 @@ class Member:
 
     # -- what the proposer asks ------------------------------------------------------------------
 
-    def propose(self, now: float, payload: bytes, settled: Callable[[Fate], None]) -> None:
-        """Append one entry and send it.  Only while ``is_ready``."""
+    def propose(
+        self, now: float, payload: bytes, settled: Callable[[Fate], None]
+    ) -> tuple[int, int]:
+        """Append one entry and send it; its (index, term).  Only while ``is_ready``."""
         self._at(now)
         invariant(self.is_leader, "only a leader proposes")
-        self._library.propose(payload, settled)
+        position = self._library.propose(payload, settled)
         self._replication.append_to_all()
+        return position
 
     def start_round(self, now: float) -> int:
         """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""
@@ -353,7 +361,9 @@ class Member:
         self._elections.grant_vote(peer, term)
 
     def tell_to_stand(self, peer: str) -> None:
-        self._state.emit_gated(peer, m.TIMEOUT_NOW, self.term)
+        """It speaks of our term only, which was on our disk before anybody voted for us; so it does
+        not wait for a disk that may be why we hand over."""
+        self._state.emit(peer, m.TIMEOUT_NOW, self.term)
 
     def _at(self, now: float) -> MemberState:
         self._state.now = now

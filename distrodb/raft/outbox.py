@@ -18,8 +18,12 @@ class Outbox:
         self.snapshots: list[SnapshotWrite] = []
         # (group, commands that were surely not proposed): they may go to another leader.
         self.handed_back: list[tuple[int, Sequence[Request]]] = []
+        # (group, commands whose entry another one has replaced): surely not done either, but what
+        # their connections sent after them may be by now, so they must be answered, never proposed.
+        self.overwritten: list[tuple[int, Sequence[Request]]] = []
         self.changed: set[int] = set()  # groups whose role, leader or term may be another one
 
     @property
     def is_empty(self) -> bool:
-        return not (self.messages or self.snapshots or self.handed_back or self.changed)
+        requests = self.handed_back or self.overwritten
+        return not (self.messages or self.snapshots or requests or self.changed)

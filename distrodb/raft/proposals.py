@@ -9,6 +9,9 @@ gathers meanwhile: that is group commit.
 Invariants:
 - a command is answered exactly once, and a connection sees its own writes in its own order;
 - a command that was never proposed is handed back: it surely did not happen;
+- a batch with a write that was proposed never is again: what its connections sent after it was
+  handed back when the lead was lost, and may be done by now.  When another entry has replaced its
+  own it surely did not happen, and is answered so;
 - a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
 
 Time: an entry carries its leader's (steady_time.py).  A batch of reads is answered at the leader's
@@ -22,6 +25,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from distrodb.errors import invariant
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.interfaces import GroupOptions, Machine, Request
@@ -94,8 +98,8 @@ class Proposals:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when a write whose fate is not learnt is answered, or a key expires."""
-        return min((batch.given_up_at for batch in self._proposed.values()), default=self.look_at)
+        """Seconds: when a write whose fate is not learnt is answered."""
+        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
 
     def pump(self, now: float, time_ms: int, member: Member, machine: Machine) -> None:
         """Start the next batch, or an entry that removes what has expired, if one is due; the
@@ -142,7 +146,8 @@ class Proposals:
         position = batch.position = self._log.last_index + 1, member.term
         self._proposed[position] = batch
         payload = encode_batch(batch.now_ms, writes, batch.expire_max, batch.size)
-        member.propose(now, payload, lambda fate: self._settled(position, fate))
+        at = member.propose(now, payload, lambda fate: self._settled(position, fate))
+        invariant(at == position, "an entry is elsewhere than its commands wait")
 
     def apply(self, index: int, payload: bytes, machine: Machine) -> bool:
         """Apply a committed entry; True when it is one of ours, whose commands are answered."""
@@ -166,6 +171,7 @@ class Proposals:
         batch = self._proposed.pop(position, None)
         if batch is None:
             return
+        invariant(fate is not Fate.APPLIED, "an entry was applied without an answer")
         self._end(batch)
         if fate is Fate.OVERWRITTEN:
             self._overwritten += batch.requests
@@ -186,8 +192,13 @@ class Proposals:
             return
         if member.confirmed_round() < batch.round:
             return
-        read, now_ms = machine.read, max(batch.now_ms, machine.now_ms)
-        unsettled = []
+        now_ms = max(batch.now_ms, machine.now_ms)
+        if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
+            self._batch = None
+            for request in batch.requests:
+                request.resolve(machine.execute(request.place, request.args, now_ms))
+            return
+        read, unsettled = machine.read, []
         for request in batch.requests:
             reply = read(request.place, request.args, now_ms)
             if isinstance(reply, Unsettled):

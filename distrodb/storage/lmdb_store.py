@@ -19,7 +19,7 @@ from pathlib import Path
 import lmdb
 
 from distrodb.errors import StorageError
-from distrodb.storage.files import require_regular, sync_directory, told
+from distrodb.storage.files import reason, require_regular, sync_directory, told
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.records import Operation, Put
 
@@ -72,9 +72,11 @@ class LmdbStore:
                         found = cursor.delete()  # moves on to the next key
         except BaseException as problem:
             self._is_broken = True
-            if not isinstance(problem, lmdb.Error):
+            if not isinstance(problem, ERRORS):
                 raise
-            raise StorageError(f"{self._folder}: cannot write: {problem}{self._space()}") from None
+            raise StorageError(
+                f"{self._folder}: cannot write: {reason(problem)}{self._space()}"
+            ) from None
 
     def _space(self) -> str:
         """LMDB calls it an input/output error when a write finds too little space."""

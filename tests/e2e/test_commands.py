@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -11,23 +10,23 @@ import pytest
 
 from distrodb import LocalCluster
 from distrodb.clock import monotonic, sleep
+from distrodb.config import Address
+from distrodb.local import _is_free
 
 DISTRODB = [sys.executable, "-m", "distrodb"]
 
 
 def free_base_port() -> int:
     """A port with room above it, for clients and (1000 higher) peers; each worker looks in a range
-    of its own, since what is free now is not taken yet."""
+    of its own, since what is free now is not taken yet; each run begins somewhere else in it."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 21000 + worker % 4 * 2000
-    for base in range(first, first + 1000, 50):
-        with socket.socket() as client, socket.socket() as peer:
-            try:
-                client.bind(("127.0.0.1", base))
-                peer.bind(("127.0.0.1", base + 1000))
-                return base
-            except OSError:
-                continue
+    bases = range(first, first + 1000, 20)
+    begin = os.getpid() % len(bases)
+    for base in [*bases[begin:], *bases[:begin]]:
+        ports = [port + by for by in range(10) for port in (base, base + 1000)]
+        if all(_is_free(Address("127.0.0.1", port)) for port in ports):
+            return base
     raise AssertionError("no free port")
 
 
@@ -109,12 +108,66 @@ def test_exit_leaves_the_slaves_and_their_data(home):
     assert done.returncode == 0 and len(slaves_of(home)) == 3
     connect = done.stdout.splitlines()[-1].split()[-1]
     assert 'Just "yes"' in distrodb("master", "--connect", connect, "-c", "GET kept").stdout
-    assert distrodb("local", "--dir", str(home)).returncode == 2  # they run already
     assert distrodb("master", "--connect", connect, "-c", "QUIT").returncode == 0
     wait_until_gone(home)
     again = distrodb("local", "--dir", str(home), lines="GET kept\nQUIT\n")
     assert 'Just "yes"' in again.stdout
     wait_until_gone(home)
+
+
+def test_local_takes_up_what_runs_and_starts_what_is_missing(home):
+    first = local(home, "--nodes", "3", lines="SET kept yes\nKILL node2\nEXIT\n")
+    assert first.returncode == 0, first.stderr
+    before = set(slaves_of(home))
+    assert len(before) == 2
+    again = distrodb("local", "--dir", str(home), "--nodes", "4", lines="GET kept\nNODES\n")
+    assert again.returncode == 0 and again.stderr == ""
+    said = again.stdout.splitlines()
+    assert [line.endswith(" (runs)") for line in said[:3]] == [True, False, True]
+    assert said[3].startswith("slave node4 pid ")  # it joins
+    assert said[4].startswith("ready: 4 slaves")
+    assert 'Just "yes"' in said
+    assert before < set(slaves_of(home)) and len(slaves_of(home)) == 4
+    assert distrodb("local", "--dir", str(home), lines="QUIT\n").returncode == 0
+    wait_until_gone(home)
+
+
+def test_local_that_fails_leaves_what_it_took_up(home):
+    local(home, "--nodes", "3", lines="EXIT\n")
+    before = slaves_of(home)
+    failed = distrodb("local", "--dir", str(home), "--nodes", "2", lines="GET kept\n")
+    assert failed.returncode == 2 and "not 2; REMOVE some" in failed.stderr
+    assert slaves_of(home) == before
+
+
+def test_a_killed_slave_is_started_again_in_the_shell_of_local(home):
+    shell = (
+        "KILL node2\nSTART node2\nSTART node2\nSTART node9\nKILL node1 node2\nSTART node1 node2\n"
+    )
+    done = local(home, "--nodes", "3", lines=f"SET a 1\n{shell}GET a\nQUIT\n")
+    said = done.stdout.splitlines()
+    start = said.index("Killed node2")
+    assert said[start : start + 7] == [
+        "Killed node2",
+        "Started node2",
+        "Killed node1",
+        "Killed node2",
+        "Started node1",
+        "Started node2",
+        'Just "1"',
+    ]
+    refused = done.stderr.splitlines()
+    assert len(refused) == 2 and refused[0].startswith("node2 runs already, its pid is ")
+    assert refused[1] == "unknown node node9; the nodes are node1, node2, node3"
+    wait_until_gone(home)
+
+
+def test_nothing_of_a_slave_is_tied_to_the_terminal(home):
+    local(home, "--nodes", "1", lines="EXIT\n")
+    (pid,) = slaves_of(home)
+    log = str(home / "node1" / "slave.log")
+    assert [os.readlink(f"/proc/{pid}/fd/{n}") for n in (0, 1, 2)] == ["/dev/null", log, log]
+    assert os.getsid(pid) == pid
 
 
 def test_no_shell_takes_its_slaves_along(home):

@@ -150,8 +150,9 @@ class Replica:
         messages, self.outbox.messages = self.outbox.messages, []
         for peer, message, gate in messages:
             self._send(peer, message, gate)
-        handed_back, self.outbox.handed_back = self.outbox.handed_back, []
-        for _, calls in handed_back:
+        given_up = [*self.outbox.handed_back, *self.outbox.overwritten]
+        self.outbox.handed_back, self.outbox.overwritten = [], []
+        for _, calls in given_up:
             for call in calls:
                 call.was_handed_back = True
         self.outbox.changed.clear()

@@ -1,6 +1,9 @@
 """What a client is told, and what it may believe."""
 
+import contextlib
+import itertools
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
@@ -219,3 +222,66 @@ def test_ours_a_leader_answers_a_read_when_a_majority_has_confirmed_it():
     cluster.deliver("a", "b")
     cluster.deliver("b", "a")
     assert read.reply == (b"x",)
+
+
+@pytest.mark.parametrize("lost", ["question", "answer"])
+def test_ours_a_read_round_is_asked_again_on_a_new_link(lost):
+    """What is lost with a link is not waited for, though nothing else is sent to the others."""
+    cluster = ours.Cluster().lead("a")
+    cluster.settle()
+    read = cluster.ask("a", b"READ")
+    if lost == "answer":
+        for follower in "bc":
+            assert cluster.deliver("a", follower)
+    cluster.cut("a")
+    cluster.join("a")
+    assert read.reply is None and cluster["a"].leads
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    assert read.reply == ()
+
+
+# New: a command stays in the library's queue when its process stalls while it is put there (the
+# queue is worked off by the clock).  It is proposed later, elsewhere in the log; or, when the lead
+# is lost meanwhile, sent to the new leader.
+
+
+@contextlib.contextmanager
+def a_process_that_stalls():
+    times = itertools.count(1e6)  # a second passes between any two looks at the clock
+    with mock.patch.object(plain.syncobj, "monotonicTime", lambda: next(times)):
+        yield
+
+
+def test_plain_a_stall_leaves_a_command_in_the_queue():
+    cluster = plain.Cluster().lead("a")
+    before, outcome = cluster["a"].last_index, plain.Outcome()
+    with a_process_that_stalls():
+        cluster["a"].put("x", callback=outcome)
+        cluster["a"]._checkCommandsToApply()
+    assert cluster["a"].last_index == before
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    cluster.tick("a")
+    assert cluster["a"].last_index == before + 1
+
+
+def test_ours_a_stall_leaves_no_command_behind():
+    cluster = ours.Cluster().lead("a")
+    before = cluster["a"].last_index
+    with a_process_that_stalls():
+        call = cluster.ask("a", b"PUT", b"x")
+        assert cluster["a"].last_index == before + 1
+        cluster.settle()
+    assert call.reply == OK and cluster.counts_of("x") == [1, 1, 1]
+
+
+def test_ours_nobody_is_told_unknown_of_what_was_applied():
+    """The answer to an entry comes with its application, and at no other time."""
+    cluster = ours.Cluster().lead("a")
+    call = cluster.ask("a", b"PUT", b"x")
+    proposals = cluster["a"].group._proposals
+    (position,) = proposals._proposed
+    with pytest.raises(InvariantViolation, match="without an answer"):
+        proposals._settled(position, ours.Fate.APPLIED)
+    assert call.reply is None

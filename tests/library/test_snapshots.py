@@ -1,11 +1,13 @@
 """Snapshots: older ones, damaged ones, ones with a hole, and what a snapshot's message commits."""
 
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from distrodb.errors import CorruptionError
 from distrodb.raft import messages as m
+from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library import ours, plain
 from tests.library.links import PERIOD_S
@@ -290,3 +292,29 @@ def test_ours_a_slow_disk_costs_no_second_transfer():
     cluster.run(1.0, "a", "b", "c")
     assert cluster["b"].values == [f"value{n}" for n in range(5)]
     assert len({message[3] for message in snapshot_messages(cluster)}) == 1
+
+
+# A snapshot is written in another thread, which tells the group nothing but by value.
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_ours_the_thread_that_writes_a_snapshot_changes_nothing_of_the_group(damaged):
+    cluster = ours.Cluster().lead("a")
+    cluster.write("a", "x")
+    cluster.settle()
+    member = cluster["a"]
+    snapshots, machine = member.group._snapshots, member.group.machine
+    parts = [vars(snapshots), vars(machine), vars(member.journal)]
+    own = SnapshotWrite(ours.GROUP, member.applied_index, member.term, machine.snapshot())
+    chunks = [b"junk"] if damaged else list(machine.snapshot())
+    theirs = replace(own, chunks=chunks, restore=ours.ListMachine.restore)
+    for write in (own, theirs):
+        before = [dict(part) for part in parts]
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(write.run, lambda chunks: list(chunks)).result()
+        assert [dict(part) for part in parts] == before
+        assert done.write is write
+    assert (done.machine is None) == damaged and (done.size == 0) == damaged
+    for shared, field in ((own, "index"), (done, "size")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(shared, field, 0)

@@ -7,6 +7,10 @@ answer such that a single Redis, given the commands at these moments, would have
 An operation whose outcome is unknown (the connection broke, ``UNKNOWN``) may take effect at any
 moment after its call, or never.  One that surely did not happen is not recorded at all.
 
+A key with an expiry may go at any moment behind the command that set it: that is one more operation
+of unknown outcome (``VANISHES``).  Once it was seen gone it must not come back.  Caveat: that it
+goes in time, and not too early, is for other tests to judge.
+
 Keys are independent of each other, so each is searched alone, but those that appear together in
 one command are searched together.  The model below is written anew, on purpose: it shares nothing
 with ``distrodb.store``.
@@ -26,7 +30,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Of one component.  Far above what a linearizable history of thousands of operations takes (a few
 # for each operation), and some 20 s of work.
@@ -67,18 +71,41 @@ class Undecided(AssertionError):
 
 def check(operations: Iterable[Operation]) -> None:
     """Raises ``NotLinearizable``, or returns when the history is linearizable."""
-    for keys, related in _components(operations):
+    for keys, related in _components(with_vanishing(operations)):
         _Search(keys, related).run()
+
+
+def with_vanishing(operations: Iterable[Operation]) -> list[Operation]:
+    """The operations, and that each key with an expiry may go."""
+    operations = list(operations)
+    return operations + [
+        Operation(operation.process, operation.called, None, (VANISHES, operation.command[1]))
+        for operation in operations
+        if operation.command[0].upper() in _EXPIRING and not _changes_nothing(operation)
+    ]
 
 
 # -- the model: what a single Redis answers ------------------------------------------------------
 
-Values = tuple[bytes | None, ...]  # one for each key of a component
+Fields = tuple[tuple[bytes, bytes], ...]  # of a hash, sorted
+
+
+class _Expiring(NamedTuple):
+    """A value whose key expires, whenever that is."""
+
+    value: bytes | Fields
+
+
+Value = bytes | Fields | _Expiring | None  # _Expiring is a tuple too: ask for it first
+Values = tuple[Value, ...]  # one for each key of a component
 Step = Callable[[Values], tuple[Values, object]]  # new values, reply
 
 _OK = "OK"
 _ERROR = object()  # any error reply that a command deserves by itself (not an integer)
-_READS = {"GET", "MGET", "EXISTS", "STRLEN"}
+_SOME = object()  # any number from 0 on
+VANISHES = "(vanishes)"  # in place of a command's name
+_READS = {"GET", "MGET", "EXISTS", "STRLEN", "HGET", "HGETALL", "HLEN", "TTL", "PTTL"}
+_EXPIRING = {"EXPIRE", "PEXPIRE"}
 _COUNTING = {"INCR", "INCRBY", "DECRBY"}
 
 
@@ -95,17 +122,25 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
     at = [places[key] for key in _keys_of(command)]
     first = at[0]
 
-    def put(values: Values, place: int, value: bytes | None) -> Values:
+    def put(values: Values, place: int, value: Value) -> Values:
         return (*values[:place], value, *values[place + 1 :])
 
+    def update(values: Values, value: bytes | Fields) -> Values:
+        """The key still expires, if it did."""
+        return put(values, first, _Expiring(value) if _expires(values[first]) else value)
+
+    if name.startswith("H"):
+        return _hash_step(name, command, first, put, update)
+    if name in _EXPIRING or name in ("PERSIST", "TTL", "PTTL", VANISHES.upper()):
+        return _expiry_step(name, command, first, put)
     if name == "GET":
-        return lambda values: (values, values[first])
+        return lambda values: (values, _plain(values[first]))
     if name == "MGET":
-        return lambda values: (values, [values[place] for place in at])
+        return lambda values: (values, [_plain(values[place]) for place in at])
     if name == "EXISTS":
         return lambda values: (values, sum(values[place] is not None for place in at))
     if name == "STRLEN":
-        return lambda values: (values, len(values[first] or b""))
+        return lambda values: (values, len(_plain(values[first]) or b""))
     if name == "DEL":
 
         def delete(values: Values) -> tuple[Values, object]:
@@ -126,8 +161,8 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         tail = command[2].encode()
 
         def append(values: Values) -> tuple[Values, object]:
-            value = (values[first] or b"") + tail
-            return put(values, first, value), len(value)
+            value = (_plain(values[first]) or b"") + tail
+            return update(values, value), len(value)
 
         return append
     if name in _COUNTING:
@@ -135,10 +170,10 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         delta = -delta if name == "DECRBY" else delta
 
         def count(values: Values) -> tuple[Values, object]:
-            number = _integer(values[first] if values[first] is not None else b"0")
+            number = _integer(b"0" if values[first] is None else _plain(values[first]))
             if number is None or not -(2**63) <= number + delta < 2**63:
                 return values, _ERROR
-            return put(values, first, b"%d" % (number + delta)), number + delta
+            return update(values, b"%d" % (number + delta)), number + delta
 
         return count
     if name == "SETNX":
@@ -150,13 +185,77 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
             raise ValueError(f"SET with {sorted(options)}: not in the model")
 
         def set_(values: Values) -> tuple[Values, object]:
-            before = values[first]
+            before = _plain(values[first])
             blocked = "NX" in options if before is not None else "XX" in options
             reply = before if "GET" in options else None if blocked else _OK
             return (values if blocked else put(values, first, new)), reply
 
         return set_
     raise ValueError(f"{name}: not in the model")
+
+
+def _expires(value: Value) -> bool:
+    return isinstance(value, _Expiring)
+
+
+def _plain(value: Value) -> Any:
+    return value.value if isinstance(value, _Expiring) else value
+
+
+def _hash_step(
+    name: str,
+    command: tuple[str, ...],
+    first: int,
+    put: Callable[[Values, int, Value], Values],
+    update: Callable[[Values, bytes | Fields], Values],
+) -> Step:
+    words = [word.encode() for word in command[2:]]
+
+    def step(values: Values) -> tuple[Values, object]:
+        value = _plain(values[first])
+        if isinstance(value, bytes):
+            return values, _ERROR
+        fields = dict(value or ())
+        if name == "HGET":
+            return values, fields.get(words[0])
+        if name == "HLEN":
+            return values, len(fields)
+        if name == "HGETALL":
+            return values, fields
+        before = len(fields)
+        if name == "HSET":
+            fields.update(zip(words[::2], words[1::2], strict=True))
+            return update(values, tuple(sorted(fields.items()))), len(fields) - before
+        if name != "HDEL":
+            raise ValueError(f"{name}: not in the model")
+        fields = {field: value for field, value in fields.items() if field not in words}
+        if len(fields) == before:
+            return values, 0
+        after = (
+            update(values, tuple(sorted(fields.items()))) if fields else put(values, first, None)
+        )
+        return after, before - len(fields)
+
+    return step
+
+
+def _expiry_step(
+    name: str, command: tuple[str, ...], first: int, put: Callable[[Values, int, Value], Values]
+) -> Step:
+    def step(values: Values) -> tuple[Values, object]:
+        value = values[first]
+        if name == VANISHES.upper():
+            return (put(values, first, None) if _expires(value) else values), None
+        if name in ("TTL", "PTTL"):
+            return values, -2 if value is None else _SOME if _expires(value) else -1
+        if name == "PERSIST":
+            return put(values, first, _plain(value)), int(_expires(value))
+        if value is None:
+            return values, 0
+        after = _Expiring(_plain(value)) if int(command[2]) > 0 else None
+        return put(values, first, after), 1
+
+    return step
 
 
 def _integer(text: bytes) -> int | None:
@@ -174,6 +273,12 @@ def _fits(expected: object, reply: object) -> bool:
         return reply is True or reply in ("OK", b"OK")
     if expected is None or reply is None:
         return expected is reply
+    if expected is _SOME:
+        return type(reply) is int and reply >= 0
+    if isinstance(expected, dict) and isinstance(reply, list):  # RESP2
+        return len(reply) == 2 * len(expected) and expected == dict(
+            zip(reply[::2], reply[1::2], strict=True)
+        )
     return expected == reply
 
 
@@ -184,7 +289,7 @@ def _changes_nothing(operation: Operation) -> bool:
         return True
     if operation.returned is None:
         return False
-    if name in ("SETNX", "DEL"):
+    if name in ("SETNX", "DEL", "HDEL", "PERSIST", *_EXPIRING):
         return reply == 0
     options = {option.upper() for option in operation.command[3:]} if name == "SET" else set()
     if "GET" in options:  # the value before: there was one for NX, none for XX
@@ -234,6 +339,8 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
     shown: set[bytes] = set()
     for operation in operations:
         replies = operation.reply if isinstance(operation.reply, list) else [operation.reply]
+        if isinstance(operation.reply, dict):
+            replies = [*operation.reply.values()]
         shown.update(reply for reply in replies if isinstance(reply, bytes))
     representatives: dict[int, str] = {}
     cache: dict[str, str] = {}
@@ -252,6 +359,8 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
         command, name = list(operation.command), operation.command[0].upper()
         if name == "MSET":
             command[2::2] = [blur(value) for value in command[2::2]]
+        elif name == "HSET":
+            command[3::2] = [blur(value) for value in command[3::2]]
         elif name in ("SET", "SETNX", "APPEND"):
             command[2] = blur(command[2])
         result.append(tuple(command))

@@ -139,6 +139,18 @@ def test_status_shows_what_moves_and_what_is_stuck(capsys, monkeypatch):
     assert "stuck until a slave comes back: partition 7" in out
 
 
+def test_status_of_an_unborn_cluster_says_what_is_missing(capsys, monkeypatch):
+    import distrodb.master.client
+
+    node = {"status": "suspect", "client": "127.0.0.1:3", "peer": "127.0.0.1:4"}
+    status = {**STATUS, "epoch": 0, "nodes": {**STATUS["nodes"], "node2": node}}
+    monkeypatch.setattr(distrodb.master.client.Cluster, "status", lambda self: status)
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("its first start needs all of its slaves; start node2\n")
+    assert "settled" not in out
+
+
 def test_status_of_a_slave_that_waits_to_join_shows_no_map_of_its_own(capsys, monkeypatch):
     asked = {"node": "node9", "waits_to_join": True, "not_yet_in": [0]}
     status = {**STATUS, "epoch": 0, "asked": asked}

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.config import Address, NodeAddress, check_directory, load, parse_address, render
+from distrodb.config import Address, NodeAddress, check_directory, load, render
+from distrodb.config.options import OPTIONS
 from distrodb.errors import ConfigError
 
 GOOD = (Path(__file__).parents[2] / "conf" / "node1.toml").read_text()
@@ -138,7 +139,7 @@ def test_a_directory_is_made_or_refused(tmp_path):
         check_directory(config)
 
 
-@pytest.mark.parametrize("text", ["", ":1", "a:", "a:0", "a:65536", "a:-1", "a:+1", "a:1 ", "a:¹"])
-def test_what_is_no_address(text):
-    with pytest.raises(ConfigError):
-        parse_address(Path("f"), "k", text)
+def test_each_number_has_its_unit_and_its_bounds():
+    for option in OPTIONS:
+        if isinstance(option.default, int | float) and not option.choices:
+            assert option.unit and option.low is not None and option.high is not None, option.key

@@ -16,7 +16,8 @@ commands = st.lists(
 def test_a_batch_comes_back_as_it_went(
     now_ms: int, batch: list[tuple[int, list[bytes]]], expire_max: int
 ) -> None:
-    assert decode_batch(encode_batch(now_ms, batch, expire_max)) == (now_ms, expire_max, batch)
+    rows = tuple((place, tuple(args)) for place, args in batch)
+    assert decode_batch(encode_batch(now_ms, batch, expire_max)) == (now_ms, expire_max, rows)
 
 
 @given(st.binary())

@@ -5,11 +5,13 @@ import math
 import random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import history as history_module
 from tests.support.history import (
+    _SOME,
+    VANISHES,
     NotLinearizable,
     Operation,
     Undecided,
@@ -17,6 +19,7 @@ from tests.support.history import (
     _keys_of,
     _step,
     check,
+    with_vanishing,
 )
 
 UNKNOWN = None
@@ -87,6 +90,43 @@ GOOD = {
         (12, 13, "EXISTS x x y", 2),
         (14, 15, "GET x", b"10a"),
     ],
+    "a hash": [
+        (0, 1, "HSET x a 1 b 2", 2),
+        (2, 3, "HSET x a 3", 0),
+        (4, 5, "HGETALL x", [b"b", b"2", b"a", b"3"]),
+        (6, 7, "HGET x a", b"3"),
+        (8, 9, "HDEL x a none", 1),
+        (10, 11, "HLEN x", 1),
+        (12, 13, "HDEL x b", 1),
+        (14, 15, "HGETALL x", []),
+        (16, 17, "EXISTS x", 0),
+    ],
+    "an expired key goes at any moment": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "PTTL x", 4),
+        (6, 7, "GET x", None),
+        (8, 9, "PTTL x", -2),
+    ],
+    "or never": [(0, 1, "SET x a", "OK"), (2, 3, "PEXPIRE x 9", 1), (4, 5, "GET x", b"a")],
+    "an unknown expiry does too": [
+        (0, 1, "SET x a", "OK"),
+        (2, UNKNOWN, "PEXPIRE x 9", None),
+        (4, 5, "GET x", None),
+    ],
+    "an expired key is written again": [
+        (0, 1, "HSET x a 1", 1),
+        (2, 3, "EXPIRE x 9", 1),
+        (4, 5, "HSET x b 1", 1),
+        (6, 7, "HGETALL x", [b"b", b"1"]),
+        (8, 9, "TTL x", -1),
+    ],
+    "what changes a value leaves its expiry": [
+        (0, 1, "SET x 1", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "INCR x", 2),
+        (6, 7, "GET x", None),
+    ],
 }
 
 BAD = {
@@ -151,6 +191,44 @@ BAD = {
         (0, 5, "APPEND x a", 1),
         (0, 5, "APPEND x b", 2),
         (6, 7, "GET x", b"b"),
+    ],
+    "a torn hash": [
+        (0, 1, "HSET x a 1 b 1", 2),
+        (2, 3, "HSET x a 2 b 2", 0),
+        (4, 5, "HGETALL x", [b"a", b"1", b"b", b"2"]),
+    ],
+    "a field that was deleted": [
+        (0, 1, "HSET x a 1 b 1", 2),
+        (2, 3, "HDEL x a", 1),
+        (4, 5, "HLEN x", 2),
+    ],
+    "an expired key that was seen gone comes back": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "GET x", None),
+        (6, 7, "GET x", b"a"),
+    ],
+    "a key goes that stays": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "PERSIST x", 1),
+        (6, 7, "GET x", None),
+    ],
+    "a key goes whose expiry SET has cleared": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "SET x b", "OK"),
+        (6, 7, "GET x", None),
+    ],
+    "a key goes before it expires": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "GET x", None),
+        (4, 5, "PEXPIRE x 9", 0),
+    ],
+    "a key with an expiry that says it stays": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "PEXPIRE x 9", 1),
+        (4, 5, "TTL x", -1),
     ],
 }
 
@@ -233,7 +311,11 @@ KINDS = {
     "deletes": ["SET x {}", "SET x {}", "DEL x", "EXISTS x", "SETNX x {}", "GET x"],
     "several keys": ["MSET x {} y {}", "MGET x y", "SET x {}", "GET y", "DEL x y", "EXISTS x y"],
     "a mixture": ["APPEND x {}", "INCR x", "SET x {}", "SET x 1", "GET x", "DEL x", "SETNX x {}"],
+    "hashes": ["HSET x a {}", "HSET x a {} b {}", "HDEL x a", "HGETALL x", "HLEN x", "DEL x"],
+    "expiring": ["SET x {}", "SET x {} NX", "PEXPIRE x 9", "PERSIST x", "PTTL x", "GET x", "GET x"],
+    "expiring hashes": ["HSET x a {}", "HSET x a {}", "PEXPIRE x 9", "HGET x a", "PTTL x"],
 }
+ALL_ORDERS_MAX = 7  # operations of which all orders are tried
 
 
 def played(
@@ -255,13 +337,20 @@ def played(
         while "{}" in words:
             words = words.replace("{}", f"v{next(numbers)}", 1)
         moments.append((moment, client, called, returned, tuple(words.split())))
+        if words.startswith("PEXPIRE"):
+            gone = moment + 3 * chance.random()
+            moments.append((gone, -1, called, returned, (VANISHES, "x")))
     operations = []
     for _, client, called, returned, command in sorted(moments):
+        if command[0] == VANISHES:
+            values, _ = _step(command, places)(values)
+            continue
         lost = chance.random() < unknown
         if lost and chance.random() < 0.5:
             operations.append(Operation(client, called, None, command))
             continue
         values, reply = _step(command, places)(values)
+        reply = 5 if reply is _SOME else reply
         reply = ValueError("not an integer") if type(reply) is object else reply
         operations.append(Operation(client, called, None if lost else returned, command, reply))
     return operations
@@ -300,7 +389,9 @@ def test_it_finds_what_trying_all_orders_finds(kind, seed, count, clients, unkno
     operations = played(chance, KINDS[kind], count, clients, unknown)
     for _ in range(damage):
         operations = spoilt(chance, operations)
-    assert is_linearizable(operations) == brute_force(operations)
+    operations_and_expiries = with_vanishing(operations)
+    assume(len(operations_and_expiries) <= ALL_ORDERS_MAX)
+    assert is_linearizable(operations) == brute_force(operations_and_expiries)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,6 +10,7 @@ import hiredis
 import pytest
 from redis.crc import key_slot
 
+from distrodb.clock import monotonic
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master import client
 from distrodb.master.client import Cluster, Read, parse_address
@@ -156,6 +157,54 @@ def slaves(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, FakeSlave]]:
 @pytest.fixture
 def cluster(slaves: dict[str, FakeSlave]) -> Cluster:
     return Cluster(f"127.0.0.1:{slaves['node1'].port}")
+
+
+def test_an_unborn_cluster_is_said_after_a_moment(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after all retries, and not as a partition whose members are down."""
+    monkeypatch.setattr(client, "BIRTH_S_MAX", 0.3)
+    monkeypatch.setattr(client, "RETRY_S_MAX", 60)
+    refusal = b"-CLUSTERDOWN this slave is empty and has not met all: waiting for node3\r\n"
+    slaves["node1"].behaviour = always(Raw(refusal))
+    slaves["node1"].controller = None
+    slaves["node3"].end()
+    status = {**status_of(slaves), "epoch": 0}
+    status["nodes"]["node3"]["status"] = "suspect"
+    monkeypatch.setattr(cluster, "status", lambda: status)
+    began = monotonic()
+    for call in (
+        lambda: cluster.get(b"k"),
+        lambda: cluster.set(b"k", b"v"),
+        lambda: cluster.set_many([(b"k", b"v")]),
+        lambda: cluster.ask("BALANCE"),
+    ):
+        with pytest.raises(UnavailableError, match="not born yet: .*; start node3$"):
+            call()
+    assert monotonic() - began < 20
+
+
+def test_what_a_call_waits_for_is_known(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    slaves["node1"].behaviour = always(CLUSTERDOWN)
+    slaves["node3"].end()
+    with pytest.raises(UnavailableError):
+        cluster.get(b"k")
+    assert cluster.awaited == (
+        "a leader of partition 0; of its group node1, node2, node3 these are down: node3"
+    )
+
+
+def test_where_one_is_connected(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    assert cluster.connected is None
+    cluster.get(b"k")
+    cluster.status()
+    assert cluster.connected == f"127.0.0.1:{slaves['node1'].port}"
+    cluster.kill("node1")
+    assert cluster.connected == f"127.0.0.1:{slaves['node2'].port}"
+    cluster.quit()
+    with pytest.raises(UnavailableError):
+        cluster.status()
+    assert cluster.connected is None
 
 
 def always(reply: Any) -> Behaviour:

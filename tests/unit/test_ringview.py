@@ -65,10 +65,24 @@ def under_way() -> dict[str, Any]:
     )
 
 
-def text_of(renderable: RenderableType, width: int = 80) -> str:
-    console = Console(width=width, color_system=None, force_terminal=False)
+def lost_majority() -> dict[str, Any]:
+    """Nobody knows yet that they are down: who would say so is among them."""
+    status = status_of(controller=None, replicas=3, map_group=NODES)
+    for node in ("node3", "node4", "node5"):
+        status["nodes"][node]["status"] = "suspect"
+    for partition in status["partitions"]:
+        partition["leader"] = "node1" if {"node1", "node2"} <= {*partition["group"]} else None
+    return status
+
+
+def text_of(
+    renderable: RenderableType, width: int = 80, terminal: bool = False, soft_wrap: bool = False
+) -> str:
+    console = Console(
+        width=width, color_system=None, force_terminal=terminal, _environ={"TERM": "xterm"}
+    )
     with console.capture() as capture:
-        console.print(renderable)
+        console.print(renderable, soft_wrap=soft_wrap)
     return capture.get()
 
 
@@ -142,6 +156,62 @@ def test_five_slaves_fit_into_80_columns() -> None:
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
 
 
+def test_a_partition_without_a_leader_is_not_settled() -> None:
+    """Three of five have died at once: nobody can act, and who is missing is said."""
+    status = lost_majority()
+    found = healing.healing_of(status)
+    assert (found.settled, found.stuck, found.is_map_lost) == (4, (2, 3, 4, 7, 8, 9), True)
+    assert healing.changes(status).startswith("4 of 10 partitions settled; stuck: 2-4 7-9 map;")
+    text = text_of(render.followed_view(status))
+    assert "4 of 10 partitions" in text
+    assert "stuck without node3 node4 node5: partitions 2-4 7-9 and the cluster map" in text
+
+
+def test_an_election_is_no_loss() -> None:
+    status = status_of(controller="node1")
+    status["partitions"][3]["leader"] = None
+    found = healing.healing_of(status)
+    assert (found.settled, found.stuck, found.absent) == (9, (), ())
+    assert healing.changes(status) == "9 of 10 partitions settled; without a leader: 3"
+    assert "without a leader just now: partition 3" in text_of(render.ring_view(status))
+
+
+def test_an_unborn_cluster_has_nothing_settled() -> None:
+    status = {**lost_majority(), "epoch": 0}
+    line = "the cluster is not born yet: its first start needs all of its slaves; start "
+    assert healing.changes(status) == line + "node3 node4 node5"
+    status = {**status_of(), "epoch": 0}
+    assert healing.unborn(status) == line.removesuffix("start ") + "they are meeting now"
+    assert healing.unborn(status_of()) is None
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("status", [status_of(), under_way(), status_of("node3", "node4")])
+def test_a_narrow_terminal_loses_columns_and_no_id(status: dict[str, Any], width: int) -> None:
+    status["nodes"]["node1"]["slow_disk"] = True
+    tables = {
+        "nodes": (render.nodes_table(status, {"node1"}), ["127.0.0.1:55555", "slow disk"]),
+        "partitions": (render.partitions_table(status), ["node1 node2"]),
+        "where": (render.where_table(b"k" * 100, 1, status["partitions"][0]), ["group", "leader"]),
+        "ring": (render.ring_view(status), ["node5", "status", "moves"]),
+    }
+    for name, (table, kept) in tables.items():
+        text = text_of(table, width, terminal=True)
+        assert max(map(len, text.splitlines())) <= width
+        assert "…" not in text, name
+        for word in kept:
+            assert word in text, (name, text)
+    text = text_of(tables["nodes"][0], width, terminal=True)
+    assert ("peers" in text.splitlines()[0]) == (width > 80)
+    assert ("not shown: peers" in text) == (width <= 80)
+
+
+def test_a_pipe_has_all_columns() -> None:
+    text = text_of(render.nodes_table(status_of(), set()), width=40, soft_wrap=True)
+    assert "peers" in text
+    assert "127.0.0.1:56555  2     0      6" in text
+
+
 def test_many_moves_are_cut_short() -> None:
     status = under_way()
     status["moves"] = [
@@ -194,8 +264,7 @@ def test_ranges(numbers: list[int], text: str) -> None:
 def test_what_a_slave_still_holds() -> None:
     status = under_way()
     assert healing.held_by(status, "node3") == [3]
-    assert healing.copied_for(status, "node3") == (12_300_000, 40_000_000)
-    assert healing.copied_for(status, "node1") == (0, 0)
+    assert healing.held_by(status, "node1") == [0, 1, 3, 4, 5, 7, 8, 9]
 
 
 def test_news_are_what_changes_but_for_bytes() -> None:

@@ -1,3 +1,6 @@
+import zlib
+
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,3 +112,65 @@ def test_the_builder_takes_chunk_by_chunk() -> None:
     for chunk in store.snapshot():
         builder.add(chunk)
     assert builder.finish().digest() == store.digest()
+
+
+def pack(rows: object) -> bytes:
+    data: bytes = msgpack.packb(rows)
+    return zlib.crc32(data).to_bytes(4, "big") + data
+
+
+def test_a_snapshot_of_version_1_is_read() -> None:
+    """As 0.3.0 wrote it."""
+    chunks = [
+        pack(["distrodb store", 1, 7, 5, 9, 3]),
+        pack([[5, 0, b"a", b"1", b"b", b""], [6, 0, b"c", b"3"]]),
+    ]
+    state = {(5, b"a"): b"1", (5, b"b"): b"", (6, b"c"): b"3"}
+    assert restore_store(StoreLimits(), chunks).digest() == make(state).digest()
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="another version"):
+        restore_store(StoreLimits(), [pack(["distrodb store", 3, 7, 5, 9, 0])])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [5],
+        [5, 0],
+        [5, 0, b"a"],
+        [5, 0, b"a", "text"],
+        [5, 0, "a", b"text"],
+        [5, 0, b"a", [b"x", b"1"]],
+        [5, 1, b"a", b"1"],
+        [5, 1, b"a", [b"x"]],
+        [5, 1, b"a", []],
+        [5, 1, b"a", [b"x", 1]],
+        [5, 1, b"a", [b"x", b"1"], b"a", [b"x", b"2"]],
+        [5, 2, b"a", b"1"],
+        [5, -1, b"a", b"1"],
+        [5, 64, b"a", b"1"],
+        [5, 64, b"a", b"50", b"1"],
+        [5, 64, b"a", 50.0, b"1"],
+        [5, 64, b"a", 50, [b"1"]],
+        [5, 65, b"a", 50, b"1"],
+        [5, 128, b"a", 50, b"1"],
+        [5, -128, b"a", b"1"],
+        [-1, 0, b"a", b"1"],
+        ["5", 0, b"a", b"1"],
+        None,
+        {},
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused(row: object) -> None:
+    with pytest.raises(ValueError, match=r"a snapshot|a hash|a part of"):
+        restore_store(StoreLimits(), [pack(["distrodb store", 2, 7, 5, 9, 1]), pack([row])])
+
+
+def test_a_key_of_two_kinds_is_refused() -> None:
+    rows = [[5, 0, b"a", b"1"], [5, 1, b"a", [b"x", b"1"]]]
+    with pytest.raises(ValueError, match="two kinds"):
+        restore_store(StoreLimits(), [pack(["distrodb store", 2, 7, 5, 9, 1]), pack(rows)])
+    with pytest.raises(ValueError, match="lacks"):
+        restore_store(StoreLimits(), [pack(["distrodb store", 2, 7, 5, 9, 2]), pack(rows[::-1])])

@@ -156,6 +156,48 @@ def test_a_long_line_in_a_pipe_is_one_line(session: Session) -> None:
     assert len(session.run("WATCH-RING").splitlines()) == 2
 
 
+def test_a_lost_majority_is_named_and_not_waited_for(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = status_of({"is_done": True}, node2="suspect", node3="suspect")
+    lost["partitions"][0]["leader"] = None
+    lost["map_group"] = ["node1", "node2", "node3"]
+    session.cluster.statuses = [{**lost, "controller": None}]
+    monkeypatch.setattr(watch, "STUCK_S_MAX", 0)
+    told = session.run("WATCH-RING").splitlines()
+    assert told == ["0 of 1 partitions settled; stuck: 0 map; node2 suspect; node3 suspect"]
+    assert session.errors == (
+        "partition 0 and the cluster map cannot go on without a majority: start node2 node3 again\n"
+    )
+
+
+def test_an_election_is_waited_for_but_not_for_ever(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    electing = copy.deepcopy(STATUS)
+    electing["partitions"][0]["leader"] = None
+    session.cluster.statuses = [*[electing] * 9, STATUS]
+    assert session.run("WATCH-RING").splitlines() == [
+        "0 of 1 partitions settled; without a leader: 0",
+        "1 of 1 partitions settled",
+        "healed: every partition has its 3 copies",
+    ]
+    monkeypatch.setattr(watch, "SUSPECT_S_MAX", 0)
+    session.cluster.statuses = [electing]
+    session.run("WATCH-RING")
+    assert session.errors == "partition 0 without a leader; try again\n"
+
+
+def test_an_unborn_cluster_is_named(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "STUCK_S_MAX", 0)
+    unborn = status_of(node3="suspect")
+    session.cluster.statuses = [{**unborn, "epoch": 0}]
+    session.run("WATCH-RING")
+    assert session.errors.endswith(
+        "not born yet: its first start needs all of its slaves; start node3\n"
+    )
+
+
 def test_too_few_slaves_for_the_copies_are_said(session: Session) -> None:
     few = status_of({}, node3="down")
     few["replicas"] = 3

@@ -18,6 +18,7 @@ from typing import Any
 
 from distrodb.clock import monotonic
 from distrodb.config import Address, NodeAddress
+from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import ClusterMap, member
@@ -155,8 +156,8 @@ class Links:
     async def _connect(self, address: str, peer: str) -> Link:
         """Raises ``OSError``, and ``ValueError`` or ``OverflowError`` for what is no address."""
         loop = asyncio.get_running_loop()
-        host, _, port = address.rpartition(":")
-        connected = await connect(host.strip("[]"), int(port), DIAL_S_MAX)
+        there = parse(address)
+        connected = await connect(there.host, there.port, DIAL_S_MAX)
         try:
             _, link = await loop.create_connection(partial(self._link, peer), sock=connected)
         except OSError:

@@ -1,4 +1,6 @@
-"""Every option of a slave's file: its default, its bounds, and what is said about it in conf/."""
+"""Every option of a slave's file, once: its type and default, its bounds and their unit, and what
+is said about it in conf/.  Pure.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +13,16 @@ class Option:
     section: str
     name: str
     default: Any
-    text: str  # what it does, its unit, what changing it costs
+    text: str  # what it does, its unit, what changing it costs: the why
     low: float | None = None
     high: float | None = None  # bounds of a number, both or neither
     choices: tuple[Any, ...] = ()
+    unit: str = ""  # of a number
+
+    @property
+    def type(self) -> type:
+        """That of the default; a string if there is none, and the option must be given."""
+        return str if self.default is None else type(self.default)
 
     @property
     def key(self) -> str:
@@ -61,6 +69,7 @@ OPTIONS = (
         " each write dearer.",
         0,
         16384,
+        unit="partitions",
     ),
     Option(
         "cluster",
@@ -78,6 +87,7 @@ OPTIONS = (
         " copies' view of what is committed.",
         5,
         10000,
+        unit="ms",
     ),
     Option(
         "raft",
@@ -88,6 +98,7 @@ OPTIONS = (
         " the machine is merely busy. Higher: longer pauses.",
         50,
         60000,
+        unit="ms",
     ),
     Option(
         "raft",
@@ -97,6 +108,7 @@ OPTIONS = (
         " its fate before it is answered UNKNOWN.",
         100,
         600000,
+        unit="ms",
     ),
     Option(
         "raft",
@@ -107,6 +119,7 @@ OPTIONS = (
         " writing. Higher: the reverse, and more memory.",
         65536,
         1 << 36,
+        unit="bytes",
     ),
     Option(
         "raft",
@@ -116,6 +129,7 @@ OPTIONS = (
         " one that hangs is given up after three seconds, or two election timeouts.",
         0.1,
         86400,
+        unit="s",
     ),
     Option(
         "healing",
@@ -125,6 +139,7 @@ OPTIONS = (
         " sooner. Lower: clients notice less.",
         1,
         1024,
+        unit="moves",
     ),
     Option(
         "healing",
@@ -137,6 +152,7 @@ OPTIONS = (
         " snapshot_log_bytes) begins anew.",
         65536,
         1 << 40,
+        unit="bytes a second",
     ),
     Option(
         "limits",
@@ -145,6 +161,7 @@ OPTIONS = (
         "Bytes of a key. Keys are held in memory on every copy.",
         1,
         1 << 24,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -153,6 +170,7 @@ OPTIONS = (
         "Bytes of a value. A value travels whole in one log entry and delays what is behind it.",
         1,
         1 << 26,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -161,6 +179,7 @@ OPTIONS = (
         "Bytes of an inline command (typed by hand), as in Redis.",
         64,
         1 << 20,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -169,6 +188,7 @@ OPTIONS = (
         "Arguments of one command; their list is held whole before it runs.",
         8,
         1 << 20,
+        unit="arguments",
     ),
     Option(
         "limits",
@@ -177,6 +197,7 @@ OPTIONS = (
         "Bytes of one command with all its arguments; it becomes one log entry.",
         1024,
         1 << 27,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -185,6 +206,7 @@ OPTIONS = (
         "Bytes of replies that wait on one connection; beyond, reads are answered with an error.",
         65536,
         1 << 30,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -193,6 +215,7 @@ OPTIONS = (
         "Commands of one connection under way; beyond, it is not read until they are answered.",
         1,
         1 << 20,
+        unit="commands",
     ),
     Option(
         "limits",
@@ -201,6 +224,7 @@ OPTIONS = (
         "Client connections; each costs a few KiB and a file descriptor.",
         1,
         1 << 20,
+        unit="connections",
     ),
     Option(
         "limits",
@@ -209,6 +233,7 @@ OPTIONS = (
         "Commands that wait on one partition; beyond, TRYAGAIN. They wait in memory.",
         1,
         1 << 24,
+        unit="commands",
     ),
     Option(
         "limits",
@@ -217,6 +242,7 @@ OPTIONS = (
         "The same in bytes.",
         65536,
         1 << 34,
+        unit="bytes",
     ),
     Option(
         "limits",
@@ -226,6 +252,7 @@ OPTIONS = (
         " writes a disk sync, longer waits behind each.",
         1024,
         1 << 26,
+        unit="bytes",
     ),
     Option(
         "log",
@@ -235,3 +262,4 @@ OPTIONS = (
         choices=("debug", "info", "warning", "error"),
     ),
 )
+SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))  # in this order

@@ -1,98 +1,30 @@
-"""What a slave is told: one TOML file, typed and validated.
+"""Reading a slave's file: TOML, whose every key and value is checked against options.py.
 
-One table of options (options.py) drives both the validation and the commented files in conf/, so
-that what is written there is what is checked.  A wrong file raises ``ConfigError`` with one line:
-the file, the key, what is wrong, the remedy.
+A wrong file raises ``ConfigError`` with one line: the file, the key, what is wrong, the remedy.
 """
 
 import difflib
-import json
 import os
+import stat
+import tempfile
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distrodb.config.address import Address, parse
+from distrodb.config.options import OPTIONS, SECTIONS, Option
+from distrodb.config.sections import (
+    HealingConfig,
+    LimitsConfig,
+    NodeAddress,
+    RaftConfig,
+    SlaveConfig,
+)
 from distrodb.errors import ConfigError
-from distrodb.options import OPTIONS, Option
 
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeAddress:
-    id: str
-    client: Address
-    peer: Address
-
-
-@dataclass(frozen=True, slots=True)
-class RaftConfig:
-    heartbeat_ms: int = 100
-    election_timeout_ms: int = 1000
-    unknown_after_ms: int = 2000
-    snapshot_log_bytes: int = 16777216
-    dead_after_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class HealingConfig:
-    moves_at_once: int = 4
-    copy_bytes_per_s: int = 67108864
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsConfig:
-    key_bytes_max: int = 65536
-    value_bytes_max: int = 16777216
-    inline_bytes_max: int = 65536
-    arguments_max: int = 65536
-    command_bytes_max: int = 67108864
-    output_bytes_max: int = 67108864
-    input_pending_max: int = 1024
-    connections_max: int = 10000
-    partition_queue_max: int = 100000
-    partition_queue_bytes_max: int = 134217728
-    batch_bytes_max: int = 1048576
-
-
-@dataclass(frozen=True, slots=True)
-class SlaveConfig:
-    file: Path
-    id: str
-    directory: Path
-    cluster_id: str
-    secret: str
-    partitions: int  # that a new cluster has
-    replicas: int
-    nodes: tuple[NodeAddress, ...]
-    raft: RaftConfig
-    limits: LimitsConfig
-    log_level: str
-    join: tuple[Address, ...] = ()
-    healing: HealingConfig = HealingConfig()
-    partitions_wanted: int = 0  # what the file says; 0: any number
-
-    @property
-    def me(self) -> NodeAddress:
-        """This slave's own row."""
-        return next(node for node in self.nodes if node.id == self.id)
-
-
-_ROW_TEXT = "# This slave's own row."
-_NODES_TEXT = """\
-# Every slave that the cluster is born with, in ring order; the same list in every file. Later the
-# cluster's own map says who there is, and only this slave's own row matters."""
 _NODE_KEYS = ("id", "client", "peer")
-_SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))
+_KINDS = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
 
 
 def problem(file: Path, key: str, what: str, remedy: str) -> ConfigError:
@@ -104,12 +36,19 @@ def load(path: str | os.PathLike[str]) -> SlaveConfig:
     """Read and check one slave's file.  Raises ``ConfigError``."""
     file = Path(path)
     try:
-        plain = tomllib.loads(file.read_bytes().decode())
+        if not stat.S_ISREG(file.stat().st_mode):  # to read a FIFO may take for ever
+            raise ConfigError(f"{file}: is not a regular file; name a slave's file")
+        text = file.read_bytes().decode()
+        plain = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
-            f"{file}: cannot be read ({error.strerror}); name a slave's file"
+            f"{file}: cannot be read ({error.strerror or error}); name a slave's file"
         ) from None
-    except (ValueError, RecursionError) as error:  # also what is no UTF-8, too long or too deep
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{file}: is not UTF-8 text (at byte {error.start}); save it as UTF-8"
+        ) from None
+    except (ValueError, RecursionError) as error:  # also too long or too deep
         raise ConfigError(f"{file}: is not TOML ({error}); mend the line it names") from None
     return _check(file, plain)
 
@@ -125,7 +64,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
             file, "node.id", f"{me!r} is not among [[cluster.nodes]]", f"use one of {known}"
         )
     join = tuple(
-        parse_address(file, f"node.join[{number}]", address)
+        _address(file, f"node.join[{number}]", address)
         for number, address in enumerate(values["node.join"])
     )
     if join:
@@ -139,7 +78,11 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         )
 
     try:
-        directory = (file.parent / values["node.directory"]).resolve()
+        directory = file.parent / values["node.directory"]
+        if directory.is_symlink() and not directory.exists():  # a disk that is not mounted, say
+            what = f"{directory} is a link to nothing"
+            raise problem(file, "node.directory", what, "make what it points to, or mend it")
+        directory = directory.resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a NUL; links in a circle
         raise problem(file, "node.directory", f"is not a path ({error})", "mend it") from None
 
@@ -180,8 +123,8 @@ def _check_joiner(
 
 def _check_names(file: Path, plain: dict[str, Any]) -> None:
     for section, content in plain.items():
-        if section not in _SECTIONS:
-            raise _unknown(file, section, section, _SECTIONS)
+        if section not in SECTIONS:
+            raise _unknown(file, section, section, SECTIONS)
         if not isinstance(content, dict):
             raise problem(file, section, "is not a section", f"write it as [{section}]")
         names = [option.name for option in OPTIONS if option.section == section]
@@ -193,8 +136,14 @@ def _check_names(file: Path, plain: dict[str, Any]) -> None:
 
 
 def _unknown(file: Path, key: str, name: str, known: Sequence[str]) -> ConfigError:
-    close = difflib.get_close_matches(name, known, 1)
-    remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+    close = difflib.get_close_matches(name.lower(), known, 1)
+    elsewhere = [option.section for option in OPTIONS if option.name == name]
+    if close:
+        remedy = f"did you mean {close[0]}?"
+    elif elsewhere and "." in key:
+        remedy = f"it belongs in [{elsewhere[0]}]"
+    else:
+        remedy = f"use one of {', '.join(known)}"
     return problem(file, key, "is unknown", remedy)
 
 
@@ -202,11 +151,11 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
     value = plain.get(option.section, {}).get(option.name, option.default)
     if value is None:
         raise problem(file, option.key, "is missing", "add it")
-    wanted = str if option.default is None else type(option.default)
+    wanted = option.type
     is_wanted = type(value) is wanted or (wanted is float and type(value) is int)
     if not is_wanted:
-        names = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
-        raise problem(file, option.key, f"{_shown(value)} is not {names[wanted]}", "mend it")
+        what, remedy = f"{_shown(value)} is not {_KINDS[wanted]}", f"write {_KINDS[wanted]}"
+        raise problem(file, option.key, what, remedy)
     if wanted is list and not all(isinstance(text, str) for text in value):
         raise problem(file, option.key, "is not a list of strings", 'write it as ["host:port"]')
     if option.choices and value not in option.choices:
@@ -214,8 +163,8 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
         raise problem(file, option.key, f"is {_shown(value)}", f"use one of {choices}")
     if option.low is not None and option.high is not None:
         if not option.low <= value <= option.high:
-            bounds = f"{option.low} to {option.high}"
-            raise problem(file, option.key, f"is {_shown(value)}", f"use {bounds}")
+            bounds = f"use {option.low} to {option.high} {option.unit}".rstrip()
+            raise problem(file, option.key, f"is {_shown(value)}", bounds)
     if wanted is str and option.default is None and not value:
         raise problem(file, option.key, "is empty", "give it a value")
     return float(value) if wanted is float else value
@@ -252,8 +201,8 @@ def _nodes(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
             raise problem(file, f"{key}.id", f"{id_!r} is not an id", remedy)
         if id_ in [node.id for node in nodes]:
             raise problem(file, f"{key}.id", f"two slaves have the id {id_}", "rename one of them")
-        client = parse_address(file, f"{key}.client", row["client"])
-        peer = parse_address(file, f"{key}.peer", row["peer"])
+        client = _address(file, f"{key}.client", row["client"])
+        peer = _address(file, f"{key}.peer", row["peer"])
         for name, address in (("client", client), ("peer", peer)):
             here, other = f"{key}.{name}", taken.get(str(address))
             if other:
@@ -263,93 +212,24 @@ def _nodes(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
     return tuple(nodes)
 
 
-def parse_address(file: Path, key: str, text: str) -> Address:
-    """``host:port`` or ``[ipv6]:port``."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if (
-        not colon
-        or not host
-        or not port.isascii()
-        or not port.isdigit()
-        or len(port) > 5
-        or not 0 < int(port) < 65536
-    ):
-        raise problem(file, key, f"{_shown(text)} is not an address", 'write it as "host:port"')
-    return Address(host, int(port))
+def _address(file: Path, key: str, text: str) -> Address:
+    try:
+        return parse(text)
+    except ValueError as error:
+        what = f"{_shown(text)} is not an address ({error})"
+        raise problem(file, key, what, 'write it as "host:port"') from None
 
 
 def check_directory(config: SlaveConfig) -> None:
     """Make the slave's directory, or raise ``ConfigError`` when nothing can be written to it."""
-    directory = config.directory
-    probe = directory / ".writable"
+    directory, key = config.directory, "node.directory"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (FileExistsError, NotADirectoryError) as error:  # also a FIFO, or a link to nothing
+        what = f"{directory} cannot be written to ({error.filename} is not a directory)"
+        raise problem(config.file, key, what, "name one that can") from None
     except OSError as error:
-        what = f"{directory} cannot be written to ({error.strerror})"
-        raise problem(config.file, "node.directory", what, "name one that can") from None
-
-
-def render(
-    node_id: str,
-    directory: str,
-    nodes: Sequence[NodeAddress],
-    **changed: Any,
-) -> str:
-    """A commented file.  ``changed`` holds other values than the defaults, as ``section_name``.
-
-    Raises ``TypeError`` for a name that is no option: left out silently, it would seem to work.
-    """
-    for name in changed:
-        if name not in [f"{option.section}_{option.name}" for option in OPTIONS]:
-            raise TypeError(f"no option of a slave is called {name!r}")
-    changed = {"node_id": node_id, "node_directory": directory, **changed}
-    lines = [
-        "# One slave of a distrodb cluster: `distrodb slave THIS-FILE`.",
-        "# An option that is left out has the default that is written here.",
-    ]
-    for section in _SECTIONS:
-        lines += ["", f"[{section}]"]
-        for option in OPTIONS:
-            if option.section == section:
-                lines += _comment(option)
-                lines.append(f"{option.name} = {_toml(_changed(changed, option))}")
-        if section == "cluster":
-            what = _ROW_TEXT if changed.get("node_join") else _NODES_TEXT
-            lines += ["", what]
-            for node in nodes:
-                lines += [
-                    "[[cluster.nodes]]",
-                    f'id = "{node.id}"',
-                    f'client = "{node.client}"',
-                    f'peer = "{node.peer}"',
-                ]
-    return "\n".join(lines) + "\n"
-
-
-def _changed(changed: dict[str, Any], option: Option) -> Any:
-    return changed.get(f"{option.section}_{option.name}", option.default)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, str):
-        # A string of JSON is one of TOML, except that TOML wants DEL escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    return str(value)
-
-
-def _comment(option: Option) -> list[str]:
-    text = option.text
-    if option.default is not None:
-        text += f" Default: {_toml(option.default)}."
-    lines, line = [], "#"
-    for word in text.split():
-        if len(line) + 1 + len(word) > 98:
-            lines.append(line)
-            line = "#"
-        line += " " + word
-    return [*lines, line]
+        what = f"{directory} cannot be written to ({error.strerror or error})"
+        raise problem(config.file, key, what, "name one that can") from None

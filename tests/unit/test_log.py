@@ -1,4 +1,4 @@
-"""The journal: what is loaded is what was committed, and nothing damaged is."""
+"""A group's log: what is loaded is what was committed, and nothing damaged is."""
 
 import pytest
 

@@ -1,0 +1,28 @@
+"""What a slave is told: options.py has each option once, load.py reads a file and checks it,
+render.py writes a commented one, address.py is the one parser of addresses.  The files in conf/
+come from render.py, so what is written there is what is checked.
+"""
+
+from distrodb.config.address import Address
+from distrodb.config.load import check_directory, load, problem
+from distrodb.config.render import render
+from distrodb.config.sections import (
+    HealingConfig,
+    LimitsConfig,
+    NodeAddress,
+    RaftConfig,
+    SlaveConfig,
+)
+
+__all__ = [
+    "Address",
+    "HealingConfig",
+    "LimitsConfig",
+    "NodeAddress",
+    "RaftConfig",
+    "SlaveConfig",
+    "check_directory",
+    "load",
+    "problem",
+    "render",
+]

@@ -1,0 +1,78 @@
+"""Writing a slave's file, each option with its comment: what is in conf/, and what
+``distrodb local`` makes.  Pure.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from distrodb.config.options import OPTIONS, SECTIONS, Option
+from distrodb.config.sections import NodeAddress
+
+_ROW_TEXT = "# This slave's own row."
+_NODES_TEXT = """\
+# Every slave that the cluster is born with, in ring order; the same list in every file. Later the
+# cluster's own map says who there is, and only this slave's own row matters."""
+
+
+def render(
+    node_id: str,
+    directory: str,
+    nodes: Sequence[NodeAddress],
+    **changed: Any,
+) -> str:
+    """A commented file.  ``changed`` holds other values than the defaults, as ``section_name``.
+
+    Raises ``TypeError`` for a name that is no option: left out silently, it would seem to work.
+    """
+    for name in changed:
+        if name not in [f"{option.section}_{option.name}" for option in OPTIONS]:
+            raise TypeError(f"no option of a slave is called {name!r}")
+    changed = {"node_id": node_id, "node_directory": directory, **changed}
+    lines = [
+        "# One slave of a distrodb cluster: `distrodb slave THIS-FILE`.",
+        "# An option that is left out has the default that is written here.",
+    ]
+    for section in SECTIONS:
+        lines += ["", f"[{section}]"]
+        for option in OPTIONS:
+            if option.section == section:
+                lines += _comment(option)
+                lines.append(f"{option.name} = {_toml(_changed(changed, option))}")
+        if section == "cluster":
+            what = _ROW_TEXT if changed.get("node_join") else _NODES_TEXT
+            lines += ["", what]
+            for node in nodes:
+                lines += [
+                    "[[cluster.nodes]]",
+                    f"id = {_toml(node.id)}",
+                    f"client = {_toml(str(node.client))}",
+                    f"peer = {_toml(str(node.peer))}",
+                ]
+    return "\n".join(lines) + "\n"
+
+
+def _changed(changed: dict[str, Any], option: Option) -> Any:
+    return changed.get(f"{option.section}_{option.name}", option.default)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        # A string of JSON is one of TOML, except that TOML wants DEL escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value)
+
+
+def _comment(option: Option) -> list[str]:
+    text = option.text
+    if option.default is not None:
+        text += f" Default: {_toml(option.default)}."
+    lines, line = [], "#"
+    for word in text.split():
+        if len(line) + 1 + len(word) > 98:
+            lines.append(line)
+            line = "#"
+        line += " " + word
+    return [*lines, line]

@@ -1,0 +1,70 @@
+"""A slave's configuration, typed: one class a section.  Defaults are those of options.py.  Pure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distrodb.config.address import Address
+from distrodb.config.options import OPTIONS
+
+_DEFAULTS: dict[str, Any] = {option.key: option.default for option in OPTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    id: str
+    client: Address
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RaftConfig:
+    heartbeat_ms: int = _DEFAULTS["raft.heartbeat_ms"]
+    election_timeout_ms: int = _DEFAULTS["raft.election_timeout_ms"]
+    unknown_after_ms: int = _DEFAULTS["raft.unknown_after_ms"]
+    snapshot_log_bytes: int = _DEFAULTS["raft.snapshot_log_bytes"]
+    dead_after_s: float = _DEFAULTS["raft.dead_after_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealingConfig:
+    moves_at_once: int = _DEFAULTS["healing.moves_at_once"]
+    copy_bytes_per_s: int = _DEFAULTS["healing.copy_bytes_per_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    key_bytes_max: int = _DEFAULTS["limits.key_bytes_max"]
+    value_bytes_max: int = _DEFAULTS["limits.value_bytes_max"]
+    inline_bytes_max: int = _DEFAULTS["limits.inline_bytes_max"]
+    arguments_max: int = _DEFAULTS["limits.arguments_max"]
+    command_bytes_max: int = _DEFAULTS["limits.command_bytes_max"]
+    output_bytes_max: int = _DEFAULTS["limits.output_bytes_max"]
+    input_pending_max: int = _DEFAULTS["limits.input_pending_max"]
+    connections_max: int = _DEFAULTS["limits.connections_max"]
+    partition_queue_max: int = _DEFAULTS["limits.partition_queue_max"]
+    partition_queue_bytes_max: int = _DEFAULTS["limits.partition_queue_bytes_max"]
+    batch_bytes_max: int = _DEFAULTS["limits.batch_bytes_max"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlaveConfig:
+    file: Path
+    id: str
+    directory: Path
+    cluster_id: str
+    secret: str
+    partitions: int  # that a new cluster has
+    replicas: int
+    nodes: tuple[NodeAddress, ...]
+    raft: RaftConfig
+    limits: LimitsConfig
+    log_level: str
+    join: tuple[Address, ...] = ()
+    healing: HealingConfig = HealingConfig()
+    partitions_wanted: int = 0  # what the file says; 0: any number
+
+    @property
+    def me(self) -> NodeAddress:
+        """This slave's own row."""
+        return next(node for node in self.nodes if node.id == self.id)

@@ -1,0 +1,66 @@
+"""One parser of addresses, whoever wrote them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.config.address import Address, parse
+
+PACKAGE = Path(__file__).parents[2] / "distrodb"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "written"),
+    [
+        ("127.0.0.1:1", "127.0.0.1", 1, "127.0.0.1:1"),
+        ("node-1.example:65535", "node-1.example", 65535, "node-1.example:65535"),
+        ("[::1]:55551", "::1", 55551, "[::1]:55551"),
+        ("::1:55551", "::1", 55551, "[::1]:55551"),
+        ("[fe80::1%eth0]:7", "fe80::1%eth0", 7, "[fe80::1%eth0]:7"),
+    ],
+)
+def test_what_is_an_address(text, host, port, written):
+    assert parse(text) == Address(host, port)
+    assert str(parse(text)) == written and parse(written) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *((text, "no host and port") for text in ("", ":1", "55551", "localhost")),
+        *(
+            (f"a:{port}", "port")
+            for port in ("", "0", "65536", "-1", "+1", "1 ", "¹", "1_0", "9" * 5000)
+        ),
+        *((f"{host}:1", "host") for host in ("a b", "[::1", "::1]", "a\n", "a\0", 'a"b', "a,b")),
+        ("[localhost]:1", "brackets"),
+        ("[]:1", "brackets"),
+    ],
+)
+def test_what_is_none(text, why):
+    with pytest.raises(ValueError, match=why):
+        parse(text)
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_address_or_a_value_error(text):
+    try:
+        address = parse(text)
+    except ValueError:
+        return
+    assert parse(str(address)) == address
+
+
+def test_nobody_else_takes_addresses_apart():
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "address.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in ("rpartition", "rsplit", "partition", "split"):
+                    first = node.args[0] if node.args else None
+                    is_colon = isinstance(first, ast.Constant) and first.value == ":"
+                    assert not is_colon, f"{path}:{node.lineno}"

@@ -1,0 +1,119 @@
+"""A snapshot is the state of its moment, whatever is written while it is encoded."""
+
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.keyspace import snapshot
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.values import Hash
+from tests.support.stores import ask, new_store, restored
+
+keys = st.sampled_from([b"a", b"b", b"c"])
+fields = st.sampled_from([b"x", b"y", b"z"])
+writes = st.one_of(
+    st.tuples(st.just(b"HSET"), keys, fields, st.binary(max_size=5)),
+    st.tuples(st.just(b"HDEL"), keys, fields),
+    st.tuples(st.just(b"DEL"), keys),
+    st.tuples(st.just(b"PEXPIRE"), keys, st.just(b"9")),
+)
+steps = st.lists(writes | st.sampled_from(["snapshot", "a chunk"]), max_size=60)
+
+
+def run(script: list[tuple[bytes, ...] | str]) -> None:
+    """Snapshots are begun between writes, and encoded piece by piece between later ones."""
+    store = new_store(0, 0)
+    under_way: list[tuple[str, Iterator[bytes], list[bytes]]] = []
+    with mock.patch.object(snapshot, "CHUNK_BYTES", 1):  # a chunk for each field
+        for step in script:
+            if step == "snapshot":
+                under_way.append((store.digest(), store.snapshot(), []))
+            elif step == "a chunk":
+                for _, chunks, taken in under_way:
+                    taken += [chunk for _, chunk in zip(range(1), chunks, strict=False)]
+            else:
+                store.execute(0, step, store.now_ms)  # type: ignore[arg-type]
+        for digest, chunks, taken in under_way:
+            assert restored([*taken, *chunks]).digest() == digest
+
+
+@given(steps)
+def test_a_snapshot_is_the_state_of_its_moment(script: list[tuple[bytes, ...] | str]) -> None:
+    run(script)
+
+
+TORN: list[tuple[bytes, ...] | str] = [
+    (b"HSET", b"a", b"x", b"1"),
+    "snapshot",
+    "a chunk",
+    (b"HSET", b"a", b"x", b"2"),
+]
+
+
+def test_without_the_copy_it_tears() -> None:
+    run(TORN)
+    without_copies = mock.patch.object(Hash, "clone", lambda self, generation: self)
+    with without_copies, pytest.raises(AssertionError):
+        run(TORN)
+
+
+def hash_of(store: Store) -> Hash:
+    found = store._places[0].container(b"a", Hash)
+    assert found is not None
+    return found
+
+
+def test_a_container_is_copied_once_a_snapshot_and_only_if_it_is_written_to() -> None:
+    store = new_store(0, 0)
+    ask(store, "HSET a x 1")
+    first = hash_of(store)
+    ask(store, "HSET a y 1")
+    assert hash_of(store) is first  # nobody else has it
+    store.snapshot()
+    for line in ("HGETALL a", "HDEL a none", "PEXPIRE a 9", "SET s 1"):
+        ask(store, line)
+    assert hash_of(store) is first
+    ask(store, "HSET a x 2")
+    second = hash_of(store)
+    assert second is not first and first.fields == {b"x": b"1", b"y": b"1"}
+    ask(store, "HDEL a x")
+    assert hash_of(store) is second
+    store.snapshot()
+    store.snapshot()
+    ask(store, "HDEL a y")
+    assert second.fields == {b"y": b"1"}
+
+
+@given(
+    st.lists(st.tuples(fields | st.binary(max_size=3), st.binary(max_size=9))), st.integers(1, 40)
+)
+def test_a_hash_comes_back_from_its_parts(pairs: list[tuple[bytes, bytes]], size: int) -> None:
+    one, other = Hash(3), Hash(0)
+    for field, value in pairs:
+        one.set(field, value)
+    for part, part_size in one.parts(size):
+        assert part_size <= size + 3 + 9 + 16
+        other.add_part(part)
+    assert list(other.fields.items()) == list(one.fields.items()) and other.size == one.size
+    assert other.canonical() == one.canonical()
+
+
+@pytest.mark.parametrize("plain", [[], [b"a"], [b"a", 1], ["a", b"1"], [b"a", b"1", b"a", b"2"]])
+def test_what_is_no_part_of_a_hash_is_refused(plain: list[object]) -> None:
+    with pytest.raises(ValueError, match="a hash"):
+        Hash(0).add_part(plain)
+
+
+def test_a_large_hash_is_no_large_chunk() -> None:
+    store = new_store(0, 0)
+    pairs = [word for n in range(2000) for word in (b"field%d" % n, b"x" * 1000)]
+    store.execute(0, [b"HSET", b"h", *pairs], 0)
+    store.execute(0, [b"PEXPIRE", b"h", b"77"], 0)
+    chunks = list(store.snapshot())
+    assert len(chunks) in range(8, 11) and max(map(len, chunks)) < 300_000
+    again = restored(chunks)
+    assert again.digest() == store.digest() and again.key_count() == 1
+    assert abs(store.size_estimate() - sum(map(len, chunks))) < 50_000
