@@ -116,9 +116,9 @@ class Replication:
             if not entries and not is_first:
                 return  # the window is full; what went out is heartbeat enough
             is_first = False
-            if not entries and progress.has_in_flight:
-                # On the link it may overtake them (slave/links/framing.py), so it speaks of what is
-                # there already.
+            if not entries and progress.is_under_way(self._state.now, self._timeout_s):
+                # On the link it may overtake what is on its way (slave/links/framing.py), so it
+                # speaks of what is there already.
                 self._emit_append(peer, progress, max(progress.match, log.first_index) + 1, [])
                 return
             self._emit_append(peer, progress, following, entries)
