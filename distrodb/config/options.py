@@ -193,8 +193,10 @@ OPTIONS = (
     Option(
         "limits",
         "command_bytes_max",
-        67108864,
-        "Bytes of one command with all its arguments; it becomes one log entry.",
+        25165824,
+        "Bytes of one command with all its arguments; it becomes one log entry. Above 32 MiB each"
+        " copy of it in memory takes ten times as long, while which the slave answers nobody: with"
+        " slow machines leaders change.",
         1024,
         1 << 27,
         unit="bytes",

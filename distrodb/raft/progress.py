@@ -19,6 +19,8 @@ from ``counts_from`` on (membership.py).
 import enum
 from collections import deque
 
+STUCK_TIMEOUTS = 2  # election timeouts without an answer to what is on its way; then it is lost
+STUCK_BYTES_A_S = 1e6  # and a second more for so many bytes: what is large may take its time
 WINDOW_APPENDS = 16  # appends on their way to one follower; beyond, it gets them as it answers
 WINDOW_BYTES = 4 << 20  # of commands in them; one larger append may still go alone
 
@@ -32,6 +34,8 @@ class State(enum.Enum):
 class Progress:
     __slots__ = (
         "_commit_asked",
+        "_front",
+        "_front_at",
         "_in_flight",
         "_in_flight_bytes",
         "answered_at",
@@ -41,7 +45,6 @@ class Progress:
         "following",
         "is_probing",
         "match",
-        "moved_at",
         "state",
     )
 
@@ -54,10 +57,10 @@ class Progress:
         self.answered_round = 0  # the newest read round that it has answered
         self.commit_told = 0  # it knows that so much is committed
         self.is_probing = False  # a probe is on its way
-        self.moved_at = now  # when entries were sent to it, or acknowledged by it, last
         self._commit_asked = (0, 0)  # (commit index, read round by whose answer it knows it)
         self._in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of each append
         self._in_flight_bytes = 0
+        self._front, self._front_at = (0, 0), 0.0  # the first of them, and since when
 
     @property
     def needs_snapshot(self) -> bool:
@@ -71,10 +74,18 @@ class Progress:
         is_free = len(self._in_flight) < WINDOW_APPENDS and self._in_flight_bytes < WINDOW_BYTES
         return self.state is State.REPLICATE and is_free
 
-    @property
-    def has_in_flight(self) -> bool:
-        """Entries are on their way, and the next ones go behind them."""
-        return bool(self._in_flight)
+    def is_under_way(self, now: float, timeout_s: float) -> bool:
+        """Entries are on their way, as far as can be known: links lose nothing and keep the order,
+        but it is not for Raft to rely on it.  Ask each time that a heartbeat is sent."""
+        if not self._in_flight:
+            return False
+        if self._front != self._in_flight[0]:
+            self._front, self._front_at = self._in_flight[0], now
+        patience_s = STUCK_TIMEOUTS * timeout_s + self._in_flight_bytes / STUCK_BYTES_A_S
+        if now - self._front_at < patience_s:
+            return True
+        self._front_at = now
+        return False
 
     def sent(self, last_index: int, size: int) -> None:
         """An append whose last entry is at ``last_index`` has left."""

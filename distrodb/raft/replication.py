@@ -19,7 +19,6 @@ from distrodb.raft.state import MemberState
 APPEND_BYTES_MAX = 1 << 20  # of commands in one append: bounds a frame; a larger entry goes alone
 APPEND_ENTRIES_MAX = 4096  # entries in one append; more go in the next one
 PROBE_BYTES_MAX = 1 << 16  # of commands in a probe, which may be refused; without any if more
-STALLED_TIMEOUTS = 4  # election timeouts until what is on its way is taken for lost
 QUIET_TIMEOUTS = 0.5  # election timeouts between two looks of a leader whose group is quiet
 
 
@@ -117,24 +116,17 @@ class Replication:
             if not entries and not is_first:
                 return  # the window is full; what went out is heartbeat enough
             is_first = False
-            if not entries and progress.has_in_flight and not self._is_stalled(progress):
-                # On the link it may overtake them (slave/links/framing.py), so it speaks of what is
-                # there already.
+            if not entries and progress.is_under_way(self._state.now, self._timeout_s):
+                # On the link it may overtake what is on its way (slave/links/framing.py), so it
+                # speaks of what is there already.
                 self._emit_append(peer, progress, max(progress.match, log.first_index) + 1, [])
                 return
             self._emit_append(peer, progress, following, entries)
             if progress.needs_snapshot or (not entries and progress.state is State.REPLICATE):
                 return
             progress.sent(following + len(entries) - 1, size)
-            progress.moved_at = self._state.now
             if not entries or progress.following > log.last_index:
                 return
-
-    def _is_stalled(self, progress: Progress) -> bool:
-        """What is on its way does not arrive: it may have been dropped though the link stands, by
-        a slave that had not opened the group yet.  A heartbeat speaks of it then, and is refused.
-        """
-        return self._state.now - progress.moved_at > self._timeout_s * STALLED_TIMEOUTS
 
     def _entries_for(
         self, progress: Progress, following: int
@@ -193,7 +185,6 @@ class Replication:
             progress.probe(index + 1)  # the snapshot is there
             state.changed()
         if progress.acknowledged(index):
-            progress.moved_at = state.now
             state.library.set_match(peer, progress.match)
         if progress.following <= log.last_index and progress.may_send:
             self.append_to(peer, progress)

@@ -41,7 +41,7 @@ class ParserLimits:
     bulk_bytes_max: int = 16777216  # a value must fit a log entry
     bulk_limit: str = "value_bytes_max"  # the name of the option that sets it
     arguments_max: int = 65536  # the list of arguments is held whole
-    command_bytes_max: int = 67108864  # the same for their bytes
+    command_bytes_max: int = 25165824  # the same for their bytes
 
 
 class ProtocolError(Exception):

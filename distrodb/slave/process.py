@@ -44,6 +44,10 @@ REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
     " directory, and in its file `join` and its own row only"
 )
+# Seconds after which a thread that computes (a snapshot) lets the event loop go on.  The loop asks
+# often: each checksum of what is large gives the interpreter away.  With the usual 5 ms it waited
+# for most of a second beside a snapshot of large values.
+SWITCH_S = 0.0005
 ALARM_S = 0.01  # after its time the core is woken: much is due at almost the same moment
 LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
@@ -345,6 +349,7 @@ def run(config: SlaveConfig) -> int:
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
     check_directory(config)
+    sys.setswitchinterval(SWITCH_S)
     try:
         slave = SlaveProcess(config, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:

@@ -1,5 +1,7 @@
 """Kills in the middle of heavy writing, of snapshots and of compaction; values of every size."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -112,3 +114,34 @@ def test_a_value_beyond_the_limit_is_refused_and_changes_nothing(three):
     with pytest.raises((redis.ResponseError, redis.ConnectionError)):
         client.set("key", b"x" * (VALUE_BYTES_MAX + 1))
     assert three.client().get("key") == b"value"
+
+
+COMMAND_BYTES = 23_000_000  # near the default of limits.command_bytes_max
+MSETS = 3  # of each client
+
+
+@pytest.fixture
+def busy():
+    """A machine that has more to do than it has cores."""
+    burning = "while True: pass"
+    processes = [subprocess.Popen([sys.executable, "-c", burning]) for _ in range(4)]
+    yield
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_the_largest_commands_cost_nobody_the_lead_on_a_busy_machine(busy):
+    """And are stored.  With the terms of the default: an election timeout of a second."""
+    with LocalCluster(nodes=3, partitions=3) as cluster:
+        cluster.wait_healed()
+        terms = {row["id"]: row["term"] for row in cluster.status()["partitions"]}
+        value = b"v" * (COMMAND_BYTES // 2000)
+        client = cluster.client(socket_timeout=60.0)
+        for turn in range(MSETS):
+            for tag in "abc":
+                keys = {f"{{{tag}}}{turn}.{n}": value for n in range(2000)}
+                assert client.mset(keys)
+        assert {row["id"]: row["term"] for row in cluster.status()["partitions"]} == terms
+        for tag in "abc":
+            assert client.get(f"{{{tag}}}{MSETS - 1}.1999") == value

@@ -3,6 +3,7 @@ elections stay as prompt.  Whole slaves, their links and disks by hand."""
 
 from collections.abc import Callable
 
+import msgpack
 import pytest
 
 from distrodb.raft import messages as m
@@ -120,3 +121,31 @@ def test_entries_that_are_lost_though_the_link_stands_are_sent_again(kind):
     slaves.until(lambda: behind.member.applied_index == group.member.applied_index)
     name = member(follower, slaves[follower].incarnation)
     slaves.until(lambda: group.member.match_index(name) == group.log.last_index)
+
+
+def test_a_follower_whose_entries_come_late_learns_what_is_committed_though_the_group_is_quiet():
+    """On a link a heartbeat overtakes entries that were sent before it.  It tells a commit that the
+    follower cannot know yet, and must not count as having told it."""
+    slaves = Wire().settled()
+    leader = slaves.leader(0)
+    late = next(name for name in slaves.names if name != leader)
+    slaves.run(2 * TIMEOUT_S)
+    held = []
+
+    def loses(sender: str, receiver: str, message: m.Message) -> bool:
+        is_late = receiver == late and message[:2] == [0, m.APPEND] and bool(message[7])
+        if is_late:
+            held.append(message)
+        return is_late
+
+    slaves.loses = loses
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.reply)
+    slaves.run(0.5 * TIMEOUT_S)  # heartbeats of the group pass by
+    slaves.loses = lambda *_: False
+    (entry,) = held
+    entry = msgpack.unpackb(msgpack.packb(entry))  # as it arrives
+    slaves[late].receive(slaves.now, leader, [entry])
+    slaves.run(2 * TIMEOUT_S)
+    commit_index = slaves[leader].groups[0].member.commit_index
+    assert slaves[late].groups[0].member.commit_index == commit_index

@@ -330,3 +330,31 @@ def test_ours_a_heartbeat_that_overtakes_entries_tells_no_commit_that_it_does_no
     cluster.settle()
     assert cluster["b"].commit_index == cluster["a"].commit_index
     assert cluster["b"].values == ["large"]
+
+
+def test_ours_entries_that_are_lost_are_sent_again():
+    """No link loses any; but who waits for an answer for ever relies on it."""
+    cluster = ours.Cluster().lead("a")
+    cluster.write("a", "lost")
+    cluster.links["a", "b"].clear()
+    for _ in range(40):
+        cluster.pass_time(0.1)
+        cluster.tick("a")
+        cluster.settle()
+    assert cluster["b"].values == ["lost"]
+    assert 2 <= times_sent(cluster, "lost") <= 3  # a probe may go twice
+
+
+def test_ours_large_entries_may_take_their_time():
+    cluster = ours.Cluster().lead("a")
+    cluster.write("a", "x" * 20_000_000)
+    entry = cluster.links["a", "b"].pop()
+    began = cluster.now
+    while cluster.now < began + 15.0:
+        cluster.pass_time(0.1)
+        cluster.tick("a")
+        cluster.settle()
+    cluster.links["a", "b"].append(entry)
+    cluster.settle()
+    assert sum(len(entry) > 1000 for entries in appends(cluster) for entry in entries) == 1
+    assert len(cluster["b"].values) == 1

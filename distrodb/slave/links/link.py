@@ -24,6 +24,7 @@ from distrodb.slave.links.conversation import Conversation, Met
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
+READ_BYTES = 200_000  # a read as large as this is the only one in a turn of the loop
 UNSENT_BYTES = 1 << 17  # that the system keeps before it says that the socket is full
 OUTGOING_BYTES_MAX = 1 << 29  # that wait: beyond, the peer is too slow and must catch up anew
 
@@ -85,6 +86,8 @@ class Link(asyncio.Protocol):
                     self._owner.received(self, event.content)
                 if self._is_over:
                     return
+            if len(data) >= READ_BYTES:
+                self._pause_reading()
             self._flush()
         except PeerError as problem:
             self._owner.complain(self.peer or self._conversation.about or self.address, problem)
@@ -121,6 +124,18 @@ class Link(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.abort()
         self._end()
+
+    def _pause_reading(self) -> None:
+        """Until the next turn: uvloop reads up to 8 MB of one socket in a turn, and timers wait."""
+        with self._lost_if_gone():
+            if self._transport is not None:
+                self._transport.pause_reading()
+                self._loop.call_soon(self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._is_over:
+            with self._lost_if_gone():
+                self._transport.resume_reading()
 
     # -- the transport -----------------------------------------------------------------------
 
