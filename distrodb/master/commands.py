@@ -5,16 +5,15 @@ it cannot do it raises as DistrodbError, which the shell makes one line.
 """
 # ruff: noqa: N802  # a command's name is in capitals
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cmd2
 from cmd2 import Choices, Completions
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
-from distrodb.master.client import Read
 from distrodb.master.language import Namespace, name, takes
 from distrodb.master.populate import populate_file
 
@@ -23,35 +22,6 @@ if TYPE_CHECKING:
 
 # More do not fit on a screen, and each is a key that a slave had to look at.
 COMPLETIONS_MAX = 50
-
-
-class ClusterLike(Protocol):
-    """What the shell needs of `client.Cluster`."""
-
-    awaited: str
-    connected: str | None
-
-    def status(self) -> dict[str, Any]: ...
-    def answering(self, status: dict[str, Any]) -> set[str]: ...
-    def running(self) -> list[str]: ...
-    def where(self, key: bytes) -> tuple[int, dict[str, Any]]: ...
-    def get(self, key: bytes) -> Read: ...
-    def set(self, key: bytes, value: bytes) -> None: ...
-    def set_many(self, pairs: Sequence[tuple[bytes, bytes]]) -> None: ...
-    def delete(self, key: bytes) -> bool: ...
-    def keys(self, prefix: bytes, limit: int) -> list[bytes]: ...
-    def kill(self, node_id: str) -> None: ...
-    def quit(self) -> list[str]: ...
-    def ask(self, *words: str) -> bool: ...
-
-
-class Starter(Protocol):
-    """Who can start slaves on this machine: `distrodb local`'s cluster."""
-
-    @property
-    def nodes(self) -> list[str]: ...
-    def is_own(self, node: str) -> bool: ...
-    def revive(self, node: str) -> None: ...
 
 
 # -- what is offered for Tab ---------------------------------------------------------------------

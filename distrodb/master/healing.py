@@ -119,12 +119,6 @@ def held_by(status: Status, node_id: str) -> list[int]:
     ]
 
 
-def copied_for(status: Status, node_id: str) -> tuple[int, int]:
-    """Bytes done and in all of the copies under way that take that slave's place."""
-    moves = [move for move in healing_of(status).moves if node_id in move.going]
-    return sum(move.done for move in moves), sum(move.total for move in moves)
-
-
 def ranges(numbers: Iterable[int]) -> str:
     """ "0-3 7" """
     runs: list[list[int]] = []

@@ -8,15 +8,14 @@ that is sent again after a failure cannot undo a later one.
 Caveat: all distinct words are held in memory.
 """
 
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
 from distrodb.errors import DistrodbError
+from distrodb.master.client import Cluster
 from distrodb.master.render import is_live
 
 TITLE = "Populating Worker Processes..."
@@ -28,11 +27,7 @@ READ_BYTES = 1 << 20
 WORD_BYTES_MAX = 65536
 
 
-class Writer(Protocol):
-    def set_many(self, pairs: Sequence[tuple[bytes, bytes]]) -> None: ...
-
-
-def populate_file(cluster: Writer, path: str | Path, console: Console) -> int:
+def populate_file(cluster: Cluster, path: str | Path, console: Console) -> int:
     """Write the file's words; the number of keys. Raises DistrodbError: file or cluster failed."""
     pairs = word_pairs(path)
     live = is_live(console)

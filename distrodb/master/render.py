@@ -177,9 +177,9 @@ def ring_view(status: Status) -> RenderableType:
     return Group(_heading(status), *_ring(status))
 
 
-def followed_view(status: Status, problem: str | None = None) -> RenderableType:
+def followed_view(status: Status, remark: str | None = None) -> RenderableType:
     """The same, with a bar for the whole; it stands on top, since a screen that is too low shows
-    the upper part. `problem`: why this status may be out of date."""
+    the upper part. `remark`: what else there is to say, as why this status may be out of date."""
     healing = healing_of(status)
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
@@ -187,8 +187,8 @@ def followed_view(status: Status, problem: str | None = None) -> RenderableType:
         ProgressBar(max(1, healing.partitions), healing.settled, width=BAR_COLUMNS),
         f"{healing.settled} of {healing.partitions} partitions",
     )
-    trouble = [] if problem is None else [Text(problem, style="red")]
-    return Group(_heading(status), grid, *trouble, *_ring(status))
+    remarks = [] if remark is None else [Text(remark, style="yellow")]
+    return Group(_heading(status), grid, *remarks, *_ring(status))
 
 
 def _heading(status: Status) -> Text:

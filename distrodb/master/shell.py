@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cmd2
 from cmd2 import Completions, with_category
@@ -24,9 +24,12 @@ from rich.console import Console, RenderableType
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting
 from distrodb.master.client import Cluster
-from distrodb.master.commands import ClusterLike, Keys, Ring, Slaves, Starter
+from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing import unborn
 from distrodb.master.language import LineParser, Namespace, takes
+
+if TYPE_CHECKING:
+    from distrodb.local import LocalCluster
 
 INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT"
 NOT_LOCAL = "START works where `distrodb local` opened the shell; elsewhere: distrodb slave FILE"
@@ -48,9 +51,9 @@ class _Piped:
 class Shell(cmd2.Cmd):
     def __init__(
         self,
-        cluster: ClusterLike,
+        cluster: Cluster,
         *,
-        local: Starter | None = None,
+        local: "LocalCluster | None" = None,
         history_file: str = "",
         stdout: TextIO | None = None,
     ) -> None:
@@ -226,7 +229,7 @@ def history_path() -> str:
     return str(file)
 
 
-def run(connect: str | None, commands: Sequence[str], local: Starter | None = None) -> int:
+def run(connect: str | None, commands: Sequence[str], local: "LocalCluster | None" = None) -> int:
     """Run the commands, or what a pipe brings, or a person's; the process's exit status."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         # Bytes that are no UTF-8 pass through as they are; what a terminal cannot show is escaped.

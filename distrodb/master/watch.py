@@ -14,21 +14,18 @@ that is said and no longer waited for.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn
 
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master.client import RETRY_S_MAX
+from distrodb.master.client import RETRY_S_MAX, Cluster
 from distrodb.master.healing import (
-    byte_count,
     changes,
-    copied_for,
     healing_of,
     held_by,
     of_partitions,
@@ -49,17 +46,13 @@ STALLED_LOOKS = 20
 Status = dict[str, Any]
 
 
-class HasStatus(Protocol):
-    def status(self) -> Status: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Look:
     status: Status
     problem: str | None = None  # why the status is still the one before
 
 
-def looks(cluster: HasStatus) -> Iterator[Look]:
+def looks(cluster: Cluster) -> Iterator[Look]:
     """Without end. Raises UnavailableError when nobody answers the first, or for `RETRY_S_MAX`."""
     status = cluster.status()
     yield Look(status)
@@ -88,18 +81,24 @@ class _Since:
         return 0.0 if self._at is None else monotonic() - self._at
 
 
+def _live(console: Console, transient: bool = False) -> AbstractContextManager[Live | None]:
+    if not is_live(console):
+        return nullcontext()
+    # Drawn only when there is something new: between two looks nothing moves.
+    return Live(console=console, auto_refresh=False, transient=transient)
+
+
 # -- the ring ------------------------------------------------------------------------------------
 
 
-def watch_ring(cluster: HasStatus, console: Console) -> str:
+def watch_ring(cluster: Cluster, console: Console) -> str:
     """Shows the ring until it is healed; what to say then. Without a terminal: a line for each
     change. Raises DistrodbError: some partitions are stuck until a slave comes back, or it stays
     unknown whether one is down.
     """
     told = ""
     status: Status = {}
-    # Drawn only when there is something new: between two looks nothing moves.
-    with Live(console=console, auto_refresh=False) if is_live(console) else nullcontext() as live:
+    with _live(console) as live:
         for look in _until_healed(cluster):
             status = look.status
             if live is not None:
@@ -109,7 +108,7 @@ def watch_ring(cluster: HasStatus, console: Console) -> str:
     return _outcome(status)
 
 
-def _until_healed(cluster: HasStatus) -> Iterator[Look]:
+def _until_healed(cluster: Cluster) -> Iterator[Look]:
     done = 0
     suspected, lost, unmet, elected = _Since(), _Since(), _Since(), _Since()
     for look in looks(cluster):
@@ -167,34 +166,19 @@ def _outcome(status: Status) -> str:
 # -- a slave that leaves -------------------------------------------------------------------------
 
 
-def wait_removed(cluster: HasStatus, node_id: str, console: Console) -> None:
+def wait_removed(cluster: Cluster, node_id: str, console: Console) -> None:
     """Returns when the cluster map has forgotten the slave, which it was asked to.
 
     Raises DistrodbError: the slave is not leaving any more, or cannot leave now.
     """
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        console=console,
-        disable=not is_live(console),
-        transient=True,
-    )
-    with progress:
-        holds = progress.add_task(f"{node_id} holds", total=None, count="")
-        copies = progress.add_task("being copied", total=None, count="")
-        most = 1
+    with _live(console, transient=True) as live:
         for look in _until_forgotten(cluster, node_id):
-            held = held_by(look.status, node_id)
-            most = max(most, len(held))
-            count = look.problem or of_partitions(held)
-            progress.update(holds, total=most, completed=most - len(held), count=count)
-            done, total = copied_for(look.status, node_id)
-            count = byte_count(done, total) if total else ""
-            progress.update(copies, total=total or None, completed=done, count=count)
+            if live is not None:
+                holds = f"{node_id} holds {of_partitions(held_by(look.status, node_id))}"
+                live.update(followed_view(look.status, look.problem or holds), refresh=True)
 
 
-def _until_forgotten(cluster: HasStatus, node_id: str) -> Iterator[Look]:
+def _until_forgotten(cluster: Cluster, node_id: str) -> Iterator[Look]:
     asked_at = monotonic()
     was_leaving = False
     stalled = 0

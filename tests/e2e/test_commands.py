@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -11,23 +10,23 @@ import pytest
 
 from distrodb import LocalCluster
 from distrodb.clock import monotonic, sleep
+from distrodb.config import Address
+from distrodb.local import _is_free
 
 DISTRODB = [sys.executable, "-m", "distrodb"]
 
 
 def free_base_port() -> int:
     """A port with room above it, for clients and (1000 higher) peers; each worker looks in a range
-    of its own, since what is free now is not taken yet."""
+    of its own, since what is free now is not taken yet; each run begins somewhere else in it."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 21000 + worker % 4 * 2000
-    for base in range(first, first + 1000, 50):
-        with socket.socket() as client, socket.socket() as peer:
-            try:
-                client.bind(("127.0.0.1", base))
-                peer.bind(("127.0.0.1", base + 1000))
-                return base
-            except OSError:
-                continue
+    bases = range(first, first + 1000, 20)
+    begin = os.getpid() % len(bases)
+    for base in [*bases[begin:], *bases[:begin]]:
+        ports = [port + by for by in range(10) for port in (base, base + 1000)]
+        if all(_is_free(Address("127.0.0.1", port)) for port in ports):
+            return base
     raise AssertionError("no free port")
 
 

@@ -132,6 +132,13 @@ def cluster(shared):
             shared.kill(node)
             shared.start(node)
     shared.wait_ready()
+    # A slave that was down before may be listed so for a moment more.
+    shared.wait_until(lambda: all_up(shared), "every slave is up again for every other")
+
+
+def all_up(cluster: LocalCluster) -> bool:
+    statuses = [cluster.status(node) or {"nodes": {"?": {"status": "?"}}} for node in cluster.nodes]
+    return all(row["status"] == "up" for each in statuses for row in each["nodes"].values())
 
 
 def redis_cli(cluster: LocalCluster, node: str, *arguments: str) -> str:

@@ -21,7 +21,7 @@ from distrodb.raft.messages import KIND_NAMES
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from distrodb.ring.slots import slot_of
 from tests.sim.continuity import leftovers
-from tests.sim.simulation import Simulation
+from tests.sim.simulation import STEP_S, Simulation
 from tests.sim.workload import Client
 from tests.support.history import Operation, check
 
@@ -75,6 +75,8 @@ class Stage:
             if isinstance(last, ErrorReply) and last.code not in ("TRYAGAIN", "NOTCONTROLLER"):
                 raise NotSo(f"the controller refuses: {last.text.decode()}")
             self.claim(self.cluster.now < until, f"the controller says {_shown(last)}")
+            if last is not None:
+                self.cluster.run(STEP_S)  # it says so at once, and nothing would ever happen
             slave, count = self.controller(), len(replies)
             slave.core.change_map(args, replies.append)
             slave.turn_soon()

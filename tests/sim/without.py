@@ -21,8 +21,11 @@ from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
-from distrodb.slave import birth, hearing
-from distrodb.slave.core import Core
+from distrodb.raft.write_set import WriteSet
+from distrodb.slave import birth
+from distrodb.slave import records as slave_records
+from distrodb.slave.failure_detector import FailureDetector
+from distrodb.slave.outgoing import Outgoing
 from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
@@ -31,11 +34,11 @@ from tests.sim.healing_chaos import HealingChaos
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
 
-def _send_ungated(self: Core, name: str, message: list, gate: int) -> None:
+def _send_ungated(self: Outgoing, name: str, message: list, gate: int) -> None:
     _send(self, name, message, 0)
 
 
-_send = Core._send
+_send = Outgoing.send
 
 
 def _may_count_any(self: Member, index: int) -> bool:
@@ -138,13 +141,13 @@ def _reads_at_once(self: MemberState) -> bool:
     return bool(self.is_leader)
 
 
-def _same_incarnation(self: birth.Memory, store: Any, writes: Any, generator: Any) -> None:
+def _same_incarnation(self: slave_records.Records, store: Any, writes: Any, generator: Any) -> None:
     """A directory is its slave, wiped or not."""
     with mock.patch.object(generator, "getrandbits", lambda bits: 0):
-        _memory(self, store, writes, generator)
+        _records(self, store, writes, generator)
 
 
-_memory = birth.Memory.__init__
+_records = slave_records.Records.__init__
 
 
 def _born_by_majority(self: birth.Birth) -> dict[str, str] | None:
@@ -187,12 +190,21 @@ def _teach_counting_all(self: Membership, learners: Sequence[str]) -> None:
 _teach = Membership._teach
 
 
+def _cuts_nothing(self: WriteSet, group: int) -> bool:
+    """What was forgotten is taken for gone with the first of the write sets that delete it."""
+    return False
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
 
 def _down_by_one_word(
-    self: hearing.Hearing, now: float, node: str, ring: Sequence[str], after_s: float
+    self: FailureDetector,
+    now: float,
+    node: str,
+    ring: Sequence[str],
+    after_s: float,
 ) -> bool:
     others = [observer for observer in ring if observer != node]
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
@@ -224,7 +236,7 @@ class Cure(NamedTuple):
 
 
 CURES = {
-    "messages wait for the fsync": Cure([(Core, "_send", _send_ungated)], 3),
+    "messages wait for the fsync": Cure([(Outgoing, "send", _send_ungated)], 3),
     "a leader counts its own fsync": Cure([(Member, "may_count", _may_count_any)], 3),
     "matching entries stay": Cure([(Replication, "take", _take_truncating)], 10),
     "commit what was verified": Cure([(Replication, "take", _take_committing_all)], 60),
@@ -242,12 +254,12 @@ CURES = {
         10,
     ),
     "incarnations": Cure(
-        [(birth.Memory, "__init__", _same_incarnation)],
+        [(slave_records.Records, "__init__", _same_incarnation)],
         20,
         {"lost directory behind a cut": 1, "heal": 1},
     ),
     "checksums": Cure(
-        [(records, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
+        [(records, "unseal", _unseal_anything), (slave_records, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
@@ -259,6 +271,9 @@ CURES = {
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+    ),
+    "a log is gone before it is begun again": Cure(
+        [(WriteSet, "is_cutting", _cuts_nothing)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
@@ -297,7 +312,7 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         "tests/library",
     ),
     "a majority of the ring takes one for dead": (
-        [(hearing.Hearing, "is_down", _down_by_one_word)],
+        [(FailureDetector, "is_down", _down_by_one_word)],
         "test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead",
     ),
     "one change at a time": (
