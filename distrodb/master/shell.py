@@ -10,6 +10,7 @@ Invariants:
 import logging
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from distrodb.master import quoting
 from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing import unborn
-from distrodb.master.language import LineParser, Namespace, takes
+from distrodb.master.language import LineParser, takes
 
 if TYPE_CHECKING:
     from distrodb.local import LocalCluster
@@ -138,7 +139,7 @@ class Shell(cmd2.Cmd):
         if isinstance(exception, BrokenPipeError):
             raise exception
         if isinstance(exception, DistrodbError):
-            self.perror(str(exception))
+            self.perror(str(exception).encode("utf-8", "backslashreplace").decode())
         else:
             text = f"{type(exception).__name__}: {' '.join(str(exception).split())}"
             self.perror(f"internal error: {text}; please report it")
