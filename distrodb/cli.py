@@ -181,7 +181,7 @@ def _local(options: argparse.Namespace) -> int:
             status = run(connect, [], cluster)
         leave_running = cluster.status() is not None
         if leave_running:
-            print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
+            print(f"The slaves run on. To reach them: {_typed()} master --connect {connect}")
         return status
     finally:
         if not leave_running:
@@ -190,6 +190,12 @@ def _local(options: argparse.Namespace) -> int:
 
 def _is_readable(file: Path) -> bool:
     return file.is_file() and os.access(file, os.R_OK)
+
+
+def _typed() -> str:
+    """How this was called, to be typed again: it may be on no path."""
+    program = sys.argv[0]
+    return program if Path(program).name == "distrodb" else f"{sys.executable} -m distrodb"
 
 
 class _Interrupts:

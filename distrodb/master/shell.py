@@ -125,7 +125,8 @@ class Shell(cmd2.Cmd):
             self._reminder = None
 
     def default(self, statement: cmd2.Statement) -> bool | None:
-        typed = quoting.escape(quoting.encode(statement.raw.split(None, 1)[0][:40]))
+        length = len(statement.command)
+        typed = quoting.escape(quoting.encode(statement.raw.lstrip(quoting.BLANKS)[:length][:40]))
         like = cmd2.utils.suggest_similar(statement.command, self.get_visible_commands())
         hint = f"did you mean {like}?" if like else "HELP lists the commands"
         self.perror(f"unknown command {typed}; {hint}")
