@@ -94,7 +94,7 @@ class LocalCluster:
     """``with LocalCluster(nodes=3) as cluster: cluster.client().set("a", "1")``
 
     Without ``directory`` the data lives in a temporary one that goes with the cluster; without
-    ``base_port`` free ports are taken.  ``options`` are those of config.py, as ``section_name``
+    ``base_port`` free ports are taken.  ``options`` are those of config/, as ``section_name``
     (``raft_election_timeout_ms=500``).  ``idle`` is called between two looks at the slaves, with
     seconds, and may raise.  Raises ``ConfigError``, ``UnavailableError``.
     """

@@ -151,7 +151,7 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
     value = plain.get(option.section, {}).get(option.name, option.default)
     if value is None:
         raise problem(file, option.key, "is missing", "add it")
-    wanted = str if option.default is None else type(option.default)
+    wanted = option.type
     is_wanted = type(value) is wanted or (wanted is float and type(value) is int)
     if not is_wanted:
         what, remedy = f"{_shown(value)} is not {_KINDS[wanted]}", f"write {_KINDS[wanted]}"

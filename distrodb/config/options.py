@@ -20,6 +20,11 @@ class Option:
     unit: str = ""  # of a number
 
     @property
+    def type(self) -> type:
+        """That of the default; a string if there is none, and the option must be given."""
+        return str if self.default is None else type(self.default)
+
+    @property
     def key(self) -> str:
         return f"{self.section}.{self.name}"
 

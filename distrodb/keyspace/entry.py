@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgpack
 
 VERSION, VERSION_1 = b"\x02", b"\x01"
+LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
 
 
 class Batch(NamedTuple):
@@ -23,10 +24,22 @@ class Batch(NamedTuple):
 
 
 def encode_batch(
-    now_ms: int, commands: Sequence[tuple[int, Sequence[bytes]]], expire_max: int = 0
+    now_ms: int,
+    commands: Sequence[tuple[int, Sequence[bytes]]],
+    expire_max: int = 0,
+    size: int = 0,
 ) -> bytes:
-    data: bytes = msgpack.packb((now_ms, expire_max, commands))
-    return VERSION + data
+    """``size``: the bytes of all arguments together, about."""
+    data: bytes
+    if size < LARGE_BYTES:
+        data = msgpack.packb((now_ms, expire_max, commands))
+        return VERSION + data
+    # With room for all from the start: a buffer that grows is copied again and again.
+    packer = msgpack.Packer(autoreset=False, buf_size=size + size // 8)
+    packer.pack(VERSION[0])  # a small number is packed as itself
+    packer.pack((now_ms, expire_max, commands))
+    data = packer.bytes()
+    return data
 
 
 def decode_batch(payload: bytes) -> Batch:

@@ -8,6 +8,9 @@ it may do so:
   asked for the election (leadership transfer).  A quiet group's leader is heard by its slave's
   heartbeat (pulse.py);
 - terms: whoever speaks in an old term is told the newer one;
+- a member whose own disk has not yet what it would have to say does not stand, and each candidacy
+  leaves more time for votes than the one before: else disks that take longer than an election
+  timeout, all of them, would elect nobody for ever;
 - who was removed, has forgotten its log and is taken in again stands aside until the log has come
   past its removal (``Log.may_vote``).
 """
@@ -15,6 +18,9 @@ it may do so:
 from distrodb.raft import messages as m
 from distrodb.raft.pulse import NEVER
 from distrodb.raft.state import MemberState
+
+DISK_LOOK_S = 0.02  # until one looks again whether its own disk is ready for an election
+STOOD_IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
 
 
 class Elections:
@@ -25,6 +31,7 @@ class Elections:
         self._prevotes: set[str] = set()
         self._prevote_term = 0
         self._votes: set[tuple[int, str]] = set()
+        self._stood_in_vain = 0  # candidacies since a leader was heard
         self._was_told_to_stand = False  # the election under way was asked for by the old leader
         self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
         self.postpone()
@@ -56,6 +63,9 @@ class Elections:
         if state.voters and not self._may_stand():
             self._ask_for_prevotes()
             return False
+        if state.log.gate():  # its request would wait for the disk, while another's need not
+            self.set_deadline(state.now + DISK_LOOK_S)
+            return False
         self._was_told_to_stand = state.library.is_told_to_stand
         return True
 
@@ -63,7 +73,11 @@ class Elections:
         """A tick is over, in which this member may have stood."""
         self._was_told_to_stand = False
         if self._state.term != term_before and not self._state.is_leader:
-            self.postpone(0.2, 0.5)  # a split vote is settled sooner than a dead leader is noticed
+            # A split vote is settled sooner than a dead leader is noticed; but where votes take
+            # longer, since disks are slow, each candidacy must leave more time for them.
+            times = 2.0**self._stood_in_vain
+            self._stood_in_vain = min(self._stood_in_vain + 1, STOOD_IN_VAIN_MAX)
+            self.postpone(0.2 * times, 0.5 * times)
 
     def _hear_pulse(self) -> bool:
         """The leader's slave has said since that it leads this group: the deadline is later."""
@@ -159,6 +173,7 @@ class Elections:
     def heard_leader(self) -> None:
         """A message of the current term's leader came."""
         self._prevotes, self._prevote_term = set(), 0
+        self._stood_in_vain = 0
         if not self._state.library.is_told_to_stand:
             self.postpone()
         self._heard_at, self._leader_link_broken = self._state.now, False
@@ -183,3 +198,5 @@ class Elections:
 
     def role_changed(self) -> None:
         self._prevotes = set()
+        if self._state.is_leader:
+            self._stood_in_vain = 0

@@ -30,6 +30,7 @@ from distrodb.raft.transfer import Budget
 HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
 SNAPSHOT_TIMEOUTS = 4  # election timeouts without progress; then a snapshot is sent anew
 HAND_OVER_AGAIN_S = 5.0  # after one that came to nothing: clients have waited for it
+POLL_S = 0.025  # between two looks at what time alone moves: snapshots on their way, a hand-over
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ class Group:
         self._led_in: int | None = None  # the term in which this member leads, as far as is noted
         self._hand_over_until = 0.0
         self._hand_over_to: Sequence[str] = ()
+        self._hand_over_is_urgent = False
         self._hand_over_next_at = 0.0
         self._hand_over_again_at = 0.0
+        self._poll_at = math.inf  # seconds
 
     # -- clients -----------------------------------------------------------------------------
 
@@ -106,15 +109,20 @@ class Group:
 
     # -- handing over ------------------------------------------------------------------------
 
-    def hand_over(self, now: float, to: Sequence[str]) -> bool:
+    def hand_over(self, now: float, to: Sequence[str], is_urgent: bool = False) -> bool:
         """Let the first of these who has the whole log lead (thesis 3.10), if one is near it: True.
         Meanwhile commands wait; if it comes to nothing within ``HAND_OVER_S`` this member goes on
-        leading, and does not try again before ``HAND_OVER_AGAIN_S``, however often it is asked."""
+        leading, and does not try again before ``HAND_OVER_AGAIN_S``, however often it is asked.
+
+        It waits for the batch that is under way, unless it ``is_urgent``: then the next leader
+        commits that batch, which it has in its log."""
         if not self.member.is_leader or self._hand_over_to or now < self._hand_over_again_at:
             return False
         if not any(self.member.is_near(peer) for peer in to):
             return False
         self._hand_over_until, self._hand_over_to = now + HAND_OVER_S, to
+        self._hand_over_is_urgent = is_urgent
+        self._poll_at = now
         self._hand_over_next_at = now
         self._go_on_handing_over(now)
         return True
@@ -123,7 +131,9 @@ class Group:
         if now >= self._hand_over_until:
             self._hand_over_to = ()
             self._hand_over_again_at = now + HAND_OVER_AGAIN_S
-        elif not self.is_busy and now >= self._hand_over_next_at:
+        elif self.is_busy and not self._hand_over_is_urgent:
+            return
+        elif now >= self._hand_over_next_at:
             if self.member.transfer_leadership(now, self._hand_over_to):
                 self._hand_over_next_at = now + self._options.heartbeat_s
 
@@ -131,16 +141,9 @@ class Group:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when ``tick`` is to be called next though nothing else happens; 0 for at the
-        next opportunity."""
-        if self._hand_over_to:
-            return 0.0
-        due = min(self.member.next_due, self._proposals.next_due)
-        return min(due, self._snapshots.next_due)
-
-    def is_due(self, now: float) -> bool:
-        """Time alone asks for a tick."""
-        return now > self.next_due
+        """Seconds: when ``tick`` is to be called next though nothing else happens."""
+        due = min(self.member.next_due, self._proposals.next_due, self._poll_at)
+        return min(due, self._proposals.look_at) if self._is_free else due
 
     def tick(self, now: float) -> None:
         self.member.tick(now)
@@ -152,6 +155,8 @@ class Group:
         if self._hand_over_to:
             self._go_on_handing_over(now)
         self._snapshots.tick(now, self.machine)
+        moves = self._hand_over_to or self._snapshots.is_under_way
+        self._poll_at = now + POLL_S if moves else math.inf
 
     def receive(self, now: float, peer: str, message: m.Message) -> None:
         kind = message[1]
@@ -175,7 +180,7 @@ class Group:
         """The member may have lost the lead, or follow another leader."""
         if self.id not in self._outbox.changed:
             return
-        leads_in = self.member.term if self.member.is_leader else None
+        leads_in = self.member.leads_in
         if self._led_in is not None and leads_in != self._led_in:
             self._hand_back(self._proposals.lose_leadership(now))
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0

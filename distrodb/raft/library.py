@@ -12,7 +12,7 @@ docs/pysyncobj.md lists each fault with the test that shows it.
   infinity (stand now, or not), and so is the moment at which a follower was heard last (it is
   counted, or not).  Whether it is time is decided outside, by ``now`` that comes in with each call.
   So nothing of the library is replaced for the whole process, and tests may use it unmodified.
-- It does no I/O.  Votes and transfers leave through ``Hooks``, the log is ours (journal.py).
+- It does no I/O.  Votes and transfers leave through ``Hooks``, the log is ours (log.py).
 - Its table of match indexes is ours, kept in step with ``Progress`` by ``set_match``.
 
 Caveat: the names ``_SyncObj__…`` are those of one release, so the release is pinned in setup.cfg.

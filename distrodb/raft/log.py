@@ -316,7 +316,7 @@ class Log:
         self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
 
     def _note(self, operation: Operation) -> None:
-        self.writes.add(operation)
+        self.writes.add(operation, self.group)
         self.last_sequence = self.writes.sequence
 
     def _save_meta(self) -> None:

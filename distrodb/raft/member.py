@@ -74,6 +74,11 @@ class Member:
         return self._state.is_ready
 
     @property
+    def leads_in(self) -> int | None:
+        """The term in which this member leads; None while it does not."""
+        return self._library.term if self._library.is_leader else None
+
+    @property
     def follows(self) -> tuple[str, int] | None:
         """The leader that this member follows, and in which term; None while it knows none, or
         leads itself."""
@@ -356,7 +361,9 @@ class Member:
         self._elections.grant_vote(peer, term)
 
     def tell_to_stand(self, peer: str) -> None:
-        self._state.emit_gated(peer, m.TIMEOUT_NOW, self.term)
+        """It speaks of our term only, which was on our disk before anybody voted for us; so it does
+        not wait for a disk that may be why we hand over."""
+        self._state.emit(peer, m.TIMEOUT_NOW, self.term)
 
     def _at(self, now: float) -> MemberState:
         self._state.now = now

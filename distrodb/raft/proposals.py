@@ -48,13 +48,14 @@ UNKNOWN = error(
 
 
 class _Batch:
-    __slots__ = ("expire_max", "given_up_at", "now_ms", "position", "requests", "round")
+    __slots__ = ("expire_max", "given_up_at", "now_ms", "position", "requests", "round", "size")
 
     def __init__(self, requests: list[Request]):
         self.requests: Sequence[Request] = requests
         self.position: tuple[int, int] | None = None  # (index, term) of its entry
         self.now_ms = 0  # the leader's time when it was made, that of its entry
         self.expire_max = 0  # how many expired keys the entry removes
+        self.size = 0  # bytes of all commands, about
         self.round = 0  # the read round that confirms it, if it holds reads alone
         self.given_up_at = math.inf  # seconds: its leader has lost the lead, and waits so long
 
@@ -97,8 +98,8 @@ class Proposals:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when a write whose fate is not learnt is answered, or a key expires."""
-        return min((batch.given_up_at for batch in self._proposed.values()), default=self.look_at)
+        """Seconds: when a write whose fate is not learnt is answered."""
+        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
 
     def pump(self, now: float, time_ms: int, member: Member, machine: Machine) -> None:
         """Start the next batch, or an entry that removes what has expired, if one is due; the
@@ -124,7 +125,7 @@ class Proposals:
                 writes.append((request.place, request.args))
         self._queue_bytes -= size
         self._batch = batch = _Batch(requests)
-        batch.now_ms = time_ms
+        batch.now_ms, batch.size = time_ms, size
         if writes or is_sweep:
             self._propose(now, batch, writes, member, machine)
         else:
@@ -144,7 +145,7 @@ class Proposals:
             batch.expire_max = EXPIRE_MAX
         position = batch.position = self._log.last_index + 1, member.term
         self._proposed[position] = batch
-        payload = encode_batch(batch.now_ms, writes, batch.expire_max)
+        payload = encode_batch(batch.now_ms, writes, batch.expire_max, batch.size)
         at = member.propose(now, payload, lambda fate: self._settled(position, fate))
         invariant(at == position, "an entry is elsewhere than its commands wait")
 

@@ -8,7 +8,6 @@
   then.  One that is not newer than what is applied is refused, and a damaged one is not installed.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,10 +63,6 @@ class Snapshots:
     def is_under_way(self) -> bool:
         """Snapshots are sent, or followers have one and need the log since: time moves these."""
         return bool(self._senders or self._catching_up or self._member.needs_snapshot)
-
-    @property
-    def next_due(self) -> float:
-        return 0.0 if self.is_under_way else math.inf
 
     def asked_for(self, written: SnapshotWrite) -> bool:
         """This group asked for it, not one of the same number that is closed since."""

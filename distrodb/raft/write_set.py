@@ -30,13 +30,17 @@ class WriteSet:
         self._operations: list[Operation] = []
         self.sequence = 1  # of the set now being filled
         self.durable_sequence = 0  # of the newest set known to be on disk
+        self._groups: set[int] = set()  # that have noted something for the set being filled
+        self.taken_groups: set[int] = set()  # and for the one that was taken last
         # By group, whose commit index moved since its last record: what makes the next one.
         self._lazy: dict[int, Callable[[], Operation]] = {}
         self._cut: deque[tuple[int, int, int]] = deque()  # (group, first index, last index)
         self._cut_in: dict[int, int] = {}  # group: sequence of the set with its last deletion
 
-    def add(self, operation: Operation) -> None:
+    def add(self, operation: Operation, group: int | None = None) -> None:
         self._operations.append(operation)
+        if group is not None:
+            self._groups.add(group)
 
     def commit_moved(self, group: int, record: Callable[[], Operation]) -> None:
         self._lazy[group] = record
@@ -75,6 +79,7 @@ class WriteSet:
         self._operations += self._next_deletions()
         taken = self.sequence, self._operations
         self._operations = []
+        self.taken_groups, self._groups = self._groups, set()
         self.sequence += 1
         return taken
 

@@ -1,4 +1,4 @@
-"""How a cluster is born, and what a slave remembers of itself beside its groups.
+"""How a cluster is born: who has met whom, until all agree.  Pure.
 
 A slave with an empty directory cannot know whether it is new or has forgotten what it voted for and
 acknowledged.  So it takes part in nothing until one of two things happened:
@@ -18,55 +18,7 @@ yet and cannot go on without those that do.
 Caveat: the first start of a cluster needs all its slaves at once; afterwards majorities suffice.
 """
 
-import json
-import random
 from collections.abc import Mapping, Sequence
-
-from distrodb.raft.write_set import WriteSet
-from distrodb.ring.clustermap import ClusterMap
-from distrodb.storage.records import (
-    FIRST_MAP_KEY,
-    INCARNATION_KEY,
-    MAP_KEY,
-    JournalStore,
-    sealed,
-    unseal,
-)
-
-
-class Memory:
-    """The slave's own records: its incarnation, the newest map that it knows, and the first one, on
-    which the log of the map's own group builds (None for a slave that joined later)."""
-
-    def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
-        self._writes = writes
-        self.sequence = 0  # of the write set that holds the newest map
-        self.map = self._load(store, MAP_KEY)
-        self.first_map = self._load(store, FIRST_MAP_KEY)
-        found = list(store.scan(INCARNATION_KEY, INCARNATION_KEY))
-        if found:
-            self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
-        else:
-            self.incarnation = f"{generator.getrandbits(64):016x}"
-            store.commit([sealed(INCARNATION_KEY, self.incarnation.encode())])
-
-    @staticmethod
-    def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
-        for _, value in store.scan(key, key):
-            return ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
-        return None
-
-    def keep(self, cluster_map: ClusterMap) -> None:
-        """Remember a map; durable with the write set that is being filled."""
-        self.map, self.sequence = cluster_map, self._writes.sequence
-        self._save(MAP_KEY, cluster_map)
-        if cluster_map.epoch == 1:
-            self.first_map = cluster_map
-            self._save(FIRST_MAP_KEY, cluster_map)
-
-    def _save(self, key: bytes, cluster_map: ClusterMap) -> None:
-        content = json.dumps(cluster_map.to_plain()).encode()
-        self._writes.add(sealed(key, content))
 
 
 class Birth:

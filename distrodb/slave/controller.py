@@ -2,8 +2,8 @@
 
 ``commands`` is asked by whoever leads the map's own group, when no change of the map is under way;
 what it returns is submitted to that group as one batch.  Nothing is remembered from one call to the
-next but what saves time, and every slave keeps the books that it reads (``hearing.py``,
-``reports.py``), so a controller that dies in the middle of anything is followed by another one that
+next but what saves time, and every slave keeps the books that it reads (failure_detector.py,
+reports.py), so a controller that dies in the middle of anything is followed by another one that
 goes on: the map and what the groups have reached are all there is to know.
 
 In this order: who is up or down, under which incarnation, and who wants to join; when all of that
@@ -17,19 +17,20 @@ only when all its groups have let it go, so that none of them can take it in aga
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from distrodb.config import SlaveConfig
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
 from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Command, Plan, counts_in, plan
+from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
-from distrodb.slave.hearing import Hearing
 from distrodb.slave.reports import Reports
 
 PLAN_INTERVAL_S = 1.0  # though nothing seems to have changed
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Situation:
     """What a controller sees."""
 
     map: ClusterMap
@@ -39,55 +40,48 @@ class View:
 
 
 class Controller:
-    def __init__(
-        self,
-        hearing: Hearing,
-        reports: Reports,
-        *,
-        replicas: int,
-        moves_at_once: int,
-        dead_after_s: float,
-    ):
-        self._hearing, self._reports = hearing, reports
-        self._replicas, self._moves_at_once = replicas, moves_at_once
-        self._dead_after_s = dead_after_s
+    def __init__(self, config: SlaveConfig, detector: FailureDetector, reports: Reports):
+        self._detector, self._reports = detector, reports
+        self._replicas = config.replicas
+        self._moves_at_once = config.healing.moves_at_once
+        self._dead_after_s = config.raft.dead_after_s
         self._planned: object = None  # for what the last plan was made
         self._planned_at = 0.0
         self._last: tuple[object, Plan] | None = None  # for what it was made, and the plan
 
-    def commands(self, now: float, view: View) -> list[Command]:
-        commands = self._rows(now, view)
+    def commands(self, now: float, situation: Situation) -> list[Command]:
+        commands = self._rows(now, situation)
         if commands:
             return commands
-        seen = self._seen(view.map)
-        planned = self._inputs(view, seen), view.empty
+        seen = self._seen(situation.map)
+        planned = self._inputs(situation, seen), situation.empty
         if planned == self._planned and now < self._planned_at + PLAN_INTERVAL_S:
             return []
         self._planned, self._planned_at = planned, now
-        commands = list(self._plan(view, seen).commands)
-        return [c for c in commands if c[0] != "remove_node" or c[1] in view.empty]
+        commands = list(self._plan(situation, seen).commands)
+        return [c for c in commands if c[0] != "remove_node" or c[1] in situation.empty]
 
-    def plan(self, view: View) -> Plan:
+    def plan(self, situation: Situation) -> Plan:
         """What is under way and what waits, as far as is seen from here."""
-        return self._plan(view, self._seen(view.map))
+        return self._plan(situation, self._seen(situation.map))
 
-    def _plan(self, view: View, suspects: frozenset[str]) -> Plan:
+    def _plan(self, situation: Situation, suspects: frozenset[str]) -> Plan:
         """The planner is pure, and in a large ring too slow to be asked by each who looks on."""
-        inputs = self._inputs(view, suspects)
+        inputs = self._inputs(situation, suspects)
         if self._last is None or self._last[0] != inputs:
-            self._last = inputs, self._make_plan(view, suspects)
+            self._last = inputs, self._make_plan(situation, suspects)
         return self._last[1]
 
-    def _inputs(self, view: View, suspects: frozenset[str]) -> object:
-        return view.map, suspects, self._reports.version, tuple(view.map_voters)
+    def _inputs(self, situation: Situation, suspects: frozenset[str]) -> object:
+        return situation.map, suspects, self._reports.version, tuple(situation.map_voters)
 
-    def _make_plan(self, view: View, suspects: frozenset[str]) -> Plan:
+    def _make_plan(self, situation: Situation, suspects: frozenset[str]) -> Plan:
         nodes = {
             id_: replace(info, status="suspect") if id_ in suspects else info
-            for id_, info in view.map.nodes.items()
+            for id_, info in situation.map.nodes.items()
         }
-        observed = Observed(self._reports.voters(), view.map_voters)
-        seen = replace(view.map, nodes=nodes)
+        observed = Observed(self._reports.voters(), situation.map_voters)
+        seen = replace(situation.map, nodes=nodes)
         return plan(seen, observed, self._replicas, self._moves_at_once)
 
     def _seen(self, cluster_map: ClusterMap) -> frozenset[str]:
@@ -95,58 +89,62 @@ class Controller:
         return frozenset(
             node.id
             for node in cluster_map.nodes.values()
-            if node.status == "up" and not self._hearing.is_heard(node.id, cluster_map.ring)
+            if node.status == "up" and not self._detector.is_heard(node.id, cluster_map.ring)
         )
+
+    def next_down(self, now: float) -> float:
+        """Seconds: when somebody may be found to be down next, if nothing is heard."""
+        return self._detector.next_down(now, self._dead_after_s)
 
     # -- rows of the map -------------------------------------------------------------------------
 
-    def _rows(self, now: float, view: View) -> list[Command]:
-        self._hearing.watch(now, view.map.nodes)
+    def _rows(self, now: float, situation: Situation) -> list[Command]:
+        self._detector.watch(now, situation.map.nodes)
         commands: list[Command] = []
-        for node in view.map.nodes.values():
-            commands += self._row(now, node, view.map)
-        for id_, joiner in view.joiners.items():
-            if id_ not in view.map.nodes:
+        for node in situation.map.nodes.values():
+            commands += self._row(now, node, situation.map)
+        for id_, joiner in situation.joiners.items():
+            if id_ not in situation.map.nodes:
                 commands.append(("add_node", id_, joiner.client, joiner.peer, joiner.incarnation))
         return commands
 
     def _row(self, now: float, node: NodeInfo, cluster_map: ClusterMap) -> list[Command]:
         commands: list[Command] = []
-        incarnation = self._hearing.incarnation(node.id)
+        incarnation = self._detector.incarnation(node.id)
         if incarnation not in (None, node.incarnation):
             commands.append(("incarnate", node.id, str(incarnation)))
         if node.status == "down":
-            if self._hearing.is_heard(node.id, cluster_map.ring):
+            if self._detector.is_heard(node.id, cluster_map.ring):
                 commands.append(("set_status", node.id, "up"))
-        elif self._hearing.is_down(now, node.id, cluster_map.ring, self._dead_after_s):
+        elif self._detector.is_down(now, node.id, cluster_map.ring, self._dead_after_s):
             commands.append(("set_status", node.id, "down"))
         return commands
 
     # -- what a person asks for ------------------------------------------------------------------
 
-    def asked(self, view: View, args: Sequence[str]) -> Command | ErrorReply | None:
+    def asked(self, situation: Situation, args: Sequence[str]) -> Command | ErrorReply | None:
         """DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE: the map's command, None
         if there is nothing to do, or why not."""
         match [args[0].upper(), *args[1:]]:
             case ["REMOVE", str(node)]:
-                return self._remove(view, node)
+                return self._remove(situation, node)
             case ["KEEP", str(node)]:
-                return self._keep(view.map, node)
+                return self._keep(situation.map, node)
             case ["MOVE", str(number), str(node)]:
-                return self._move(view.map, number, node)
+                return self._move(situation.map, number, node)
             case ["BALANCE"]:
                 return ("balance",)
         return error("ERR", "use DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE")
 
-    def _remove(self, view: View, node: str) -> Command | ErrorReply | None:
-        cluster_map = view.map
+    def _remove(self, situation: Situation, node: str) -> Command | ErrorReply | None:
+        cluster_map = situation.map
         row = cluster_map.nodes.get(node)
         if row is None:
             return _no_such(cluster_map, node)
         if row.status == "leaving":
             return None
         if row.status == "down":
-            observed = Observed(self._reports.voters(), view.map_voters)
+            observed = Observed(self._reports.voters(), situation.map_voters)
             if found := counts_in(cluster_map, observed, node):
                 return error(
                     "ERR",

@@ -1,12 +1,15 @@
 """What peers say of themselves each second, and at once when it changes.  Pure.
 
-Of every slave: how new its map is, whom it hears, what it leads, whether it holds any group and
-whether it is about to end; of the leader of a group: its members (``reports.py``) and the copies
-that it sends; before the cluster is born: whom it has met; of one that wants to join, and of those
-that have met it: its addresses.
+Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
+how long its disk takes to sync, and whether it is about to end; of the leader of a group: its
+members (reports.py) and the copies that it sends; before the cluster is born: whom it has met; of
+one that wants to join, and of those that have met it: its addresses.
 
-A slave uses it to redirect clients and to know who needs its map; the controller, wherever it is,
-judges by it who is down (``hearing.py``) and what the ring needs next (``controller.py``).
+A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
+controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
+next (controller.py).
+
+``Gossip`` is one message, ``GossipBook`` what is known from all of them.
 """
 
 from collections.abc import Mapping
@@ -42,18 +45,20 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Gossip:
     """One message; ``map`` only if the sender thinks that ours is older."""
 
     epoch: int
     leads: Mapping[int, int] = field(default_factory=dict)  # group: term
     is_leaving: bool = False
-    is_holding: bool = True  # any group
+    has_groups: bool = True  # any open
     hears: Mapping[str, str] = field(default_factory=dict)  # slave: incarnation
     reports: Mapping[int, Configuration] = field(default_factory=dict)  # of groups that it leads
     copies: tuple[Copy, ...] = ()
     joiners: Mapping[str, Joiner] = field(default_factory=dict)
     is_born: bool = True  # else ``hears`` is whom it has met
+    sync_ms: int = 0  # what a sync of its disk has taken at most of late
+    has_slow_disk: bool = False  # so slow that it should lead nothing
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -61,7 +66,7 @@ class News:
             "epoch": self.epoch,
             "leads": [list(lead) for lead in self.leads.items()],
             "leaving": self.is_leaving,
-            "holding": self.is_holding,
+            "groups": self.has_groups,
             "hears": dict(self.hears),
             "reports": [
                 [group, c.index, c.epoch, list(c.members)] for group, c in self.reports.items()
@@ -69,20 +74,22 @@ class News:
             "copies": [[c.group, c.to, c.done, c.total] for c in self.copies],
             "joiners": {id_: [j.incarnation, j.client, j.peer] for id_, j in self.joiners.items()},
             "born": self.is_born,
+            "sync": self.sync_ms,
+            "slow": self.has_slow_disk,
         }
         if self.map is not None:
             plain["map"] = self.map.to_plain()
         return plain
 
     @staticmethod
-    def from_plain(plain: Mapping[str, Any]) -> "News":
+    def from_plain(plain: Mapping[str, Any]) -> "Gossip":
         """Raises ``PeerError`` for what is not gossip."""
         try:
-            return News(
+            return Gossip(
                 epoch=_number(plain["epoch"]),
                 leads={_group(group): _number(term) for group, term in plain["leads"]},
                 is_leaving=_flag(plain["leaving"]),
-                is_holding=_flag(plain["holding"]),
+                has_groups=_flag(plain["groups"]),
                 hears=_texts(plain["hears"]),
                 reports={
                     _group(group): Configuration(_number(index), _number(epoch), _members(members))
@@ -96,6 +103,8 @@ class News:
                     _name(id_): _joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
                 },
                 is_born=_flag(plain["born"]),
+                sync_ms=_number(plain["sync"]),
+                has_slow_disk=_flag(plain["slow"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
@@ -154,50 +163,65 @@ def _texts(values: Mapping[Any, Any]) -> dict[str, str]:
     return dict(values)
 
 
-class Gossip:
-    """What is known from it, but for what hearing.py and reports.py keep."""
+class GossipBook:
+    """What is known from it, but for what failure_detector.py and reports.py keep."""
 
     def __init__(self) -> None:
         self._leads: dict[int, tuple[int, str]] = {}  # group: term, leader
         self._epochs: dict[str, int] = {}
         self.leaving: set[str] = set()  # peers that hand over too and take nothing more
-        self.empty: set[str] = set()  # peers that hold no group
+        self.empty: set[str] = set()  # peers that have no group open
+        self.slow: set[str] = set()  # peers whose disks are too slow to lead
+        self._sync_ms: dict[str, int] = {}
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
-    def heard(self, peer: str, news: News) -> None:
-        self._epochs[peer] = news.epoch
-        self._copies[peer] = news.copies
-        self._joiners[peer] = news.joiners
-        if news.is_leaving:
-            self.leaving.add(peer)
-        if news.is_holding:
-            self.empty.discard(peer)
-        else:
-            self.empty.add(peer)
-        self._forget_leads(peer, but=news.leads)
-        for group, term in news.leads.items():
-            if term >= self._leads.get(group, (0, ""))[0]:
+    def heard(self, peer: str, gossip: Gossip) -> bool:
+        """True if another slave leads some group than was known."""
+        self._epochs[peer] = gossip.epoch
+        self._copies[peer] = gossip.copies
+        self._joiners[peer] = gossip.joiners
+        self._sync_ms[peer] = gossip.sync_ms
+        for peers, is_one in (
+            (self.leaving, gossip.is_leaving or peer in self.leaving),
+            (self.empty, not gossip.has_groups),
+            (self.slow, gossip.has_slow_disk),
+        ):
+            if is_one:
+                peers.add(peer)
+            else:
+                peers.discard(peer)
+        has_changed = self._forget_leads(peer, but=gossip.leads)
+        for group, term in gossip.leads.items():
+            known = self._leads.get(group, (0, ""))
+            if term >= known[0] and known != (term, peer):
                 self._leads[group] = term, peer
+                has_changed = True
+        return has_changed
 
     def lost(self, peer: str) -> None:
         """Its link broke."""
-        self.leaving.discard(peer)
-        self.empty.discard(peer)
-        for known in (self._epochs, self._copies, self._joiners):
+        for peers in (self.leaving, self.empty, self.slow):
+            peers.discard(peer)
+        for known in (self._epochs, self._sync_ms, self._copies, self._joiners):
             known.pop(peer, None)
         self._forget_leads(peer, but={})
 
-    def _forget_leads(self, peer: str, but: Mapping[int, int]) -> None:
-        for group, (_, leader) in list(self._leads.items()):
-            if leader == peer and group not in but:
-                del self._leads[group]
+    def _forget_leads(self, peer: str, but: Mapping[int, int]) -> bool:
+        gone = [g for g, (_, leader) in self._leads.items() if leader == peer and g not in but]
+        for group in gone:
+            del self._leads[group]
+        return bool(gone)
 
     def leader_of(self, group: int) -> str | None:
         return self._leads.get(group, (0, None))[1]
 
     def term_of(self, group: int) -> int:
         return self._leads.get(group, (0, ""))[0]
+
+    def sync_ms(self, peer: str) -> int | None:
+        """None if nothing is known."""
+        return self._sync_ms.get(peer)
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""

@@ -1,8 +1,12 @@
-"""The cluster map as a Raft group's state machine; what a command does is ring/'s business."""
+"""The cluster map as a Raft group's state machine; what a command does is ring/'s business.
+
+It only holds the map.  Whoever drives the group looks at ``map`` when the group has moved on, and
+takes it to the map's keeper (``Core._follow_map_group``).
+"""
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from distrodb.keyspace.entry import decode_batch
 from distrodb.resp.reply import OK, Reply, error
@@ -13,10 +17,9 @@ from distrodb.ring.commands import apply
 class MapMachine:
     """Commands are those of ``commands.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
 
-    def __init__(self, cluster_map: ClusterMap, changed: Callable[[ClusterMap], None]):
+    def __init__(self, cluster_map: ClusterMap):
         self.map = cluster_map
         self.now_ms = 0
-        self._changed = changed
 
     def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         before = self.map
@@ -27,7 +30,6 @@ class MapMachine:
         self.map = apply(before, [command[0].lower(), *command[1:]])
         if self.map is before:
             return error("ERR", "the map did not change")
-        self._changed(self.map)
         return OK
 
     def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
@@ -50,8 +52,10 @@ class MapMachine:
     def size_estimate(self) -> int:
         return 0  # small beside any partition
 
-    def restore(self, chunks: Iterable[bytes]) -> "MapMachine":
+    @staticmethod
+    def restore(chunks: Iterable[bytes]) -> "MapMachine":
+        """Raises ``ValueError`` for a damaged snapshot."""
         now_ms, plain = json.loads(b"".join(chunks))
-        machine = MapMachine(ClusterMap.from_plain(plain), self._changed)
+        machine = MapMachine(ClusterMap.from_plain(plain))
         machine.now_ms = now_ms
         return machine

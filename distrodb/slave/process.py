@@ -12,6 +12,7 @@ exits; the journal holds all that was acknowledged.
 import asyncio
 import dataclasses
 import logging
+import math
 import random
 import resource
 import signal
@@ -29,11 +30,12 @@ from distrodb.errors import CorruptionError, DistrodbError, PeerError
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
-from distrodb.slave.core import Core, map_of
+from distrodb.slave.core import Core
 from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
 from distrodb.slave.log_limit import LimitedLog
+from distrodb.slave.map_keeper import map_of
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
@@ -42,6 +44,8 @@ REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
     " directory, and in its file `join` and its own row only"
 )
+ALARM_S = 0.005  # after its time the core is woken: much is due at almost the same moment
+LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
 log = logging.getLogger("distrodb")
@@ -59,7 +63,8 @@ class SlaveProcess:
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
-        self._tick_s = config.raft.heartbeat_ms / 1000 / 4
+        self._wakes_at = math.inf  # seconds: when the core is looked at though nothing comes in
+        self._alarm: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
@@ -95,13 +100,14 @@ class SlaveProcess:
         except OSError as error:
             raise self._port_problem("client", error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
-        if self._config.join and self._core.waits_for is not None:
+        if self._config.join and self._core.maps.waits_for is not None:
             log.info(
                 "waits to be let into the cluster at %s", ", ".join(map(str, self._config.join))
             )
-        elif self._core.waits_for is not None:
+        elif self._core.maps.waits_for is not None:
             log.info("the cluster is not born yet: all of its slaves must meet once")
         self._on_timer()
+        self._schedule()
         try:
             await self._ended
         finally:
@@ -141,12 +147,12 @@ class SlaveProcess:
             return
         self._followed = core.map
         self._links.follow(core.map)
-        if core.is_removed:
+        if core.maps.is_removed:
             self.stop()
 
     @property
     def is_removed(self) -> bool:
-        return self._core.is_removed
+        return self._core.maps.is_removed
 
     async def _leave(self) -> None:
         until = monotonic() + HAND_OVER_S_MAX
@@ -181,17 +187,37 @@ class SlaveProcess:
             self._in_thread(self._snapshot_thread, self._remove_older, group, index)
         self._clients.write_replies()
         self._turn_is_due = False
+        for line in output.warnings:
+            log.warning("%s", line)
+        self._follow_map()
         if self._core.has_work or self._clients.has_work:
             self._schedule()
+        else:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Wake up when the core is due.  An alarm that is due earlier does for a later one."""
+        now, due = monotonic(), self._core.next_due
+        if due >= self._wakes_at and self._wakes_at > now:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        delay_s = max(due - now, 0.0) + ALARM_S
+        self._wakes_at = now + delay_s
+        self._alarm = self._loop.call_later(delay_s, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        self._wakes_at = math.inf
+        if self._core.tick(monotonic()):
+            self._schedule()
+        else:
+            self._set_alarm()
 
     def _on_timer(self) -> None:
         if self._ended.done():
             return
         self._links.tick()
-        self._follow_map()
-        if self._core.tick(monotonic()):
-            self._schedule()
-        self._loop.call_later(self._tick_s, self._on_timer)
+        self._loop.call_later(LINKS_S, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:
         """Raises ``PeerError``."""
@@ -207,8 +233,10 @@ class SlaveProcess:
     # -- disk --------------------------------------------------------------------------------
 
     def _commit(self, sequence: int, operations: list[Operation]) -> Callable[[], None]:
+        began = monotonic()
         self._store.commit(operations)
-        return lambda: self._tell(self._core.durable, sequence)
+        took_s = monotonic() - began
+        return lambda: self._tell(self._core.durable, sequence, took_s)
 
     def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
         done = snapshot.run(partial(self._files.write, snapshot.group, snapshot.index))
@@ -262,7 +290,8 @@ class SlaveProcess:
 def serious(context: dict[str, Any]) -> BaseException | None:
     """What an error that the loop tells of means: an exception of ours ends the slave; anything
     else is logged, and None."""
-    error, text = context.get("exception"), str(context.get("message"))
+    error: BaseException | None = context.get("exception")
+    text = str(context.get("message"))
     if error is not None and not isinstance(error, OSError):
         return error
     limited.error(text, "event loop: %s%s", text, f": {error}" if error else "")

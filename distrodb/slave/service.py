@@ -18,9 +18,10 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply, error
-from distrodb.slave import topology
 from distrodb.slave.core import Core
 from distrodb.slave.session import Session
+from distrodb.slave.status import Status
+from distrodb.slave.topology import Topology, wire_id
 
 REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
 
@@ -97,6 +98,7 @@ class Service:
         table: Mapping[bytes, Command] = DISPATCHED,
     ):
         self._core, self.limits, self._process = core, limits, process
+        self._topology, self._status = Topology(core.view), Status(core.view)
         self.table = dict(table)
         self.parser_limits = ParserLimits(
             inline_bytes_max=limits.inline_bytes_max,
@@ -134,13 +136,13 @@ class Service:
 
     def submit(self, request: Request) -> None:
         core = self._core
-        core.submit(request, core.partition_of_slot[request.slot])
+        core.submit(request, core.routing.partition_of_slot[request.slot])
 
     def copy_to_read(self, slot: int) -> Store | None:
         """None also for a partition that is led here: its reads go through its queue."""
         core = self._core
-        partition = core.partition_of_slot[slot]
-        return None if core.leads(partition) else core.copy_of(partition)
+        partition = core.routing.partition_of_slot[slot]
+        return None if core.routing.leads(partition) else core.view.copy_of(partition)
 
     def ask_partition(
         self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
@@ -151,12 +153,12 @@ class Service:
         self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
     ) -> None:
         core, combine = self._core, row.combine
-        if leaderless := core.leaderless():
+        if leaderless := core.routing.leaderless():
             # Passing over it would be a FLUSHALL that did not flush, a DBSIZE that did not count.
             resolve(error("CLUSTERDOWN", f"partition {leaderless[0]} has no leader"))
             return
         assert combine is not None, row.name
-        led = [Led(p.id, p.first, p.last) for p in core.map.partitions if core.leads(p.id)]
+        led = [Led(p.id, p.first, p.last) for p in core.map.partitions if core.routing.leads(p.id)]
         parts = combine.parts(args, led)
         if not parts:
             resolve(combine.whole(args, led, []))
@@ -180,16 +182,17 @@ class Service:
 
     def info(self) -> Mapping[str, Mapping[str, object]]:
         core, process = self._core, self._process
-        led = core.led_stores
+        led = core.view.led_stores
         keys = sum(store.key_count() for store in led)
+        expiring = sum(store.expiring_count for store in led)
         return {
             "server": {
                 "redis_version": REDIS_VERSION,
                 "distrodb_version": __version__,
                 "redis_mode": "cluster",
                 "process_id": process.id,
-                "run_id": topology.wire_id(core.id),
-                "tcp_port": topology.address(core, core.id)[1],
+                "run_id": wire_id(core.id),
+                "tcp_port": self._topology.address(core.id)[1],
                 "uptime_in_seconds": process.uptime_s(),
             },
             "clients": {
@@ -202,33 +205,33 @@ class Service:
             "replication": {
                 "role": "master",
                 "connected_slaves": len(core.links),
-                "snapshot_bytes_sent": core.copied_bytes,  # to members that lag or are new
+                "snapshot_bytes_sent": core.budget.spent,  # to members that lag or are new
             },
             "cluster": {
                 "cluster_enabled": 1,
                 "partitions_led": len(led),
-                "partitions_held": len(core.data_groups),
+                "partitions_held": len(core.view.partitions),
             },
-            "keyspace": {"db0": f"keys={keys},expires=0,avg_ttl=0"} if keys else {},
+            "keyspace": {"db0": f"keys={keys},expires={expiring},avg_ttl=0"} if keys else {},
         }
 
     def cluster_slots(self) -> Reply:
-        return topology.slots(self._core)
+        return self._topology.slots()
 
     def cluster_shards(self) -> Reply:
-        return topology.shards(self._core)
+        return self._topology.shards()
 
     def cluster_nodes(self) -> Reply:
-        return topology.nodes(self._core)
+        return self._topology.nodes()
 
     def cluster_info(self) -> Reply:
-        return topology.info(self._core)
+        return self._topology.info()
 
     def cluster_id(self) -> Reply:
-        return topology.wire_id(self._core.id).encode()
+        return wire_id(self._core.id).encode()
 
     def status(self) -> Mapping[str, object]:
-        return topology.status(self._core)
+        return self._status.whole()
 
     def change_map(self, words: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         self._core.change_map(words, resolve)

@@ -44,6 +44,25 @@ class Put:
     value: bytes
 
 
+class SealedPut(Put):
+    """One whose checksum and bytes are made when they are written: off the event loop, which for
+    what is large is long."""
+
+    __slots__ = ("_pieces",)
+    _pieces: tuple[bytes, ...]
+
+    def __init__(self, key: bytes, *pieces: bytes):
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "_pieces", pieces)
+
+    @property
+    def value(self) -> bytes:
+        checksum = zlib.crc32(self.key)
+        for piece in self._pieces:
+            checksum = zlib.crc32(piece, checksum)
+        return b"".join((_CHECKSUM.pack(checksum), *self._pieces))
+
+
 @dataclass(frozen=True, slots=True)
 class DeleteRange:
     first: bytes  # inclusive
@@ -89,7 +108,7 @@ def entry_key(group: int, index: int) -> bytes:
 
 
 def entry(group: int, index: int, term: int, command: bytes) -> Put:
-    return sealed(entry_key(group, index), _TERM.pack(term) + command)
+    return SealedPut(entry_key(group, index), _TERM.pack(term), command)
 
 
 def entries(group: int, first: int, last: int) -> DeleteRange:

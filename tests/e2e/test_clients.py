@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from distrodb import LocalCluster
+from distrodb.clock import monotonic, sleep
 from distrodb.ring.slots import slot_of
 
 
@@ -156,3 +157,26 @@ def test_values_up_to_the_limit_survive(cluster):
     with cluster.connection(leader) as slave, pytest.raises(redis.RedisError):
         slave.set("big", b"x" * (16777216 + 1))
     assert len(client.get("big")) == 16777216
+
+
+def wait_until(condition) -> None:
+    until = monotonic() + 30
+    while not condition():
+        assert monotonic() < until, "it did not come to that"
+        sleep(0.05)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_hashes_and_expiry(cluster, protocol):
+    client = cluster.client(protocol=protocol, decode_responses=True)
+    client.flushall(target_nodes="primaries")
+    assert client.hset("h", mapping={"a": "1", "b": "2"}) == 2 and client.hset("h", "a", "3") == 0
+    assert client.hgetall("h") == {"a": "3", "b": "2"} and client.hgetall("none") == {}
+    assert client.hget("h", "b") == "2" and client.hlen("h") == 2 and client.type("h") == "hash"
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE|wrong kind of value"):
+        client.get("h")
+    assert client.expire("h", 100) and 98 <= client.ttl("h") <= 100
+    assert client.persist("h") and client.pttl("h") == -1
+    assert client.set("s", "1") and client.pexpire("h", 200) and client.pexpire("s", 200)
+    wait_until(lambda: client.hgetall("h") == {} and client.get("s") is None)
+    wait_until(lambda: client.dbsize(target_nodes="primaries") == 0)

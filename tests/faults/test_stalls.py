@@ -19,7 +19,7 @@ SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 def stall(cluster: LocalCluster, seconds: float) -> None:
     chance = seeded()
-    stalled, *others = cluster.nodes
+    *others, stalled = cluster.nodes  # the last row dials all others
     for _ in lasting(seconds):
         cluster.pause(stalled)
         victim = chance.choice(others)

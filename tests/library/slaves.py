@@ -28,7 +28,7 @@ UNTIL_S_MAX = 60.0  # what has not come true by then never will
 
 
 def config_of(name: str, names: Sequence[str], partitions: int, **raft: float) -> SlaveConfig:
-    addresses = [Address("sim", n) for n in range(len(names))]
+    addresses = [Address("sim", 7000 + n) for n in range(len(names))]
     return SlaveConfig(
         file=Path("sim"),
         id=name,
@@ -192,22 +192,22 @@ class Slaves:
     # -- the cluster -------------------------------------------------------------------------
 
     def leader(self, group: int) -> str | None:
-        led = [name for name, core in self.cores.items() if core.leads(group)]
-        return max(led, key=lambda name: self[name].term_of(group), default=None)
+        led = [name for name, core in self.cores.items() if core.routing.leads(group)]
+        return max(led, key=lambda name: self[name].routing.term_of(group), default=None)
 
     def settled(self, names: Iterable[str] = ()) -> "Slaves":
         """Born, every group led by its owner, nothing on the move."""
-        self.until(lambda: all(core.waits_for is None for core in self.cores.values()))
+        self.until(lambda: all(core.maps.waits_for is None for core in self.cores.values()))
         self.until(lambda: all(self.leader(p) for p in range(self.partitions)))
         self.until(self.is_whole)
         return self
 
     def is_whole(self) -> bool:
         for name, core in self.cores.items():
-            plan = core.healing()
-            if plan is None or not plan.is_done or core.not_yet_in():
+            plan = core.view.healing()
+            if plan is None or not plan.is_done or core.view.not_yet_in():
                 return False
-            if any(p.owner == name and not core.leads(p.id) for p in core.map.partitions):
+            if any(p.owner == name and not core.routing.leads(p.id) for p in core.map.partitions):
                 return False
             held = {p.id for p in core.map.partitions if name in p.group}
             if held != {id_ for id_ in core.groups if id_ < self.partitions}:

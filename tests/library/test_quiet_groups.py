@@ -43,9 +43,9 @@ def test_an_idle_cluster_sends_one_heartbeat_a_pair_however_many_groups_it_has(p
 
 def test_nobody_stands_while_the_heartbeats_come():
     slaves = Wire().settled()
-    terms = {group: slaves["a"].term_of(group) for group in range(4)}
+    terms = {group: slaves["a"].routing.term_of(group) for group in range(4)}
     slaves.run(20 * TIMEOUT_S)
-    assert {group: slaves["a"].term_of(group) for group in range(4)} == terms
+    assert {group: slaves["a"].routing.term_of(group) for group in range(4)} == terms
 
 
 def test_a_slave_that_hangs_loses_the_lead_of_its_quiet_groups():
@@ -55,9 +55,9 @@ def test_a_slave_that_hangs_loses_the_lead_of_its_quiet_groups():
     slaves.loses = lambda sender, receiver, _: leader in (sender, receiver)
     others = [name for name in slaves.names if name != leader]
     began = slaves.now
-    slaves.until(lambda: any(slaves[name].leads(0) for name in others))
+    slaves.until(lambda: any(slaves[name].routing.leads(0) for name in others))
     assert slaves.now - began < 4 * TIMEOUT_S
-    slaves.until(lambda: not slaves[leader].leads(0))  # it hears no majority
+    slaves.until(lambda: not slaves[leader].routing.leads(0))  # it hears no majority
     assert slaves.now - began < 4 * TIMEOUT_S
 
 
@@ -65,11 +65,14 @@ def test_a_group_that_one_member_lost_sight_of_is_not_quiet():
     """It hears no leader, since it forgot whom it follows; its slave's heartbeats say so."""
     slaves = Wire().settled()
     slaves.run(2 * TIMEOUT_S)
-    leader, follower = slaves.leader(0), next(n for n in slaves.names if not slaves[n].leads(0))
+    leader, follower = (
+        slaves.leader(0),
+        next(n for n in slaves.names if not slaves[n].routing.leads(0)),
+    )
     state = slaves[follower].groups[0].member._state
     state.library.leader = None
     state.changed()
-    slaves.until(lambda: slaves[follower].leader_of(0) == leader)
+    slaves.until(lambda: slaves[follower].routing.leader_of(0) == leader)
     assert slaves.leader(0) == leader
 
 

@@ -276,3 +276,57 @@ def test_ours_a_group_costs_no_file():
     before = open_files()
     cluster = ours.Cluster("abc").lead("a")
     assert open_files() == before and cluster["a"]
+
+
+# New: on a link what is small overtakes what is large, so a heartbeat comes before the entries that
+# were sent before it.
+
+
+def a_heartbeat_that_overtakes_an_entry(cluster):
+    cluster.lead("a")
+    cluster.write("a", "large")
+    cluster.pass_time(0.2)
+    cluster.tick("a")
+    link = cluster.links["a", "b"]
+    entry, heartbeat = link
+    assert entry[7] and not heartbeat[7]
+    link.reverse()
+    cluster.settle()
+
+
+def test_ours_a_heartbeat_that_overtakes_an_entry_is_not_refused():
+    a_heartbeat_that_overtakes_an_entry(cluster := ours.Cluster())
+    assert times_sent(cluster, "large") == 1
+    refusals = [m_ for _, to, m_ in cluster.history if m_[1] == m.ACK and not m_[3]]
+    assert not refusals
+    assert cluster["b"].values == ["large"]
+
+
+def replace(link, messages):
+    link.clear()
+    link.extend(messages)
+
+
+def test_ours_a_heartbeat_that_overtakes_entries_tells_no_commit_that_it_does_not_verify():
+    """Else the leader would take the follower for one that knows it, and it would not."""
+    cluster = ours.Cluster().lead("a")
+    cluster.write("a", "large")
+    kept = list(cluster.links["a", "b"])
+    cluster.links["a", "b"].clear()
+    cluster.settle("a", "c")  # committed without b
+    cluster.pass_time(0.2)
+    cluster.tick("a")
+    heartbeats = [each for each in cluster.links["a", "b"] if not each[7]]
+    assert heartbeats and all(each[3] < cluster["a"].last_index for each in heartbeats)
+    replace(cluster.links["a", "b"], heartbeats)
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    assert cluster["b"].commit_index < cluster["a"].commit_index
+    replace(cluster.links["a", "b"], kept)
+    for _ in range(3):
+        cluster.settle()
+        cluster.pass_time(0.2)
+        cluster.tick("a")
+    cluster.settle()
+    assert cluster["b"].commit_index == cluster["a"].commit_index
+    assert cluster["b"].values == ["large"]

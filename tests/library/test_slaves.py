@@ -9,8 +9,11 @@ from distrodb.raft import messages as m
 from distrodb.raft.group import HAND_OVER_AGAIN_S
 from distrodb.resp.reply import OK, Reply
 from distrodb.ring.clustermap import Partition, member, node_of
-from distrodb.slave.core import GOSSIP_INTERVAL_S, MAP_GROUP, Core, map_of
-from distrodb.slave.gossip import News
+from distrodb.slave.core import Core
+from distrodb.slave.gossip import Gossip
+from distrodb.slave.gossip_sender import GOSSIP_INTERVAL_S
+from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.map_keeper import map_of
 from tests.library import ours
 from tests.library.slaves import Slaves, config_of
 
@@ -28,11 +31,14 @@ def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once()
     slaves.compact(leader, 0)
     slaves.run(GOSSIP_INTERVAL_S)
     slaves.start("a")
-    slaves.until(lambda: slaves["a"].leads(0))
+    slaves.until(lambda: slaves["a"].routing.leads(0))
     slaves.run(0.1)
-    report, ours = slaves["c"]._reports.of(0), slaves["a"].groups[0].log
+    report, ours = slaves["c"].known.reports.of(0), slaves["a"].groups[0].log
     assert report is not None
-    assert (report.term, report.configuration) == (slaves["a"].term_of(0), ours.configuration)
+    assert (report.term, report.configuration) == (
+        slaves["a"].routing.term_of(0),
+        ours.configuration,
+    )
     before = len(slaves.gossips)
     slaves.run(GOSSIP_INTERVAL_S)
     pairs = 4 * 3
@@ -44,12 +50,12 @@ def test_a_command_does_not_pass_those_that_wait_for_the_leader():
     slaves = Slaves().settled()
     slaves.crash("a")
     core = slaves["b"]
-    assert core.leader_of(0) is None
+    assert core.routing.leader_of(0) is None
     first = slaves.ask("b", b"SET", b"k", b"first")
     core.groups[0].member.stand_at_once(slaves.now)
     slaves.cores.pop("c")  # d's frames are delivered here one by one, without a turn in between
     slaves.cut("b", "c")
-    while not core.leads(0):
+    while not core.routing.leads(0):
         slaves.now += 0.01
         for name in "bd":
             output = slaves[name].flush(slaves.now, 0)
@@ -79,7 +85,9 @@ def remove(slaves: Slaves, name: str) -> None:
 def members(slaves: Slaves, group: int) -> str:
     """As its leader knows them."""
     leader = slaves.leader(group)
-    return "".join(sorted(map(node_of, slaves[leader].members_of(group) or []))) if leader else ""
+    return (
+        "".join(sorted(map(node_of, slaves[leader].view.members_of(group) or []))) if leader else ""
+    )
 
 
 def until_let_go(slaves: Slaves, name: str, group: int) -> None:
@@ -94,8 +102,8 @@ def test_ours_a_member_that_is_removed_alive_hears_of_it():
     slaves = Slaves("abcde").settled()
     until_let_go(slaves, "e", 0)
     slaves.until(lambda: 0 not in slaves["e"].groups)
-    assert slaves["e"].leader_of(0) == slaves.leader(0)
-    slaves.until(lambda: slaves["e"].is_removed)
+    assert slaves["e"].routing.leader_of(0) == slaves.leader(0)
+    slaves.until(lambda: slaves["e"].maps.is_removed)
     assert not slaves["e"].groups and slaves["e"].map == slaves["a"].map
 
 
@@ -134,7 +142,7 @@ def test_what_a_closed_group_holds_is_kept_until_that_is_on_disk():
 def test_what_a_closed_group_holds_goes_once_that_is_on_disk():
     slaves = with_snapshots_of("e", 0)
     until_let_go(slaves, "e", 0)
-    slaves.until(lambda: slaves["e"].is_removed)
+    slaves.until(lambda: slaves["e"].maps.is_removed)
     slaves.release_snapshots("e")
     slaves.flush("e")
     assert not [file for file in slaves.disks["e"].files if file[0] == 0]
@@ -158,9 +166,9 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
     until_let_go(slaves, "e", 0)
     slaves.held_disks.add("e")
     slaves.until(lambda: 0 not in slaves["e"].groups)
-    core, term = slaves["e"], slaves["a"].term_of(0)
+    core, term = slaves["e"], slaves["a"].routing.term_of(0)
     wanted = replace(slaves["e"].map, epoch=1_000_000, partitions=with_group(core, "eab"))
-    core.receive_gossip(slaves.now, "a", News(wanted.epoch, map=wanted).to_plain())
+    core.receive_gossip(slaves.now, "a", Gossip(wanted.epoch, map=wanted).to_plain())
     slaves.flush("e")
     assert 0 not in core.groups
     slaves.release_disk("e")
@@ -169,6 +177,21 @@ def test_a_closed_group_is_opened_again_when_what_it_held_is_gone():
     journal = core.groups[0].log
     assert not core.groups[0].member.is_member and not journal.may_vote
     assert journal.last_index == 0 and journal.meta.term >= term > 0
+    assert not [file for file in slaves.disks["e"].files if file[0] == 0]
+
+
+def test_a_closed_group_is_opened_again_also_if_the_map_comes_right_after_the_deletion():
+    """The deletion is on disk, and in the same turn a peer's gossip brings the map."""
+    slaves = with_snapshots_of("e", 0)
+    until_let_go(slaves, "e", 0)
+    slaves.held_disks.add("e")
+    slaves.until(lambda: 0 not in slaves["e"].groups)
+    core = slaves["e"]
+    wanted = replace(core.map, epoch=1_000_000, partitions=with_group(core, "eab"))
+    slaves.release_disk("e")
+    core.receive_gossip(slaves.now, "a", Gossip(wanted.epoch, map=wanted).to_plain())
+    slaves.flush("e")
+    assert 0 in core.groups and core.groups[0].log.last_index == 0
     assert not [file for file in slaves.disks["e"].files if file[0] == 0]
 
 
@@ -187,7 +210,7 @@ def test_an_owner_that_cannot_reach_a_member_is_not_given_its_partition_back():
     slaves["a"].groups[0].hand_over(slaves.now, [member("d", slaves["d"].incarnation)])
     slaves.until(lambda: slaves.leader(0) == "d")
     slaves.run(2 * HAND_OVER_AGAIN_S)
-    assert slaves.leader(0) == "d" and slaves["b"].leader_of(0) == "d"
+    assert slaves.leader(0) == "d" and slaves["b"].routing.leader_of(0) == "d"
     slaves.join("a", "b")
     slaves.until(lambda: slaves.leader(0) == "a")
 
@@ -209,7 +232,7 @@ def test_ours_who_missed_the_birth_takes_part_in_what_it_was_born_into():
     first, *others = born.partitions
     moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
     core.link_up(1000.0, "a", core.incarnation)
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    core.receive_gossip(1000.0, "a", Gossip(2, map=moved).to_plain())
     assert 0 in core.groups
     disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
     again = a_core("b", disk)
@@ -226,7 +249,7 @@ def test_ours_a_group_that_missed_the_birth_as_a_whole_begins_when_it_hears_of_i
     slaves.crash("c")
     assert set(born.partitions[0].group) == set("abd")
     for name in "abd":
-        news = News(2, map=replace(born, epoch=2)).to_plain()
+        news = Gossip(2, map=replace(born, epoch=2)).to_plain()
         slaves[name].receive_gossip(slaves.now, "c", news)
     slaves.until(lambda: slaves.leader(0))
     leader = slaves.leader(0)
@@ -240,7 +263,7 @@ def test_ours_a_wiped_slave_takes_part_in_what_the_map_says_only():
     born = map_of(core.config, {**dict.fromkeys("acd", core.incarnation), "b": "before"})
     first, *others = born.partitions
     moved = replace(born, epoch=2, partitions=(replace(first, group=("a", "c", "d")), *others))
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    core.receive_gossip(1000.0, "a", Gossip(2, map=moved).to_plain())
     assert 0 not in core.groups
 
 
@@ -250,12 +273,12 @@ def test_ours_a_member_serves_until_it_is_removed_whatever_the_map_says():
     disk = ours.Disk(random.Random(0), "b")
     core = a_core("b", disk)
     born = map_of(core.config, dict.fromkeys("abcd", core.incarnation))
-    core.receive_gossip(1000.0, "a", News(1, map=born).to_plain())
+    core.receive_gossip(1000.0, "a", Gossip(1, map=born).to_plain())
     assert 0 in core.groups
     first, *others = born.partitions
     first = replace(first, group=("a", "c", "d"))
     moved = replace(born, epoch=2, partitions=(first, *others))
-    core.receive_gossip(1000.0, "a", News(2, map=moved).to_plain())
+    core.receive_gossip(1000.0, "a", Gossip(2, map=moved).to_plain())
     disk.commit(core.flush(1000.0, ours.WALL_MS).journal[1])
     again = a_core("b", disk)
     assert again.map.epoch == 2 and 1 in again.groups

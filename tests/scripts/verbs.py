@@ -21,7 +21,7 @@ from distrodb.raft.messages import KIND_NAMES
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from distrodb.ring.slots import slot_of
 from tests.sim.continuity import leftovers
-from tests.sim.simulation import Simulation
+from tests.sim.simulation import STEP_S, Simulation
 from tests.sim.workload import Client
 from tests.support.history import Operation, check
 
@@ -75,6 +75,8 @@ class Stage:
             if isinstance(last, ErrorReply) and last.code not in ("TRYAGAIN", "NOTCONTROLLER"):
                 raise NotSo(f"the controller refuses: {last.text.decode()}")
             self.claim(self.cluster.now < until, f"the controller says {_shown(last)}")
+            if last is not None:
+                self.cluster.run(STEP_S)  # it says so at once, and nothing would ever happen
             slave, count = self.controller(), len(replies)
             slave.core.change_map(args, replies.append)
             slave.turn_soon()
@@ -192,6 +194,13 @@ def get(stage: Stage, key: str, value: str) -> None:
     """A patient client reads a key; VALUE may be ``nothing``."""
     reply = stage.cluster.ask("GET", key)
     stage.claim(_shown(reply) == value, f"it is {_shown(reply)}")
+
+
+@verb("expire KEY in SECONDS")
+def expire(stage: Stage, key: str, seconds: float) -> None:
+    """A patient client lets a key that is there expire."""
+    reply = stage.cluster.ask("PEXPIRE", key, str(round(seconds * 1000)))
+    stage.claim(reply == 1, f"the answer is {_shown(reply)}")
 
 
 @verb("fill COUNT keys of COUNT bytes")

@@ -214,7 +214,7 @@ class Chaos:
             client.is_stopped = True
         cluster.run_until(lambda: not any(client.is_waiting for client in self.clients), 30.0)
         for key in sorted({key for operation in self.history for key in _keys(operation)}):
-            name = "GET"
+            name = "HGETALL" if key.startswith("hash") else "GET"
             called = cluster.now
             reply = cluster.ask(name, key)
             self.history.append(Operation(-1, called, cluster.now, (name, key), reply))

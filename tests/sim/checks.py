@@ -20,7 +20,7 @@ from distrodb.errors import CorruptionError
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.raft.log import Log, is_configuration
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import entry_key, load_meta
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from distrodb.errors import CorruptionError
 from distrodb.raft.group import Group
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import member
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import LAST_INDEX, entry_key, load_meta
 
 if TYPE_CHECKING:

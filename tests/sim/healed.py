@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from distrodb.ring.clustermap import ClusterMap, Partition, member, node_of
 from distrodb.ring.placement import MAP_GROUP_MAX
 from distrodb.ring.plan import MAP_GROUP_MIN
-from distrodb.slave.core import MAP_GROUP, Core
+from distrodb.slave.core import Core
+from distrodb.slave.group_ids import MAP_GROUP
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
@@ -28,7 +29,7 @@ def obstacles(cluster: "Simulation") -> Iterator[str]:
     if {*map_.ring} != {*running}:
         yield f"{[*running]} run, and the ring is {map_.ring}"
         return
-    plan = core.healing()
+    plan = core.view.healing()
     if not plan.is_done or plan.stuck:
         yield f"{leader.id} plans {plan}"
     for id_, each in running.items():

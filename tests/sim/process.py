@@ -8,6 +8,7 @@ all that is addressed to it waits then, in order.
 Its clocks are its own: the monotonic one runs faster or slower, the wall clock may jump.
 """
 
+import math
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from tests.sim.network import Link
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
+ALARM_S = 0.001  # after its time the core is woken
+LINKS_S = 0.025  # between two looks at links that may have gone silent
 WALL_EPOCH_MS = 1_700_000_000_000
 
 
@@ -39,9 +42,11 @@ class Slave:
         self.is_removed = False  # the cluster has forgotten it, and it has ended
         self.rate = 1.0  # of its monotonic clock
         self.wall_jump_ms = 0
+        self.warnings: list[str] = []  # that it has written into its log
         self._resumes_at = 0.0
         self._turn_is_due = False
-        self._tick_s = config.raft.heartbeat_ms / 1000 / 4
+        self._wakes_at = math.inf  # by its own clock
+        self.slow_sync_s = 0.0  # so much longer does each sync take
 
     @property
     def now(self) -> float:
@@ -60,6 +65,7 @@ class Slave:
         self.links = {}
         self.refused = self.stopped = None
         self._resumes_at, self._turn_is_due = 0.0, False
+        self._wakes_at = math.inf
         generator = random.Random(simulation.random.random())
         try:
             self.disk.identify("sim")
@@ -73,7 +79,8 @@ class Slave:
                 self.refused = self.stopped
             self.disk.crash()
             return
-        self._tick()
+        self._look_at_links()
+        self.turn_soon()
 
     def crash(self) -> None:
         self.core = None
@@ -109,16 +116,25 @@ class Slave:
             self._turn_is_due = True
             self.later(0.0, self._turn)
 
-    def _tick(self) -> None:
+    def _look_at_links(self) -> None:
         self.simulation.network.close_silent(self.id)
-        if self.core.is_removed:
-            self.simulation.continuity.ended(self)
-            self.is_removed = True
-            self.simulation.crash(self.id)
-            return
+        self.later(LINKS_S / self.rate, self._look_at_links)
+
+    def _set_alarm(self) -> None:
+        """Wake up when the core is due."""
+        due = self.core.next_due
+        if due < self._wakes_at:
+            self._wakes_at = due
+            self.later(max(due - self.now, 0.0) / self.rate + ALARM_S, self._alarm, due)
+
+    def _alarm(self, due: float) -> None:
+        if due != self._wakes_at:
+            return  # it was set anew
+        self._wakes_at = math.inf
         if self.core.tick(self.now):
             self.turn_soon()
-        self.later(self._tick_s / self.rate, self._tick)
+        else:
+            self._set_alarm()
 
     def _turn(self) -> None:
         simulation, core = self.simulation, self.core
@@ -131,7 +147,8 @@ class Slave:
         if output.journal is not None:
             sequence, operations = output.journal
             pending = self.disk.begin(operations)
-            self.later(simulation.fsync_s(), self._sync, sequence, pending)
+            took_s = simulation.fsync_s() + self.slow_sync_s
+            self.later(took_s, self._sync, sequence, pending)
         for snapshot in output.snapshots:
             run, pending = SnapshotRun(snapshot), None
             if run.chunks is not None:
@@ -139,10 +156,17 @@ class Slave:
             self.later(5 * simulation.fsync_s(), self._sync_snapshot, run, pending)
         for group, index in output.obsolete:
             self.disk.remove_older(group, index)
-        if core.has_work:
-            self.turn_soon()
+        self.warnings += output.warnings
         simulation.checks.after_turn(self)
         simulation.continuity.after_turn(self)
+        if core.maps.is_removed:
+            simulation.continuity.ended(self)
+            self.is_removed = True
+            simulation.crash(self.id)
+        elif core.has_work:
+            self.turn_soon()
+        else:
+            self._set_alarm()
 
     def _sync(self, sequence: int, pending: PendingSet) -> None:
         self.disk.sync(pending)

@@ -28,7 +28,7 @@ from distrodb.config import (
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.clustermap import member
 from distrodb.ring.slots import slot_of
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from tests.sim.checks import Checks
 from tests.sim.connection import Connection
 from tests.sim.continuity import Continuity
@@ -270,14 +270,14 @@ class Simulation:
         found = []
         for node, slave in self.slaves.items():
             if slave.core is not None:
-                partition = slave.core.partition_of_slot[slot_of(key.encode())]
+                partition = slave.core.routing.partition_of_slot[slot_of(key.encode())]
                 group = slave.core.groups.get(partition)
                 if group is not None and group.member.is_ready:
                     found.append((group.member.term, node))
         return found
 
     def terms_led_by(self, node: str) -> dict[int, int]:
-        groups = self.slaves[node].core.data_groups
+        groups = self.slaves[node].core.view.partitions
         return {group.id: group.member.term for group in groups if group.member.is_leader}
 
     def ask(self, *args: str, within_s: float = 30.0) -> Reply:

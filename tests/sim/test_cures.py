@@ -2,6 +2,9 @@
 
 import pytest
 
+from tests.sim.test_expiry import (
+    test_a_key_that_was_seen_expired_never_comes_back as seen_expired,
+)
 from tests.sim.test_healing import (
     test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead as one_word_is_not_enough,
 )
@@ -35,6 +38,7 @@ def test_a_removed_cure_is_noticed(cure):
     ("cure", "story"),
     [
         ("pre-votes", nobody_is_unseated),
+        ("what is read as expired is in the log", seen_expired),
         ("a birth on which all agree", two_wiped_slaves),
         ("a birth on which all agree", all_are_needed),
         ("who has forgotten stands aside", in_again),

@@ -10,7 +10,8 @@ from distrodb.config import HealingConfig
 from distrodb.raft.snapshots import COPY_STATES_MAX
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.ring.slots import slot_of
-from distrodb.slave.core import MAP_GROUP, Core
+from distrodb.slave.core import Core
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.links.framing import MESSAGES, Incoming, Outgoing
 from distrodb.storage import records
 from distrodb.storage.records import Meta, load_meta
@@ -47,7 +48,8 @@ class _World:
     def says(self, node):
         """What it gossips now, and nothing of it is on its disk yet."""
         core = self.cores[node]
-        core._gossip_at = 0.0
+        for peer in core.links:
+            core.gossip.lost(peer)  # so it is told at once
         output = core.flush(1.0, 1)
         self.sets[node] = output.journal or self.sets.get(node)
         return output.gossip
@@ -85,7 +87,7 @@ def _diverged_maps():
     assert three.core.map.epoch == 0
     cluster.crash("node3")
     cluster.run_until(lambda: _both_say("down", one, two))
-    leader = next(s for s in (one, two) if s.core.leads(MAP_GROUP))
+    leader = next(s for s in (one, two) if s.core.routing.leads(MAP_GROUP))
     other = two if leader is one else one
     # They see node3, node3 hears nothing: up, then down again.
     cluster.start("node3")
@@ -135,7 +137,9 @@ def test_a_leader_does_not_fill_the_map_s_log_in_vain():
     cluster.run(5.0)
     cluster.crash("node3")
     cluster.run(5.0)
-    journal = next(s for s in (leader, other) if s.core.leads(MAP_GROUP)).core.groups[MAP_GROUP]
+    journal = next(s for s in (leader, other) if s.core.routing.leads(MAP_GROUP)).core.groups[
+        MAP_GROUP
+    ]
     before = journal.log.last_index
     cluster.run(10.0)
     grown = journal.log.last_index - before
@@ -257,9 +261,9 @@ def test_a_copy_that_has_nothing_yet_answers_no_readonly_reads():
     cluster.start(lost)
     core = cluster.slaves[lost].core
     cluster.at_once(lambda: 0 in core.groups)
-    assert core.copy_of(0) is None
+    assert core.view.copy_of(0) is None
     cluster.run_until(cluster.is_whole)
-    store = core.copy_of(0)
+    store = core.view.copy_of(0)
     assert store.execute(slot_of(b"a"), [b"GET", b"a"], store.now_ms) == b"1"
 
 
@@ -298,13 +302,13 @@ def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     cluster.run_until(lambda: all(s.core.map.nodes["node1"].incarnation == new for s in others))
     one.disk = kept
     kept._start()
-    judge = next(s for s in others if s.core.leads(MAP_GROUP))
+    judge = next(s for s in others if s.core.routing.leads(MAP_GROUP))
     rest = next(s for s in others if s is not judge)
     cluster.crash(judge.id)  # for good
     cluster.start("node1")
     cluster.at_once(lambda: one.core.map.epoch == 2)
-    cluster.at_once(lambda: not one.core._journal_busy and not one.core.writes._operations)
-    assert one.core._memory.map.epoch == 2
+    cluster.at_once(lambda: not one.core.commits.is_busy and not one.core.commits.has_work)
+    assert one.core.maps._records.map.epoch == 2
     for group in [*one.core.groups.values(), *rest.core.groups.values()]:
         assert not any(name.endswith(new) for name in group.member.members)
     cluster.crash("node1")
@@ -347,7 +351,7 @@ def test_a_copy_of_a_busy_partition_is_made_once_though_the_log_is_cut_meanwhile
         assert cluster.ask("SET", f"key{number}", "x" * 20_000) == OK
     cluster.run(2.0)
     leads, lags = cluster.slaves[leader].core, cluster.slaves[away]
-    leads._budget._per_s = 500_000
+    leads.budget._per_s = 500_000
     narrow(cluster, leader, away, bytes_a_second=1_500_000)
     cluster.start(away)
     journal, number, start, write_s = leads.groups[0].log, 0, cluster.now, 0.02
@@ -361,7 +365,7 @@ def test_a_copy_of_a_busy_partition_is_made_once_though_the_log_is_cut_meanwhile
         assert cluster.ask("SET", f"key{number % 200}", "y" * 20_000) == OK
         number += 1
         cluster.run(max(0.0, began + write_s - cluster.now))
-    assert leads._budget.spent < 6_000_000, "it was copied more than once"
+    assert leads.budget.spent < 6_000_000, "it was copied more than once"
     for number in range(300):
         assert cluster.ask("SET", f"key{number}", "z" * 20_000) == OK
     assert journal.bytes < 3_000_000, "the log is cut again afterwards"
@@ -414,11 +418,11 @@ def test_only_who_is_taken_in_says_that_it_does_not_count_yet():
     cluster.wipe("node3")
     cluster.start("node3")
     others = [cluster.slaves[node].core for node in ("node1", "node2")]
-    assert cluster.slaves["node3"].core.not_yet_in()
+    assert cluster.slaves["node3"].core.view.not_yet_in()
     for _ in range(200):
         cluster.run(0.02)
-        assert not any(core.not_yet_in() for core in others)
-    assert cluster.slaves["node3"].core.not_yet_in() == []
+        assert not any(core.view.not_yet_in() for core in others)
+    assert cluster.slaves["node3"].core.view.not_yet_in() == []
 
 
 def test_a_whole_slave_that_starts_alone_counts():
@@ -428,7 +432,7 @@ def test_a_whole_slave_that_starts_alone_counts():
         cluster.crash(node)
     cluster.start("node1")
     cluster.run(5.0)
-    assert cluster.slaves["node1"].core.not_yet_in() == []
+    assert cluster.slaves["node1"].core.view.not_yet_in() == []
 
 
 def test_slaves_whose_disks_are_slow_do_not_storm_each_other_with_gossip():

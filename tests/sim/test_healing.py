@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from distrodb.resp.reply import OK
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import load_tombstone
 from tests.sim.checks import NEAR_ENTRIES
 from tests.sim.continuity import leftovers
@@ -157,7 +157,7 @@ def test_who_is_in_again_with_an_empty_log_elects_nobody_by_an_old_configuration
     cut_off(cluster, "node1")
     cluster.start("node2")
     cluster.run(10.0)
-    assert not any(cluster.slaves[node].core.leads(0) for node in ("node1", "node2"))
+    assert not any(cluster.slaves[node].core.routing.leads(0) for node in ("node1", "node2"))
     cluster.heal()
     cluster.run_until(cluster.is_healed, 60.0)
     assert cluster.ask("GET", "key") == b"new"
@@ -285,7 +285,7 @@ def test_what_a_person_moved_stays_until_he_says_balance(seed):
     cluster.ask_controller("MOVE", "0", "node4")
     cluster.run_until(cluster.is_healed)
     assert the_map(cluster).partitions[0].owner == "node4"
-    assert cluster.slaves["node4"].core.leads(0)
+    assert cluster.slaves["node4"].core.routing.leads(0)
     cluster.ask_controller("BALANCE")
     heals(cluster)
 

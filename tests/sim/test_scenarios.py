@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from distrodb.resp.reply import OK, ErrorReply
-from distrodb.slave.core import MAP_GROUP
+from distrodb.slave.group_ids import MAP_GROUP
 from tests.sim.disk import flipped
 from tests.sim.simulation import Simulation
 
@@ -18,7 +18,7 @@ def test_the_owners_lead_at_first(seed):
     cluster = Simulation(seed)
     cluster.run(2.0)
     for partition in cluster.slaves["node1"].core.map.partitions:
-        leaders = {slave.core.leader_of(partition.id) for slave in cluster.slaves.values()}
+        leaders = {slave.core.routing.leader_of(partition.id) for slave in cluster.slaves.values()}
         assert leaders == {partition.owner}
 
 
@@ -99,7 +99,7 @@ def test_a_map_leader_that_is_cut_off_while_it_judges_goes_on(seed):
     cluster = Simulation(seed, dead_after_s=3)
     cluster.run(2.0)
     cluster.crash("node3")
-    judge = next(s for s in cluster.slaves.values() if s.core and s.core.leads(MAP_GROUP))
+    judge = next(s for s in cluster.slaves.values() if s.core and s.core.routing.leads(MAP_GROUP))
     cluster.at_once(lambda: judge.core.groups[MAP_GROUP].is_busy)
     cluster.isolate(judge.id)
     cluster.start("node3")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.values import Hash
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate
@@ -19,8 +21,11 @@ from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
-from distrodb.slave import birth, hearing
-from distrodb.slave.core import Core
+from distrodb.raft.write_set import WriteSet
+from distrodb.slave import birth
+from distrodb.slave import records as slave_records
+from distrodb.slave.failure_detector import FailureDetector
+from distrodb.slave.outgoing import Outgoing
 from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
@@ -29,11 +34,11 @@ from tests.sim.healing_chaos import HealingChaos
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
 
-def _send_ungated(self: Core, name: str, message: list, gate: int) -> None:
+def _send_ungated(self: Outgoing, name: str, message: list, gate: int) -> None:
     _send(self, name, message, 0)
 
 
-_send = Core._send
+_send = Outgoing.send
 
 
 def _may_count_any(self: Member, index: int) -> bool:
@@ -136,13 +141,13 @@ def _reads_at_once(self: MemberState) -> bool:
     return bool(self.is_leader)
 
 
-def _same_incarnation(self: birth.Memory, store: Any, writes: Any, generator: Any) -> None:
+def _same_incarnation(self: slave_records.Records, store: Any, writes: Any, generator: Any) -> None:
     """A directory is its slave, wiped or not."""
     with mock.patch.object(generator, "getrandbits", lambda bits: 0):
-        _memory(self, store, writes, generator)
+        _records(self, store, writes, generator)
 
 
-_memory = birth.Memory.__init__
+_records = slave_records.Records.__init__
 
 
 def _born_by_majority(self: birth.Birth) -> dict[str, str] | None:
@@ -185,15 +190,34 @@ def _teach_counting_all(self: Membership, learners: Sequence[str]) -> None:
 _teach = Membership._teach
 
 
+def _cuts_nothing(self: WriteSet, group: int) -> bool:
+    """What was forgotten is taken for gone with the first of the write sets that delete it."""
+    return False
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
 
 def _down_by_one_word(
-    self: hearing.Hearing, now: float, node: str, ring: Sequence[str], after_s: float
+    self: FailureDetector,
+    now: float,
+    node: str,
+    ring: Sequence[str],
+    after_s: float,
 ) -> bool:
     others = [observer for observer in ring if observer != node]
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
+
+
+def _clone_nothing(self: Hash, generation: int) -> Hash:
+    """A snapshot's copy shares what is written to afterwards."""
+    return self
+
+
+def _read_unsettled(self: Store, place: int, args: Sequence[bytes], now_ms: int) -> Any:
+    """What has expired by the leader's clock alone is gone, for as long as that leader lasts."""
+    return self.execute(place, args, now_ms)
 
 
 def _leave_unasked(self: Membership) -> None:
@@ -212,7 +236,7 @@ class Cure(NamedTuple):
 
 
 CURES = {
-    "messages wait for the fsync": Cure([(Core, "_send", _send_ungated)], 3),
+    "messages wait for the fsync": Cure([(Outgoing, "send", _send_ungated)], 3),
     "a leader counts its own fsync": Cure([(Member, "may_count", _may_count_any)], 3),
     "matching entries stay": Cure([(Replication, "take", _take_truncating)], 10),
     "commit what was verified": Cure([(Replication, "take", _take_committing_all)], 60),
@@ -230,18 +254,26 @@ CURES = {
         10,
     ),
     "incarnations": Cure(
-        [(birth.Memory, "__init__", _same_incarnation)],
+        [(slave_records.Records, "__init__", _same_incarnation)],
         20,
         {"lost directory behind a cut": 1, "heal": 1},
     ),
     "checksums": Cure(
-        [(records, "unseal", _unseal_anything), (birth, "unseal", _unseal_anything)], 10
+        [(records, "unseal", _unseal_anything), (slave_records, "unseal", _unseal_anything)], 10
     ),
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
     ),
+    "containers are copied on write": Cure(
+        [(Hash, "clone", _clone_nothing)],
+        10,
+        {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
+    ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos
+    ),
+    "a log is gone before it is begun again": Cure(
+        [(WriteSet, "is_cutting", _cuts_nothing)], 10, HEALING_FAULTS, HealingChaos
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
@@ -249,6 +281,10 @@ CURES = {
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    "what is read as expired is in the log": (
+        [(Store, "read", _read_unsettled)],
+        "test_a_key_that_was_seen_expired_never_comes_back",
+    ),
     "acks carry a term": (
         [(Replication, "on_ack", _on_ack_of_any_term)],
         "tests/library: takes five members and an ack that two elections overtake",
@@ -276,7 +312,7 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         "tests/library",
     ),
     "a majority of the ring takes one for dead": (
-        [(hearing.Hearing, "is_down", _down_by_one_word)],
+        [(FailureDetector, "is_down", _down_by_one_word)],
         "test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead",
     ),
     "one change at a time": (

@@ -39,15 +39,21 @@ class Client:
         self._simulation.at(delay_s, self._next)
 
     def _command(self) -> tuple[str, ...]:
-        """Registers, counters, compare-and-set (SET NX and DEL), several keys of one slot."""
+        """Registers, counters, compare-and-set (SET NX and DEL), several keys of one slot, hashes,
+        and keys that expire (sessions, and hashes too)."""
         choose, self._count = self._simulation.random, self._count + 1
         key, unique = choose.randrange(self._keys), f"{self._number}.{self._count}"
+        field, other = choose.sample(["a", "b", "c", "d"], 2)
+        lasts_ms = choose.choice(["20", "300", "2000"])
         reads = [
             ("GET", f"register{key}"),
             ("GET", f"counter{key}"),
             ("GET", f"lock{key}"),
             ("MGET", f"{{pair{key}}}a", f"{{pair{key}}}b"),
             ("STRLEN", f"list{key}"),
+            ("HGETALL", f"hash{key}"),
+            ("GET", f"session{key}"),
+            ("PTTL", f"session{key}"),
         ]
         if self._reads_only:
             return choose.choice(reads)
@@ -62,6 +68,16 @@ class Client:
                 ("DEL", f"lock{key}"),
                 ("MSET", f"{{pair{key}}}a", unique, f"{{pair{key}}}b", unique),
                 ("APPEND", f"list{key}", f"{unique} "),
+                ("HSET", f"hash{key}", field, unique, other, unique),
+                ("HSET", f"hash{key}", field, unique),
+                ("HDEL", f"hash{key}", field),
+                ("HGET", f"hash{key}", field),
+                ("HLEN", f"hash{key}"),
+                ("PEXPIRE", f"hash{key}", lasts_ms),
+                ("SET", f"session{key}", unique),
+                ("SET", f"session{key}", unique, "NX"),
+                ("PEXPIRE", f"session{key}", lasts_ms),
+                ("PERSIST", f"session{key}"),
             ]
         )
 

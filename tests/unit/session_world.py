@@ -42,6 +42,7 @@ class World:
         self.led, self.has_copies = led, has_copies
         self.asked_to: list[str] = []
         self.wakes = 0
+        self.routing = self.view = self
         process = SimpleNamespace(
             id=1,
             stop=lambda: self.asked_to.append("stop"),

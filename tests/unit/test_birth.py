@@ -4,7 +4,8 @@ import random
 
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import first_map
-from distrodb.slave.birth import Birth, Memory
+from distrodb.slave.birth import Birth
+from distrodb.slave.records import Records
 from distrodb.storage.lmdb_store import LmdbStore
 
 NODES = ["a", "b", "c"]
@@ -49,13 +50,13 @@ def test_a_cluster_of_one_is_born_at_once():
 def test_a_directory_keeps_its_incarnation_and_the_newest_map(tmp_path):
     store = LmdbStore(tmp_path / "slave")
     writes = WriteSet()
-    memory = Memory(store, writes, random.Random(1))
-    assert memory.map is None and memory.incarnation
-    memory.keep(first_map([("a", "h:1", "h:2")], 2, 3, {"a": memory.incarnation}))
+    records = Records(store, writes, random.Random(1))
+    assert records.map is None and records.incarnation
+    records.keep(first_map([("a", "h:1", "h:2")], 2, 3, {"a": records.incarnation}))
     store.commit(writes.take()[1])
-    again = Memory(store, WriteSet(), random.Random(2))
-    assert (again.incarnation, again.map) == (memory.incarnation, memory.map)
+    again = Records(store, WriteSet(), random.Random(2))
+    assert (again.incarnation, again.map) == (records.incarnation, records.map)
     store.close()
     other = LmdbStore(tmp_path / "other")
-    assert Memory(other, WriteSet(), random.Random(3)).incarnation != memory.incarnation
+    assert Records(other, WriteSet(), random.Random(3)).incarnation != records.incarnation
     other.close()

@@ -9,10 +9,11 @@ from distrodb.raft.log import Configuration
 from distrodb.resp.reply import ErrorReply
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.ring.commands import apply
-from distrodb.slave.controller import PLAN_INTERVAL_S, Controller, View
+from distrodb.slave.controller import PLAN_INTERVAL_S, Controller, Situation
+from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
-from distrodb.slave.hearing import Hearing
 from distrodb.slave.reports import Report, Reports
+from tests.library.slaves import config_of
 
 DEAD_AFTER_S = 10.0
 
@@ -27,7 +28,7 @@ class Ring:
 
     def __init__(self, names: str = "abcde"):
         self.map, self.now, self.names = born(names), 0.0, names
-        self.hearing, self.reports = Hearing("a"), Reports()
+        self.detector, self.reports = FailureDetector("a"), Reports()
         self.joiners: dict[str, Joiner] = {}
         self.empty: frozenset[str] = frozenset()
         self.incarnations = dict.fromkeys(names, "1")
@@ -36,18 +37,17 @@ class Ring:
         self.reach()
 
     def another_controller(self) -> Controller:
-        return Controller(
-            self.hearing, self.reports, replicas=3, moves_at_once=4, dead_after_s=DEAD_AFTER_S
-        )
+        config = config_of("a", self.names, len(self.names), dead_after_s=DEAD_AFTER_S)
+        return Controller(config, self.detector, self.reports)
 
     def alive(self, names: str) -> None:
         """These hear each other, and nobody else."""
         for name in self.map.nodes:
             if name in names:
                 hears = {n: self.incarnations[n] for n in names if n != name}
-                self.hearing.heard(self.now, name, hears)
+                self.detector.heard(self.now, name, hears)
             else:
-                self.hearing.lost(name)
+                self.detector.lost(name)
 
     def reach(self) -> None:
         """All groups have the members that the map wants, and their leaders say so."""
@@ -57,8 +57,8 @@ class Ring:
             configuration = Configuration(self.map.epoch, self.map.epoch, members)
             self.reports.heard(p.id, Report(configuration, 1, self.map.epoch))
 
-    def view(self) -> View:
-        return View(self.map, self.map.members(self.map.map_group), self.joiners, self.empty)
+    def view(self) -> Situation:
+        return Situation(self.map, self.map.members(self.map.map_group), self.joiners, self.empty)
 
     def commands(self) -> list:
         return self.controller.commands(self.now, self.view())
@@ -152,7 +152,7 @@ def test_one_old_link_does_not_turn_the_map_back(ring):
     ring.incarnations["e"] = "2"
     ring.alive("abcde")
     ring.step()
-    ring.hearing.heard(ring.now, "a", {**dict.fromkeys("bcd", "1"), "e": "1"})
+    ring.detector.heard(ring.now, "a", {**dict.fromkeys("bcd", "1"), "e": "1"})
     assert not [command for command in ring.step() if command[0] == "incarnate"]
 
 

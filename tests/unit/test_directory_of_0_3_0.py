@@ -66,7 +66,7 @@ class Slave:
 
     def ask(self, *args: bytes, is_write: bool = False) -> object:
         call = Call(args, is_write)
-        self.core.submit(call, self.core.partition_of_slot[call.slot])
+        self.core.submit(call, self.core.routing.partition_of_slot[call.slot])
         for _ in range(10):
             self.turn()
         return call.reply
@@ -79,10 +79,10 @@ def holds_it_all(slave: Slave) -> None:
     calls = [(b"key%d" % n, (b"value%d " % n) * 60 if n % 10 else None) for n in range(300)]
     calls += [(b"counter", b"307"), (b"tail", b"\x00\xff of the log")]
     for key, value in calls:
-        group = slave.core.groups[slave.core.partition_of_slot[slot_of(key)]]
+        group = slave.core.groups[slave.core.routing.partition_of_slot[slot_of(key)]]
         time_ms = group.machine.now_ms
         assert group.machine.execute(slot_of(key), [b"GET", key], time_ms) == value
-    assert sum(group.machine.key_count() for group in slave.core.data_groups) >= 272
+    assert sum(group.machine.key_count() for group in slave.core.view.partitions) >= 272
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def config(tmp_path: Path) -> SlaveConfig:
 
 def test_it_opens_and_goes_on(config: SlaveConfig) -> None:
     slave = Slave(config)
-    groups = slave.core.data_groups
+    groups = slave.core.view.partitions
     payloads = [command[1:2] for group in groups for command, _, _ in group.log.entries]
     assert VERSION_1 in payloads and VERSION not in payloads  # else this would show nothing
     assert all(group.log.meta.snapshot_index > 1 for group in groups)
@@ -105,14 +105,14 @@ def test_it_opens_and_goes_on(config: SlaveConfig) -> None:
     slave.close()
 
     again = Slave(config)  # with entries of both versions
-    payloads = [c[1:2] for group in again.core.data_groups for c, _, _ in group.log.entries]
+    payloads = [c[1:2] for group in again.core.view.partitions for c, _, _ in group.log.entries]
     assert {VERSION, VERSION_1} <= set(payloads)
     holds_it_all(again)
     assert again.ask(b"HGET", b"hash", b"field") == b"1"
-    before = [group.log.meta.snapshot_index for group in again.core.data_groups]
+    before = [group.log.meta.snapshot_index for group in again.core.view.partitions]
     for n in range(300):  # until there are new snapshots
         again.ask(b"SET", b"new%d" % (n % 2), b"x" * 2000, is_write=True)
-    newer = [group.log.meta.snapshot_index for group in again.core.data_groups]
+    newer = [group.log.meta.snapshot_index for group in again.core.view.partitions]
     assert any(index > old for index, old in zip(newer, before, strict=True))
     again.close()
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
-from distrodb.slave.gossip import Copy, Gossip, Joiner, News
+from distrodb.slave.gossip import Copy, Gossip, GossipBook, Joiner
 
 NODES = [(name, f"{name}:1", f"{name}:2") for name in "abc"]
 MAP = first_map(NODES, 3, 3, dict.fromkeys("abc", "1"))
-FULL = News(
+FULL = Gossip(
     7,
     leads={0: 3, 0xFFFE: 9},
     is_leaving=True,
@@ -38,7 +38,7 @@ configurations = st.builds(
     st.lists(names, min_size=1, max_size=3, unique=True).map(tuple),
 )
 news = st.builds(
-    News,
+    Gossip,
     numbers,
     leads=st.dictionaries(groups, numbers, max_size=3),
     is_leaving=st.booleans(),
@@ -62,20 +62,20 @@ def travelled(plain_news: object) -> object:
 
 @given(news)
 def test_it_survives_the_wire(said):
-    assert News.from_plain(travelled(said.to_plain())) == said
+    assert Gossip.from_plain(travelled(said.to_plain())) == said
 
 
 @given(st.sampled_from(sorted(FULL.to_plain())), plain)
 def test_a_field_that_is_anything_at_all_is_gossip_or_a_peer_error(field, value):
     with contextlib.suppress(PeerError):
-        News.from_plain({**FULL.to_plain(), field: value})
+        Gossip.from_plain({**FULL.to_plain(), field: value})
 
 
 @pytest.mark.parametrize("field", [field for field in FULL.to_plain() if field != "map"])
 def test_a_field_that_is_missing_is_a_peer_error(field):
     rest = {key: value for key, value in FULL.to_plain().items() if key != field}
     with pytest.raises(PeerError, match="malformed gossip"):
-        News.from_plain(rest)
+        Gossip.from_plain(rest)
 
 
 @pytest.mark.parametrize(
@@ -112,22 +112,22 @@ def test_a_field_that_is_missing_is_a_peer_error(field):
 )
 def test_what_is_of_the_wrong_kind_is_a_peer_error(field, value):
     with pytest.raises(PeerError, match="malformed gossip"):
-        News.from_plain({**FULL.to_plain(), field: value})
+        Gossip.from_plain({**FULL.to_plain(), field: value})
 
 
 def test_the_complaint_is_one_short_line():
     with pytest.raises(PeerError) as caught:
-        News.from_plain({**FULL.to_plain(), "hears": {"x" * 100_000: 1}})
+        Gossip.from_plain({**FULL.to_plain(), "hears": {"x" * 100_000: 1}})
     assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
 
 
 # What is known from it.
 
 
-def told(*said: tuple[str, dict[int, int]]) -> Gossip:
-    gossip = Gossip()
+def told(*said: tuple[str, dict[int, int]]) -> GossipBook:
+    gossip = GossipBook()
     for peer, leads in said:
-        gossip.heard(peer, News(1, leads=leads))
+        gossip.heard(peer, Gossip(1, leads=leads))
     return gossip
 
 
@@ -156,9 +156,9 @@ def test_a_peer_is_behind_once_it_has_said_so():
 
 
 def test_what_a_joiner_says_of_itself_counts_most():
-    gossip = Gossip()
-    gossip.heard("d", News(0, joiners={"d": Joiner("new", "h:1", "h:2")}))
-    gossip.heard("a", News(1, joiners={"d": Joiner("old", "h:1", "h:2")}))
+    gossip = GossipBook()
+    gossip.heard("d", Gossip(0, joiners={"d": Joiner("new", "h:1", "h:2")}))
+    gossip.heard("a", Gossip(1, joiners={"d": Joiner("old", "h:1", "h:2")}))
     assert gossip.joiners["d"].incarnation == "new"
 
 
@@ -166,4 +166,4 @@ def test_what_a_joiner_says_of_itself_counts_most():
 def test_a_joiner_without_an_address_is_refused(address):
     """It gets a row in the map, and clients are sent there."""
     with pytest.raises(PeerError, match="is not an address"):
-        News.from_plain(News(0, joiners={"e": Joiner("1", address, "e:2")}).to_plain())
+        Gossip.from_plain(Gossip(0, joiners={"e": Joiner("1", address, "e:2")}).to_plain())

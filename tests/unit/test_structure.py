@@ -71,6 +71,18 @@ def test_pure_packages_do_no_io(package):
         assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors"}, path
 
 
+# Of a slave: its sockets, threads, loop; and the logger that asks the clock.
+SHELLS = {"client_server.py", "process.py", "links/link.py", "links/links.py", "log_limit.py"}
+
+
+def test_a_slave_s_duties_know_no_socket_clock_or_thread():
+    for path in (PACKAGE / "slave").rglob("*.py"):
+        names = {name.split(".")[0] for name in imports(path)}
+        clocks = {name for name in imports(path) if name.startswith("distrodb.clock.")}
+        if str(path.relative_to(PACKAGE / "slave")) not in SHELLS:
+            assert not names & NOT_PURE - {"random"} and not clocks, path
+
+
 def test_imports_point_one_way():
     order = {
         "resp": 0,
@@ -133,8 +145,6 @@ def _sets(function: ast.FunctionDef, attribute: str) -> bool:
 LARGE = {
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
-    "Core": "its duties are not objects of their own yet",
-    "Holding": "it makes groups, and needs what they need",
 }
 
 

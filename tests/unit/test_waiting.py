@@ -1,36 +1,39 @@
 """Commands that wait for a leader: in order, each answered once, and not for long."""
 
+import math
+
 import pytest
 
-from distrodb.slave import held as limits
-from distrodb.slave.held import HOLD_S, Held
+from distrodb.slave import waiting as limits
+from distrodb.slave.waiting import WAIT_S, Waiting
 
 
-class Waiting:
+class Command:
     is_write, slot, args = True, 0, (b"SET",)
 
     def __init__(self, number: int, size: int = 64):
         self.number, self.size = number, size
 
     def resolve(self, reply):
-        raise AssertionError("whoever holds a command does not answer it")
+        raise AssertionError("who waits is answered by others")
 
 
 class Books:
-    """What is held, who leads, and what went on."""
+    """What waits, who leads, and what went on."""
 
     def __init__(self):
-        self.held, self.led = Held(), set()
+        self.waiting, self.led = Waiting(), set()
         self.went_on = []
 
     def take(self, now, *numbers, partition=1):
-        return [self.held.take(now, partition, Waiting(number)) for number in numbers]
+        """Commands come; a turn follows, as always."""
+        taken = [self.waiting.take(partition, Command(number)) for number in numbers]
+        self.release(now)
+        return taken
 
     def release(self, now):
-        def go_on(partition, request):
+        for partition, request in self.waiting.release(now, self.led.__contains__):
             self.went_on.append((partition, request.number))
-
-        self.held.release(now, self.led.__contains__, go_on)
 
 
 @pytest.fixture
@@ -41,32 +44,32 @@ def books():
 def test_they_go_on_in_their_order_when_there_is_a_leader(books):
     assert books.take(0.0, 1, 2) == [True, True] and books.take(0.1, 3) == [True]
     books.release(0.1)
-    assert books.went_on == [] and books.held.has(1) and not books.held.has(2)
+    assert books.went_on == [] and books.waiting.has(1) and not books.waiting.has(2)
     books.led.add(1)
     books.release(0.2)
     assert books.went_on == [(1, 1), (1, 2), (1, 3)]
     books.release(0.3)
-    assert len(books.went_on) == 3 and books.held.is_empty
+    assert len(books.went_on) == 3 and books.waiting.is_empty
 
 
 def test_all_go_on_when_there_is_none_for_too_long(books):
     """The first that came decides: the others have waited for less."""
     books.take(0.0, 1)
-    books.take(HOLD_S - 0.01, 2)
-    books.release(HOLD_S - 0.01)
+    books.take(WAIT_S - 0.01, 2)
+    books.release(WAIT_S - 0.01)
     assert books.went_on == []
-    books.release(HOLD_S)
+    books.release(WAIT_S)
     assert books.went_on == [(1, 1), (1, 2)]
 
 
 def test_after_that_each_is_answered_at_once_until_there_is_a_leader(books):
     books.take(0.0, 1)
-    books.release(HOLD_S)
-    assert books.take(HOLD_S + 5.0, 2) == [False]
+    books.release(WAIT_S)
+    assert books.take(WAIT_S + 5.0, 2) == [False]
     books.led.add(1)
-    books.release(HOLD_S + 6.0)
+    books.release(WAIT_S + 6.0)
     books.led.clear()
-    assert books.take(HOLD_S + 7.0, 3) == [True]
+    assert books.take(WAIT_S + 7.0, 3) == [True]
 
 
 def test_each_partition_waits_for_its_own_leader(books):
@@ -75,20 +78,30 @@ def test_each_partition_waits_for_its_own_leader(books):
     books.led.add(2)
     books.release(0.3)
     assert books.went_on == [(2, 2)]
-    books.release(HOLD_S)
+    books.release(WAIT_S)
     assert books.went_on == [(2, 2), (1, 1)]
 
 
 def test_what_waits_is_bounded_in_number(books, monkeypatch):
-    monkeypatch.setattr(limits, "HELD_MAX", 2)
+    monkeypatch.setattr(limits, "WAITING_MAX", 2)
     assert books.take(0.0, 1, 2, 3) == [True, True, False]
     assert books.take(0.0, 4, partition=2) == [True]
 
 
 def test_what_waits_is_bounded_in_bytes_whatever_it_waits_for(books, monkeypatch):
-    monkeypatch.setattr(limits, "HELD_BYTES_MAX", 100)
+    monkeypatch.setattr(limits, "WAITING_BYTES_MAX", 100)
     assert books.take(0.0, 1, 2) == [True, True]
     assert books.take(0.0, 3, partition=2) == [False]
     books.led.add(1)
     books.release(0.1)
     assert books.take(0.1, 4, partition=2) == [True]
+
+
+def test_it_says_when_to_look_again(books):
+    assert books.waiting.next_due == math.inf
+    books.waiting.take(1, Command(1))
+    assert books.waiting.next_due <= 0.0  # at once: since when it waits is not known yet
+    books.release(5.0)
+    assert books.waiting.next_due == 5.0 + WAIT_S
+    books.release(5.0 + WAIT_S)
+    assert books.waiting.next_due == math.inf and not books.waiting.is_empty

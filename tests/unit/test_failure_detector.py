@@ -2,7 +2,7 @@
 
 import pytest
 
-from distrodb.slave.hearing import Hearing
+from distrodb.slave.failure_detector import FailureDetector
 
 AFTER_S = 10.0
 
@@ -11,18 +11,18 @@ class Book:
     """What a hears of the others, and what it is told of whom they hear."""
 
     def __init__(self, names="abcde"):
-        self.names, self.hearing, self.now = names, Hearing("a"), 0.0
+        self.names, self.detector, self.now = names, FailureDetector("a"), 0.0
         for name in names:
             self.says(name, names)
 
     def says(self, observer: str, hears: str) -> None:
         others = {node: "1" for node in hears if node != observer}
-        self.hearing.heard(self.now, observer, others)
+        self.detector.heard(self.now, observer, others)
 
     def dies(self, *nodes: str, heard_by: str = "") -> None:
         """All links to these break, but for those of ``heard_by``."""
         for node in nodes:
-            self.hearing.lost(node)
+            self.detector.lost(node)
         for observer in self.names:
             if observer in nodes:
                 continue
@@ -31,17 +31,17 @@ class Book:
             self.says(observer, "".join(alive))
 
     def after(self, seconds: float) -> "Book":
-        self.hearing.watch(self.now, self.names)
+        self.detector.watch(self.now, self.names)
         self.now += seconds
-        self.hearing.watch(self.now, self.names)
+        self.detector.watch(self.now, self.names)
         return self
 
     def down(self) -> str:
         ring = self.names
-        return "".join(n for n in ring if self.hearing.is_down(self.now, n, ring, AFTER_S))
+        return "".join(n for n in ring if self.detector.is_down(self.now, n, ring, AFTER_S))
 
     def heard(self) -> str:
-        return "".join(n for n in self.names if self.hearing.is_heard(n, self.names))
+        return "".join(n for n in self.names if self.detector.is_heard(n, self.names))
 
 
 def test_all_are_heard_and_nobody_is_down():
@@ -117,7 +117,7 @@ def test_what_an_observer_said_is_void_once_we_do_not_hear_it():
     book.dies("e")
     book.after(AFTER_S)
     for observer in "bc":
-        book.hearing.lost(observer)
+        book.detector.lost(observer)
     assert book.down() == ""
     for observer in "bc":
         book.says(observer, "abcd")
@@ -128,7 +128,7 @@ def test_those_that_are_not_in_the_ring_are_not_asked():
     book = Book()
     for observer in "abcd":
         book.says(observer, "abcd")
-    book.hearing.heard(0.0, "f", {"e": "1"})
+    book.detector.heard(0.0, "f", {"e": "1"})
     assert book.after(AFTER_S).down() == "e"
 
 
@@ -136,7 +136,7 @@ def test_a_slave_that_is_new_is_not_down_because_it_was_never_heard():
     """It counts from the moment at which the map names it."""
     book = Book("abcd")
     book.after(100.0)
-    assert not book.hearing.is_down(book.now, "e", "abcde", AFTER_S)
+    assert not book.detector.is_down(book.now, "e", "abcde", AFTER_S)
     book.names = "abcde"
     assert book.after(AFTER_S - 0.1).down() == ""
 
@@ -152,7 +152,7 @@ def test_what_is_known_of_the_forgotten_is_forgotten():
     book = Book()
     book.dies("e")
     book.after(AFTER_S)
-    book.hearing.watch(book.now, "abcd")
+    book.detector.watch(book.now, "abcd")
     assert book.after(0.0).down() == ""
 
 
@@ -160,7 +160,7 @@ def test_what_is_known_of_the_forgotten_is_forgotten():
 
 
 def incarnation(**hears: str) -> str | None:
-    hearing = Hearing("a")
+    hearing = FailureDetector("a")
     for observer, said in hears.items():
         hearing.heard(0.0, observer, {"e": said} if said else {})
     return hearing.incarnation("e")

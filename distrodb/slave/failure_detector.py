@@ -1,4 +1,4 @@
-"""Who hears whom, and so who is down.  Pure.
+"""Who is down, by who hears whom.  Pure.
 
 A slave is down when a majority of the others in the ring has not heard it for ``dead_after_s``: so
 it is not enough that one cannot reach it, nor that it is slow (a link stands while anything comes
@@ -9,22 +9,22 @@ Invariants: an observer counts only while we hear it, since what it said before 
 ``since`` is our own clock's, from the moment at which we were told.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 
-class Hearing:
+class FailureDetector:
     def __init__(self, me: str) -> None:
         self._me = me
+        self._nodes: tuple[str, ...] = ()
         self._hears: dict[str, dict[str, str]] = {me: {}}  # observer: slave: incarnation
         self._silent_since: dict[str, dict[str, float]] = {me: {}}  # observer: slave: since when
 
     def heard(self, now: float, observer: str, hears: Mapping[str, str]) -> None:
         """An observer, maybe ourselves, says whom it hears at the moment."""
         self._hears[observer] = dict(hears)
-        silent = self._silent_since.setdefault(observer, {})
-        for node in hears:
-            silent.pop(node, None)
+        self._note(now, observer)
 
     def lost(self, observer: str) -> None:
         """We do not hear the observer itself any more."""
@@ -32,14 +32,19 @@ class Hearing:
         self._silent_since.pop(observer, None)
 
     def watch(self, now: float, nodes: Collection[str]) -> None:
-        """Note who is silent; call it often, with all slaves that there are."""
-        for observer, hears in self._hears.items():
-            silent = self._silent_since[observer]
-            for node in nodes:
-                if node not in hears and node != observer:
-                    silent.setdefault(node, now)
-            for node in [node for node in silent if node not in nodes]:
-                del silent[node]
+        """These are all slaves that there are: call it when they change."""
+        self._nodes = tuple(nodes)
+        for observer in self._hears:
+            self._note(now, observer)
+
+    def _note(self, now: float, observer: str) -> None:
+        """Since when this observer has not heard whom."""
+        hears, before = self._hears[observer], self._silent_since.get(observer, {})
+        self._silent_since[observer] = {
+            node: before.get(node, now)
+            for node in self._nodes
+            if node not in hears and node != observer
+        }
 
     def is_down(self, now: float, node: str, ring: Sequence[str], after_s: float) -> bool:
         if node == self._me:
@@ -47,6 +52,11 @@ class Hearing:
         others = [observer for observer in ring if observer != node]
         silent = [o for o in others if self._is_silent(o, node, now - after_s)]
         return 2 * len(silent) > len(others)
+
+    def next_down(self, now: float, after_s: float) -> float:
+        """Seconds: when somebody may be found to be down next, if nothing is heard."""
+        since = (at for silent in self._silent_since.values() for at in silent.values())
+        return min((at + after_s for at in since if at + after_s > now), default=math.inf)
 
     def is_heard(self, node: str, ring: Sequence[str]) -> bool:
         """A majority of the others in the ring hears it now."""

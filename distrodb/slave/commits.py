@@ -1,0 +1,40 @@
+"""Write sets on their way to the disk: one at a time, while the next one gathers.
+
+So one sync serves all groups, and what comes while it runs waits for one more sync at most.  How
+long each takes is told to ``DiskSpeed``, and a slow disk with nothing to write is probed.
+"""
+
+from distrodb.raft.write_set import WriteSet
+from distrodb.slave.disk_speed import DiskSpeed
+from distrodb.slave.records import Records
+from distrodb.storage.records import Operation
+
+
+class Commits:
+    def __init__(self, writes: WriteSet, records: Records, disk: DiskSpeed):
+        self._writes, self._records, self._disk = writes, records, disk
+        self.is_busy = False  # a write set was handed out and is not yet on disk
+
+    @property
+    def has_work(self) -> bool:
+        """A write set waits, and may be handed out."""
+        return not (self.is_busy or self._writes.is_empty)
+
+    def take(self, now: float) -> tuple[int, list[Operation]] | None:
+        """The next write set, with its number, if it may be handed out."""
+        if self.is_busy:
+            return None
+        if self._disk.wants_probe(now):
+            self._records.probe()
+        taken = self._writes.take()
+        if taken is not None:
+            self.is_busy = True
+            self._disk.sync_begins(now)
+        return taken
+
+    def write_set_is_durable(self, now: float, sequence: int, took_s: float | None) -> set[int]:
+        """Returns the groups that have something in it."""
+        self.is_busy = False
+        self._disk.sync_ended(now, took_s)
+        self._writes.durable_sequence = sequence
+        return self._writes.taken_groups

@@ -1,0 +1,120 @@
+"""Whether this slave's own disk is too slow to lead with.  Pure.
+
+A leader counts its own copy only when it is on its own disk, so a disk that takes seconds a sync
+makes all writes of its groups take seconds, though the other members are fast.  Such a slave is
+*slow*: it says so in its log and to its peers, and hands its groups to others (leadership.py).
+
+- It is slow from the first sync that takes ``SLOW_S``, also one that is still under way.
+- It is fast again when for ``CALM_S`` no sync has taken ``FAST_S`` and a few have been seen.  If it
+  is slow again within ten times as long, it must be calm for twice as long the next time, up to
+  ``CALM_S_MAX``: so a disk that comes and goes does not make its groups change hands for ever.
+- A slow slave that has nothing to write writes a small record each ``PROBE_S``, or it would never
+  learn that its disk is well again.
+
+Caveat: a machine that stands still looks like a disk that does.  A sync that has ended is timed by
+the thread that ran it; one that is under way is looked at twice, so that a busy event loop alone is
+not taken for it.
+"""
+
+SLOW_S = 1.0  # a sync as long as this: ten heartbeats, where a bad spinning disk needs 0.05
+FAST_S = 0.25  # a sync shorter than this is as it should be
+CALM_S, CALM_S_MAX = 10.0, 300.0  # seconds without a longer one, until it counts as fast again
+FAST_SYNCS = 3  # that have been seen in that time, at least
+RELAPSE_TIMES = 10  # times CALM_S after it was fast again: slow by then is the same trouble
+PROBE_S = 1.0  # between two syncs of a slow disk
+AGAIN_S = 0.25  # between two looks at a sync that is under way
+WINDOW_S = 10.0  # what was the worst of the last one to two windows is told to the others
+NEVER = float("inf")
+
+
+class DiskSpeed:
+    def __init__(self, now: float):
+        self.is_slow = False
+        self.changed_at = now  # when it became slow, or fast
+        self._began_at: float | None = None  # of the sync that is under way
+        self._suspected_at: float | None = None  # when it was first found to take too long
+        self._worst_s = [0.0, 0.0]  # in this window, and in the one before
+        self._window_ends_at = now + WINDOW_S
+        self._calm_since = self._last_at = now
+        self._slow_at = -NEVER  # when a sync took SLOW_S last
+        self._fast_syncs = 0
+        self._calm_s = CALM_S
+        self._well_since = -NEVER  # when it was found to be fast again
+
+    def sync_begins(self, now: float) -> None:
+        self._began_at, self._suspected_at = now, None
+
+    def sync_ended(self, now: float, took_s: float | None = None) -> None:
+        """``took_s``: how long it took, if that is known better than by when it began."""
+        if took_s is None:
+            took_s = 0.0 if self._began_at is None else now - self._began_at
+        self._began_at = self._suspected_at = None
+        self._last_at = now
+        self._note(now, took_s)
+
+    def worst_s(self) -> float:
+        """What a sync has taken at most of late, in seconds."""
+        return max(self._worst_s)
+
+    @property
+    def verdict(self) -> str:
+        """For the slave's log."""
+        if not self.is_slow:
+            return f"the disk is fast again: no sync has taken {FAST_S:g} s for {self._calm_s:g} s"
+        return (
+            f"the disk is slow: a sync has taken {self.worst_s():.1f} s; what this slave leads goes"
+            " to slaves whose disks are much faster, if there are any"
+        )
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``look`` may find something new though no sync ends."""
+        if self._began_at is None:
+            return self._last_at + PROBE_S if self.is_slow else NEVER
+        if self._suspected_at is None:
+            return self._began_at + SLOW_S
+        return self._suspected_at + AGAIN_S
+
+    def wants_probe(self, now: float) -> bool:
+        """Nothing has been written for a while, so nothing is learnt."""
+        return self.is_slow and self._began_at is None and now >= self.next_due
+
+    def look(self, now: float) -> bool:
+        """Judge; True when it has become slow, or fast."""
+        if self._began_at is not None and now - self._began_at >= SLOW_S:
+            if self._suspected_at is None:
+                self._suspected_at = now
+            elif now - self._suspected_at >= AGAIN_S:
+                self._suspected_at = now
+                self._note(now, now - self._began_at)
+        self._turn_windows(now)
+        return self._judge(now)
+
+    def _turn_windows(self, now: float) -> None:
+        if now >= self._window_ends_at:
+            is_next = now < self._window_ends_at + WINDOW_S
+            self._worst_s = [0.0, self._worst_s[0] if is_next else 0.0]
+            self._window_ends_at = now + WINDOW_S
+
+    def _note(self, now: float, took_s: float) -> None:
+        self._turn_windows(now)
+        self._worst_s[0] = max(self._worst_s[0], took_s)
+        if took_s >= SLOW_S:
+            self._slow_at = now
+        if took_s < FAST_S:
+            self._fast_syncs += 1
+        else:
+            self._calm_since, self._fast_syncs = now, 0
+
+    def _judge(self, now: float) -> bool:
+        if not self.is_slow and self._slow_at > self._well_since:
+            relapsed = now < self._well_since + RELAPSE_TIMES * self._calm_s
+            self._calm_s = min(2 * self._calm_s, CALM_S_MAX) if relapsed else CALM_S
+            self.is_slow, self.changed_at = True, now
+            return True
+        is_calm = now - self._calm_since >= self._calm_s and self._fast_syncs >= FAST_SYNCS
+        if self.is_slow and is_calm:
+            self.is_slow, self.changed_at = False, now
+            self._well_since = now
+            return True
+        return False

@@ -1,0 +1,84 @@
+"""Clients' commands: into their partition's group if it is led here, else they wait for a leader
+(waiting.py), or are told where to go (routing.py).
+
+What always holds: commands of one partition go in the order in which they came, also when this
+slave comes to lead between two of them; one that a group hands back was never proposed.
+"""
+
+from collections.abc import Sequence
+
+from distrodb.raft.group import Group
+from distrodb.raft.interfaces import Request
+from distrodb.resp.reply import error
+from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.routing import Routing
+from distrodb.slave.schedule import Schedule
+from distrodb.slave.waiting import Waiting
+
+LOST = error("NOTCONTROLLER", "the cluster map has changed its leader")
+NOT_DONE = error("TRYAGAIN", "the leader changed before this could be done; it was not")
+
+
+class Dispatch:
+    def __init__(self, groups: dict[int, Group], routing: Routing, schedule: Schedule):
+        self._groups, self._routing, self._schedule = groups, routing, schedule
+        self._waiting = Waiting()
+        self._seen: object = None  # the leaders for which those that wait were looked at
+
+    def submit(self, now: float, request: Request, partition: int) -> None:
+        """A client's command for a partition."""
+        if self._waiting.has(partition):  # it must not pass those that came before it
+            self._release(now)
+        self._go_on(partition, request)
+
+    def hand_back(self, group_id: int, requests: Sequence[Request]) -> None:
+        """A group has lost the lead before it proposed these."""
+        for request in requests:
+            if group_id == MAP_GROUP:  # the controller asks again, and so may a person
+                request.resolve(LOST)
+            else:
+                self._wait(group_id, request)
+
+    def answer_not_done(self, group_id: int, requests: Sequence[Request]) -> None:
+        """These were proposed, and surely did not happen, since other entries took their place.
+        They do not wait here: what their connections sent after them may be done already."""
+        routing = self._routing
+        leader = routing.leader_of(group_id)
+        for request in requests:
+            if group_id == MAP_GROUP:
+                request.resolve(LOST)
+            elif leader is None or leader == routing.maps.me:
+                request.resolve(NOT_DONE)
+            else:
+                request.resolve(routing.redirect(group_id, request.slot))
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``release`` is to be called though no leader has changed."""
+        return self._waiting.next_due
+
+    def release(self, now: float) -> None:
+        """Let those go on that have a leader again, or have waited for too long."""
+        if self._waiting.is_empty:
+            return
+        if self._waiting.next_due <= now or self._seen != self._routing.version:
+            self._release(now)
+
+    def _release(self, now: float) -> None:
+        self._seen = self._routing.version
+        for partition, request in self._waiting.release(now, self._routing.is_led):
+            self._go_on(partition, request)
+
+    def _go_on(self, partition: int, request: Request) -> None:
+        group = self._groups.get(partition)
+        if group is not None and group.member.is_leader:
+            group.submit(request)
+            self._schedule.touch(partition)
+        else:
+            self._wait(partition, request)
+
+    def _wait(self, partition: int, request: Request) -> None:
+        routing = self._routing
+        may_wait = routing.maps.birth is None and not routing.is_led(partition)
+        if not may_wait or not self._waiting.take(partition, request):
+            request.resolve(routing.redirect(partition, request.slot))

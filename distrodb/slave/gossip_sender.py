@@ -1,0 +1,122 @@
+"""When this slave gossips, and what it says: each second, and soon when there is something new.
+
+What always holds:
+
+- two gossips to one peer are at least ``GOSSIP_LEAST_S`` apart, however often something changes;
+- all peers that are told at a time are told the same; only the map is added for those that have
+  said that theirs is older, and only one that is on this slave's disk (map_keeper.py).
+"""
+
+from typing import Any
+
+from distrodb.raft.log import Configuration
+from distrodb.ring.clustermap import ClusterMap, node_of
+from distrodb.slave.disk_speed import DiskSpeed
+from distrodb.slave.gossip import Copy, Gossip, Joiner
+from distrodb.slave.known import Known
+from distrodb.slave.leadership import Leadership
+from distrodb.slave.open_groups import OpenGroups
+
+GOSSIP_INTERVAL_S = 1.0  # between two gossips to a peer, if nothing changes
+GOSSIP_LEAST_S = 0.05  # between two, however much changes
+
+
+class GossipSender:
+    def __init__(self, groups: OpenGroups, known: Known, leadership: Leadership, disk: DiskSpeed):
+        self._maps, self._groups, self._known = groups.maps, groups, known
+        self._leadership, self._disk = leadership, disk
+        self._version = 0  # grows when there is something new
+        self._told: dict[str, tuple[float, object]] = {}  # peer: when, and what version
+        self._map_as_plain: tuple[ClusterMap, dict[str, Any]] | None = None
+
+    # -- when --------------------------------------------------------------------------------------
+
+    def soon(self) -> None:
+        """There is something new: all are told."""
+        self._version += 1
+
+    def lost(self, peer: str) -> None:
+        """Its link broke: it is told at once when it is back."""
+        self._told.pop(peer, None)
+
+    @property
+    def _newest(self) -> object:
+        leadership = self._leadership
+        return self._version, leadership.reported, leadership.is_leaving, self._disk.is_slow
+
+    def _due_for(self, peer: str) -> float:
+        told_at, version = self._told.get(peer, (-GOSSIP_INTERVAL_S, None))
+        is_new = version != self._newest
+        return told_at + (GOSSIP_LEAST_S if is_new else GOSSIP_INTERVAL_S)
+
+    @property
+    def next_due(self) -> float:
+        """Seconds."""
+        return min(map(self._due_for, self._known.links), default=float("inf"))
+
+    def take(self, now: float) -> dict[str, dict[str, Any]]:
+        """What leaves now, by peer."""
+        due = [peer for peer in sorted(self._known.links) if self._due_for(peer) <= now]
+        if not due:
+            return {}
+        for peer in due:
+            self._told[peer] = now, self._newest
+        body, durable = self._body().to_plain(), self._maps.durable
+        gossip = dict.fromkeys(due, body)
+        for peer in due:
+            if durable is not None and self._known.gossip.is_behind(peer, durable.epoch):
+                gossip[peer] = {**body, "map": self._as_plain(durable)}
+        return gossip
+
+    def _as_plain(self, cluster_map: ClusterMap) -> dict[str, Any]:
+        if self._map_as_plain is None or self._map_as_plain[0] is not cluster_map:
+            self._map_as_plain = cluster_map, cluster_map.to_plain()
+        return self._map_as_plain[1]
+
+    # -- what --------------------------------------------------------------------------------------
+
+    def _body(self) -> Gossip:
+        maps, groups = self._maps, self._groups.all
+        birth = maps.birth
+        is_born = birth is None or birth.joins
+        return Gossip(
+            0 if maps.durable is None else maps.durable.epoch,
+            leads={id_: g.member.term for id_, g in groups.items() if g.member.is_leader},
+            is_leaving=self._leadership.is_leaving,
+            has_groups=bool(groups),
+            hears=self._known.links if birth is None or is_born else birth.seen,
+            reports=self._reports(),
+            copies=tuple(self.own_copies()),
+            joiners=self._joiners(),
+            is_born=is_born,
+            sync_ms=int(1000 * self._disk.worst_s()),
+            has_slow_disk=self._disk.is_slow,
+        )
+
+    def _reports(self) -> dict[int, Configuration]:
+        """Of what is led here, what is committed."""
+        led = [group for group in self._groups.all.values() if group.member.is_ready]
+        newest = {group.id: group.log.configuration for group in led}
+        return {
+            group.id: newest[group.id]
+            for group in led
+            if newest[group.id].index <= group.member.commit_index
+        }
+
+    def own_copies(self) -> list[Copy]:
+        """The snapshots that are on their way from here."""
+        return [
+            Copy(group.id, node_of(copying.to), copying.done, copying.total)
+            for group in self._groups.all.values()
+            for copying in group.copying()
+        ]
+
+    def _joiners(self) -> dict[str, Joiner]:
+        """Whoever we have met that wants to be let in, ourselves included."""
+        known, maps = self._known, self._maps
+        met = {peer: known.gossip.joiner(peer) for peer in known.links}
+        joiners = {id_: each for id_, each in met.items() if each and id_ not in maps.map.nodes}
+        if maps.waits_to_join:
+            me = maps.map.nodes[maps.me]
+            joiners[maps.me] = Joiner(maps.incarnation, me.client, me.peer)
+        return joiners

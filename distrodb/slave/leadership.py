@@ -1,0 +1,192 @@
+"""What a slave does in the groups that it leads, beside serving them.
+
+It walks a group's members towards those that the map wants (raft/membership.py), says in what it
+has reached (reports.py), and sees to it that the right slave leads: the partition's owner if it
+can, nobody who is about to end, nobody whose disk takes seconds if another one's does not.
+
+A group is looked at when something has happened that may matter (``mark``), or when a look has said
+when the next one is due; a group that is as it should be costs nothing.
+
+What always holds: a lead is handed on only, to a member that is linked with us and has the log but
+for its very end; one at a time a slave goes back to its owner, ``RETURN_INTERVAL_S`` apart.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from distrodb.raft.group import Group
+from distrodb.ring.clustermap import member, node_of
+from distrodb.slave.deadlines import Deadlines
+from distrodb.slave.disk_speed import DiskSpeed
+from distrodb.slave.group_ids import MAP_GROUP, nodes_of, preferred_of
+from distrodb.slave.known import Known
+from distrodb.slave.open_groups import OpenGroups
+from distrodb.slave.reports import Report
+from distrodb.slave.schedule import Schedule
+
+STEP_S = 0.025  # until a group that is on its way is looked at again
+RETRY_S = 0.2  # until one is that could not go on
+RETURN_INTERVAL_S = 0.2  # between two leads that a slave gives back to their owners
+TRUST_S = 3.0  # until what others have said of their disks is newer than the trouble of ours
+MUCH_FASTER = 4  # times: a disk that is worth a change of leaders
+
+
+class Leadership:
+    def __init__(self, groups: OpenGroups, known: Known, disk: DiskSpeed, schedule: Schedule):
+        self._maps, self._groups, self._known = groups.maps, groups, known
+        self._disk, self._schedule = disk, schedule
+        self._marked: set[int] = set()
+        self._deadlines = Deadlines()
+        self._return_at = 0.0
+        self._fitness_seen = self._fitness
+        self.is_leaving = False
+        self.reported = 0  # grows when there is something new to report
+
+    # -- when to look ----------------------------------------------------------------------------
+
+    def mark(self, group_id: int) -> None:
+        """Its leader, term or members may be others."""
+        self._marked.add(group_id)
+
+    def mark_all(self) -> None:
+        """The map, a link, or what is known of another slave has changed."""
+        self._marked.update(self._groups.all)
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``walk`` is to be called though nothing else happens."""
+        is_now = self._marked or self._fitness != self._fitness_seen
+        return -math.inf if is_now else self._deadlines.next_due
+
+    @property
+    def _fitness(self) -> object:
+        """Another one when a lead may belong elsewhere though nothing happened in the groups."""
+        return self._known.fitness_version, self._disk.is_slow
+
+    def walk(self, now: float) -> None:
+        """Look at what is marked, or due."""
+        if self._fitness != self._fitness_seen:
+            self._fitness_seen = self._fitness
+            self.mark_all()
+        due = self._marked.union(self._deadlines.take(now))
+        self._marked = set()
+        for group_id in sorted(due):
+            group = self._groups.all.get(group_id)
+            if group is None or not group.member.is_leader:
+                self._deadlines.remove(group_id)
+                continue
+            self._deadlines.put(group_id, self._lead(now, group))
+            self._schedule.touch(group_id)
+
+    # -- one group -------------------------------------------------------------------------------
+
+    def _lead(self, now: float, group: Group) -> float:
+        """Do what is to be done in a group that is led here; when to look at it again."""
+        cluster_map = self._maps.map
+        wanted = cluster_map.members(nodes_of(cluster_map, group.id))
+        raft = group.member
+        if raft.reconcile(now, cluster_map.epoch, wanted):
+            self._hand_to(now, group, wanted)
+            again_at = now + STEP_S
+        elif set(raft.members) != set(wanted):
+            coming = [name for name in wanted if name not in raft.members]
+            is_stuck = any(not self._is_near_us(name) for name in coming)
+            again_at = now + (RETRY_S if is_stuck else STEP_S)
+        else:
+            again_at = self._return(now, group)
+        if self._disk.is_slow:
+            self._flee(now, group)
+            again_at = min(again_at, now + RETRY_S)
+        is_reported = self._report(group)
+        return again_at if is_reported else min(again_at, now + STEP_S)
+
+    def _is_near_us(self, name: str) -> bool:
+        return node_of(name) == self._maps.me or self._known.is_linked(name)
+
+    def _report(self, group: Group) -> bool:
+        """Note who is a member by what is committed; False if that is still to come."""
+        configuration, raft = group.log.configuration, group.member
+        if not raft.is_ready or configuration.index > raft.commit_index:
+            return False
+        report = Report(configuration, raft.term, self._maps.map.epoch)
+        if self._known.reports.heard(group.id, report):
+            self.reported += 1
+        return True
+
+    def _flee(self, now: float, group: Group) -> None:
+        """Our disk is slow: let one lead whose disk is much faster.  At once, if it has synced
+        already what still waits for our disk; else only when all others have had the time to
+        notice, and to say, that their disks are as slow as ours."""
+        book, ours = self._known.gossip, 1000 * self._disk.worst_s()
+        faster = [
+            name
+            for name in self._able_to_lead(group, group.member.voters)
+            if node_of(name) not in book.slow
+            and MUCH_FASTER * (book.sync_ms(node_of(name)) or 0) <= ours
+        ]
+        if now < self._disk.changed_at + TRUST_S:
+            log, raft = group.log, group.member
+            is_waited_for = log.durable_index < log.last_index
+            faster = [n for n in faster if is_waited_for and raft.match_index(n) == log.last_index]
+        group.hand_over(now, faster, is_urgent=True)
+
+    def _return(self, now: float, group: Group) -> float:
+        """Give it back to its owner, if that serves the group as well as we do; when to look
+        again."""
+        owner = preferred_of(self._maps.map, group.id)
+        if group.id == MAP_GROUP or self.is_leaving or owner == self._maps.me:
+            return math.inf
+        known, row = self._known, self._maps.map.nodes[owner]
+        name = member(owner, row.incarnation)
+        if row.status == "down" or not known.is_linked(name) or owner in known.gossip.slow:
+            return math.inf  # we are told when that changes
+        others = {node_of(voter) for voter in group.member.voters} & set(known.links) - {owner}
+        if not others <= set(known.detector.hears(owner)):
+            return math.inf  # as their leader it would lose them, and we do not
+        if now < self._return_at:
+            return self._return_at
+        if self._hand_to(now, group, [name]):
+            self._return_at = now + RETURN_INTERVAL_S
+        return now + RETRY_S
+
+    def _hand_to(self, now: float, group: Group, names: Sequence[str]) -> bool:
+        """True when a hand-over to one of them begins."""
+        return group.hand_over(now, self._able_to_lead(group, names))
+
+    def _able_to_lead(self, group: Group, names: Iterable[str]) -> list[str]:
+        """The members among these that are linked with us and not about to end, those with slow
+        disks last."""
+        book = self._known.gossip
+        able = [
+            name
+            for name in names
+            if name in group.member.voters
+            and self._known.is_linked(name)
+            and node_of(name) not in book.leaving
+        ]
+        return sorted(able, key=lambda name: node_of(name) in book.slow)
+
+    # -- all groups ------------------------------------------------------------------------------
+
+    def leave(self, now: float) -> bool:
+        """This slave ends: give all leads away.  True when nothing is led any more, or nobody
+        could take it; until then call it again."""
+        self.is_leaving, is_done = True, True
+        for group_id, group in self._groups.all.items():
+            able = self._able_to_lead(group, group.member.voters)
+            if not group.member.is_leader or not able:
+                continue
+            is_done = False
+            self._schedule.touch(group_id)
+            if not group.is_busy:
+                group.member.transfer_leadership(now, able)
+        return is_done
+
+    def rank(self, group: Group) -> int:
+        """How many members should stand for election before this slave does, when the leader's
+        slave is gone: the owner stands first, slow disks last."""
+        me, preferred = self._maps.me, preferred_of(self._maps.map, group.id)
+        slow = self._known.gossip.slow | ({me} if self._disk.is_slow else set())
+        alive = [node for node in map(node_of, group.member.members) if self._known.is_alive(node)]
+        alive.sort(key=lambda node: (node in slow, node != preferred, node))
+        return alive.index(me) if me in alive else len(alive)

@@ -1,0 +1,86 @@
+"""What is on its way out of a slave: messages that may leave, or wait for a write set; snapshots
+that are to be written, and those that may be removed.
+
+What always holds:
+
+- a message with a gate g > 0 does not leave before the write set g is on disk (the contract of
+  raft/member.py);
+- a message goes to one incarnation of a slave and to no other;
+- a snapshot is removed only when the journal that names a newer one is on disk.
+"""
+
+from collections.abc import Mapping
+
+from distrodb.raft import messages as m
+from distrodb.raft.interfaces import SnapshotWrite
+from distrodb.raft.outbox import Outbox
+
+
+class Outgoing:
+    def __init__(self, links: Mapping[str, str]):
+        self._links = links
+        self._gated: dict[int, list[tuple[str, m.Message]]] = {}
+        self._messages: dict[str, list[m.Message]] = {}
+        # Snapshots that the journal names: (sequence of the write set that says so, group, index).
+        self._named: list[tuple[int, int, int]] = []
+        self._obsolete: list[tuple[int, int]] = []
+        self.snapshots: list[SnapshotWrite] = []
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    def send(self, name: str, message: m.Message, gate: int) -> None:
+        if gate:
+            self._gated.setdefault(gate, []).append((name, message))
+            return
+        peer, _, incarnation = name.partition("/")
+        if self._links.get(peer) == incarnation:
+            self._messages.setdefault(peer, []).append(message)
+
+    def collect(self, outbox: Outbox) -> None:
+        """What the groups want to send, and to write."""
+        messages, outbox.messages = outbox.messages, []
+        for name, message, gate in messages:
+            self.send(name, message, gate)
+        self.snapshots += outbox.snapshots
+        outbox.snapshots.clear()
+
+    def snapshot_is_named(self, sequence: int, group: int, index: int) -> None:
+        """Once that write set is on disk, the group's older snapshots are not needed."""
+        self._named.append((sequence, group, index))
+
+    def write_set_is_durable(self, sequence: int) -> None:
+        for gate in [gate for gate in self._gated if gate <= sequence]:
+            for name, message in self._gated.pop(gate):
+                self.send(name, message, 0)
+        self._obsolete += [named[1:] for named in self._named if named[0] <= sequence]
+        self._named = [named for named in self._named if named[0] > sequence]
+
+    def link_changed(self, peer: str) -> None:
+        """What waits here was meant for the link that is gone."""
+        self._messages.pop(peer, None)
+
+    def group_closed(self, group_id: int) -> None:
+        for gate, messages in self._gated.items():
+            self._gated[gate] = [each for each in messages if each[1][0] != group_id]
+        self._named = [named for named in self._named if named[1] != group_id]
+        self.snapshots = [write for write in self.snapshots if write.group != group_id]
+
+    # -- what goes out ---------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing may leave now."""
+        return not (self._messages or self._obsolete or self.snapshots)
+
+    def take_messages(self) -> dict[str, list[m.Message]]:
+        messages, self._messages = self._messages, {}
+        return messages
+
+    def take_snapshots(self) -> list[SnapshotWrite]:
+        snapshots, self.snapshots = self.snapshots, []
+        return snapshots
+
+    def take_obsolete(self) -> list[tuple[int, int]]:
+        """(group, index): the group's snapshots before that one may be removed."""
+        obsolete, self._obsolete = self._obsolete, []
+        return obsolete

@@ -1,0 +1,80 @@
+"""Where a command belongs: slot to partition, partition to leader, and what is answered when the
+leader is another slave, or nobody.
+
+Who leads is known from the group itself where it is open here, else from gossip.
+"""
+
+from distrodb.resp.reply import ErrorReply, error
+from distrodb.ring.clustermap import node_of
+from distrodb.slave.known import Known
+from distrodb.slave.open_groups import OpenGroups
+
+
+class Routing:
+    def __init__(self, groups: OpenGroups, known: Known):
+        self.maps, self.groups, self.known = groups.maps, groups, known
+        self._changes = 0
+        self.partition_of_slot: list[int] = []
+        self.map_changed()
+
+    def map_changed(self) -> None:
+        partitions = self.maps.map.partitions
+        self.partition_of_slot = [p.id for p in partitions for _ in range(p.first, p.last + 1)]
+
+    def group_changed(self) -> None:
+        """Some group that is open here may have another leader, term or members."""
+        self._changes += 1
+
+    @property
+    def version(self) -> object:
+        """Another one when an answer of this object may be another one."""
+        return self._changes, self.known.leaders_version, self.maps.map.epoch
+
+    def leader_of(self, group_id: int) -> str | None:
+        """The slave that leads a group, if it is known and (as far as we see) alive."""
+        group = self.groups.all.get(group_id)
+        if group is not None and group.member.leader is not None:
+            leader = node_of(group.member.leader)
+        elif group is not None and group.member.is_member:
+            return None
+        else:
+            leader = self.known.gossip.leader_of(group_id) or ""
+        if leader == self.maps.me and not self.leads(group_id):
+            return None  # it is just losing the lead
+        return leader if leader in self.maps.map.nodes else None
+
+    def is_led(self, group_id: int) -> bool:
+        return self.leader_of(group_id) is not None
+
+    def leads(self, group_id: int) -> bool:
+        """This slave does."""
+        group = self.groups.all.get(group_id)
+        return group is not None and group.member.is_leader
+
+    def term_of(self, group_id: int) -> int:
+        group = self.groups.all.get(group_id)
+        return self.known.gossip.term_of(group_id) if group is None else group.member.term
+
+    def leaderless(self) -> list[int]:
+        """The partitions that should be open here and are not, or that nobody leads, as far as
+        this slave knows."""
+        me = self.maps.me
+        mine = [p.id for p in self.maps.map.partitions if me in p.group]
+        return [id_ for id_ in mine if id_ not in self.groups.all or not self.is_led(id_)]
+
+    def redirect(self, partition: int, slot: int) -> ErrorReply:
+        """Where to go instead: a reply after which a client may safely try again."""
+        maps = self.maps
+        if maps.waits_to_join:
+            return error("CLUSTERDOWN", "this slave waits to be let into the cluster")
+        if maps.waits_for is not None:
+            who = ", ".join(maps.waits_for) or "all to agree"
+            return error(
+                "CLUSTERDOWN", f"this slave is empty and has not met all: waiting for {who}"
+            )
+        leader = self.leader_of(partition)
+        if leader is None or leader == maps.me:
+            return error("CLUSTERDOWN", f"partition {partition} has no leader")
+        if slot < 0:
+            slot = maps.map.partitions[partition].first
+        return error("MOVED", f"{slot} {maps.map.nodes[leader].client}")

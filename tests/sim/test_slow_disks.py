@@ -1,0 +1,158 @@
+"""A slave whose disk takes seconds a sync says so, and leads nothing that another one could."""
+
+import pytest
+
+from distrodb.resp.reply import OK
+from distrodb.slave.disk_speed import AGAIN_S, CALM_S, SLOW_S
+from distrodb.slave.group_ids import MAP_GROUP
+from tests.sim.simulation import Simulation
+from tests.sim.workload import Client
+from tests.support.history import check
+
+# Four of each claim: whose disk it is, and what is under way when it becomes slow, differ.
+SEEDS = range(4)
+HANDED_OVER_S = SLOW_S + AGAIN_S + 1.0  # after a write that waits for the disk
+
+
+def owners_lead(cluster: Simulation) -> bool:
+    """And nothing is under way any more."""
+    core = cluster.slaves["node1"].core
+    return all(cluster.slaves[p.owner].core.routing.leads(p.id) for p in core.map.partitions)
+
+
+def a_cluster(seed: int) -> Simulation:
+    cluster = Simulation(seed, partitions=3)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.run_until(lambda: owners_lead(cluster))
+    return cluster
+
+
+def led_by(cluster: Simulation, node: str) -> list[int]:
+    groups = cluster.slaves[node].core.groups
+    return [id_ for id_, group in groups.items() if group.member.is_leader]
+
+
+def terms(cluster: Simulation) -> dict[int, int]:
+    """The newest, of all groups."""
+    cores = [slave.core for slave in cluster.slaves.values()]
+    return {id_: max(core.groups[id_].member.term for core in cores) for id_ in cores[0].groups}
+
+
+def seconds_for(cluster: Simulation, writes: int) -> float:
+    start = cluster.now
+    for number in range(writes):
+        assert cluster.ask("SET", "a", str(number)) == OK
+    return cluster.now - start
+
+
+@pytest.mark.parametrize("sync_s", [1.5, 3.0, 1e9])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_leader_whose_disk_takes_seconds_or_hangs_hands_over_at_once(seed, sync_s):
+    cluster = a_cluster(seed)
+    slow = cluster.leader("a")
+    cluster.slaves[slow].slow_sync_s = sync_s
+    assert seconds_for(cluster, 1) < HANDED_OVER_S
+    cluster.run(1.0)
+    assert led_by(cluster, slow) == []
+    assert seconds_for(cluster, 20) < 2.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_says_so_in_its_log_and_every_slave_knows(seed):
+    cluster = a_cluster(seed)
+    slow = cluster.leader("a")
+    assert not any(s.core.view.has_slow_disk(slow) for s in cluster.slaves.values())
+    cluster.slaves[slow].slow_sync_s = 3.0
+    assert cluster.ask("SET", "a", "2") == OK
+    cluster.run(30.0)
+    for slave in cluster.slaves.values():
+        assert [n for n in cluster.slaves if slave.core.view.has_slow_disk(n)] == [slow]
+        assert slave.core.view.sync_ms(slow) >= 3000
+    (line,) = cluster.slaves[slow].warnings
+    assert line.startswith("the disk is slow: a sync has taken ")
+    assert not any(s.warnings for s in cluster.slaves.values() if s.id != slow)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_its_partitions_stay_with_others_until_its_disk_is_well_again(seed):
+    """They are not given back to the owner meanwhile, also when nobody writes."""
+    cluster = a_cluster(seed)
+    slow = cluster.leader("a")
+    cluster.slaves[slow].slow_sync_s = 3.0
+    assert cluster.ask("SET", "a", "2") == OK
+    cluster.run(3.0)
+    before = terms(cluster)
+    cluster.run(60.0)
+    assert seconds_for(cluster, 20) < 2.0
+    cluster.run(60.0)
+    assert terms(cluster) == before and led_by(cluster, slow) == []
+    cluster.slaves[slow].slow_sync_s = 0.0
+    cluster.run(CALM_S / 2)
+    assert led_by(cluster, slow) == []
+    cluster.run_until(lambda: owners_lead(cluster), 2 * CALM_S + 10.0)
+    assert cluster.slaves[slow].warnings[-1].startswith("the disk is fast again")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_all_disks_are_slow_nobody_hands_over(seed):
+    cluster = a_cluster(seed)
+    for slave in cluster.slaves.values():
+        slave.slow_sync_s = 2.0
+    cluster.ask("SET", "a", "2")
+    cluster.run(10.0)
+    before = terms(cluster)
+    for number in range(10):
+        assert cluster.ask("SET", "a", str(number)) == OK
+    cluster.run(60.0)
+    assert terms(cluster) == before
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_leader_is_elected_though_all_disks_are_slower_than_the_election_timeout(seed):
+    cluster = a_cluster(seed)
+    for slave in cluster.slaves.values():
+        slave.slow_sync_s = 2.0
+    cluster.crash(cluster.leader("a"))
+    cluster.run_until(lambda: cluster.leader("a") is not None, 60.0)
+    assert cluster.ask("SET", "a", "2") == OK
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_map_s_own_group_is_handed_over_too(seed):
+    cluster = a_cluster(seed)
+    controller, replies = cluster.controller(), []
+    controller.slow_sync_s = 3.0
+    controller.core.change_map(["MOVE", "0", "node2"], replies.append)
+    controller.turn_soon()
+    cluster.run_until(lambda: replies, HANDED_OVER_S)
+    assert replies == [OK] and not controller.core.routing.leads(MAP_GROUP)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_slow_follower_costs_its_groups_nothing(seed):
+    cluster = a_cluster(seed)
+    slow = next(node for node in cluster.slaves if node != cluster.leader("a"))
+    cluster.slaves[slow].slow_sync_s = 3.0
+    assert seconds_for(cluster, 20) < 2.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_nothing_is_lost_while_disks_become_slow_and_fast_under_load(seed, at_once):
+    cluster, history = a_cluster(seed), []
+    clients = [Client(cluster, number, history) for number in range(4)]
+    for _ in range(12):
+        slow = cluster.random.sample(list(cluster.slaves), at_once)
+        for slave in cluster.slaves.values():
+            choice = cluster.random.choice([0.3, 2.0, 5.0])
+            slave.slow_sync_s = choice if slave.id in slow else 0.0
+        cluster.run(cluster.random.uniform(0.0, 6.0))
+    for slave in cluster.slaves.values():
+        slave.slow_sync_s = 0.0
+    for client in clients:
+        client.is_stopped = True
+    cluster.run_until(lambda: not any(client.is_waiting for client in clients), 30.0)
+    cluster.run_until(cluster.is_whole)
+    check(history)
+    cluster.checks.all_digests()
+    assert len(history) > (200 if at_once == 1 else 20)
