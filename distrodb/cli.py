@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from distrodb import __version__
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from distrodb.local import LocalCluster
 
 NODES_MAX = 64  # processes on one machine
+SILENCE_S_MAX = 0.8  # seconds; a person wonders after one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +104,8 @@ def _status(options: argparse.Namespace) -> int:
     from distrodb.master import healing, render
     from distrodb.master.client import Cluster
 
-    status = Cluster(options.connect).status()
+    with _patience("a slave that answers"):
+        status = Cluster(options.connect).status()
     if options.json:
         print(json.dumps(status, indent=2))
         return 0
@@ -157,7 +160,8 @@ def _local(options: argparse.Namespace) -> int:
                 cluster.start(node)
         for node in cluster.nodes:
             _print_slave(cluster, node, " (runs)" if node in found else "")
-        cluster.wait_ready()
+        with _patience("every partition to have a leader"):
+            cluster.wait_ready()
         reported = set(cluster.ended())  # those that were removed
         for node in sorted(reported):
             print(f"slave {node} ended: {cluster.last_words(node)}", flush=True)
@@ -177,7 +181,7 @@ def _local(options: argparse.Namespace) -> int:
             status = run(connect, [], cluster)
         leave_running = cluster.status() is not None
         if leave_running:
-            print(f"The slaves run on. To reach them: distrodb master --connect {connect}")
+            print(f"The slaves run on. To reach them: {_typed()} master --connect {connect}")
         return status
     finally:
         if not leave_running:
@@ -186,6 +190,12 @@ def _local(options: argparse.Namespace) -> int:
 
 def _is_readable(file: Path) -> bool:
     return file.is_file() and os.access(file, os.R_OK)
+
+
+def _typed() -> str:
+    """How this was called, to be typed again: it may be on no path."""
+    program = sys.argv[0]
+    return program if Path(program).name == "distrodb" else f"{sys.executable} -m distrodb"
 
 
 class _Interrupts:
@@ -229,6 +239,19 @@ class _Interrupts:
             self._set(self._note)
 
 
+@contextlib.contextmanager
+def _patience(what: str) -> Iterator[None]:
+    """Tells a person what is waited for, if it takes more than a moment."""
+    text = f"waiting for {what} …"
+    timer = Timer(SILENCE_S_MAX, print, (text,), {"file": sys.stderr, "flush": True})
+    if sys.stderr.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
@@ -249,7 +272,8 @@ def _grow(cluster: "LocalCluster", wanted: int | None) -> None:
         )
     for _ in range(wanted - there):
         _print_slave(cluster, cluster.add())
-    cluster.wait_joined()
+    with _patience("all to be let in"):
+        cluster.wait_joined()
 
 
 def _populate(connect: str, path: str) -> None:

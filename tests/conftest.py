@@ -11,13 +11,15 @@ are long and share nothing.
 """
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.sim import coverage
 from tests.support.ports import use_share
 
-settings.register_profile("gate", derandomize=True)
-settings.register_profile("soak", derandomize=False, max_examples=1000)
+# How long an example takes says something of the machine only.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("gate", derandomize=True, **SLOW)
+settings.register_profile("soak", derandomize=False, max_examples=1000, **SLOW)
 
 APART = {"sim", "scripts", "faults"}
 COVERED = pytest.StashKey[list[str]]()  # what the simulator ran in each worker

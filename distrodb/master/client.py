@@ -39,7 +39,7 @@ from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master.healing import unborn
+from distrodb.master.healing import healing_of, unborn
 from distrodb.master.links import (
     Address,
     answers,
@@ -335,7 +335,9 @@ class Cluster:
                 raise UnavailableError(why)
             asked = status["nodes"].get(status.get("controller"))
             if asked is None:
-                raise TryAgainError(_NO_CONTROLLER)
+                absent = " ".join(healing_of(status).absent)
+                self.awaited = f"{self.awaited}: start {absent}" if absent else self.awaited
+                raise TryAgainError(f"{_NO_CONTROLLER}{f': start {absent}' if absent else ''}")
             try:
                 with slave_at(parse_address(asked["client"]), REPLY_S_MAX) as slave:
                     slave.execute_command("DISTRODB", *words)

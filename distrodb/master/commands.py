@@ -5,8 +5,8 @@ it cannot do it raises as DistrodbError, which the shell makes one line.
 """
 # ruff: noqa: N802  # a command's name is in capitals
 
+from argparse import Namespace
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cmd2
@@ -14,7 +14,7 @@ from cmd2 import Choices, Completions
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
-from distrodb.master.language import Namespace, name, takes
+from distrodb.master.language import name, path, takes
 from distrodb.master.populate import populate_file
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _NODE = {"type": name, "choices_provider": _of_status(lambda status: sorted(stat
 _SILENT = {"suppress_tab_hint": True}
 KEY = ("key", {"type": quoting.unquote, "completer": _keys, **_SILENT})
 VALUE = ("value", {"type": quoting.unquote, **_SILENT})
-FILE = ("file", {"type": name, "completer": cmd2.Cmd.path_complete})
+FILE = ("file", {"type": path, "completer": cmd2.Cmd.path_complete})
 NODE = ("node", _NODE)
 NODES = ("node", {**_NODE, "nargs": "+"})
 MINE = ("node", {"type": name, "choices_provider": _startable, "nargs": "+"})
@@ -116,7 +116,7 @@ class Keys(_Commands):
         of the file has the empty string.
         """
         with self.shell.drawing() as console:
-            count = populate_file(self.shell.cluster, Path(args.file).expanduser(), console)
+            count = populate_file(self.shell.cluster, args.file, console)
         self.shell.poutput(f"{count} keys")
 
     @takes(KEY)

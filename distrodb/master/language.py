@@ -8,8 +8,10 @@ Invariant: the name of every command of ours is in capitals, and so is what is l
 commands, which are in small letters, cannot be typed.
 """
 
-import argparse
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import cmd2
@@ -17,6 +19,9 @@ from cmd2.parsing import PartialStatement, StatementParser
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting
+
+_COMMAND = re.compile(rf"[{quoting.BLANKS}]*[^{quoting.BLANKS}]*")
+ERROR_CHARACTERS_MAX = 200  # the message repeats arguments, which may have megabytes
 
 
 class LineParser(StatementParser):
@@ -50,18 +55,18 @@ class LineParser(StatementParser):
 
 
 def _command_and_rest(line: str) -> tuple[str, str]:
-    stripped = line.lstrip(quoting.BLANKS)
-    command = stripped[:COMMAND_CHARACTERS_MAX].split(None, 1)[:1]
-    length = len(command[0]) if command else 0
-    return stripped[:length].upper(), stripped[length:].lstrip(quoting.BLANKS)
-
-
-COMMAND_CHARACTERS_MAX = 100  # far above the longest; what follows may have megabytes
+    match = _COMMAND.match(line)
+    end = match.end() if match else 0
+    return line[:end].strip(quoting.BLANKS).upper(), line[end:].lstrip(quoting.BLANKS)
 
 
 def name(token: str) -> str:
-    """An argument that is an id, a number or a path, not a value."""
-    return quoting.unquote(token).decode("utf-8", "surrogateescape")
+    """An argument that is an id or a number: text, whatever was typed."""
+    return quoting.unquote(token).decode("utf-8", "backslashreplace")
+
+
+def path(token: str) -> Path:
+    return Path(os.fsdecode(quoting.unquote(token))).expanduser()
 
 
 class Arguments(cmd2.Cmd2ArgumentParser):
@@ -78,9 +83,6 @@ class Arguments(cmd2.Cmd2ArgumentParser):
         raise DistrodbError(f"{text}{hint}; usage: {usage}")
 
 
-ERROR_CHARACTERS_MAX = 200  # the message repeats arguments, which may have megabytes
-
-
 def takes(
     *arguments: tuple[str, dict[str, Any]], options: bool = False, epilog: str | None = None
 ) -> Callable[..., Any]:
@@ -89,6 +91,3 @@ def takes(
     for argument, details in arguments:
         parser.add_argument(argument, **details)
     return cmd2.with_argparser(parser, preserve_quotes=True)
-
-
-Namespace = argparse.Namespace

@@ -10,6 +10,7 @@ Invariants:
 import logging
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from distrodb.master import quoting
 from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing import unborn
-from distrodb.master.language import LineParser, Namespace, takes
+from distrodb.master.language import LineParser, takes
 
 if TYPE_CHECKING:
     from distrodb.local import LocalCluster
@@ -124,7 +125,8 @@ class Shell(cmd2.Cmd):
             self._reminder = None
 
     def default(self, statement: cmd2.Statement) -> bool | None:
-        typed = quoting.escape(quoting.encode(statement.raw.split(None, 1)[0][:40]))
+        length = len(statement.command)
+        typed = quoting.escape(quoting.encode(statement.raw.lstrip(quoting.BLANKS)[:length][:40]))
         like = cmd2.utils.suggest_similar(statement.command, self.get_visible_commands())
         hint = f"did you mean {like}?" if like else "HELP lists the commands"
         self.perror(f"unknown command {typed}; {hint}")
@@ -138,7 +140,7 @@ class Shell(cmd2.Cmd):
         if isinstance(exception, BrokenPipeError):
             raise exception
         if isinstance(exception, DistrodbError):
-            self.perror(str(exception))
+            self.perror(str(exception).encode("utf-8", "backslashreplace").decode())
         else:
             text = f"{type(exception).__name__}: {' '.join(str(exception).split())}"
             self.perror(f"internal error: {text}; please report it")

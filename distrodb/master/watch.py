@@ -171,11 +171,15 @@ def wait_removed(cluster: Cluster, node_id: str, console: Console) -> None:
 
     Raises DistrodbError: the slave is not leaving any more, or cannot leave now.
     """
+    told = ""
     with _live(console, transient=True) as live:
         for look in _until_forgotten(cluster, node_id):
+            held = of_partitions(held_by(look.status, node_id))
+            remark = look.problem or f"{node_id} holds {held}"
             if live is not None:
-                holds = f"{node_id} holds {of_partitions(held_by(look.status, node_id))}"
-                live.update(followed_view(look.status, look.problem or holds), refresh=True)
+                live.update(followed_view(look.status, remark), refresh=True)
+            elif console.is_terminal and told != (told := remark):
+                console.print(told)
 
 
 def _until_forgotten(cluster: Cluster, node_id: str) -> Iterator[Look]:

@@ -107,6 +107,7 @@ def test_exit_leaves_the_slaves_and_their_data(home):
     done = local(home, "--nodes", "3", lines="SET kept yes\nEXIT\n")
     assert done.returncode == 0 and len(slaves_of(home)) == 3
     connect = done.stdout.splitlines()[-1].split()[-1]
+    assert f"{sys.executable} -m distrodb master --connect {connect}" in done.stdout
     assert 'Just "yes"' in distrodb("master", "--connect", connect, "-c", "GET kept").stdout
     assert distrodb("master", "--connect", connect, "-c", "QUIT").returncode == 0
     wait_until_gone(home)

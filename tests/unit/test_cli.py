@@ -11,6 +11,7 @@ import pytest
 
 import distrodb
 from distrodb import cli
+from distrodb.clock import sleep
 from distrodb.errors import ConfigError, DistrodbError, StorageError, UnavailableError
 from distrodb.local import PEER_PORT_OFFSET, LocalCluster
 
@@ -350,6 +351,16 @@ def test_what_is_public_is_there():
     assert {"LocalCluster", "__version__"} <= set(distrodb.__all__)
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = distrodb.absent
+
+
+def test_a_start_that_takes_its_time_says_what_it_waits_for(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "SILENCE_S_MAX", 0.01)
+    for is_terminal in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)  # noqa: B023
+        with cli._patience("every partition to have a leader"):
+            sleep(0.3)
+        told = "waiting for every partition to have a leader …\n" if is_terminal else ""
+        assert capsys.readouterr().err == told
 
 
 @pytest.fixture

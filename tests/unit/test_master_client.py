@@ -434,6 +434,18 @@ def test_without_a_controller_it_gives_up(
         cluster.ask("REMOVE", "node2")
 
 
+def test_who_is_missing_from_the_map_s_group_is_named(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = {**status_of(slaves), "controller": None, "map_group": list(slaves)}
+    for node in ("node2", "node3"):
+        status["nodes"][node]["status"] = "suspect"
+    monkeypatch.setattr(cluster, "status", lambda: status)
+    with pytest.raises(UnavailableError, match="of its slaves live: start node2 node3; try again"):
+        cluster.ask("BALANCE")
+    assert cluster.awaited == "the cluster map's leader: start node2 node3"
+
+
 def test_a_ring_that_does_not_change(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
     slaves["node1"].asking = always(Raw(b"-ERR the map did not change\r\n"))
     assert not cluster.ask("BALANCE")

@@ -204,6 +204,7 @@ def test_verbs_in_any_case(session: Session) -> None:
         ("SET k \udcff", b"k", b"\xff"),
         ("  SET\tk   v  ", b"k", b"v"),
         ("SET k ~", b"k", b"~"),
+        ("SET k \u00a0\u2003", b"k", "\u00a0\u2003".encode()),
     ],
 )
 def test_values_are_taken_literally(session: Session, line: str, key: bytes, value: bytes) -> None:
@@ -225,7 +226,8 @@ def test_a_stale_answer_is_marked(session: Session) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["FOO", "GET", "GET a b", "SET k", "SET a b c", "KILL", "KILL node9", "QUIT now", 'GET "a',
+    ["GET\u00a0k", 'REMOVE "\\xff', "MOVE \udcff", "POPULATE \udcff",
+     "FOO", "GET", "GET a b", "SET k", "SET a b c", "KILL", "KILL node9", "QUIT now", 'GET "a',
      "HELP FOO", "REMOVE", "MOVE 0", "BALANCE now", "RING node1", "RING --x", "WATCH-RING x",
      "POPULATE /no/such/file", "|", "!ls", "?", "@f", "[red]", "NODES x", "START", "OPTION x",
      "MOVE 0 x y", "SET k 'a", "QUIT " + 1000 * "x", 'GET a "b\x1b[31m"'],
@@ -307,6 +309,11 @@ def test_exit_and_ctrl_d_leave_the_slaves_alone(session: Session, line: str) -> 
     assert not session.cluster.ended
     assert session.cluster.data == {}
     assert session.exit_status == 0
+
+
+def test_an_id_is_text_whatever_was_typed(session: Session) -> None:
+    session.run('MOVE \udcff "\\x00\u00e9"')
+    assert session.cluster.asked == ["MOVE \\xff \0\u00e9"]
 
 
 def test_kill_takes_several(session: Session) -> None:

@@ -258,6 +258,15 @@ def test_at_a_terminal_the_ring_is_drawn() -> None:
     assert "(node3 down)" in out.getvalue()
 
 
+def test_at_a_dumb_terminal_a_leaving_slave_has_lines() -> None:
+    cluster = FakeCluster()
+    cluster.statuses = [LEAVING, LEAVING, status_of(node3=None)]
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, _environ={"TERM": "dumb"})
+    watch.wait_removed(cluster, "node3", console)
+    assert out.getvalue() == "node3 holds partition 0\n"
+
+
 def test_at_a_terminal_a_leaving_slave_has_bars() -> None:
     leaving = copy.deepcopy(LEAVING)
     leaving["moves"] = [{"group": 0, "from": ["node3"], "to": ["node4"], "done": 1, "total": 2}]
