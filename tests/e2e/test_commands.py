@@ -198,7 +198,9 @@ def test_status_for_programs(cluster):
     assert status["controller"] in status["map_group"] and status["moves"] == []
     assert status["healing"]["is_done"]
     assert status["ring"] == ["node1", "node2", "node3"]
-    assert set(status["nodes"]["node1"]) == {"status", "client", "peer", "incarnation"}
+    assert set(status["nodes"]["node1"]) == {
+        "status", "client", "peer", "incarnation", "slow_disk", "sync_ms"
+    }  # fmt: skip
     assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
     assert len(status["partitions"]) == 6
     assert set(status["partitions"][0]) == {
