@@ -38,11 +38,14 @@ class Terminal:
         until = monotonic() + 30
         while text not in self.written:
             assert monotonic() < until, (text, self.written)
-            if select.select([self.fd], [], [], 0.1)[0]:
-                data = os.read(self.fd, 65536)
-                self.written += data
-                if b"\x1b[6n" in data:  # "where is the cursor?"
-                    os.write(self.fd, b"\x1b[1;1R")
+            self.read()
+
+    def read(self) -> None:
+        if select.select([self.fd], [], [], 0.1)[0]:
+            data = os.read(self.fd, 65536)
+            self.written += data
+            if b"\x1b[6n" in data:  # "where is the cursor?"
+                os.write(self.fd, b"\x1b[1;1R")
 
     def type(self, line: str, answer: bytes) -> None:
         os.write(self.fd, line.encode() + b"\r")
@@ -122,8 +125,8 @@ def test_a_dead_port_is_said_at_once(terminal):
     assert piped.returncode == 1 and piped.stderr.startswith("no slave is reachable")
 
 
-def test_a_wait_says_what_it_is_for(cluster, terminal):
-    """A slave that hangs leads a partition: until another does, somebody wonders."""
+def test_a_wait_says_what_it_is_for_and_can_be_ended(cluster, terminal):
+    """Slaves that hang lead partitions: until others do, somebody wonders."""
     address = cluster.addresses["node1"]
     shell = terminal("master", "--connect", address, TERM="dumb")
     shell.wait_for(f"{address}>".encode())
@@ -131,6 +134,13 @@ def test_a_wait_says_what_it_is_for(cluster, terminal):
         cluster.pause(node)
     try:
         shell.type("SET a 1", b"waiting for ")
+        before = shell.written.count(b"> ")
+        os.write(shell.fd, b"\x03")
+        until = monotonic() + 30
+        while shell.written.count(b"> ") == before:
+            assert monotonic() < until, shell.written
+            shell.read()
+        assert b"has no" not in shell.written  # it did not end by itself
     finally:
         for node in ("node2", "node3"):
             cluster.resume(node)

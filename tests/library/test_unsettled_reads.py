@@ -11,7 +11,8 @@ import pytest
 from distrodb.keyspace.context import UNSETTLED
 from distrodb.keyspace.entry import decode_batch
 from tests.library import ours
-from tests.library.ours import Call, ListMachine
+from tests.library.ours import ListMachine
+from tests.support.request import Asked
 
 EXPIRED = (b"READ", b"expired")
 
@@ -30,12 +31,12 @@ def a_machine_with_a_key_that_expires():
         yield
 
 
-def a_round_of_reads(*commands: tuple[bytes, ...]) -> tuple[ours.Cluster, list[Call]]:
+def a_round_of_reads(*commands: tuple[bytes, ...]) -> tuple[ours.Cluster, list[Asked]]:
     """They are in one batch, and a majority is about to confirm that their leader leads."""
     cluster = ours.Cluster().lead("a")
     cluster.settle()
     cluster.ask("a", b"READ")
-    calls = [Call(*command) for command in commands]
+    calls = [Asked(*command) for command in commands]
     for call in calls:
         cluster["a"].group.submit(call)
     cluster["a"].group.machine.next_expiry_ms = ours.WALL_MS
