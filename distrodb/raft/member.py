@@ -187,6 +187,10 @@ class Member:
         self._at(now)
         self._elections.stand_soon(delay_s)
 
+    def stand_later(self, delay_s: float) -> None:
+        """Wait so much longer for a leader, this once."""
+        self._elections.set_deadline(self._elections.deadline + delay_s)
+
     # -- what the proposer asks ------------------------------------------------------------------
 
     def propose(

@@ -17,7 +17,7 @@ What always holds:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import SnapshotWrite
@@ -30,6 +30,8 @@ from distrodb.slave.map_machine import MapMachine
 from distrodb.storage.records import LAST_INDEX, load_meta, load_tombstone
 
 LOOK_S = 0.1  # between two looks at groups that do not want us: each asks again after a timeout
+FEW_GROUPS = 64  # that elect their leaders at once in well under an election timeout
+ELECTION_S = 0.002  # of a slow machine's time, for each more
 
 
 class OpenGroups:
@@ -80,7 +82,16 @@ class OpenGroups:
                 opened.append(self._open(now, group_id, links, begins_with))
         self._began = True
         self._sort(now)
+        self._let_owners_stand_first(opened)
         return opened
+
+    def _let_owners_stand_first(self, opened: Sequence[Group]) -> None:
+        """Many groups that begin together keep a slow machine busy for longer than an election
+        timeout; members that stood meanwhile would lead, and hand back one by one."""
+        delay_s = (len(opened) - FEW_GROUPS) * ELECTION_S
+        for group in opened:
+            if delay_s > 0 and preferred_of(self.maps.map, group.id) != self.maps.me:
+                group.member.stand_later(delay_s)
 
     def _open(
         self, now: float, group_id: int, links: Mapping[str, str], born_into: ClusterMap | None

@@ -201,14 +201,14 @@ class SlaveProcess:
 
     def _set_alarm(self) -> None:
         """Wake up when the core is due.  An alarm that is due earlier does for a later one."""
-        now, due = monotonic(), self._core.next_due
-        if due >= self._wakes_at and self._wakes_at > now:
+        now = monotonic()
+        wakes_at = max(self._core.next_due, now) + ALARM_S
+        if self._wakes_at <= wakes_at:
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        delay_s = max(due - now, 0.0) + ALARM_S
-        self._wakes_at = now + delay_s
-        self._alarm = self._loop.call_later(delay_s, self._on_alarm)
+        self._wakes_at = wakes_at
+        self._alarm = self._loop.call_later(wakes_at - now, self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._wakes_at = math.inf

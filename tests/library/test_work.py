@@ -11,6 +11,7 @@ from distrodb.raft.membership import Membership
 from distrodb.resp.reply import OK
 from distrodb.ring.clustermap import member
 from distrodb.slave.gossip_sender import GOSSIP_INTERVAL_S, GOSSIP_LEAST_S
+from distrodb.slave.open_groups import ELECTION_S, FEW_GROUPS
 from distrodb.slave.topology import Topology
 from tests.library.slaves import Slaves
 
@@ -109,3 +110,21 @@ def test_what_all_clients_ask_is_made_once_until_it_changes(slaves, answer):
     assert second is not first and (answer == "info" or second != first)
     slaves.crash("b")
     assert getattr(topology, answer)() != second
+
+
+def test_many_groups_that_begin_together_wait_longer_for_their_owners():
+    """Else whoever comes first on a slow machine leads, and hands back for a long time."""
+    deadlines = {}
+    for partitions in (FEW_GROUPS // 2, 400):
+        slaves = Slaves("abc", partitions=partitions)
+        core = slaves["b"]
+        slaves.until(lambda core=core: core.groups)
+        deadlines[partitions] = [
+            group.member._elections.deadline - slaves.now
+            for id_, group in core.groups.items()
+            if id_ < partitions and core.map.partitions[id_].owner != "b"
+        ]
+        slaves.until(lambda s=slaves, n=partitions: all(s.leader(p) for p in range(n)))
+        assert all(slaves[p.owner].routing.leads(p.id) for p in core.map.partitions)
+    few, many = deadlines.values()
+    assert max(few) < 2.1 and min(many) > 1.0 + (400 - FEW_GROUPS) * ELECTION_S

@@ -1,0 +1,92 @@
+"""Which map a slave goes by: the newest it has heard of; others are told once it is on disk."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from distrodb.config import Address
+from distrodb.raft.write_set import WriteSet
+from distrodb.ring.clustermap import ClusterMap
+from distrodb.slave.gossip import Gossip
+from distrodb.slave.map_keeper import MapKeeper, map_of
+from distrodb.slave.records import Records
+from tests.library.slaves import config_of
+from tests.sim.disk import Disk
+
+
+class Kept:
+    """Slave a of three, its disk, and what it keeps there."""
+
+    def __init__(self, **config):
+        self.disk, self.writes = Disk(random.Random(1)), WriteSet()
+        self.config = replace(config_of("a", "abc", 3), **config)
+        self.records = Records(self.disk, self.writes, random.Random(1))
+        self.maps = MapKeeper(self.config, self.records)
+
+    def born(self) -> ClusterMap:
+        me = {"a": self.records.incarnation}
+        return map_of(self.config, {**dict.fromkeys("abc", "other"), **me})
+
+    def sync(self) -> bool:
+        sequence, operations = self.writes.take()
+        self.disk.commit(operations)
+        return self.maps.write_set_is_durable(sequence)
+
+
+def test_a_map_is_adopted_and_told_to_others_when_it_is_on_disk():
+    kept = Kept()
+    born = kept.born()
+    assert kept.maps.heard("b", Gossip(1, map=born)) == born
+    assert kept.maps.adopt(born) is None and kept.maps.map == born
+    assert kept.maps.durable is None and kept.maps.waits_for is None
+    assert kept.sync() and kept.maps.durable == born
+    again = MapKeeper(kept.config, Records(kept.disk, WriteSet(), random.Random(2)))
+    assert (again.map, again.durable, again.birth) == (born, born, None)
+
+
+def test_an_older_map_or_the_same_one_is_not_news():
+    kept = Kept()
+    newer = replace(kept.born(), epoch=7)
+    kept.maps.adopt(newer)
+    for epoch in (1, 7):
+        assert kept.maps.heard("b", Gossip(epoch, map=replace(newer, epoch=epoch))) is None
+    assert kept.maps.heard("b", Gossip(8, map=replace(newer, epoch=8))).epoch == 8
+
+
+def test_who_is_behind_what_is_on_disk_should_hear_of_it():
+    kept = Kept()
+    kept.maps.adopt(replace(kept.born(), epoch=7))
+    assert not kept.maps.is_behind_us(Gossip(6))  # it is not on our disk yet
+    kept.sync()
+    assert kept.maps.is_behind_us(Gossip(6)) and not kept.maps.is_behind_us(Gossip(7))
+
+
+def test_one_that_joins_waits_for_a_map_that_names_it():
+    kept = Kept(join=(Address("sim", 1),))
+    whole = replace(kept.born(), epoch=7)
+    others = {id_: row for id_, row in whole.nodes.items() if id_ != "a"}
+    unnamed = replace(whole, nodes=others)
+    assert kept.maps.heard("b", Gossip(7, map=unnamed)) is None and kept.maps.waits_to_join
+    assert kept.maps.heard("b", Gossip(7, map=whole)) == whole
+
+
+@pytest.mark.parametrize("incarnation", ["ours", "another"])
+def test_who_was_met_and_slept_learns_that_it_was_born_into_the_first_map(incarnation):
+    """Not one whose directory was lost since."""
+    kept = Kept()
+    first = kept.born()
+    if incarnation == "another":
+        first = replace(first, founders={**first.founders, "a": "before"})
+    born_into = kept.maps.adopt(replace(first, epoch=5))
+    assert (born_into == first) if incarnation == "ours" else born_into is None
+
+
+def test_a_slave_that_the_newest_map_has_forgotten_is_removed():
+    kept = Kept()
+    assert not kept.maps.is_removed  # the layout of a cluster that is not born
+    born = kept.born()
+    kept.maps.adopt(
+        replace(born, nodes={id_: row for id_, row in born.nodes.items() if id_ != "a"})
+    )
+    assert kept.maps.is_removed and not kept.maps.counts_us
