@@ -36,10 +36,10 @@ from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
 from distrodb.slave.log_limit import LimitedLog
 from distrodb.slave.map_keeper import map_of
+from distrodb.slave.startup import check_against_map, remedy, room_for_connections
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
-DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
     " directory, and in its file `join` and its own row only"
@@ -63,7 +63,7 @@ class SlaveProcess:
         self._directory.identify(f"{config.cluster_id} {config.id}")
         self._store, self._files = self._directory.journal, self._directory.snapshots
         self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
-        _check_against_map(config, self._core)
+        check_against_map(config, self._core.map)
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
@@ -302,43 +302,17 @@ def serious(context: dict[str, Any]) -> BaseException | None:
     return None
 
 
-def _check_against_map(config: SlaveConfig, core: Core) -> None:
-    """Once the cluster is born its map rules.  Raises ``ConfigError`` for what would be ignored."""
-    row = core.map.nodes.get(config.id)
-    if core.map.epoch == 0 or row is None:
-        return
-    for key, ours, theirs in (
-        ("client", config.me.client, row.client),
-        ("peer", config.me.peer, row.peer),
-    ):
-        if str(ours) != theirs:
-            what = f"{config.id} is at {theirs} in the cluster map, not at {ours}"
-            raise problem(config.file, f"cluster.nodes.{key}", what, "give it the address it had")
-    count = len(core.map.partitions)
-    if config.partitions_wanted not in (0, count):
-        what = f"is {config.partitions_wanted}, and the cluster was born with {count}"
-        raise problem(config.file, "cluster.partitions", what, f"write {count}")
-
-
 def _raise_descriptor_limit(config: SlaveConfig) -> int:
     """Connections that may be open at once, so that files and peers never lack a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = config.limits.connections_max + DESCRIPTORS_RESERVED
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    room = max(16, soft - DESCRIPTORS_RESERVED)
-    if room < config.limits.connections_max:
-        log.warning("connections_max is %d here: the system allows %d open files", room, soft)
-    return min(config.limits.connections_max, room)
-
-
-def _remedy(config: SlaveConfig) -> str:
-    if min(len(config.nodes), config.replicas) < 3:
-        return "bring the directory back from a copy, the others have no majority without it"
-    return (
-        "while the others run: move the directory away, keep it, and start this slave with an"
-        " empty directory; it is then taken in as a new one"
+    is_bounded = hard != resource.RLIM_INFINITY
+    soft, connections = room_for_connections(
+        config.limits.connections_max, hard if is_bounded else None
     )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if connections < config.limits.connections_max:
+        log.warning("connections_max is %d here: the system allows %d files", connections, soft)
+    return connections
 
 
 def run(config: SlaveConfig) -> int:
@@ -354,7 +328,7 @@ def run(config: SlaveConfig) -> int:
         slave = SlaveProcess(config, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
-        raise CorruptionError(f"{where}{problem}; {_remedy(config)}") from None
+        raise CorruptionError(f"{where}{problem}; {remedy(config)}") from None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(slave.run())
     if slave.is_removed:  # the last line of the log

@@ -1,0 +1,45 @@
+"""What is decided when a slave starts: whether its file fits the cluster, how many clients it has
+room for, and what a person is told of a directory that cannot be read.  Pure."""
+
+from distrodb.config import SlaveConfig, problem
+from distrodb.ring.clustermap import ClusterMap
+
+DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
+CONNECTIONS_MIN = 16
+
+
+def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:
+    """Once the cluster is born its map rules.  Raises ``ConfigError`` for what would be ignored."""
+    row = cluster_map.nodes.get(config.id)
+    if cluster_map.epoch == 0 or row is None:
+        return
+    for key, ours, theirs in (
+        ("client", config.me.client, row.client),
+        ("peer", config.me.peer, row.peer),
+    ):
+        if str(ours) != theirs:
+            what = f"{config.id} is at {theirs} in the cluster map, not at {ours}"
+            raise problem(config.file, f"cluster.nodes.{key}", what, "give it the address it had")
+    count = len(cluster_map.partitions)
+    if config.partitions_wanted not in (0, count):
+        what = f"is {config.partitions_wanted}, and the cluster was born with {count}"
+        raise problem(config.file, "cluster.partitions", what, f"write {count}")
+
+
+def room_for_connections(wanted: int, files_max: int | None) -> tuple[int, int]:
+    """How many files may be open, and how many of them clients, if the system allows
+    ``files_max``."""
+    files = wanted + DESCRIPTORS_RESERVED
+    if files_max is not None:
+        files = min(files, files_max)
+    return files, min(wanted, max(CONNECTIONS_MIN, files - DESCRIPTORS_RESERVED))
+
+
+def remedy(config: SlaveConfig) -> str:
+    """What to do about a directory that cannot be read."""
+    if min(len(config.nodes), config.replicas) < 3:
+        return "bring the directory back from a copy, the others have no majority without it"
+    return (
+        "while the others run: move the directory away, keep it, and start this slave with an"
+        " empty directory; it is then taken in as a new one"
+    )

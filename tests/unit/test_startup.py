@@ -1,0 +1,71 @@
+"""What is decided when a slave starts."""
+
+import dataclasses
+
+import pytest
+
+from distrodb.config import Address, NodeAddress, load, render
+from distrodb.errors import ConfigError
+from distrodb.ring.clustermap import first_map
+from distrodb.slave.startup import (
+    CONNECTIONS_MIN,
+    DESCRIPTORS_RESERVED,
+    check_against_map,
+    remedy,
+    room_for_connections,
+)
+
+
+@pytest.fixture
+def config(tmp_path):
+    nodes = [NodeAddress(f"n{n}", Address("h", n), Address("h", 10 + n)) for n in (1, 2, 3)]
+    file = tmp_path / "n1.toml"
+    file.write_text(render("n1", "data", nodes, cluster_id="c"))
+    return load(file)
+
+
+def born(client: str = "h:1", peer: str = "h:11", partitions: int = 4):
+    rows = [("n1", client, peer), ("n2", "h:2", "h:12"), ("n3", "h:3", "h:13")]
+    return first_map(rows, partitions, 3, dict.fromkeys(("n1", "n2", "n3"), "1"))
+
+
+def test_a_file_that_fits_the_map_is_taken(config):
+    check_against_map(config, born())
+    check_against_map(dataclasses.replace(config, id="new"), born(client="elsewhere:1"))
+
+
+@pytest.mark.parametrize(
+    ("cluster_map", "words"),
+    [
+        (born(client="x:1"), "cluster.nodes.client: n1 is at x:1 in the cluster map, not at h:1"),
+        (born(peer="x:1"), "cluster.nodes.peer: n1 is at x:1 in the cluster map, not at h:11"),
+    ],
+)
+def test_an_address_that_would_be_ignored_is_named(config, cluster_map, words):
+    with pytest.raises(ConfigError, match=words):
+        check_against_map(config, cluster_map)
+
+
+def test_a_number_of_partitions_that_would_be_ignored_is_named(config):
+    wanting = dataclasses.replace(config, partitions_wanted=7)
+    with pytest.raises(ConfigError, match="is 7, and the cluster was born with 4"):
+        check_against_map(wanting, born())
+    check_against_map(dataclasses.replace(config, partitions_wanted=4), born())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files_max", "expected"),
+    [
+        (10_000, None, (10_000 + DESCRIPTORS_RESERVED, 10_000)),
+        (10_000, 1024, (1024, 1024 - DESCRIPTORS_RESERVED)),
+        (10_000, 256, (256, CONNECTIONS_MIN)),
+        (8, 100_000, (8 + DESCRIPTORS_RESERVED, 8)),
+    ],
+)
+def test_files_are_kept_for_the_slave_itself(wanted, files_max, expected):
+    assert room_for_connections(wanted, files_max) == expected
+
+
+def test_a_directory_is_given_up_only_where_others_have_a_majority(config):
+    assert "empty directory" in remedy(config)
+    assert "bring the directory back" in remedy(dataclasses.replace(config, replicas=1))
