@@ -16,7 +16,7 @@ from distrodb.keyspace.entry import decode_batch, encode_batch
 from distrodb.raft import messages as m
 from distrodb.raft import replication
 from distrodb.raft.group import Group, Surroundings
-from distrodb.raft.interfaces import GroupOptions
+from distrodb.raft.interfaces import GroupOptions, SnapshotWrite
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.outbox import Outbox
@@ -104,6 +104,7 @@ class Replica:
         self.disk_is_held = False
         self.writes = WriteSet()
         self._outgoing = Outgoing(cluster.incarnations)
+        self._snapshots: list[SnapshotWrite] = []  # that wait for the disk
         self.journal = Log(GROUP, self.writes)
         if not self.journal.load(disk):
             if names:
@@ -152,7 +153,9 @@ class Replica:
 
     def _send(self) -> None:
         """What may leave by now."""
-        for node, messages in self._outgoing.take_messages().items():
+        output = self._outgoing.take()
+        self._snapshots += output.snapshots
+        for node, messages in output.messages.items():
             incarnation = self._cluster.incarnations.get(node)
             peer = member(node, incarnation) if incarnation else node
             for message in messages:
@@ -174,7 +177,8 @@ class Replica:
             self._send()
             self.group.tick(self._cluster.now)
             self.collect()
-        for write in [] if self.disk_is_held else self._outgoing.take_snapshots():
+        while self._snapshots and not self.disk_is_held:
+            write = self._snapshots.pop(0)
             done = write.run(
                 lambda chunks, write=write: self.disk.write(GROUP, write.index, chunks)
             )
