@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 
 import pytest
-from tests.sim.disk import Disk
 
 from distrodb.config import Address
 from distrodb.raft.write_set import WriteSet
@@ -13,6 +12,7 @@ from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
 from distrodb.slave.records import Records
 from tests.library.slaves import config_of
+from tests.support.disk import Disk
 
 
 class Kept:
