@@ -3,14 +3,17 @@
 The general layout, from what clients see to what the disk sees:
 
     cli, master/, local     people's side: commands, the shell, a cluster on this machine
-    slave/                  one process: connections, peer links, dispatch; process.py wires it
-    raft/                   pysyncobj made safe: groups, journal, snapshots
-    store/, ring/, resp/    pure: the replicated dictionary, the cluster map, the protocol
+    slave/                  one process: connections, peer links, the core; process.py wires it
+    raft/                   pysyncobj made safe: a group's log, its members, its snapshots
+    storage/                the disk: the journal, snapshot files, the directory's lock
+    commands/, keyspace/    pure: one row and handler a command; what one partition holds
+    ring/, resp/            pure: the cluster map and its healing; the Redis protocol
+    config/                 a slave's file
 """
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["LocalCluster", "__version__"]
 
 if TYPE_CHECKING:

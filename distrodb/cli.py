@@ -101,7 +101,7 @@ def _master(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from distrodb.master import healing, render
+    from distrodb.master import healing_status, render
     from distrodb.master.client import Cluster
 
     with _patience("a slave that answers"):
@@ -113,7 +113,7 @@ def _status(options: argparse.Namespace) -> int:
 
     console = Console()
     asked = status.get("asked", {"not_yet_in": []})
-    why = healing.unborn(status)
+    why = healing_status.unborn(status)
     if why and asked.get("waits_to_join"):  # the map that it has is its own, and no cluster's
         print(why)
         return 0
@@ -122,7 +122,7 @@ def _status(options: argparse.Namespace) -> int:
     is_file = not console.is_terminal  # which is as wide as it must be
     console.print(render.nodes_table(status), soft_wrap=is_file)
     console.print(render.partitions_table(status), soft_wrap=is_file)
-    console.print(healing.changes(status), highlight=False, soft_wrap=True)
+    console.print(healing_status.changes(status), highlight=False, soft_wrap=True)
     if not why and (moves := render.healing_view(status)):
         console.print(moves)
     if not why and asked["not_yet_in"]:

@@ -1,11 +1,11 @@
-"""What a person asks of the ring, and of a slave's life: DISTRODB SHUTDOWN."""
+"""What a person asks of the ring (DISTRODB), and of a slave's life (SHUTDOWN)."""
 
 import json
 from collections.abc import Sequence
 
 from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import session_row
-from distrodb.commands.words import SYNTAX, unknown_subcommand
+from distrodb.commands.error_replies import SYNTAX, unknown_subcommand
 
 # What may be asked of the ring, with its number of words.
 _ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import session_row
-from distrodb.commands.words import unknown_subcommand
+from distrodb.commands.error_replies import unknown_subcommand
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import session_row
-from distrodb.commands.words import SYNTAX, shown, unknown_subcommand
+from distrodb.commands.error_replies import SYNTAX, shown, unknown_subcommand
 from distrodb.resp.reply import OK, Reply, Status, error
 
 BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")

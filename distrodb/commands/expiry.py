@@ -7,8 +7,8 @@ follows from it, raft/steady_time.py how that time goes.
 from collections.abc import Sequence
 
 from distrodb.commands.command import ONE_KEY, READ, data_row
+from distrodb.commands.error_replies import shown
 from distrodb.commands.strings import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
-from distrodb.commands.words import shown
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.place import Place
 from distrodb.resp.reply import ErrorReply, Reply, error

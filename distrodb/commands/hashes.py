@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from distrodb.commands.command import ONE_KEY, READ, WRITE, data_row
+from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.strings import over_limits
-from distrodb.commands.words import wrong_arity
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.place import Place
 from distrodb.keyspace.values import Hash

@@ -14,7 +14,7 @@ from distrodb.commands.command import (
 from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, parse_integer
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.place import Place
-from distrodb.keyspace.places import place_of
+from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import Command, session_row
-from distrodb.commands.words import unknown_subcommand
+from distrodb.commands.error_replies import unknown_subcommand
 from distrodb.resp.reply import Reply, Status, Verbatim, error
 
 PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else waits

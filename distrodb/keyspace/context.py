@@ -30,7 +30,7 @@ class Unsettled:
     """The type of ``UNSETTLED``."""
 
 
-UNSETTLED = Unsettled()  # in place of a reply that an entry of that time must come before
+UNSETTLED = Unsettled()  # no reply yet: an entry of that time must be applied first
 
 
 class Row(Protocol):

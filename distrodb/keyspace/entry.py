@@ -20,7 +20,7 @@ LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
 class Batch(NamedTuple):
     now_ms: int  # since the epoch
     expire_max: int
-    commands: Sequence[tuple[int, Sequence[bytes]]]  # places (see places.py) and arguments
+    commands: Sequence[tuple[int, Sequence[bytes]]]  # places (see place_number.py) and arguments
 
 
 def encode_batch(

@@ -43,7 +43,7 @@ class Place:
     __slots__ = ("_expiries", "_number", "_shared", "_values")
 
     def __init__(self, number: int, shared: Shared):
-        """``number``: see places.py."""
+        """``number``: see place_number.py."""
         self._number, self._shared = number, shared
         self._values: dict[bytes, Value] = {}
         self._expiries: dict[bytes, int] = {}  # milliseconds since the epoch

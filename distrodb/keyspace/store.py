@@ -29,7 +29,7 @@ from distrodb.keyspace.entry import decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.glob import glob
 from distrodb.keyspace.place import Place, Shared, WrongType
-from distrodb.keyspace.places import database_of, place_of, slot_at
+from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.resp.reply import Reply, error
 
@@ -73,7 +73,7 @@ class Store:
             self._places[place].delete(key)
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
-        """Run one command at that time; ``place`` is that of its keys (see places.py)."""
+        """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
         name, table = args[0], self.table
         row = table.get(name) or table.get(name.upper())
         if row is None:

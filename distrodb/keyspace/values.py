@@ -125,7 +125,6 @@ Value: TypeAlias = bytes | Container
 
 STRING = 0  # the tag of bytes in snapshots
 CONTAINERS: Mapping[int, type[Container]] = {Hash.tag: Hash}
-KINDS = (b"string", *(container.kind for container in CONTAINERS.values()))
 
 
 def kind_of(value: Value) -> bytes:

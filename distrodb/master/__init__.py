@@ -1,1 +1,1 @@
-"""The shell: a client of the cluster that holds nothing. `app.run` is its way in."""
+"""The shell: a client of the cluster that holds nothing. `shell.run` is its way in."""

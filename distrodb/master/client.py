@@ -39,8 +39,7 @@ from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master.healing import healing_of, unborn
-from distrodb.master.links import (
+from distrodb.master.connections import (
     Address,
     answers,
     host_port,
@@ -51,6 +50,7 @@ from distrodb.master.links import (
     slave_at,
     tell,
 )
+from distrodb.master.healing_status import healing_of, unborn
 
 DEFAULT_ADDRESSES = tuple(("127.0.0.1", port) for port in range(55551, 55556))
 

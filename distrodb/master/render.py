@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distrodb.master.healing import (
+from distrodb.master.healing_status import (
     Healing,
     Move,
     byte_count,

@@ -26,7 +26,7 @@ from distrodb.errors import DistrodbError
 from distrodb.master import quoting
 from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
-from distrodb.master.healing import unborn
+from distrodb.master.healing_status import unborn
 from distrodb.master.language import LineParser, takes
 
 if TYPE_CHECKING:

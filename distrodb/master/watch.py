@@ -24,7 +24,7 @@ from rich.live import Live
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import RETRY_S_MAX, Cluster
-from distrodb.master.healing import (
+from distrodb.master.healing_status import (
     changes,
     healing_of,
     held_by,

@@ -23,9 +23,9 @@ from distrodb.raft.member import COMMIT_TOLD_S, Member
 from distrodb.raft.outbox import Outbox
 from distrodb.raft.proposals import Proposals
 from distrodb.raft.pulse import Pulse
+from distrodb.raft.snapshot_transfer import Budget
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
-from distrodb.raft.transfer import Budget
 
 HAND_OVER_S = 0.5  # a leader takes no commands for so long at most while it hands over
 SNAPSHOT_TIMEOUTS = 4  # election timeouts without progress; then a snapshot is sent anew

@@ -41,7 +41,7 @@ class Request(Protocol):
     def slot(self) -> int: ...  # -1: the whole partition
 
     @property
-    def place(self) -> int: ...  # database and slot: see keyspace/places.py
+    def place(self) -> int: ...  # database and slot: see keyspace/place_number.py
 
     @property
     def args(self) -> Sequence[bytes]: ...

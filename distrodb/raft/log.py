@@ -107,7 +107,7 @@ class Log:
 
     def retire(self, index: int) -> None:
         """Forget the log: a configuration at ``index``, which is committed, has this slave no more.
-        The journal must not be used after that."""
+        The log must not be used after that."""
         meta = self.meta
         tombstone = Tombstone(meta.term, meta.voted_for, max(index, self.removed_at))
         self._note(records.no_meta(self.group))

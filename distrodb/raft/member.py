@@ -112,10 +112,6 @@ class Member:
         return self._membership.learners
 
     @property
-    def majority(self) -> int:
-        return self._state.majority
-
-    @property
     def removed_at(self) -> int | None:
         """Index of a committed configuration without this member, when a leader has let it go."""
         return self._membership.removed_at
@@ -182,10 +178,10 @@ class Member:
         if self._library.applied_index < self._library.commit_index:
             self._library.tick(False, {})
 
-    def stand_at_once(self, now: float, delay_s: float = 0.0) -> None:
-        """Stand for election after ``delay_s``: the owner at boot, or when the leader is gone."""
+    def stand_at_once(self, now: float) -> None:
+        """Stand for election: the owner at boot."""
         self._at(now)
-        self._elections.stand_soon(delay_s)
+        self._elections.stand_soon(0.0)
 
     def stand_later(self, delay_s: float) -> None:
         """Wait so much longer for a leader, this once."""

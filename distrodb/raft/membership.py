@@ -14,8 +14,8 @@ voted and acknowledged is never taken for its own.  Invariants:
   answer counts only while its asker has followed no leader since it asked, and not from an older
   term;
 - a learner's acknowledgements count from an entry on that was added when its teaching began: they
-  are not those of a copy that it had before, and forgot.  So nobody is added who forgets; a group
-  of three with one dead member would wait for the other one for ever;
+  are not those of a copy that it had before, and forgot.  Else one that has forgotten its
+  log could be added, and a group of three with one dead member would wait for it for ever;
 - once added it counts from the entry that added it, so whoever was counted knows that it votes:
   what a group of two and its new member have outlives the old leader.
 
@@ -95,10 +95,6 @@ class Membership:
         return self._state.log.configuration.index <= self._state.library.commit_index
 
     # -- leaving -------------------------------------------------------------------------------
-
-    @property
-    def asks_to_leave_at(self) -> float:
-        return self._ask_to_leave_at
 
     def ask_to_leave(self) -> None:
         """The map does not want this member: ask whoever leads to let it go, again and again."""

@@ -22,8 +22,3 @@ class Outbox:
         # their connections sent after them may be by now, so they must be answered, never proposed.
         self.overwritten: list[tuple[int, Sequence[Request]]] = []
         self.changed: set[int] = set()  # groups whose role, leader or term may be another one
-
-    @property
-    def is_empty(self) -> bool:
-        requests = self.handed_back or self.overwritten
-        return not (self.messages or self.snapshots or requests or self.changed)

@@ -75,8 +75,8 @@ class Progress:
         return self.state is State.REPLICATE and is_free
 
     def is_under_way(self, now: float, timeout_s: float) -> bool:
-        """Entries are on their way, as far as can be known: links lose nothing and keep the order,
-        but it is not for Raft to rely on it.  Ask each time that a heartbeat is sent."""
+        """Entries are on their way, as far as can be known: links lose no entries and keep their
+        order, but it is not for Raft to rely on it.  Ask each time that a heartbeat is sent."""
         if not self._in_flight:
             return False
         if self._front != self._in_flight[0]:

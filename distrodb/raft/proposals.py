@@ -9,9 +9,9 @@ gathers meanwhile: that is group commit.
 Invariants:
 - a command is answered exactly once, and a connection sees its own writes in its own order;
 - a command that was never proposed is handed back: it surely did not happen;
-- a batch with a write that was proposed never is again: what its connections sent after it was
-  handed back when the lead was lost, and may be done by now.  When another entry has replaced its
-  own it surely did not happen, and is answered so;
+- a batch of writes is never proposed twice: when the lead was lost, later commands of the same
+  connections were handed back, and may have run elsewhere by now.  When another entry has taken the
+  batch's place it surely did not happen, and is answered so;
 - a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
 
 Time: an entry carries its leader's (steady_time.py).  A batch of reads is answered at the leader's

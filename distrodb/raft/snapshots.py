@@ -3,7 +3,8 @@
 - Its own is taken when the log has grown enough; when it is on disk the log is cut behind it, but
   for a tail that spares followers which were away for a moment a whole snapshot.
 - A follower whose next entry is not in the log any more gets the leader's state of that moment, in
-  chunks (transfer.py).  The log since then is kept for it until it has caught up, within bounds.
+  chunks (snapshot_transfer.py).  The log since then is kept for it until it has caught up, within
+  bounds.
 - One that is received is decoded and made durable off the event loop; the old state serves until
   then.  One that is not newer than what is applied is refused, and a damaged one is not installed.
 """
@@ -18,7 +19,7 @@ from distrodb.raft.interfaces import Copying, GroupOptions, Machine, SnapshotDon
 from distrodb.raft.log import Configuration, Log
 from distrodb.raft.member import Member
 from distrodb.raft.outbox import Outbox
-from distrodb.raft.transfer import Budget, CatchingUp, SnapshotReceiver, SnapshotSender
+from distrodb.raft.snapshot_transfer import Budget, CatchingUp, SnapshotReceiver, SnapshotSender
 
 LOG_ENTRIES_MAX = 100_000  # a snapshot is due by then however small they are: bounds a restart
 # While the state is copied the log since is kept: so many times snapshot_log_bytes, or the state;

@@ -1,6 +1,6 @@
 """The changes of one slave's journal that are not yet handed to its disk, all groups in order.
 
-Each group notes what it changes; the shell commits all of it in one transaction, off the event
+Each group notes what it changes; the process commits all of it in one transaction, off the event
 loop, and tells the groups when it is on disk.  One write set is under way at a time, the next one
 gathers meanwhile.
 
@@ -8,8 +8,8 @@ Invariants:
 - operations reach the disk in the order in which they were noted, whole write sets at a time;
 - a commit index is written along with other operations and never causes a write set;
 - entries that no log needs any more (``cut``) are deleted a bounded number at a time: all groups
-  wait for each commit.  What is left of them goes with later sets, which they do cause.  Until
-  then nobody reads them, also after a crash in between: the group's record says where its log
+  wait for each commit.  The rest is deleted with later sets, and is reason enough to begin one.
+  Until then nobody reads them, also after a crash in between: the group's record says where its log
   begins (``Meta.first_index``), and is on disk before the first of them goes.
 
 Pure.

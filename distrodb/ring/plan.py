@@ -2,12 +2,13 @@
 
 ``plan`` is a function of its arguments.  It remembers nothing, so a controller that dies between
 two steps, or in one, is followed by another that goes on: plan, submit, and plan again when the map
-or a report has changed.  Every command is safe to repeat and safe when late (commands.py).
+or a report has changed.  Every command is safe to repeat and safe when late (map_commands.py).
 
 Four layers, each decided by the one before:
 
-1. The ring: who is down leaves it, who is up or joining stands in it, and so does not who leaves,
-   as long as there are ``replicas`` others.  All changes are one command, and it names the owners.
+1. The ring: slaves that are up or joining are in it, those that are down are not. One that
+   leaves is not either, unless fewer than ``replicas`` others remain. All changes are one
+   command, and it names the owners.
 2. The owners are in the map; they change with the ring, by BALANCE and by MOVE, and nothing else.
    So what MOVE did stays until the ring changes or somebody says BALANCE.
 3. The groups go to owner and neighbours, one member a step (moves.py), those with the fewest live

@@ -26,7 +26,7 @@ from distrodb.clock import monotonic
 from distrodb.config import LimitsConfig
 from distrodb.resp.reply import error
 from distrodb.slave.core import Core
-from distrodb.slave.log_limit import LimitedLog
+from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.service import Service
 
 log = LimitedLog("distrodb.clients")

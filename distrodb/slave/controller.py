@@ -1,10 +1,10 @@
 """The controller: what the ring needs next, decided beside the cluster map's leader.  Pure.
 
 ``commands`` is asked by whoever leads the map's own group, when no change of the map is under way;
-what it returns is submitted to that group as one batch.  Nothing is remembered from one call to the
-next but what saves time, and every slave keeps the books that it reads (failure_detector.py,
-reports.py), so a controller that dies in the middle of anything is followed by another one that
-goes on: the map and what the groups have reached are all there is to know.
+what it returns is submitted to that group as one batch.  From one call to the next it keeps
+only what saves time; what it reads, every slave has (failure_detector.py, membership_reports.py).
+So a controller that dies in the middle of anything is followed by another one that goes on: the map
+and what the groups have reached are all there is to know.
 
 In this order: who is up or down, under which incarnation, and who wants to join; when all of that
 is in the map, the plan (``ring/plan.py``).  A slave that was down and is heard again is ``up``; one
@@ -24,7 +24,7 @@ from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
-from distrodb.slave.reports import Reports
+from distrodb.slave.membership_reports import Reports
 
 PLAN_INTERVAL_S = 1.0  # though nothing seems to have changed
 

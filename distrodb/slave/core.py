@@ -27,27 +27,27 @@ from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import Request, SnapshotDone
 from distrodb.raft.outbox import Outbox
+from distrodb.raft.snapshot_transfer import Budget
 from distrodb.raft.steady_time import SteadyTime
-from distrodb.raft.transfer import Budget
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
-from distrodb.slave.commits import Commits
 from distrodb.slave.controller import Controller
 from distrodb.slave.disk_speed import DiskSpeed
+from distrodb.slave.disk_writes import DiskWrites
 from distrodb.slave.dispatch import Dispatch
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
-from distrodb.slave.known import Known
 from distrodb.slave.leadership import Leadership
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
 from distrodb.slave.outgoing import Outgoing, Output
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
+from distrodb.slave.peers import Peers
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.view import View
@@ -70,21 +70,21 @@ class Core:
         options = group_options(config)
         records, self.disk = Records(store, writes, generator), DiskSpeed(now)
         self.budget = Budget(now, config.healing.copy_bytes_per_s)
-        self.commits = Commits(writes, records, self.disk)
-        self.maps, self.known = MapKeeper(config, records), Known(config.id)
-        self.incarnation, self.links = records.incarnation, self.known.links
+        self.disk_writes = DiskWrites(writes, records, self.disk)
+        self.maps, self.peers = MapKeeper(config, records), Peers(config.id)
+        self.incarnation, self.links = records.incarnation, self.peers.links
         self.outgoing, self._heartbeats = Outgoing(self.links), Heartbeats(now, options.heartbeat_s)
         on_disk = Disk(store, read_snapshot, writes)
         around = Surroundings(options, self._outbox, self.budget, self._heartbeats)
         factory = GroupFactory(config, records, on_disk, around, generator)
         self._open = OpenGroups(self.maps, factory, on_disk)
         self.groups = self._open.all
-        self.routing = Routing(self._open, self.known)
+        self.routing = Routing(self._open, self.peers)
         self._schedule = Schedule(self.groups)
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule)
-        self._leadership = Leadership(self._open, self.known, self.disk, self._schedule)
-        self.gossip = GossipSender(self._open, self.known, self._leadership, self.disk)
-        controller = Controller(config, self.known.detector, self.known.reports)
+        self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
+        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk)
+        controller = Controller(config, self.peers.detector, self.peers.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
         self._changes = MapChanges(self._open, controller, self.view, self._schedule)
         if self.maps.birth is None:
@@ -105,8 +105,8 @@ class Core:
             self._use_map(now, born_into)
 
     def _use_map(self, now: float, born_into: ClusterMap | None = None) -> None:
-        self.known.reports.map_changed(self.map)
-        self.known.detector.watch(now, self.map.nodes)
+        self.peers.reports.map_changed(self.map)
+        self.peers.detector.watch(now, self.map.nodes)
         self.routing.map_changed()
         self._open_groups(now, born_into)
         self._leadership.mark_all()
@@ -147,7 +147,7 @@ class Core:
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
         self._now = now
-        self.known.link_up(now, peer, incarnation)
+        self.peers.link_up(now, peer, incarnation)
         self.outgoing.link_changed(peer)
         self._heartbeats.link_up(member(peer, incarnation))
         for group in self.groups.values():
@@ -158,7 +158,7 @@ class Core:
 
     def link_down(self, now: float, peer: str) -> None:
         self._now = now
-        name = member(peer, self.known.link_down(now, peer))
+        name = member(peer, self.peers.link_down(now, peer))
         self.outgoing.link_changed(peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
@@ -194,7 +194,7 @@ class Core:
         """What a peer leads and hears, and its map if ours was older.  Raises ``PeerError``."""
         self._now = now
         gossip = Gossip.from_plain(plain)
-        if self.known.heard(now, peer, gossip):
+        if self.peers.heard(now, peer, gossip):
             self._leadership.mark_all()
         self._changes.mark()
         self._follow(now, self.maps.heard(peer, gossip))
@@ -224,7 +224,7 @@ class Core:
         """The write set handed out last is on disk.  ``took_s``: how long that took, if it is known
         better than by when it was handed out."""
         self._now = now
-        written = self.commits.write_set_is_durable(now, sequence, took_s)
+        written = self.disk_writes.write_set_is_durable(now, sequence, took_s)
         for group_id in written & self.groups.keys():
             self.groups[group_id].log.on_durable(sequence)
             self._schedule.touch(group_id)
@@ -250,7 +250,7 @@ class Core:
     @property
     def has_work(self) -> bool:
         """A flush would do something now."""
-        pending = self.commits.has_work or self._open.has_obsolete or not self.outgoing.is_empty
+        pending = self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty
         return pending or self.next_due < self._now
 
     def flush(self, now: float, wall_ms: int) -> Output:
@@ -280,7 +280,7 @@ class Core:
         self._dispatch.release(now)
         self._collect(now)
         output = self.outgoing.take()
-        output.journal = self.commits.take(now)
+        output.journal = self.disk_writes.take(now)
         if now >= self.gossip.next_due:
             output.gossip = self.gossip.take(now)
         if self._open.has_obsolete:

@@ -2,8 +2,8 @@
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
 how long its disk takes to sync, and whether it is about to end; of the leader of a group: its
-members (reports.py) and the copies that it sends; before the cluster is born: whom it has met; of
-one that wants to join, and of those that have met it: its addresses.
+members (membership_reports.py) and the copies that it sends; before the cluster is born: whom it
+has met; of one that wants to join, and of those that have met it: its addresses.
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -164,7 +164,7 @@ def _texts(values: Mapping[Any, Any]) -> dict[str, str]:
 
 
 class GossipBook:
-    """What is known from it, but for what failure_detector.py and reports.py keep."""
+    """What is known from it, but for what failure_detector.py and membership_reports.py keep."""
 
     def __init__(self) -> None:
         self._leads: dict[int, tuple[int, str]] = {}  # group: term, leader

@@ -14,17 +14,17 @@ from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap, node_of
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy, Gossip, Joiner
-from distrodb.slave.known import Known
 from distrodb.slave.leadership import Leadership
 from distrodb.slave.open_groups import OpenGroups
+from distrodb.slave.peers import Peers
 
 GOSSIP_INTERVAL_S = 1.0  # between two gossips to a peer, if nothing changes
 GOSSIP_LEAST_S = 0.05  # between two, however much changes
 
 
 class GossipSender:
-    def __init__(self, groups: OpenGroups, known: Known, leadership: Leadership, disk: DiskSpeed):
-        self._maps, self._groups, self._known = groups.maps, groups, known
+    def __init__(self, groups: OpenGroups, peers: Peers, leadership: Leadership, disk: DiskSpeed):
+        self._maps, self._groups, self._peers = groups.maps, groups, peers
         self._leadership, self._disk = leadership, disk
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
@@ -40,11 +40,11 @@ class GossipSender:
 
     def links_changed(self) -> None:
         """Who is linked anew is told at once."""
-        self._told = {peer: told for peer, told in self._told.items() if peer in self._known.links}
+        self._told = {peer: told for peer, told in self._told.items() if peer in self._peers.links}
         self.soon()
 
     def _set_due(self) -> None:
-        self.next_due = min(map(self._due_for, self._known.links), default=math.inf)
+        self.next_due = min(map(self._due_for, self._peers.links), default=math.inf)
 
     def _due_for(self, peer: str) -> float:
         told_at, version = self._told.get(peer, (-GOSSIP_INTERVAL_S, None))
@@ -53,7 +53,7 @@ class GossipSender:
 
     def take(self, now: float) -> dict[str, dict[str, Any]]:
         """What leaves now, by peer."""
-        due = [peer for peer in sorted(self._known.links) if self._due_for(peer) <= now]
+        due = [peer for peer in sorted(self._peers.links) if self._due_for(peer) <= now]
         if not due:
             return {}
         for peer in due:
@@ -63,7 +63,7 @@ class GossipSender:
         body, durable = self._body().to_plain(), self._maps.durable
         gossip = dict.fromkeys(due, body)
         for peer in due:
-            if durable is not None and self._known.gossip.is_behind(peer, durable.epoch):
+            if durable is not None and self._peers.gossip.is_behind(peer, durable.epoch):
                 gossip[peer] = {**body, "map": self._as_plain(durable)}
         return gossip
 
@@ -83,7 +83,7 @@ class GossipSender:
             leads={id_: g.member.term for id_, g in groups.items() if g.member.is_leader},
             is_leaving=self._leadership.is_leaving,
             has_groups=bool(groups),
-            hears=self._known.links if birth is None or is_born else birth.seen,
+            hears=self._peers.links if birth is None or is_born else birth.seen,
             reports=self._reports(),
             copies=tuple(self.own_copies()),
             joiners=self._joiners(),
@@ -112,8 +112,8 @@ class GossipSender:
 
     def _joiners(self) -> dict[str, Joiner]:
         """Whoever we have met that wants to be let in, ourselves included."""
-        known, maps = self._known, self._maps
-        met = {peer: known.gossip.joiner(peer) for peer in known.links}
+        peers, maps = self._peers, self._maps
+        met = {peer: peers.gossip.joiner(peer) for peer in peers.links}
         joiners = {id_: each for id_, each in met.items() if each and id_ not in maps.map.nodes}
         if maps.waits_to_join:
             me = maps.map.nodes[maps.me]

@@ -17,9 +17,9 @@ from distrodb.raft.log import Log
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.group_ids import MAP_GROUP, nodes_of
-from distrodb.slave.machines import AnyMachine, Restore, new_store, read_back, restore_store
+from distrodb.slave.machine_factory import AnyMachine, Restore, new_store, read_back, restore_store
 from distrodb.slave.map_machine import MapMachine
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
 from distrodb.storage.records import JournalStore
 
 

@@ -1,8 +1,9 @@
 """What a slave does in the groups that it leads, beside serving them.
 
 It walks a group's members towards those that the map wants (raft/membership.py), says in what it
-has reached (reports.py), and sees to it that the right slave leads: the partition's owner if it
-can, nobody who is about to end, nobody whose disk takes seconds if another one's does not.
+has reached (membership_reports.py), and sees to it that the right slave leads: the partition's
+owner if it can, nobody who is about to end, nobody whose disk takes seconds if another one's does
+not.
 
 A group is looked at when something has happened that may matter (``mark``), or when a look has said
 when the next one is due; a group that is as it should be costs nothing.
@@ -19,21 +20,23 @@ from distrodb.ring.clustermap import member, node_of
 from distrodb.slave.deadlines import Deadlines
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.group_ids import MAP_GROUP, nodes_of, preferred_of
-from distrodb.slave.known import Known
+from distrodb.slave.membership_reports import Report
 from distrodb.slave.open_groups import OpenGroups
-from distrodb.slave.reports import Report
+from distrodb.slave.peers import Peers
 from distrodb.slave.schedule import Schedule
 
 STEP_S = 0.025  # until a group that is on its way is looked at again
 RETRY_S = 0.2  # until one is that could not go on
 RETURN_INTERVAL_S = 0.2  # between two leads that a slave gives back to their owners
-TRUST_S = 3.0  # until what others have said of their disks is newer than the trouble of ours
+# Seconds after our disk became slow, until what others say of theirs is believed: by then they
+# would have noticed the same trouble.
+TRUST_S = 3.0
 MUCH_FASTER = 4  # times: a disk that is worth a change of leaders
 
 
 class Leadership:
-    def __init__(self, groups: OpenGroups, known: Known, disk: DiskSpeed, schedule: Schedule):
-        self._maps, self._groups, self._known = groups.maps, groups, known
+    def __init__(self, groups: OpenGroups, peers: Peers, disk: DiskSpeed, schedule: Schedule):
+        self._maps, self._groups, self._peers = groups.maps, groups, peers
         self._disk, self._schedule = disk, schedule
         self._marked: set[int] = set()
         self._deadlines = Deadlines()
@@ -92,7 +95,7 @@ class Leadership:
         return again_at if is_reported else min(again_at, now + STEP_S)
 
     def _is_near_us(self, name: str) -> bool:
-        return node_of(name) == self._maps.me or self._known.is_linked(name)
+        return node_of(name) == self._maps.me or self._peers.is_linked(name)
 
     def _report(self, group: Group) -> bool:
         """Note who is a member by what is committed; False if that is still to come."""
@@ -100,7 +103,7 @@ class Leadership:
         if not raft.is_ready or configuration.index > raft.commit_index:
             return False
         report = Report(configuration, raft.term, self._maps.map.epoch)
-        if self._known.reports.heard(group.id, report):
+        if self._peers.reports.heard(group.id, report):
             self._reported += 1
         return True
 
@@ -108,7 +111,7 @@ class Leadership:
         """Our disk is slow: let one lead whose disk is much faster.  At once, if it has synced
         already what still waits for our disk; else only when all others have had the time to
         notice, and to say, that their disks are as slow as ours."""
-        book, ours = self._known.gossip, 1000 * self._disk.worst_s()
+        book, ours = self._peers.gossip, 1000 * self._disk.worst_s()
         faster = [
             name
             for name in self._able_to_lead(group, group.member.voters)
@@ -127,12 +130,12 @@ class Leadership:
         owner = preferred_of(self._maps.map, group.id)
         if group.id == MAP_GROUP or self.is_leaving or owner == self._maps.me:
             return math.inf
-        known, row = self._known, self._maps.map.nodes[owner]
+        peers, row = self._peers, self._maps.map.nodes[owner]
         name = member(owner, row.incarnation)
-        if row.status == "down" or not known.is_linked(name) or owner in known.gossip.slow:
+        if row.status == "down" or not peers.is_linked(name) or owner in peers.gossip.slow:
             return math.inf  # we are told when that changes
-        others = {node_of(voter) for voter in group.member.voters} & set(known.links) - {owner}
-        if not others <= set(known.detector.hears(owner)):
+        others = {node_of(voter) for voter in group.member.voters} & set(peers.links) - {owner}
+        if not others <= set(peers.detector.hears(owner)):
             return math.inf  # as their leader it would lose them, and we do not
         if now < self._return_at:
             return self._return_at
@@ -147,12 +150,12 @@ class Leadership:
     def _able_to_lead(self, group: Group, names: Iterable[str]) -> list[str]:
         """The members among these that are linked with us and not about to end, those with slow
         disks last."""
-        book = self._known.gossip
+        book = self._peers.gossip
         able = [
             name
             for name in names
             if name in group.member.voters
-            and self._known.is_linked(name)
+            and self._peers.is_linked(name)
             and node_of(name) not in book.leaving
         ]
         return sorted(able, key=lambda name: node_of(name) in book.slow)
@@ -177,7 +180,7 @@ class Leadership:
         """How many members should stand for election before this slave does, when the leader's
         slave is gone: the owner stands first, slow disks last."""
         me, preferred = self._maps.me, preferred_of(self._maps.map, group.id)
-        slow = self._known.gossip.slow | ({me} if self._disk.is_slow else set())
-        alive = [node for node in map(node_of, group.member.members) if self._known.is_alive(node)]
+        slow = self._peers.gossip.slow | ({me} if self._disk.is_slow else set())
+        alive = [node for node in map(node_of, group.member.members) if self._peers.is_alive(node)]
         alive.sort(key=lambda node: (node in slow, node != preferred, node))
         return alive.index(me) if me in alive else len(alive)

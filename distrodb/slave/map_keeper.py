@@ -18,7 +18,7 @@ from distrodb.config import SlaveConfig
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.slave.birth import Birth
 from distrodb.slave.gossip import Gossip
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
 
 
 def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from distrodb.keyspace.entry import decode_batch
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 
 
 class MapMachine:

@@ -4,9 +4,9 @@ What always holds:
 
 - a group whose log is here is opened at a start, whatever the map says, since its members may count
   us still;
-- a slave on which all agreed at the birth, and that heard of it only when the map had moved on,
-  opens also the groups that it was born into: their first configurations count it.  It begins the
-  partitions' logs as it would have then, since all of a group may have slept;
+- a founder that missed the first map opens also the groups that the first map gave it: their first
+  configurations count it.  It begins these logs as it would have then, since maybe no member of
+  such a group has done so yet;
 - one is closed, and what it has on disk deleted, only when the map does not want us in it and its
   leader has let us go (``Member.removed_at``); its term and vote stay (``Log.retire``);
 - one that was closed is opened again only when its deletion is on disk, under the same name, but

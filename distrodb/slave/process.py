@@ -34,7 +34,7 @@ from distrodb.slave.core import Core
 from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
-from distrodb.slave.log_limit import LimitedLog
+from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.map_keeper import map_of
 from distrodb.slave.startup import check_against_map, remedy, room_for_connections
 from distrodb.storage.directory import Directory

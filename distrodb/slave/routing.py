@@ -6,13 +6,13 @@ Who leads is known from the group itself where it is open here, else from gossip
 
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import node_of
-from distrodb.slave.known import Known
 from distrodb.slave.open_groups import OpenGroups
+from distrodb.slave.peers import Peers
 
 
 class Routing:
-    def __init__(self, groups: OpenGroups, known: Known):
-        self.maps, self.groups, self.known = groups.maps, groups, known
+    def __init__(self, groups: OpenGroups, peers: Peers):
+        self.maps, self.groups, self.peers = groups.maps, groups, peers
         self._changes = 0
         self.partition_of_slot: list[int] = []
         self.map_changed()
@@ -28,7 +28,7 @@ class Routing:
     @property
     def version(self) -> object:
         """Another one when an answer of this object may be another one."""
-        return self._changes, self.known.leaders_version, self.maps.map.epoch
+        return self._changes, self.peers.leaders_version, self.maps.map.epoch
 
     def leader_of(self, group_id: int) -> str | None:
         """The slave that leads a group, if it is known and (as far as we see) alive."""
@@ -38,7 +38,7 @@ class Routing:
         elif group is not None and group.member.is_member:
             return None
         else:
-            leader = self.known.gossip.leader_of(group_id) or ""
+            leader = self.peers.gossip.leader_of(group_id) or ""
         if leader == self.maps.me and not self.leads(group_id):
             return None  # it is just losing the lead
         return leader if leader in self.maps.map.nodes else None
@@ -53,7 +53,7 @@ class Routing:
 
     def term_of(self, group_id: int) -> int:
         group = self.groups.all.get(group_id)
-        return self.known.gossip.term_of(group_id) if group is None else group.member.term
+        return self.peers.gossip.term_of(group_id) if group is None else group.member.term
 
     def leaderless(self) -> list[int]:
         """The partitions that should be open here and are not, or that nobody leads, as far as

@@ -18,10 +18,10 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.slave.cluster_replies import Topology, wire_id
 from distrodb.slave.core import Core
 from distrodb.slave.session import Session
-from distrodb.slave.status import Status
-from distrodb.slave.topology import Topology, wire_id
+from distrodb.slave.status_reply import Status
 
 REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
 

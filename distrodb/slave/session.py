@@ -31,7 +31,7 @@ from typing import Protocol
 
 from distrodb.commands.api import Pending, SlaveApi
 from distrodb.commands.command import Command
-from distrodb.commands.words import CROSSSLOT, unknown_command, wrong_arity
+from distrodb.commands.error_replies import CROSSSLOT, unknown_command, wrong_arity
 from distrodb.config import LimitsConfig
 from distrodb.errors import InvariantViolation
 from distrodb.keyspace.store import Store

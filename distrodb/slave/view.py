@@ -1,6 +1,7 @@
 """A slave as one looks at it: what is open here, who leads what, what moves.  It changes nothing.
 
-STATUS, INFO, CLUSTER and the controller read from it (topology.py, service.py, controller.py).
+STATUS, INFO, CLUSTER and the controller read from it (status_reply.py, service.py,
+cluster_replies.py, controller.py).
 ``version`` tells whether an answer that was made before may still be given.
 """
 
@@ -29,7 +30,7 @@ class View:
         disk: DiskSpeed,
     ):
         self.config, self.routing = config, routing
-        self.maps, self._groups, self.known = routing.maps, routing.groups, routing.known
+        self.maps, self._groups, self.peers = routing.maps, routing.groups, routing.peers
         self._gossip, self._controller, self._disk = gossip, controller, disk
 
     @property
@@ -44,7 +45,7 @@ class View:
     def version(self) -> object:
         """Another one when who leads or holds what may have changed; copies on their way do not
         count, nor does what is led elsewhere and was not gossiped yet."""
-        return self.routing.version, self.known.reports.version
+        return self.routing.version, self.peers.reports.version
 
     # -- groups ----------------------------------------------------------------------------------
 
@@ -64,7 +65,7 @@ class View:
         group = self._groups.all.get(group_id)
         if group is not None and group.member.members:  # else it is still empty
             return list(group.member.members)
-        report = self.known.reports.of(group_id)
+        report = self.peers.reports.of(group_id)
         return None if report is None else list(report.configuration.members)
 
     def not_yet_in(self) -> list[int]:
@@ -97,19 +98,19 @@ class View:
 
     def situation(self, cluster_map: ClusterMap) -> Situation:
         """What the controller judges by."""
-        book = self.known.gossip
+        book = self.peers.gossip
         return Situation(cluster_map, self._map_voters(), book.joiners, frozenset(book.empty))
 
     def _map_voters(self) -> Sequence[str]:
         group = self._groups.all.get(MAP_GROUP)
         if group is not None and group.member.is_member:
             return group.log.configuration_at(group.member.commit_index).members
-        report = self.known.reports.of(MAP_GROUP)
+        report = self.peers.reports.of(MAP_GROUP)
         return () if report is None else report.configuration.members
 
     def copies(self) -> list[Copy]:
         """The snapshots that are on their way, here and, as far as is known, elsewhere."""
-        return [*self._gossip.own_copies(), *self.known.gossip.copies]
+        return [*self._gossip.own_copies(), *self.peers.gossip.copies]
 
     # -- disks -----------------------------------------------------------------------------------
 
@@ -117,8 +118,8 @@ class View:
         """What a sync of a slave's disk has taken at most of late; None if that is not known."""
         if node == self.id:
             return int(1000 * self._disk.worst_s())
-        return self.known.gossip.sync_ms(node)
+        return self.peers.gossip.sync_ms(node)
 
     def has_slow_disk(self, node: str) -> bool:
         """So slow that it hands on what it leads."""
-        return self._disk.is_slow if node == self.id else node in self.known.gossip.slow
+        return self._disk.is_slow if node == self.id else node in self.peers.gossip.slow

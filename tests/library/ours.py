@@ -1,6 +1,6 @@
 """Our Raft members under the vocabulary of plain.py, so that the same stories are told of them.
 
-A member is a whole ``Group`` (engine, journal, snapshots) without sockets and disk.  A message that
+A member is a whole ``Group`` (Raft, log, snapshots) without sockets and disk.  A message that
 speaks of undurable state stays back in the slave's own ``Outgoing`` until the journal is written,
 which happens at the end of every tick and delivery unless the disk is held; support/promises.py
 watches.
@@ -20,7 +20,7 @@ from distrodb.raft.interfaces import GroupOptions, SnapshotWrite
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.outbox import Outbox
-from distrodb.raft.transfer import Budget
+from distrodb.raft.snapshot_transfer import Budget
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK, Reply
 from distrodb.ring.clustermap import member
@@ -259,7 +259,7 @@ class Cluster(Links):
 
     def forget(self, name: str, removed_at: int = 0) -> Replica:
         """It was let go (at that index, without being asked), closes the group, and opens it again:
-        as ``Holding`` does."""
+        as ``OpenGroups`` does."""
         member = self[name]
         member.group.close(self.now)
         member.journal.retire(removed_at or member.member.removed_at)

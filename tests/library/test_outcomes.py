@@ -10,7 +10,7 @@ import pytest
 from distrodb.errors import InvariantViolation
 from distrodb.raft import messages as m
 from distrodb.resp.reply import OK, ErrorReply
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 from tests.library import ours, plain
 
 # LEADER_CHANGED is not a failure.

@@ -33,7 +33,7 @@ def test_a_leader_that_reports_the_same_members_at_a_lower_index_is_heard_once()
     slaves.start("a")
     slaves.until(lambda: slaves["a"].routing.leads(0))
     slaves.run(0.1)
-    report, ours = slaves["c"].known.reports.of(0), slaves["a"].groups[0].log
+    report, ours = slaves["c"].peers.reports.of(0), slaves["a"].groups[0].log
     assert report is not None
     assert (report.term, report.configuration) == (
         slaves["a"].routing.term_of(0),

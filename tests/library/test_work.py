@@ -10,9 +10,9 @@ from distrodb.raft.group import Group
 from distrodb.raft.membership import Membership
 from distrodb.resp.reply import OK
 from distrodb.ring.clustermap import member
+from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.gossip_sender import GOSSIP_INTERVAL_S, GOSSIP_LEAST_S
 from distrodb.slave.open_groups import ELECTION_S, FEW_GROUPS
-from distrodb.slave.topology import Topology
 from tests.library.slaves import Slaves
 
 QUIET_S = 3.0  # until groups in which nothing happens are quiet

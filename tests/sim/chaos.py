@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distrodb.keyspace import snapshot
-from distrodb.raft import progress, proposals, replication, transfer, write_set
+from distrodb.raft import progress, proposals, replication, snapshot_transfer, write_set
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 from tests.support.history import Operation, check
@@ -29,7 +29,7 @@ SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot
 BOUNDS = [
     (replication, "APPEND_ENTRIES_MAX", replication.APPEND_ENTRIES_MAX),
     (progress, "WINDOW_APPENDS", progress.WINDOW_APPENDS),
-    (transfer, "WINDOW", transfer.WINDOW),
+    (snapshot_transfer, "WINDOW", snapshot_transfer.WINDOW),
     (snapshot, "CHUNK_BYTES", snapshot.CHUNK_BYTES),
     (proposals, "EXPIRE_MAX", proposals.EXPIRE_MAX),
 ]

@@ -42,7 +42,7 @@ class Checks:
         self.entries: dict[tuple[int, int, int], tuple[int, int | None]] = {}
         self.committed: dict[tuple[int, int], tuple[int, int]] = {}
         self._digests: dict[tuple[int, int], str] = {}
-        self._known: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
+        self._peers: dict[tuple[str, int, int], dict[int, int]] = {}  # by life: index -> term
         self._before: dict[tuple[str, int, int], tuple[object, ...]] = {}
         self._applied: dict[tuple[str, int, int], int] = {}
         self._newest: dict[int, int] = {}  # by group: the highest committed index
@@ -72,7 +72,7 @@ class Checks:
             if engine.is_leader and before is not None and before[0] != state[0]:
                 self._copies_stay(slave, group_id, group)
             if before is None or before[0] != state[0]:
-                self._log_matching(group_id, group, self._known.setdefault(place, {}))
+                self._log_matching(group_id, group, self._peers.setdefault(place, {}))
                 self._still_held(place, group)
             if before is None or before[1] != state[1]:
                 self._committed(slave, group_id, group, before[1] if before else 1)

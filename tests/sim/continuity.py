@@ -2,8 +2,8 @@
 
 - Committed configurations follow each other one member at a time, whoever led and whoever saw them,
   and a leader that may propose has at most one that is not committed.
-- No two disjoint majorities serve a group: a majority that confirms a leader's round after it was
-  begun has not yet elected, nor has anybody else, a newer leader that has committed when it began.
+- No two disjoint majorities serve a group: when a majority has confirmed a leader's read round,
+  nobody had led in a newer term and committed before that round began.
 - Whoever forgets a group is not needed: without it a majority of the newest committed members has
   on disk whatever is committed.  The same holds for one that ends because it was removed.
 - A slave that is in no group keeps nothing of it on its disk (``leftovers``, in the end only).

@@ -309,7 +309,7 @@ def test_an_old_directory_that_was_brought_back_opens_its_groups(seed):
     cluster.crash(judge.id)  # for good
     cluster.start("node1")
     cluster.at_once(lambda: one.core.map.epoch == 2)
-    cluster.at_once(lambda: not one.core.commits.is_busy and not one.core.commits.has_work)
+    cluster.at_once(lambda: not one.core.disk_writes.is_busy and not one.core.disk_writes.has_work)
     assert one.core.maps._records.map.epoch == 2
     for group in [*one.core.groups.values(), *rest.core.groups.values()]:
         assert not any(name.endswith(new) for name in group.member.members)

@@ -13,7 +13,7 @@ goes in time, and not too early, is for other tests to judge.
 
 Keys are independent of each other, so each is searched alone, but those that appear together in
 one command are searched together.  The model below is written anew, on purpose: it shares nothing
-with ``distrodb.store``.
+with ``distrodb.keyspace``.
 
 What keeps the search small (each keeps at least one valid order, if there is any):
 - what was tried once, the same operations in any order leading to the same values, is not tried
@@ -514,7 +514,7 @@ class _Search:
         return _Configuration(first, others, unknown, values)
 
     def _needless(self, late: tuple[int, Values], n: int, after: Values) -> bool:
-        """Known ``n`` would have fitted before ``late``, or without it, with the same result."""
+        """Peers ``n`` would have fitted before ``late``, or without it, with the same result."""
         kind, before = late
         alone, reply = self._known_steps[n](before)
         if not _fits(reply, self._known[n].reply):

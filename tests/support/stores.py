@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import Reply
-from distrodb.slave.machines import new_store, restore_store
+from distrodb.slave.machine_factory import new_store, restore_store
 
 __all__ = ["ask", "new_store", "restored"]
 

@@ -7,7 +7,7 @@ member at a time, a dead one out before the new one comes in, and not at all wit
 from collections.abc import Sequence
 
 from distrodb.ring.clustermap import ClusterMap, first_map, node_of
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Plan, plan
 

@@ -10,7 +10,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import error
 from distrodb.ring.slots import slot_ranges
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 from distrodb.slave.service import Service
 
 PARTITIONS = 3

@@ -5,7 +5,7 @@ import random
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.birth import Birth
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
 from distrodb.storage.lmdb_store import LmdbStore
 
 NODES = ["a", "b", "c"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.ring.clustermap import STATUSES, ClusterMap, first_map, node_of
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 from distrodb.ring.slots import SLOT_COUNT
 
 NODES = [(f"node{n}", f"127.0.0.1:5555{n}", f"127.0.0.1:5655{n}") for n in range(1, 6)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.ring.clustermap import ClusterMap, first_map
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 
 NODES = [(f"n{number}", f"n{number}:1", f"n{number}:2") for number in range(6)]
 WHOLE = first_map(NODES, 12, 3, {id_: "a" for id_, _, _ in NODES})

@@ -8,11 +8,11 @@ import pytest
 from distrodb.raft.log import Configuration
 from distrodb.resp.reply import ErrorReply
 from distrodb.ring.clustermap import ClusterMap, first_map
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 from distrodb.slave.controller import PLAN_INTERVAL_S, Controller, Situation
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
-from distrodb.slave.reports import Report, Reports
+from distrodb.slave.membership_reports import Report, Reports
 from tests.library.slaves import config_of
 
 DEAD_AFTER_S = 10.0

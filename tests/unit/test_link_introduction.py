@@ -7,7 +7,7 @@ from hypothesis import given
 from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
 from distrodb.ring.clustermap import first_map
-from distrodb.ring.commands import apply
+from distrodb.ring.map_commands import apply
 from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
 from distrodb.slave.links.introduction import Handshake, Introduction
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX, STRANGERS_MAX, Strangers

@@ -19,7 +19,7 @@ from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.links import Links, connect
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
-from distrodb.slave.log_limit import LINES_AT_ONCE, LimitedLog
+from distrodb.slave.logging_limit import LINES_AT_ONCE, LimitedLog
 
 LOOPS = (uvloop.new_event_loop, asyncio.new_event_loop)
 

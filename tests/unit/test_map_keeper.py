@@ -10,7 +10,7 @@ from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
 from tests.library.slaves import config_of
 from tests.support.disk import Disk
 

@@ -3,7 +3,7 @@
 import pytest
 
 from distrodb.slave import process
-from distrodb.slave.log_limit import LINES_AT_ONCE, LimitedLog
+from distrodb.slave.logging_limit import LINES_AT_ONCE, LimitedLog
 
 
 def test_an_exception_of_ours_ends_the_slave():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
-from distrodb.slave.reports import Report, Reports
+from distrodb.slave.membership_reports import Report, Reports
 
 NODES = [(name, f"{name}:1", f"{name}:2") for name in "abcd"]
 BORN = first_map(NODES, 4, 3, dict.fromkeys("abcd", "1"))

@@ -11,7 +11,7 @@ from distrodb.errors import InvariantViolation
 from distrodb.resp.encode import PIECE_BYTES, encode
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 from distrodb.slave.session import OUTPUT_NOT_READ, PARSED_BYTES, TOO_MUCH_OUTPUT
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import KEYS, PARTITIONS, World

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from distrodb.keyspace.context import UNSETTLED
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
-from distrodb.keyspace.places import SLOT_BITS, database_of, place_of, slot_at
+from distrodb.keyspace.place_number import SLOT_BITS, database_of, place_of, slot_at
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT

@@ -6,7 +6,7 @@ from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 
 
 def run(store: Store, line: str, slot: int = 0) -> Reply:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from distrodb.keyspace.glob import glob
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import error
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 
 
 def put(store: Store, slot: int, key: bytes) -> None:

@@ -10,7 +10,7 @@ from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store, StoreBuilder
-from distrodb.slave.machines import new_store, restore_store
+from distrodb.slave.machine_factory import new_store, restore_store
 
 states = st.dictionaries(
     st.tuples(st.integers(5, 9), st.binary(max_size=8)), st.binary(max_size=30), max_size=40

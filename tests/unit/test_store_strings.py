@@ -8,7 +8,7 @@ from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.slots import SLOT_COUNT
-from distrodb.slave.machines import new_store
+from distrodb.slave.machine_factory import new_store
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 SYNTAX = error("ERR", "syntax error")

@@ -3,7 +3,13 @@
 import pytest
 
 from distrodb.raft.log import Configuration
-from distrodb.raft.transfer import INSTALL_S_MAX, WINDOW, Budget, SnapshotReceiver, SnapshotSender
+from distrodb.raft.snapshot_transfer import (
+    INSTALL_S_MAX,
+    WINDOW,
+    Budget,
+    SnapshotReceiver,
+    SnapshotSender,
+)
 
 CHUNK = 1000
 PATIENCE_S = 2.0

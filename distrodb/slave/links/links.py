@@ -27,7 +27,7 @@ from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dia
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.strangers import Strangers
-from distrodb.slave.log_limit import LimitedLog
+from distrodb.slave.logging_limit import LimitedLog
 
 DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
 LONELY_S = 5.0  # longer than a cluster's start and an election take

@@ -8,7 +8,7 @@ drive out each other and no peer.  Our own dials are none of them.
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-STRANGERS_MAX = 256  # within what is kept free of file descriptors (process.py)
+STRANGERS_MAX = 256  # within what is kept free of file descriptors (startup.py)
 AN_ADDRESS_MAX = 64  # of them: a host may run many slaves, which all dial at once
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from distrodb.raft.log import Configuration
 
 INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk is no lost message
-UNDER_WAY = 1  # entries that a follower lacks who has all: the newest is on its way
+UNDER_WAY = 1  # entries: one that lacks no more has caught up, the newest is on its way
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
 

@@ -3,8 +3,8 @@ shell.  Pure: view in, values out.
 """
 
 from distrodb.ring.clustermap import node_of
+from distrodb.slave.cluster_replies import Once
 from distrodb.slave.group_ids import MAP_GROUP, all_groups, nodes_of
-from distrodb.slave.topology import Once
 from distrodb.slave.view import View
 
 
@@ -41,7 +41,7 @@ class Status:
 
     def _node(self, node: str) -> dict[str, object]:
         view, row = self._view, self._view.map.nodes[node]
-        is_suspect = row.status == "up" and not view.known.is_alive(node)
+        is_suspect = row.status == "up" and not view.peers.is_alive(node)
         return {
             "status": "suspect" if is_suspect else row.status,
             "client": row.client,

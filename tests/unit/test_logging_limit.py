@@ -5,8 +5,8 @@ import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.slave import log_limit
-from distrodb.slave.log_limit import EVERY_S, KEYS_MAX, LINES_A_KIND, LINES_AT_ONCE, RateLimit
+from distrodb.slave import logging_limit
+from distrodb.slave.logging_limit import EVERY_S, KEYS_MAX, LINES_A_KIND, LINES_AT_ONCE, RateLimit
 
 
 def test_a_line_that_repeats_is_left_out_and_counted():
@@ -48,8 +48,8 @@ def test_what_is_remembered_is_bounded():
 
 def test_a_log_says_how_many_lines_were_left_out(caplog, monkeypatch):
     now = 0.0
-    monkeypatch.setattr(log_limit, "monotonic", lambda: now)
-    log = log_limit.LimitedLog("distrodb.test")
+    monkeypatch.setattr(logging_limit, "monotonic", lambda: now)
+    log = logging_limit.LimitedLog("distrodb.test")
     for _ in range(20):
         log.warning("a", "link with %s closed", "a")
     now = EVERY_S + 1

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from distrodb.master import healing, render
+from distrodb.master import healing_status, render
 
 NODES = ["node1", "node2", "node3", "node4", "node5"]
 
@@ -141,7 +141,7 @@ def test_a_bar_for_the_whole_and_a_word_when_nobody_answers() -> None:
 
 def test_an_older_slave_s_status_has_nothing_to_heal() -> None:
     assert render.healing_view(status_of()) is None
-    found = healing.healing_of(status_of())
+    found = healing_status.healing_of(status_of())
     assert found.is_done
     assert found.settled == 10
     assert "controller" not in text_of(render.ring_view(status_of()))
@@ -159,9 +159,10 @@ def test_five_slaves_fit_into_80_columns() -> None:
 def test_a_partition_without_a_leader_is_not_settled() -> None:
     """Three of five have died at once: nobody can act, and who is missing is said."""
     status = lost_majority()
-    found = healing.healing_of(status)
+    found = healing_status.healing_of(status)
     assert (found.settled, found.stuck, found.is_map_lost) == (4, (2, 3, 4, 7, 8, 9), True)
-    assert healing.changes(status).startswith("4 of 10 partitions settled; stuck: 2-4 7-9 map;")
+    said = healing_status.changes(status)
+    assert said.startswith("4 of 10 partitions settled; stuck: 2-4 7-9 map;")
     text = text_of(render.followed_view(status))
     assert "4 of 10 partitions" in text
     assert "stuck without node3 node4 node5: partitions 2-4 7-9 and the cluster map" in text
@@ -170,19 +171,19 @@ def test_a_partition_without_a_leader_is_not_settled() -> None:
 def test_an_election_is_no_loss() -> None:
     status = status_of(controller="node1")
     status["partitions"][3]["leader"] = None
-    found = healing.healing_of(status)
+    found = healing_status.healing_of(status)
     assert (found.settled, found.stuck, found.absent) == (9, (), ())
-    assert healing.changes(status) == "9 of 10 partitions settled; without a leader: 3"
+    assert healing_status.changes(status) == "9 of 10 partitions settled; without a leader: 3"
     assert "without a leader just now: partition 3" in text_of(render.ring_view(status))
 
 
 def test_an_unborn_cluster_has_nothing_settled() -> None:
     status = {**lost_majority(), "epoch": 0}
     line = "the cluster is not born yet: its first start needs all of its slaves; start "
-    assert healing.changes(status) == line + "node3 node4 node5"
+    assert healing_status.changes(status) == line + "node3 node4 node5"
     status = {**status_of(), "epoch": 0}
-    assert healing.unborn(status) == line.removesuffix("start ") + "they are meeting now"
-    assert healing.unborn(status_of()) is None
+    assert healing_status.unborn(status) == line.removesuffix("start ") + "they are meeting now"
+    assert healing_status.unborn(status_of()) is None
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -251,30 +252,30 @@ def test_a_move(move: dict[str, Any], line: str) -> None:
     ],
 )
 def test_bytes(done: int, total: int, text: str) -> None:
-    assert healing.byte_count(done, total) == text
+    assert healing_status.byte_count(done, total) == text
 
 
 @pytest.mark.parametrize(
     ("numbers", "text"), [([], ""), ([7], "7"), ([3, 1, 2], "1-3"), ([0, 1, 5, 7, 8], "0-1 5 7-8")]
 )
 def test_ranges(numbers: list[int], text: str) -> None:
-    assert healing.ranges(numbers) == text
+    assert healing_status.ranges(numbers) == text
 
 
 def test_what_a_slave_still_holds() -> None:
     status = under_way()
-    assert healing.held_by(status, "node3") == [3]
-    assert healing.held_by(status, "node1") == [0, 1, 3, 4, 5, 7, 8, 9]
+    assert healing_status.held_by(status, "node3") == [3]
+    assert healing_status.held_by(status, "node1") == [0, 1, 3, 4, 5, 7, 8, 9]
 
 
 def test_news_are_what_changes_but_for_bytes() -> None:
     status = under_way()
-    line = healing.changes(status)
+    line = healing_status.changes(status)
     assert line == (
         "4 of 10 partitions settled; moving: 3 map; waiting: 4-6 8; stuck: 9; node3 down"
     )
     later = copy.deepcopy(status)
     later["moves"][0]["done"] += 1
-    assert healing.changes(later) == line
+    assert healing_status.changes(later) == line
     later["nodes"]["node3"]["status"] = "up"
-    assert healing.changes(later) != line
+    assert healing_status.changes(later) != line

@@ -69,7 +69,7 @@ class Topology:
 
     def _serving(self) -> list[tuple[Partition, str, list[str]]]:
         view = self._view
-        is_alive, leaders = view.known.is_alive, []
+        is_alive, leaders = view.peers.is_alive, []
         for partition in view.map.partitions:
             leader = view.routing.leader_of(partition.id)
             if leader is None or not is_alive(leader):
@@ -146,12 +146,12 @@ class Topology:
             host, port = self.address(node)
             bus = parse(view.map.nodes[node].peer).port
             flags = "myself," if node == view.id else ""
-            link = "connected" if view.known.is_alive(node) else "disconnected"
+            link = "connected" if view.peers.is_alive(node) else "disconnected"
             of_node = led.get(node, [])
             ranges = " ".join(
                 str(p.first) if p.first == p.last else f"{p.first}-{p.last}" for p in of_node
             )
-            if not view.known.is_alive(node):
+            if not view.peers.is_alive(node):
                 flags, master = flags + "master,fail", "-"
             elif node in led or node not in follows:
                 flags, master = flags + "master", "-"
@@ -173,7 +173,7 @@ class Topology:
         covered = sum(
             p.last - p.first + 1
             for p, leader in leaders
-            if leader is not None and view.known.is_alive(leader)
+            if leader is not None and view.peers.is_alive(leader)
         )
         fields = {
             "cluster_enabled": 1,

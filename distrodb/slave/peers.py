@@ -1,15 +1,16 @@
 """What a slave knows of the others: its links, what they gossip, and what follows from both.  Pure.
 
 ``links`` are the peers that we are linked with now, by incarnation.  Of a peer whose link is gone
-nothing is known any more, but for what leaders have reported of their groups (reports.py).
+nothing is known any more, but for what leaders have reported of their groups
+(membership_reports.py).
 """
 
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Gossip, GossipBook
-from distrodb.slave.reports import Report, Reports
+from distrodb.slave.membership_reports import Report, Reports
 
 
-class Known:
+class Peers:
     def __init__(self, me: str):
         self._me = me
         self.links: dict[str, str] = {}  # peer: incarnation

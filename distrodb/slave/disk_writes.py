@@ -6,11 +6,11 @@ long each takes is told to ``DiskSpeed``, and a slow disk with nothing to write 
 
 from distrodb.raft.write_set import WriteSet
 from distrodb.slave.disk_speed import DiskSpeed
-from distrodb.slave.records import Records
+from distrodb.slave.own_records import Records
 from distrodb.storage.records import Operation
 
 
-class Commits:
+class DiskWrites:
     def __init__(self, writes: WriteSet, records: Records, disk: DiskSpeed):
         self._writes, self._records, self._disk = writes, records, disk
         self.is_busy = False  # a write set was handed out and is not yet on disk
