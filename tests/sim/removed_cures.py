@@ -23,7 +23,7 @@ from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
 from distrodb.raft.write_set import WriteSet
 from distrodb.slave import birth, open_groups
-from distrodb.slave import records as slave_records
+from distrodb.slave import own_records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.outgoing import Outgoing
 from distrodb.storage import records
