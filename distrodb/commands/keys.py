@@ -13,6 +13,7 @@ from distrodb.commands.command import (
 )
 from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, parse_integer
 from distrodb.keyspace.context import Context
+from distrodb.keyspace.glob import PATTERN_BYTES_MAX
 from distrodb.keyspace.place import Place
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
@@ -62,6 +63,8 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     for option, value in zip(args[2::2], args[3::2], strict=True):
         option = option.upper()
         if option == b"MATCH":
+            if len(value) > PATTERN_BYTES_MAX:
+                return error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
             pattern = value
         elif option == b"TYPE":
             kind = value.lower()

@@ -1,8 +1,11 @@
 """The payload of a log entry: a batch of write commands with their leader's time.
 
     format version (1 byte), then msgpack
-    2   [milliseconds, how many expired keys are removed at most, [[place, [name, …]], …]]
+    2   [milliseconds, how many expired keys are removed at most, limits, [[place, [name, …]], …]]
     1   [milliseconds, [[slot, [name, argument, …]], …]], of 0.3.0: read, not written
+
+The limits are the leader's (bytes of a key, of a value): they decide what a command does, so they
+must be the same wherever the entry is applied, and slaves' files may differ or change.
 
 The commands happen at that time, all of them, after so many keys whose expiry has come are removed,
 soonest first.  An entry without commands lets time pass: a tick.
@@ -13,6 +16,8 @@ from typing import NamedTuple
 
 import msgpack
 
+Limits = tuple[int, int]  # bytes of a key, of a value
+
 VERSION, VERSION_1 = b"\x02", b"\x01"
 LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
 
@@ -20,24 +25,26 @@ LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
 class Batch(NamedTuple):
     now_ms: int  # since the epoch
     expire_max: int
+    limits: Limits | None  # None in version 1: whatever the one has that applies it
     commands: Sequence[tuple[int, Sequence[bytes]]]  # places (see place_number.py) and arguments
 
 
 def encode_batch(
     now_ms: int,
     commands: Sequence[tuple[int, Sequence[bytes]]],
-    expire_max: int = 0,
+    expire_max: int,
+    limits: Limits,
     size: int = 0,
 ) -> bytes:
     """``size``: the bytes of all arguments together, about."""
     data: bytes
     if size < LARGE_BYTES:
-        data = msgpack.packb((now_ms, expire_max, commands))
+        data = msgpack.packb((now_ms, expire_max, limits, commands))
         return VERSION + data
     # With room for all from the start: a buffer that grows is copied again and again.
     packer = msgpack.Packer(autoreset=False, buf_size=size + size // 8)
     packer.pack(VERSION[0])  # a small number is packed as itself
-    packer.pack((now_ms, expire_max, commands))
+    packer.pack((now_ms, expire_max, limits, commands))
     data = packer.bytes()
     return data
 
@@ -52,11 +59,14 @@ def decode_batch(payload: bytes) -> Batch:
         raise ValueError("a log entry of an unknown format version")
     try:
         plain = msgpack.unpackb(memoryview(payload)[1:], use_list=False)
-        now_ms, expire_max, rows = plain if version == VERSION else (plain[0], 0, *plain[1:])
+        is_old = version == VERSION_1
+        now_ms, expire_max, limits, rows = (plain[0], 0, None, *plain[1:]) if is_old else plain
         if type(now_ms) is not int or now_ms < 0:
             raise ValueError("its time is not a number")
         if type(expire_max) is not int or expire_max < 0:
             raise ValueError("how many keys expire is not a number")
+        if not is_old and (type(limits) is not tuple or tuple(map(type, limits)) != (int, int)):
+            raise ValueError("its limits are not two numbers")
         if type(rows) is not tuple:
             raise ValueError("it holds no commands")
         for place, args in rows:
@@ -65,6 +75,6 @@ def decode_batch(payload: bytes) -> Batch:
             for arg in args:
                 if type(arg) is not bytes:
                     raise ValueError("it holds what is not a command")
-        return Batch(now_ms, expire_max, rows)
+        return Batch(now_ms, expire_max, limits, rows)
     except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as problem:
         raise ValueError(f"a log entry that cannot be decoded: {problem!r}") from None

@@ -8,6 +8,9 @@ an atomic group, since the first place where it fits is as good as any later one
 """
 
 import re
+from collections.abc import Iterator
+
+PATTERN_BYTES_MAX = 4096  # longer ones are refused: this takes some 30 ms to compile, once
 
 _STAR, _QUESTION, _OPEN, _CLOSE, _ESCAPE, _NOT, _DASH = b"*?[]\\^-"
 
@@ -56,7 +59,20 @@ def _class(pattern: bytes, position: int) -> tuple[bytes, int]:
         else:
             members.add(pattern[position])
             position += 1
+    text = b"".join(b"\\x%02x-\\x%02x" % ends for ends in _ranges(sorted(members)))
     if negated:
-        members = set(range(256)) - members
-    text = b"".join(b"\\x%02x" % byte for byte in sorted(members))
+        return (b"[^" + text + b"]" if text else b"."), position + 1
     return (b"[" + text + b"]" if text else b"(?!)"), position + 1
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of each run of numbers."""
+    first = last = -2
+    for number in numbers:
+        if number != last + 1:
+            if first >= 0:
+                yield first, last
+            first = number
+        last = number
+    if first >= 0:
+        yield first, last

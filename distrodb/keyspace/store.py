@@ -25,7 +25,7 @@ from itertools import chain, islice
 from distrodb.errors import invariant
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import UNSETTLED, Context, StoreLimits, Table, Unsettled
-from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.entry import Limits, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.glob import glob
 from distrodb.keyspace.place import Place, Shared, WrongType
@@ -45,6 +45,8 @@ class Store:
         self.first_slot, self.last_slot = first_slot, last_slot
         self.table = table
         self._limits = limits or StoreLimits()
+        # This slave's own, which go into the entries that it proposes (entry.py).
+        self.limits: Limits = self._limits.key_bytes_max, self._limits.value_bytes_max
         self._context = Context(0, 0, self._limits)
         self._shared = Shared()
         self._places: dict[int, Place] = {}
@@ -58,11 +60,22 @@ class Store:
         return self._shared.now_ms
 
     def apply(self, payload: bytes) -> list[Reply]:
-        """Run the write commands of one log entry.  Raises ``ValueError`` for a damaged one."""
-        now_ms, expire_max, commands = decode_batch(payload)
+        """Run the write commands of one log entry, within the limits that it names.  Raises
+        ``ValueError`` for a damaged one."""
+        now_ms, expire_max, limits, commands = decode_batch(payload)
         self.advance(now_ms, expire_max)
-        now_ms, execute = self._shared.now_ms, self.execute
-        return [execute(place, args, now_ms) for place, args in commands]
+        now_ms, execute, ours = self._shared.now_ms, self.execute, self.limits
+        if limits is not None and limits != ours:
+            self._use_limits(limits)
+        replies = [execute(place, args, now_ms) for place, args in commands]
+        if self.limits != ours:
+            self._use_limits(ours)
+        return replies
+
+    def _use_limits(self, limits: Limits) -> None:
+        self.limits = limits
+        self._limits = StoreLimits(*limits)
+        self._context = Context(-1, 0, self._limits)
 
     def advance(self, now_ms: int, expire_max: int) -> None:
         """An entry's time has come: so many keys that have expired by then are removed at most."""

@@ -15,6 +15,9 @@ class Machine(Protocol):
     @property
     def now_ms(self) -> int: ...  # the newest entry's time
 
+    @property
+    def limits(self) -> tuple[int, int]: ...  # this slave's own, for the entries that it proposes
+
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
     def apply(self, payload: bytes) -> list[Reply]: ...

@@ -117,7 +117,7 @@ class Progress:
         """Its log matches up to ``index``; whether that counts, and is news."""
         if self.state is State.PROBE:
             self.state = State.REPLICATE
-            self.following = index + 1
+            self.following = max(self.match, index) + 1
         self.following = max(self.following, index + 1)
         while self._in_flight and self._in_flight[0][0] <= index:
             self._in_flight_bytes -= self._in_flight.popleft()[1]

@@ -145,7 +145,7 @@ class Proposals:
             batch.expire_max = EXPIRE_MAX
         position = batch.position = self._log.last_index + 1, member.term
         self._proposed[position] = batch
-        payload = encode_batch(batch.now_ms, writes, batch.expire_max, batch.size)
+        payload = encode_batch(batch.now_ms, writes, batch.expire_max, machine.limits, batch.size)
         at = member.propose(now, payload, lambda fate: self._settled(position, fate))
         invariant(at == position, "an entry is elsewhere than its commands wait")
 

@@ -43,7 +43,8 @@ class Replication:
         state = self._state
         self.heartbeat_at = state.now + self._heartbeat_s
         commit_index = state.library.commit_index
-        if any(p.commit_told < commit_index for p in state.followers.values()):
+        hears = (p for peer, p in state.followers.items() if peer in state.connected)
+        if any(p.commit_told < commit_index and not p.needs_snapshot for p in hears):
             self.round += 1  # by whose answer we know that it was heard
         is_quiet = state.pulse is not None
         for peer, progress in state.followers.items():

@@ -107,7 +107,7 @@ class Gossip:
                 has_slow_disk=_flag(plain["slow"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
             raise PeerError(f"malformed gossip: {problem!r:.200}") from None
 
 

@@ -17,6 +17,8 @@ from distrodb.ring.map_commands import apply
 class MapMachine:
     """Commands are those of ``commands.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
 
+    limits = (0, 0)  # nothing in it is limited
+
     def __init__(self, cluster_map: ClusterMap):
         self.map = cluster_map
         self.now_ms = 0
@@ -43,7 +45,7 @@ class MapMachine:
         return math.inf
 
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, _, commands = decode_batch(payload)
+        self.now_ms, _, _, commands = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:

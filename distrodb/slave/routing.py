@@ -44,7 +44,7 @@ class Routing:
         return leader if leader in self.maps.map.nodes else None
 
     def is_led(self, group_id: int) -> bool:
-        return self.leader_of(group_id) is not None
+        return self.leads(group_id) or self.leader_of(group_id) is not None
 
     def leads(self, group_id: int) -> bool:
         """This slave does."""

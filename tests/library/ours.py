@@ -41,6 +41,8 @@ STEPS_MAX = 50  # of ``change``
 class ListMachine:
     """Its state is the list of what was written, as in plain.py."""
 
+    limits = (0, 0)
+
     def __init__(self, values: Iterable[bytes] = ()):
         self.values = list(values)
         self.now_ms = 0
@@ -64,7 +66,7 @@ class ListMachine:
         return math.inf
 
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, _, commands = decode_batch(payload)
+        self.now_ms, _, _, commands = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:
@@ -312,7 +314,7 @@ class Cluster(Links):
     def write(self, name: str, value: str) -> Outcome:
         """Append a write at the leader, as plain.py does: without the group's queue."""
         outcome = Outcome()
-        payload = encode_batch(WALL_MS, [(0, [b"PUT", value.encode()])])
+        payload = encode_batch(WALL_MS, [(0, [b"PUT", value.encode()])], 0, (0, 0))
         self[name].member.propose(self.now, payload, outcome.settled)
         self[name].turn()
         return outcome

@@ -37,7 +37,7 @@ def test_an_idle_cluster_sends_one_heartbeat_a_pair_however_many_groups_it_has(p
     slaves.run(2 * TIMEOUT_S)
     slaves.sent.clear()
     slaves.run(5.0)
-    assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}
+    assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]
     pairs = 3 * 2
     assert len(slaves.sent) <= pairs * HEARTBEATS_A_S * 5
     assert sum(len(message[6]) + len(message[7]) for _, _, message in slaves.sent) == 0
@@ -149,3 +149,13 @@ def test_a_follower_whose_entries_come_late_learns_what_is_committed_though_the_
     slaves.run(2 * TIMEOUT_S)
     commit_index = slaves[leader].groups[0].member.commit_index
     assert slaves[late].groups[0].member.commit_index == commit_index
+
+
+def test_a_member_that_is_down_does_not_wake_the_groups_of_the_others():
+    slaves = Wire().settled()
+    slaves.crash("c")
+    slaves.until(lambda: all(slaves.leader(group) for group in range(4)))
+    slaves.run(10 * TIMEOUT_S)  # and the map says that it is down
+    slaves.sent.clear()
+    slaves.run(5.0)
+    assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]

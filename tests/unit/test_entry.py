@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from distrodb.keyspace.entry import decode_batch, encode_batch
 
+LIMITS = 65536, 1 << 24  # bytes of a key, of a value
+
 commands = st.lists(
     st.tuples(st.integers(-1, 16383), st.lists(st.binary(), min_size=1, max_size=5)), max_size=10
 )
@@ -17,7 +19,12 @@ def test_a_batch_comes_back_as_it_went(
     now_ms: int, batch: list[tuple[int, list[bytes]]], expire_max: int
 ) -> None:
     rows = tuple((place, tuple(args)) for place, args in batch)
-    assert decode_batch(encode_batch(now_ms, batch, expire_max)) == (now_ms, expire_max, rows)
+    assert decode_batch(encode_batch(now_ms, batch, expire_max, LIMITS)) == (
+        now_ms,
+        expire_max,
+        LIMITS,
+        rows,
+    )
 
 
 @given(st.binary())
@@ -33,7 +40,7 @@ def test_damage_is_a_value_error(data: bytes) -> None:
 def test_a_truncated_batch_is_refused(
     batch: list[tuple[int, list[bytes]]], data: st.DataObject
 ) -> None:
-    payload = encode_batch(1, batch)
+    payload = encode_batch(1, batch, 0, LIMITS)
     with pytest.raises(ValueError, match="a log entry"):
         decode_batch(payload[: data.draw(st.integers(0, len(payload) - 1))])
 
@@ -57,7 +64,7 @@ def test_what_is_not_a_batch_is_refused(plain: Any) -> None:
     with pytest.raises(ValueError, match="a log entry"):
         decode_batch(b"\x01" + msgpack.packb(plain))
     if isinstance(plain, list):
-        plain[1:1] = [0]
+        plain[1:1] = [0, LIMITS]
     with pytest.raises(ValueError, match="a log entry"):
         decode_batch(b"\x02" + msgpack.packb(plain))
 
@@ -65,9 +72,15 @@ def test_what_is_not_a_batch_is_refused(plain: Any) -> None:
 @pytest.mark.parametrize("expire_max", [-1, None, b"1", 1.5])
 def test_how_many_keys_expire_is_a_number(expire_max: Any) -> None:
     with pytest.raises(ValueError, match="a log entry"):
-        decode_batch(b"\x02" + msgpack.packb([1, expire_max, []]))
+        decode_batch(b"\x02" + msgpack.packb([1, expire_max, LIMITS, []]))
 
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version"):
-        decode_batch(b"\x03" + encode_batch(1, [])[1:])
+        decode_batch(b"\x03" + encode_batch(1, [], 0, LIMITS)[1:])
+
+
+@pytest.mark.parametrize("limits", [None, [], [1], [1, b"2"], [1, 2, 3], [1, True]])
+def test_limits_are_two_numbers(limits: Any) -> None:
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(b"\x02" + msgpack.packb([1, 0, limits, []]))

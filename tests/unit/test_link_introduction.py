@@ -180,3 +180,17 @@ def test_strangers_of_many_addresses_drive_out_the_oldest_of_the_most():
     assert strangers.admit("first", "host1") is None
     assert strangers.admit("peer", "peer") == (1, 0)
     assert len(strangers) == STRANGERS_MAX
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_an_opening_that_is_nested_as_deep_as_msgpack_allows_is_refused(position):
+    """To say what it was would end the slave with a RecursionError."""
+    deep = []
+    for _ in range(1000):
+        deep = [deep]
+    opening = list(side("a/1", "b").opening())
+    opening[position] = deep
+    with pytest.raises(PeerError):
+        side("b/2", None).receive(opening)
+    with pytest.raises(PeerError):
+        side("b/2", "a").receive(opening)

@@ -15,6 +15,8 @@ from distrodb.resp.reply import OK, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT
 from tests.support.stores import ask, new_store, restored
 
+LIMITS = 65536, 1 << 24  # bytes of a key, of a value
+
 LAST = 2**63 - 1
 
 
@@ -228,7 +230,7 @@ def test_replicas_agree_whether_they_ran_all_entries_or_had_a_snapshot(steps) ->
     one, other, now_ms = new_store(0, 9), new_store(0, 9), 0
     for passed_ms, expire_max, batch, has_snapshot in steps:
         now_ms += passed_ms
-        payload = encode_batch(now_ms, batch, expire_max)
+        payload = encode_batch(now_ms, batch, expire_max, LIMITS)
         assert one.apply(payload) == other.apply(payload)
         assert one.digest() == other.digest()
         if has_snapshot:
@@ -243,8 +245,8 @@ def test_how_many_are_removed_changes_nothing_that_is_seen(steps) -> None:  # ty
     eager, lazy, now_ms = new_store(0, 9), new_store(0, 9), 0
     for passed_ms, _, batch, _ in steps:
         now_ms += passed_ms
-        replies = eager.apply(encode_batch(now_ms, batch, 1000))
-        assert lazy.apply(encode_batch(now_ms, batch, 0)) == replies
+        replies = eager.apply(encode_batch(now_ms, batch, 1000, LIMITS))
+        assert lazy.apply(encode_batch(now_ms, batch, 0, LIMITS)) == replies
         assert eager.next_expiry_ms > now_ms
         for place in (place_of(0, 3), place_of(0, 4), place_of(2, 3)):
             for key in (b"a", b"b", b"c", b"d"):

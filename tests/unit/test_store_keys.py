@@ -2,11 +2,14 @@ import pytest
 
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.errors import InvariantViolation
+from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 from distrodb.slave.machine_factory import new_store
+
+LIMITS = 65536, 1 << 24  # bytes of a key, of a value
 
 
 def run(store: Store, line: str, slot: int = 0) -> Reply:
@@ -60,10 +63,10 @@ def test_apply_answers_each_command_and_time_never_goes_back() -> None:
     store = new_store(0, SLOT_COUNT - 1)
     slot = slot_of(b"a")
     batch = [(slot, [b"SET", b"a", b"1"]), (slot, [b"INCR", b"a"]), (slot, [b"NONE"])]
-    first, second, third = store.apply(encode_batch(50, batch))
+    first, second, third = store.apply(encode_batch(50, batch, 0, LIMITS))
     assert (first, second) == (OK, 2)
     assert isinstance(third, ErrorReply)
-    assert store.apply(encode_batch(40, [])) == []
+    assert store.apply(encode_batch(40, [], 0, LIMITS)) == []
     assert store.now_ms == 50
 
 
@@ -71,7 +74,7 @@ def test_a_damaged_entry_changes_nothing() -> None:
     store = make()
     before = store.digest()
     with pytest.raises(ValueError, match="a log entry"):
-        store.apply(encode_batch(50, [(0, [b"DEL", b"a"])])[:-1])
+        store.apply(encode_batch(50, [(0, [b"DEL", b"a"])], 0, LIMITS)[:-1])
     assert store.digest() == before
 
 
@@ -99,3 +102,22 @@ def test_a_row_is_consistent(name: bytes) -> None:
 def test_keys_of_a_command(line: str, keys: list[bytes]) -> None:
     args = line.encode().split(b" ")
     assert DATA_COMMANDS[args[0]].keys_of(args) == keys
+
+
+@pytest.mark.parametrize("theirs", [StoreLimits(3, 5), StoreLimits(100, 100)])
+def test_an_entry_is_applied_within_its_own_limits_whatever_a_slave_s_file_says(
+    theirs: StoreLimits,
+) -> None:
+    """Else an acknowledged write would be missing on a slave whose limits are lower."""
+    stores = [new_store(0, 16383, limits) for limits in (StoreLimits(10, 20), theirs)]
+    batch = [
+        (0, [b"SET", b"k", b"x" * 15]),
+        (0, [b"APPEND", b"k", b"x" * 5]),
+        (0, [b"APPEND", b"k", b"x"]),
+        (0, [b"SET", b"a key that is long", b"x"]),
+        (0, [b"HSET", b"h", b"field", b"x" * 25]),
+    ]
+    replies = [store.apply(encode_batch(50, batch, 0, stores[0].limits)) for store in stores]
+    assert replies[0] == replies[1] and stores[0].digest() == stores[1].digest()
+    assert replies[0][:2] == [OK, 20] and stores[0].key_count() == 1
+    assert stores[1].limits == (theirs.key_bytes_max, theirs.value_bytes_max)

@@ -12,6 +12,8 @@ from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store, StoreBuilder
 from distrodb.slave.machine_factory import new_store, restore_store
 
+LIMITS = 65536, 1 << 24  # bytes of a key, of a value
+
 states = st.dictionaries(
     st.tuples(st.integers(5, 9), st.binary(max_size=8)), st.binary(max_size=30), max_size=40
 )
@@ -20,7 +22,7 @@ states = st.dictionaries(
 def make(state: dict[tuple[int, bytes], bytes], now_ms: int = 7) -> Store:
     store = new_store(5, 9)
     batch = [(slot, [b"SET", key, value]) for (slot, key), value in state.items()]
-    store.apply(encode_batch(now_ms, batch))
+    store.apply(encode_batch(now_ms, batch, 0, LIMITS))
     return store
 
 

@@ -42,6 +42,7 @@ RECORD_BYTES_MAX = 1 << 20  # of a record
 HANDSHAKE_BYTES_MAX = 4096  # the same from a stranger
 SMALL_BYTES_MAX = 1 << 16  # a message beyond goes in slices; so much travels as a part of its own
 WHOLE_BYTES = 1 << 17  # of small messages; beyond, the rest of a flush goes in another frame
+MESSAGE_BYTES = 64  # of a message beside what is a client's, about
 SLICE_BYTES = 1 << 17  # what a small message waits for: a millisecond at 1 Gbit/s
 PARTS_MAX = 1 << 10  # far above the parts of the largest append
 
@@ -154,7 +155,7 @@ class Outgoing:
                 self._put_large(_LargeFrame.of(message))
                 continue
             small.append(message)
-            size += bulk
+            size += bulk + MESSAGE_BYTES
             if size >= WHOLE_BYTES:
                 self.put([MESSAGES, small])
                 small, size = [], 0

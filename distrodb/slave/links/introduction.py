@@ -120,7 +120,7 @@ class Handshake:
         for name, theirs, ours in zip(names, content, self._ours, strict=False):
             is_open = name == names[-1] and "" in (theirs, ours)
             if theirs != ours and not is_open:
-                raise PeerError(f"its {name} is another one: {theirs!r:.100}, ours {ours!r}")
+                raise PeerError(f"its {name} is another one: {_told(theirs)}, ours {ours!r}")
         types: tuple[type, ...] = (int, str, int, str, str, str, list, bytes)
         if self._dials:
             types = (int, str, int, str, str, bytes, bytes)
@@ -133,3 +133,8 @@ class Handshake:
     def _check_proof(self, theirs: object, ours: bytes) -> None:
         if not isinstance(theirs, bytes) or not hmac.compare_digest(theirs, ours):
             raise PeerError("it does not know the cluster's secret")
+
+
+def _told(value: object) -> str:
+    """Of what a stranger says.  Anything else may be nested too deep to be written out."""
+    return f"{value!r:.100}" if isinstance(value, int | str) else "none"

@@ -107,6 +107,9 @@ class Links:
 
     def _dialled_enough(self, address: str, task: asyncio.Task[None]) -> None:
         del self._dialling[address]
+        is_well = not task.cancelled() and task.exception() is None
+        if is_well and address in self._wanted and self._map is not None:
+            self._dial(self._map)  # it was wanted again in this very moment
 
     def _part(self, link: Link) -> None:
         if self._map is not None and link.peer not in self._map.nodes:
