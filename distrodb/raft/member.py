@@ -119,7 +119,8 @@ class Member:
     @property
     def needs_snapshot(self) -> list[str]:
         """Followers, whose next entry is not in the log any more."""
-        return sorted(p for p, progress in self._state.followers.items() if progress.needs_snapshot)
+        needy = [p for p, progress in self._state.followers.items() if progress.needs_snapshot]
+        return sorted(needy) if needy else needy
 
     @property
     def round(self) -> int:
@@ -287,14 +288,15 @@ class Member:
             state.tell_newer_term(peer)
             return False
         invariant(term > state.term or not library.is_leader, "two leaders in one term")
-        before = self.follows
+        is_news = self.follows != (peer, term)
         if term > state.term:
             state.enter_term(term)
         self._membership.stay()
         self._elections.heard_leader()
-        library.leader = peer
+        if is_news:
+            library.leader = peer
         library.become_follower()
-        if before != self.follows:
+        if is_news:
             state.changed()
         return True
 
