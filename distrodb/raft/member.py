@@ -160,7 +160,7 @@ class Member:
         state, library = self._at(now), self._library
         wants_to_stand = not library.is_leader and now > self._elections.deadline
         stands = wants_to_stand and self._elections.look()
-        if wants_to_stand and not stands:
+        if not (library.is_leader or stands):
             self._apply_committed()
             return
         term, commit_index = library.term, library.commit_index
@@ -175,7 +175,8 @@ class Member:
             self._replication.heartbeat()
 
     def _apply_committed(self) -> None:
-        """What was received must be applied also by one that waits for pre-votes."""
+        """Of the library's tick no more concerns one that neither leads nor stands: what was
+        received must be applied."""
         if self._library.applied_index < self._library.commit_index:
             self._library.tick(False, {})
 
