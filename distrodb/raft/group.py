@@ -154,8 +154,7 @@ class Group:
         self._proposals.answer_confirmed_reads(now, self.member, self.machine)
         if self._hand_over_to:
             self._go_on_handing_over(now)
-        self._snapshots.tick(now, self.machine)
-        moves = self._hand_over_to or self._snapshots.is_under_way
+        moves = self._snapshots.tick(now, self.machine) or self._hand_over_to
         self._poll_at = now + POLL_S if moves else math.inf
 
     def receive(self, now: float, peer: str, message: m.Message) -> None:

@@ -280,6 +280,9 @@ class Library(syncobj.SyncObj):
             return []
         return log.between(index, index + (count or len(log)) - 1)
 
+    def _checkCommandsToApply(self) -> None:
+        """Nothing is ever in pysyncobj's queue: see ``propose``.  A look at it is dear."""
+
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
         """Cures: pickle in membership entries; membership.py has its own."""
 

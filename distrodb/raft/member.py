@@ -119,7 +119,8 @@ class Member:
     @property
     def needs_snapshot(self) -> list[str]:
         """Followers, whose next entry is not in the log any more."""
-        return sorted(p for p, progress in self._state.followers.items() if progress.needs_snapshot)
+        needy = [p for p, progress in self._state.followers.items() if progress.needs_snapshot]
+        return sorted(needy) if needy else needy
 
     @property
     def round(self) -> int:
@@ -159,7 +160,7 @@ class Member:
         state, library = self._at(now), self._library
         wants_to_stand = not library.is_leader and now > self._elections.deadline
         stands = wants_to_stand and self._elections.look()
-        if wants_to_stand and not stands:
+        if not (library.is_leader or stands):
             self._apply_committed()
             return
         term, commit_index = library.term, library.commit_index
@@ -174,7 +175,8 @@ class Member:
             self._replication.heartbeat()
 
     def _apply_committed(self) -> None:
-        """What was received must be applied also by one that waits for pre-votes."""
+        """Of the library's tick no more concerns one that neither leads nor stands: what was
+        received must be applied."""
         if self._library.applied_index < self._library.commit_index:
             self._library.tick(False, {})
 
@@ -287,14 +289,15 @@ class Member:
             state.tell_newer_term(peer)
             return False
         invariant(term > state.term or not library.is_leader, "two leaders in one term")
-        before = self.follows
+        is_news = self.follows != (peer, term)
         if term > state.term:
             state.enter_term(term)
         self._membership.stay()
         self._elections.heard_leader()
-        library.leader = peer
+        if is_news:
+            library.leader = peer
         library.become_follower()
-        if before != self.follows:
+        if is_news:
             state.changed()
         return True
 

@@ -85,8 +85,9 @@ def check(message: object) -> Message:
     fields = message[2:]
     if tuple(map(type, fields)) != shape:
         raise PeerError(f"a {KIND_NAMES[message[1]]} message has the wrong fields")
-    if not all(0 <= field < NUMBER_MAX for field in fields if type(field) is int):
-        raise PeerError(f"a {KIND_NAMES[message[1]]} message has a number out of range")
+    for field in fields:
+        if type(field) is int and not 0 <= field < NUMBER_MAX:
+            raise PeerError(f"a {KIND_NAMES[message[1]]} message has a number out of range")
     if (message[0] == SLAVE) != (message[1] == HEARTBEAT):
         raise PeerError(f"a {KIND_NAMES[message[1]]} message of no group, or a heartbeat of one")
     if message[1] == APPEND:

@@ -71,11 +71,16 @@ class Snapshots:
             self._received is not None and written is self._received.write
         )
 
-    def tick(self, now: float, machine: Machine) -> None:
-        self._send(now, machine)
-        if self._catching_up:
-            self._catching_up.look(now, self._member.backlog, self._patience_s)
+    def tick(self, now: float, machine: Machine) -> bool:
+        """True while snapshots ``is_under_way``."""
+        is_under_way = self.is_under_way
+        if is_under_way:
+            self._send(now, machine)
+            if self._catching_up:
+                self._catching_up.look(now, self._member.backlog, self._patience_s)
+            is_under_way = self.is_under_way
         self._take_if_due(machine)
+        return is_under_way
 
     # -- our own -----------------------------------------------------------------------------
 

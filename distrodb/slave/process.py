@@ -225,13 +225,13 @@ class SlaveProcess:
 
     def _on_frame(self, peer: str, content: object) -> None:
         """Raises ``PeerError``."""
-        match content:
-            case [links.MESSAGES, list(messages)]:
-                self._core.receive(monotonic(), peer, messages)
-            case [links.GOSSIP, dict(gossip)]:
-                self._core.receive_gossip(monotonic(), peer, gossip)
-            case _:
-                raise PeerError("a frame is neither messages nor gossip")
+        kind, body = content if isinstance(content, list) and len(content) == 2 else (None, None)
+        if kind == links.MESSAGES and isinstance(body, list):
+            self._core.receive(monotonic(), peer, body)
+        elif kind == links.GOSSIP and isinstance(body, dict):
+            self._core.receive_gossip(monotonic(), peer, body)
+        else:
+            raise PeerError("a frame is neither messages nor gossip")
         self._schedule()
 
     # -- disk --------------------------------------------------------------------------------

@@ -147,8 +147,13 @@ class Link(asyncio.Protocol):
         pieces = self._conversation.outgoing.take(WRITE_BYTES)
         if not pieces:
             return
-        with self._lost_if_gone():
-            self._transport.writelines(pieces)
+        try:
+            if len(pieces) == 1:
+                self._transport.write(pieces[0])
+            else:
+                self._transport.writelines(pieces)
+        except (RuntimeError, OSError):
+            self.close()
         if self._conversation.outgoing.bytes and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush)
