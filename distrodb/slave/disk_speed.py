@@ -16,6 +16,8 @@ the thread that ran it; one that is under way is looked at twice, so that a busy
 not taken for it.
 """
 
+import math
+
 SLOW_S = 1.0  # a sync as long as this: ten heartbeats, where a bad spinning disk needs 0.05
 FAST_S = 0.25  # a sync shorter than this is as it should be
 CALM_S, CALM_S_MAX = 10.0, 300.0  # seconds without a longer one, until it counts as fast again
@@ -24,23 +26,22 @@ RELAPSE_TIMES = 10  # times CALM_S after it was fast again: slow by then is the 
 PROBE_S = 1.0  # between two syncs of a slow disk
 AGAIN_S = 0.25  # between two looks at a sync that is under way
 WINDOW_S = 10.0  # what was the worst of the last one to two windows is told to the others
-NEVER = float("inf")
 
 
 class DiskSpeed:
     def __init__(self, now: float):
         self.is_slow = False
-        self.next_due = NEVER  # seconds: when ``look`` may find something new
+        self.next_due = math.inf  # seconds: when ``look`` may find something new
         self.changed_at = now  # when it became slow, or fast
         self._began_at: float | None = None  # of the sync that is under way
         self._suspected_at: float | None = None  # when it was first found to take too long
         self._worst_s = [0.0, 0.0]  # in this window, and in the one before
         self._window_ends_at = now + WINDOW_S
         self._calm_since = self._probe_at = now
-        self._slow_at = -NEVER  # when a sync took SLOW_S last
+        self._slow_at = -math.inf  # when a sync took SLOW_S last
         self._fast_syncs = 0
         self._calm_s = CALM_S
-        self._well_since = -NEVER  # when it was found to be fast again
+        self._well_since = -math.inf  # when it was found to be fast again
 
     def sync_begins(self, now: float) -> None:
         self._began_at, self._suspected_at = now, None
@@ -54,7 +55,7 @@ class DiskSpeed:
         self._note(now, took_s)
         self._probe_at = now + PROBE_S
         may_change = self.is_slow or took_s >= SLOW_S
-        self.next_due = now if may_change else NEVER
+        self.next_due = now if may_change else math.inf
 
     def worst_s(self) -> float:
         """What a sync has taken at most of late, in seconds."""
@@ -78,7 +79,7 @@ class DiskSpeed:
         """Judge; True when it has become slow, or fast."""
         if self._began_at is None:
             has_changed = self._judge(now)
-            self.next_due = self._probe_at if self.is_slow else NEVER
+            self.next_due = self._probe_at if self.is_slow else math.inf
             return has_changed
         if now >= self._began_at + SLOW_S:
             if self._suspected_at is None:

@@ -21,8 +21,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
-
-GROUP_MAX = 0xFFFF  # what a group's number has room for on disk and in frames
+from distrodb.slave.group_ids import GROUP_MAX
 
 
 @dataclass(frozen=True, slots=True)

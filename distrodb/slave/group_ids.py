@@ -6,6 +6,9 @@ A partition's group has the partition's number; the group of the map itself has 
 from distrodb.ring.clustermap import ClusterMap
 
 MAP_GROUP = 0xFFFE
+# What a group's number has room for on disk and in frames; beyond is ``raft.messages.SLAVE``, no
+# group's.  It bounds what a peer can make us remember.
+GROUP_MAX = MAP_GROUP
 
 
 def all_groups(cluster_map: ClusterMap) -> list[int]:

@@ -29,8 +29,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from distrodb.errors import PeerError
 from distrodb.raft.messages import HEARTBEAT, NUMBER_MAX, SLAVE, Message
 from distrodb.raft.pulse import NEVER
+from distrodb.slave.group_ids import GROUP_MAX
 
-GROUP_MAX = 0xFFFF  # what a group's number has room for
 _MICRO = 1e6
 
 

@@ -11,6 +11,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.gossip import Copy, Gossip, GossipBook, Joiner
+from distrodb.slave.group_ids import GROUP_MAX
 
 NODES = [(name, f"{name}:1", f"{name}:2") for name in "abc"]
 MAP = first_map(NODES, 3, 3, dict.fromkeys("abc", "1"))
@@ -30,7 +31,7 @@ names = st.text(max_size=5)
 hosts = st.sampled_from(["h", "node-1.example", "10.0.0.1", "[::1]", "rechner-ü"])
 addresses = st.builds("{}:{}".format, hosts, st.integers(1, 65535))
 numbers = st.integers(0, 2**62 - 1)
-groups = st.integers(0, 0xFFFF)
+groups = st.integers(0, GROUP_MAX)
 configurations = st.builds(
     Configuration,
     numbers,
