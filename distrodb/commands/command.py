@@ -33,9 +33,13 @@ class Command:
     tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
     combine: Combine | None = None  # of a command on whole partitions, and of no other
     is_write: bool = field(init=False)
+    is_on_keys: bool = field(init=False)
+    has_one_key: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_write", "write" in self.flags)
+        object.__setattr__(self, "is_on_keys", self.scope == "key")
+        object.__setattr__(self, "has_one_key", self.first_key == self.last_key)
         invariant(
             (self.combine is not None) == (self.scope == "partition"),
             f"{self.name}: how replies of partitions add up is said for commands on partitions",

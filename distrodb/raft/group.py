@@ -61,6 +61,7 @@ class Group:
         state = MemberState(now, log.group, name, log, outbox, generator, surroundings.pulse)
         self.member = Member(state, options.heartbeat_s, options.election_timeout_s, self._apply)
         self._proposals = Proposals(log.group, options, log)
+        self.submit = self._proposals.submit  # the caller has seen that this member leads
         patience_s = options.election_timeout_s * SNAPSHOT_TIMEOUTS
         self._snapshots = Snapshots(
             self.member, log, options, outbox, surroundings.budget, restore, patience_s
@@ -72,12 +73,9 @@ class Group:
         self._hand_over_next_at = 0.0
         self._hand_over_again_at = 0.0
         self._poll_at = math.inf  # seconds
+        self.awaits_journal = False  # its next batch writes, and starts when the journal is free
 
     # -- clients -----------------------------------------------------------------------------
-
-    def submit(self, request: Request) -> None:
-        """Queue a command; the caller has seen that this member leads."""
-        self._proposals.submit(request)
 
     @property
     def is_busy(self) -> bool:
@@ -96,12 +94,18 @@ class Group:
     def _is_free(self) -> bool:
         return not (self._proposals.is_busy or self._hand_over_to) and self.member.is_ready
 
-    def pump(self, now: float, time_ms: int) -> None:
-        """Start the next batch if none is under way.  ``time_ms``: the slave's (steady_time.py)."""
+    def pump(self, now: float, time_ms: int, may_write: bool) -> None:
+        """Start the next batch if none is under way; one that writes only if it ``may_write``,
+        else the group ``awaits_journal``.  ``time_ms``: the slave's (steady_time.py)."""
         proposals = self._proposals
+        self.awaits_journal = False
         if (proposals.has_waiting or now >= proposals.look_at) and self._is_free:
-            if now >= self._hand_over_until:
-                proposals.pump(now, time_ms, self.member, self.machine)
+            if now < self._hand_over_until:
+                return
+            if may_write or proposals.has_reads_alone:
+                proposals.pump(now, time_ms, may_write, self.member, self.machine)
+            else:
+                self.awaits_journal = True
 
     def _apply(self, index: int, payload: bytes) -> None:
         if self._proposals.apply(index, payload, self.machine):
@@ -143,7 +147,8 @@ class Group:
     def next_due(self) -> float:
         """Seconds: when ``tick`` is to be called next though nothing else happens."""
         due = min(self.member.next_due, self._proposals.next_due, self._poll_at)
-        return min(due, self._proposals.look_at) if self._is_free else due
+        is_awaited = self._is_free and not self.awaits_journal
+        return min(due, self._proposals.look_at) if is_awaited else due
 
     def tick(self, now: float) -> None:
         self.member.tick(now)

@@ -106,11 +106,12 @@ class Library(syncobj.SyncObj):
     def __init__(self, name: str, log: Log, hooks: Hooks):
         self._log, self._hooks = log, hooks
         self._peers: dict[str, _Peer] = {}
+        self.is_leader = False  # in step with pysyncobj's role, and asked for each command
         conf = SyncObjConf(
             autoTick=False,
             appendEntriesUseBatch=True,  # else pysyncobj opens a pipe for each group
             commandsQueueSize=0,  # unbounded: one proposal is under way at a time
-            onStateChanged=lambda old, new: hooks.role_changed(),
+            onStateChanged=self._role_changed,
         )
         super().__init__(_Peer(name), (), conf, nodeClass=_Peer, transport=_Outlet(hooks))
         self._poller = _NoPoller()
@@ -127,10 +128,6 @@ class Library(syncobj.SyncObj):
     @property
     def term(self) -> int:
         return self._SyncObj__raftCurrentTerm
-
-    @property
-    def is_leader(self) -> bool:
-        return bool(self._SyncObj__raftState == _LEADER)
 
     @property
     def leader(self) -> str | None:
@@ -295,6 +292,10 @@ class Library(syncobj.SyncObj):
 
     def _SyncObj__generateRaftTimeout(self) -> float:
         return math.inf  # see ``tick``
+
+    def _role_changed(self, _: int, role: int) -> None:
+        self.is_leader = role == _LEADER
+        self._hooks.role_changed()
 
     def _peer(self, name: str) -> _Peer:
         return self._peers.get(name) or _Peer(name)

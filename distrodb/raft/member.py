@@ -25,6 +25,7 @@ from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate, Library
 from distrodb.raft.log import Configuration
 from distrodb.raft.membership import Membership
+from distrodb.raft.progress import State
 from distrodb.raft.replication import Replication
 from distrodb.raft.state import MemberState
 
@@ -119,7 +120,8 @@ class Member:
     @property
     def needs_snapshot(self) -> list[str]:
         """Followers, whose next entry is not in the log any more."""
-        needy = [p for p, progress in self._state.followers.items() if progress.needs_snapshot]
+        followers = self._state.followers
+        needy = [peer for peer, progress in followers.items() if progress.state is State.SNAPSHOT]
         return sorted(needy) if needy else needy
 
     @property
@@ -164,14 +166,16 @@ class Member:
             self._apply_committed()
             return
         term, commit_index = library.term, library.commit_index
-        library.tick(stands, self._replication.answered() if library.is_leader else {})
+        is_due = now > self._replication.heartbeat_at
+        if stands or is_due or library.applied_index < state.log.last_index:
+            library.tick(stands, self._replication.answered() if library.is_leader else {})
         if stands:
             self._elections.stood(term)
         if not library.is_leader:
             return
         if library.commit_index > commit_index:
             self._replication.heartbeat_within(COMMIT_TOLD_S)
-        if state.now > self._replication.heartbeat_at:
+        if is_due and now > self._replication.heartbeat_at:
             self._replication.heartbeat()
 
     def _apply_committed(self) -> None:

@@ -65,6 +65,7 @@ class Proposals:
         self._group, self._options, self._log = group, options, log
         self._queue: deque[Request] = deque()
         self._queue_bytes = 0
+        self._writes_waiting = 0  # in the queue
         self._batch: _Batch | None = None
         # By (index, term) of their entries: the one under way, and those of a lost lead.
         self._proposed: dict[tuple[int, int], _Batch] = {}
@@ -82,6 +83,7 @@ class Proposals:
             return
         self._queue.append(request)
         self._queue_bytes += request.size
+        self._writes_waiting += request.is_write
 
     @property
     def is_busy(self) -> bool:
@@ -92,6 +94,11 @@ class Proposals:
         return bool(self._queue)
 
     @property
+    def has_reads_alone(self) -> bool:
+        """Commands wait, and none of them is a write."""
+        return bool(self._queue) and not self._writes_waiting
+
+    @property
     def look_at(self) -> float:
         """Seconds: when to ``pump`` though no command waits: a key expires."""
         return math.inf if self.is_busy else self._look_at
@@ -99,16 +106,19 @@ class Proposals:
     @property
     def next_due(self) -> float:
         """Seconds: when a write whose fate is not learnt is answered."""
-        return min((batch.given_up_at for batch in self._proposed.values()), default=math.inf)
+        proposed = self._proposed
+        return min([batch.given_up_at for batch in proposed.values()]) if proposed else math.inf
 
-    def pump(self, now: float, time_ms: int, member: Member, machine: Machine) -> None:
-        """Start the next batch, or an entry that removes what has expired, if one is due; the
-        caller has seen that none is under way, and that it may."""
+    def pump(
+        self, now: float, time_ms: int, may_write: bool, member: Member, machine: Machine
+    ) -> None:
+        """Start the next batch, or an entry that removes what has expired if one is due and it
+        ``may_write``; the caller has seen that none is under way, and that it may."""
         if self._time is None:
             self._time = SteadyTime()
         time_ms = self._time.follow(now, max(time_ms, machine.now_ms))
         is_sweep = False
-        if now >= self._look_at:
+        if may_write and now >= self._look_at:
             left_s = (machine.next_expiry_ms - time_ms) / 1000
             is_sweep = left_s <= 0
             self._look_at = now + max(left_s, SWEEP_INTERVAL_S)
@@ -124,6 +134,7 @@ class Proposals:
             if request.is_write:
                 writes.append((request.place, request.args))
         self._queue_bytes -= size
+        self._writes_waiting -= len(writes)
         self._batch = batch = _Batch(requests)
         batch.now_ms, batch.size = time_ms, size
         if writes or is_sweep:
@@ -215,6 +226,7 @@ class Proposals:
     def lose_leadership(self, now: float) -> list[Request]:
         """What was not proposed, for another leader; what was waits for its fate."""
         queued, self._queue, self._queue_bytes = list(self._queue), deque(), 0
+        self._writes_waiting = 0
         batch, self._batch = self._batch, None
         self._time, self._look_at = None, math.inf
         if batch is not None and batch.round:
@@ -227,6 +239,8 @@ class Proposals:
 
     def give_up(self, now: float) -> None:
         """Answer what has waited for its fate for too long."""
+        if now < self.next_due:
+            return
         for position, batch in list(self._proposed.items()):
             if now >= batch.given_up_at:
                 del self._proposed[position]

@@ -18,6 +18,7 @@ those is a file.  Raft itself is in the groups (open_groups.py), which are ticke
 come for them, or their moment has passed (schedule.py), never just because time has.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -101,8 +102,7 @@ class Core:
     def _follow(self, now: float, cluster_map: ClusterMap | None) -> None:
         """The one way to a newer map.  Its groups are opened in the write set that keeps it."""
         if cluster_map is not None and self.maps.is_newer(cluster_map):
-            born_into = self.maps.adopt(cluster_map)
-            self._use_map(now, born_into)
+            self._use_map(now, self.maps.adopt(cluster_map))
 
     def _use_map(self, now: float, born_into: ClusterMap | None = None) -> None:
         self.peers.reports.map_changed(self.map)
@@ -133,7 +133,9 @@ class Core:
 
     @property
     def next_due(self) -> float:
-        """Seconds: when ``flush`` is to be called though nothing else happens."""
+        """Seconds: when ``flush`` is due though nothing else happens; minus infinity is now."""
+        if self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty:
+            return -math.inf
         return min(
             self._schedule.next_due,
             self._heartbeats.next_due,
@@ -250,8 +252,7 @@ class Core:
     @property
     def has_work(self) -> bool:
         """A flush would do something now."""
-        pending = self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty
-        return pending or self.next_due < self._now
+        return self.next_due < self._now
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
@@ -273,7 +274,8 @@ class Core:
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
         time_ms = self._time.follow(now, wall_ms)
-        if MAP_GROUP in self._schedule.tick(now, time_ms, not self._leadership.is_leaving):
+        may_start, may_write = not self._leadership.is_leaving, not self.disk_writes.is_busy
+        if MAP_GROUP in self._schedule.tick(now, time_ms, may_start, may_write):
             self._changes.mark()
             self._follow_map_group(now)
         self._collect(now)
@@ -291,14 +293,15 @@ class Core:
     def _collect(self, now: float) -> None:
         """Take what the groups want done since they were told of something."""
         outbox = self._outbox
-        for group_id in sorted(outbox.changed & self.groups.keys()):
-            self._tell_heartbeats(self.groups[group_id])
-            self._schedule.touch(group_id)
-            self._leadership.mark(group_id)
-            self._open.changed(now, group_id)
-            self.routing.group_changed()
-            self.gossip.soon()
-        outbox.changed.clear()
+        if outbox.changed:
+            for group_id in sorted(outbox.changed & self.groups.keys()):
+                self._tell_heartbeats(self.groups[group_id])
+                self._schedule.touch(group_id)
+                self._leadership.mark(group_id)
+                self._open.changed(now, group_id)
+                self.routing.group_changed()
+                self.gossip.soon()
+            outbox.changed.clear()
         self.outgoing.collect(outbox)
         self._dispatch.collect(outbox)
 

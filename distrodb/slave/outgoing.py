@@ -55,11 +55,13 @@ class Outgoing:
 
     def collect(self, outbox: Outbox) -> None:
         """What the groups want to send, and to write."""
-        messages, outbox.messages = outbox.messages, []
-        for name, message, gate in messages:
-            self.send(name, message, gate)
-        self.snapshots += outbox.snapshots
-        outbox.snapshots.clear()
+        if outbox.messages:
+            messages, outbox.messages = outbox.messages, []
+            for name, message, gate in messages:
+                self.send(name, message, gate)
+        if outbox.snapshots:
+            self.snapshots += outbox.snapshots
+            outbox.snapshots.clear()
 
     def snapshot_is_named(self, sequence: int, group: int, index: int) -> None:
         """Once that write set is on disk, the group's older snapshots are not needed."""

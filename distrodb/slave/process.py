@@ -181,7 +181,8 @@ class SlaveProcess:
     def _turn(self) -> None:
         if self._ended.done():  # nothing more leaves a slave that has failed
             return
-        output = self._core.flush(monotonic(), wall_ms())
+        now = monotonic()
+        output = self._core.flush(now, wall_ms())
         for peer in {**output.messages, **output.gossip}:
             self._links.send(peer, output.messages.get(peer, []), output.gossip.get(peer))
         if output.journal is not None:
@@ -195,28 +196,28 @@ class SlaveProcess:
         for line in output.warnings:
             log.warning("%s", line)
         self._follow_map()
-        if self._core.has_work or self._clients.has_work:
+        due = self._core.next_due
+        if due < now or self._clients.has_work:
             self._schedule()
         else:
-            self._set_alarm()
+            self._set_alarm(due)
 
-    def _set_alarm(self) -> None:
-        """Wake up when the core is due.  An alarm that is due earlier does for a later one."""
-        now = monotonic()
-        wakes_at = max(self._core.next_due, now) + ALARM_S
-        if self._wakes_at <= wakes_at:
+    def _set_alarm(self, due: float) -> None:
+        """Wake up then.  An alarm that is due earlier does for a later one."""
+        if self._wakes_at <= due + ALARM_S:
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._wakes_at = wakes_at
-        self._alarm = self._loop.call_later(wakes_at - now, self._on_alarm)
+        now = monotonic()
+        self._wakes_at = max(due, now) + ALARM_S
+        self._alarm = self._loop.call_later(self._wakes_at - now, self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._wakes_at = math.inf
         if self._core.tick(monotonic()):
             self._schedule()
         else:
-            self._set_alarm()
+            self._set_alarm(self._core.next_due)
 
     def _on_timer(self) -> None:
         if self._ended.done():

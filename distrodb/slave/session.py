@@ -108,10 +108,12 @@ class Call:
             raise InvariantViolation("a command is answered twice")
         if session.is_lost:
             return
-        if reply is OK:  # the two most frequent ones first
+        if reply is OK:  # the three most frequent ones first
             data = b"+OK\r\n"
         elif type(reply) is bytes and len(reply) < PIECE_BYTES:
             data = b"$%d\r\n%b\r\n" % (len(reply), reply)
+        elif reply is None:
+            data = b"$-1\r\n" if session.protocol == 2 else b"_\r\n"
         else:
             session.set_reply(self, reply)
             return
@@ -324,7 +326,7 @@ class Session:
                 self._answer(unknown_command(args))
             elif not row.arity_ok(args):
                 self._answer(wrong_arity(row.name))
-            elif row.scope == "key":
+            elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return
             elif self.unanswered:
@@ -345,7 +347,7 @@ class Session:
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
         slot = slot_of(args[row.first_key])
-        if row.first_key != row.last_key and not share_slot(row.keys_of(args)):
+        if not (row.has_one_key or share_slot(row.keys_of(args))):
             self._answer(CROSSSLOT)
             return True
         is_write = row.is_write

@@ -168,7 +168,7 @@ class Replica:
     def turn(self) -> None:
         """What ``Core.flush`` does after anything happened."""
         self.group.tick(self._cluster.now)
-        self.group.pump(self._cluster.now, WALL_MS)
+        self.group.pump(self._cluster.now, WALL_MS, may_write=True)
         self.collect()
         while not self.disk_is_held and (taken := self.writes.take()) is not None:
             sequence, operations = taken

@@ -264,11 +264,11 @@ class Incoming:
         self.is_trusted = False
 
     def feed(self, data: bytes) -> Iterator[object]:
-        self._chunks.append(data)
         self._size += len(data)
         if self._size < self._needed:
+            self._chunks.append(data)
             return
-        source = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        source = b"".join([*self._chunks, data]) if self._chunks else data
         self._chunks, self._needed, position = [], _HEADER.size, 0
         while len(source) - position >= _HEADER.size:
             head, checksum = _HEADER.unpack_from(source, position)
@@ -280,8 +280,9 @@ class Incoming:
                 break
             position = end
             yield from self._take(kind, source[first:end], checksum)
-        self._chunks = [source[position:]]
         self._size = len(source) - position
+        if self._size:
+            self._chunks = [source[position:]]
 
     def _check_head(self, kind: int, length: int) -> None:
         if length > (RECORD_BYTES_MAX if self.is_trusted else HANDSHAKE_BYTES_MAX):
