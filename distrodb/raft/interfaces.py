@@ -1,6 +1,5 @@
 """What a group asks of its surroundings, and what it hands out."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -84,12 +83,15 @@ class SnapshotRun:
     def __init__(self, write: SnapshotWrite):
         self._write, self._size = write, 0
         self._machine: Machine | None = None
+        self._damage = ""
         self.chunks: Iterator[bytes] | None = None  # None: it came damaged, and is not written
         chunks: Iterable[bytes] = write.chunks
         if write.restore is not None:
             chunks = list(chunks)
-            with contextlib.suppress(ValueError):
+            try:
                 self._machine = write.restore(chunks)
+            except ValueError as problem:
+                self._damage = str(problem)
         if write.restore is None or self._machine is not None:
             self.chunks = self._counted(chunks)
 
@@ -99,7 +101,7 @@ class SnapshotRun:
             yield chunk
 
     def done(self) -> "SnapshotDone":
-        return SnapshotDone(self._write, self._size, self._machine)
+        return SnapshotDone(self._write, self._size, self._machine, self._damage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class SnapshotDone:
     write: SnapshotWrite
     size: int  # bytes
     machine: "Machine | None"  # that it was decoded to, if it came from a leader
+    damage: str = ""  # what is wrong with it, if it came damaged
 
 
 @dataclass(frozen=True, slots=True)

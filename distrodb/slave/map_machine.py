@@ -57,7 +57,10 @@ class MapMachine:
     @staticmethod
     def restore(chunks: Iterable[bytes]) -> "MapMachine":
         """Raises ``ValueError`` for a damaged snapshot."""
-        now_ms, plain = json.loads(b"".join(chunks))
+        try:
+            now_ms, plain = json.loads(b"".join(chunks))
+        except TypeError:
+            raise ValueError("a snapshot of the map that is not two values") from None
         machine = MapMachine(ClusterMap.from_plain(plain))
         machine.now_ms = now_ms
         return machine

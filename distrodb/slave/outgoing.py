@@ -60,6 +60,8 @@ class Outgoing:
             self.send(name, message, gate)
         self.snapshots += outbox.snapshots
         outbox.snapshots.clear()
+        self.warnings += outbox.warnings
+        outbox.warnings.clear()
 
     def snapshot_is_named(self, sequence: int, group: int, index: int) -> None:
         """Once that write set is on disk, the group's older snapshots are not needed."""

@@ -192,7 +192,7 @@ class SlaveProcess:
         self._clients.write_replies()
         self._turn_is_due = False
         for line in output.warnings:
-            log.warning("%s", line)
+            limited.warning(line, "%s", line)
         self._follow_map()
         if self._core.has_work or self._clients.has_work:
             self._schedule()

@@ -107,6 +107,7 @@ class Replica:
         self.writes = WriteSet()
         self._outgoing = Outgoing(cluster.incarnations)
         self._snapshots: list[SnapshotWrite] = []  # that wait for the disk
+        self.warnings: list[str] = []  # that its slave has written into its log
         self.journal = Log(GROUP, self.writes)
         if not self.journal.load(disk):
             if names:
@@ -157,6 +158,7 @@ class Replica:
         """What may leave by now."""
         output = self._outgoing.take()
         self._snapshots += output.snapshots
+        self.warnings += output.warnings
         for node, messages in output.messages.items():
             incarnation = self._cluster.incarnations.get(node)
             peer = member(node, incarnation) if incarnation else node

@@ -10,6 +10,7 @@ from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
+from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.own_records import Records
 from tests.library.slaves import config_of
 from tests.support.disk import Disk
@@ -90,3 +91,9 @@ def test_a_slave_that_the_newest_map_has_forgotten_is_removed():
         replace(born, nodes={id_: row for id_, row in born.nodes.items() if id_ != "a"})
     )
     assert kept.maps.is_removed and not kept.maps.counts_us
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"7", b"[7]", b"[7, 8]", b"[1, 2, 3]", b"{}"])
+def test_a_snapshot_that_is_no_map_is_damaged(content):
+    with pytest.raises(ValueError):
+        MapMachine.restore([content])
