@@ -339,7 +339,7 @@ class Cluster(Links):
             linked = member._state.connected
             answering = linked if answering is None else linked & {*answering}
             for peer in answering & member._state.followers.keys():
-                member._state.followers[peer].answered(self.now, member.round)
+                member._state.followers[peer].answered(self.now, member.round, 0)
         if member.reconcile(self.now, epoch, wanted):  # as Core does
             member.transfer_leadership(self.now, wanted)
         self[name].turn()
