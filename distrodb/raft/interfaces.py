@@ -9,7 +9,7 @@ from distrodb.resp.reply import Reply
 
 
 class Machine(Protocol):
-    """A replicated state machine; deterministic, never raises for bad input."""
+    """A replicated state machine; deterministic, never raises for bad input of a client."""
 
     @property
     def now_ms(self) -> int: ...  # the newest entry's time
@@ -19,7 +19,8 @@ class Machine(Protocol):
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
-    def apply(self, payload: bytes) -> list[Reply]: ...
+    def apply(self, payload: bytes) -> list[Reply]:
+        """Raises ``VersionError`` for what it does not know: it is not skipped."""
 
     def advance(self, now_ms: int, expire_max: int) -> None:
         """What ``apply`` does before the commands of an entry."""
