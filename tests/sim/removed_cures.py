@@ -300,7 +300,7 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
             (WriteSet, "is_cutting", _cuts_nothing),
             (open_groups, "delete_forgotten", _deletes_nothing),
         ],
-        "tests/unit/test_write_set.py: takes a crash between the write sets that delete it, and a"
+        "tests/library/test_deleting.py: takes a crash between the write sets that delete it, and a"
         " map that wants it again",
     ),
     "what is read as expired is in the log": (
