@@ -4,12 +4,13 @@
     ├── ConfigError           a file in conf/ or an option is wrong; the same input fails again
     ├── StorageError          the disk: full, unwritable, in use; may pass when it is mended
     │   └── CorruptionError   a stored record cannot be trusted; it is never served
+    ├── VersionError          the log holds what only a newer distrodb knows; an upgrade mends it
     ├── PeerError             a peer said something wrong; its link is closed, nothing else
     ├── UnavailableError      no slave, or no majority, answers now; trying later may help
     └── InvariantViolation    our own bug; the slave stops rather than go on with it
 
-Deterministic are ConfigError, CorruptionError and InvariantViolation; a client's bad command is
-none of these: it is answered with an error reply (reply.py).
+Deterministic are ConfigError, CorruptionError, VersionError and InvariantViolation; a client's bad
+command is none of these: it is answered with an error reply (reply.py).
 """
 
 
@@ -31,6 +32,12 @@ class StorageError(DistrodbError):
 
 class CorruptionError(StorageError):
     """Deterministic: a record on disk does not match its checksum, or records are missing."""
+
+
+class VersionError(DistrodbError):
+    """Deterministic: an entry of the log that this version does not know.  To skip it would let
+    replicas differ, so the slave stops; whoever raises it says what it is, raft/library.py where.
+    """
 
 
 class PeerError(DistrodbError):

@@ -7,6 +7,10 @@
 The limits are the leader's (bytes of a key, of a value): they decide what a command does, so they
 must be the same wherever the entry is applied, and slaves' files may differ or change.
 
+A slave that does not know the format, or a command, stops (``VersionError``): replicas of two
+versions must not differ.  That cannot be seen of a command that does something else in a newer
+version, with an option more for one: such a version must write another format.
+
 The commands happen at that time, all of them, after so many keys whose expiry has come are removed,
 soonest first.  An entry without commands lets time pass: a tick.
 """
@@ -15,6 +19,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgpack
+
+from distrodb.errors import VersionError
 
 Limits = tuple[int, int]  # bytes of a key, of a value
 
@@ -50,13 +56,13 @@ def encode_batch(
 
 
 def decode_batch(payload: bytes) -> Batch:
-    """The inverse.  Raises ``ValueError`` for damaged or unknown payloads.
+    """The inverse.  Raises ``ValueError`` for damaged payloads, and ``VersionError``.
 
     What it returns has the types it says: the store relies on that.
     """
     version = payload[:1]
-    if version not in (VERSION, VERSION_1):
-        raise ValueError("a log entry of an unknown format version")
+    if version not in (VERSION, VERSION_1, b""):
+        raise VersionError(f"commands in format {version[0]}")
     try:
         plain = msgpack.unpackb(memoryview(payload)[1:], use_list=False)
         is_old = version == VERSION_1

@@ -2,8 +2,10 @@
 
 Deterministic: the same entries in the same order give the same state and replies everywhere; time
 is the entry's and never goes back.  ``execute`` never raises for bad input: a bad command is
-answered with an error and changes nothing.  Keys live in one dictionary a place (place.py), since
-all keys of a command share a slot.
+answered with an error and changes nothing.  ``apply`` raises for what no client can have sent: the
+session that took a command has looked it up and counted its arguments, so one that is not known
+here comes from a newer version, and to skip it would let replicas differ.  Keys live in one
+dictionary a place (place.py), since all keys of a command share a slot.
 
 What expires is there until its time comes, for every reader; it is removed by entries alone: when
 a command writes to it, or when the entry says how many expired keys it removes (``advance``).
@@ -22,7 +24,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from distrodb.errors import invariant
+from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import UNSETTLED, Context, StoreLimits, Table, Unsettled
 from distrodb.keyspace.entry import Limits, decode_batch
@@ -34,6 +36,7 @@ from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.resp.reply import Reply, error
 
 WINDOWS = 64  # of a slot, for SCAN
+SHOWN_BYTES_MAX = 64  # of the name of a command that is not known
 SAMPLE = 256  # keys that are measured to estimate the size of all
 WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
 
@@ -61,8 +64,10 @@ class Store:
 
     def apply(self, payload: bytes) -> list[Reply]:
         """Run the write commands of one log entry, within the limits that it names.  Raises
-        ``ValueError`` for a damaged one."""
+        ``ValueError`` for a damaged one, ``VersionError`` for one that is not known; the state is
+        as before then."""
         now_ms, expire_max, limits, commands = decode_batch(payload)
+        self._check_known(commands)
         self.advance(now_ms, expire_max)
         now_ms, execute, ours = self._shared.now_ms, self.execute, self.limits
         if limits is not None and limits != ours:
@@ -71,6 +76,15 @@ class Store:
         if self.limits != ours:
             self._use_limits(ours)
         return replies
+
+    def _check_known(self, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        table = self.table
+        for _, args in commands:
+            name, count = args[0], len(args)
+            row = table.get(name) or table.get(name.upper())
+            if row is None or (count != row.arity and (row.arity >= 0 or count < -row.arity)):
+                what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
+                raise VersionError(what if row is None else f"{what} of {count} words")
 
     def _use_limits(self, limits: Limits) -> None:
         self.limits = limits
@@ -90,7 +104,7 @@ class Store:
         name, table = args[0], self.table
         row = table.get(name) or table.get(name.upper())
         if row is None:
-            return error("ERR", "unknown command in the log")
+            return error("ERR", "unknown command")
         count, arity = len(args), row.arity
         if count != arity and (arity >= 0 or count < -arity):
             return error("ERR", f"wrong number of arguments for '{row.name}' command")

@@ -1,6 +1,5 @@
 """What a group asks of its surroundings, and what it hands out."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +9,7 @@ from distrodb.resp.reply import Reply
 
 
 class Machine(Protocol):
-    """A replicated state machine; deterministic, never raises for bad input."""
+    """A replicated state machine; deterministic, never raises for bad input of a client."""
 
     @property
     def now_ms(self) -> int: ...  # the newest entry's time
@@ -20,7 +19,8 @@ class Machine(Protocol):
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
-    def apply(self, payload: bytes) -> list[Reply]: ...
+    def apply(self, payload: bytes) -> list[Reply]:
+        """Raises ``VersionError`` for what it does not know: it is not skipped."""
 
     def advance(self, now_ms: int, expire_max: int) -> None:
         """What ``apply`` does before the commands of an entry."""
@@ -84,12 +84,15 @@ class SnapshotRun:
     def __init__(self, write: SnapshotWrite):
         self._write, self._size = write, 0
         self._machine: Machine | None = None
+        self._damage = ""
         self.chunks: Iterator[bytes] | None = None  # None: it came damaged, and is not written
         chunks: Iterable[bytes] = write.chunks
         if write.restore is not None:
             chunks = list(chunks)
-            with contextlib.suppress(ValueError):
+            try:
                 self._machine = write.restore(chunks)
+            except ValueError as problem:
+                self._damage = str(problem)
         if write.restore is None or self._machine is not None:
             self.chunks = self._counted(chunks)
 
@@ -99,7 +102,7 @@ class SnapshotRun:
             yield chunk
 
     def done(self) -> "SnapshotDone":
-        return SnapshotDone(self._write, self._size, self._machine)
+        return SnapshotDone(self._write, self._size, self._machine, self._damage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class SnapshotDone:
     write: SnapshotWrite
     size: int  # bytes
     machine: "Machine | None"  # that it was decoded to, if it came from a leader
+    damage: str = ""  # what is wrong with it, if it came damaged
 
 
 @dataclass(frozen=True, slots=True)

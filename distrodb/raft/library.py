@@ -29,7 +29,8 @@ from pysyncobj.config import FAIL_REASON, SyncObjConf
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
-from distrodb.raft.log import Entry, Log
+from distrodb.errors import VersionError
+from distrodb.raft.log import MEMBERSHIP, NO_OP, Entry, Log
 
 REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
 _FOLLOWER, _LEADER = 0, 2  # pysyncobj's roles; 1 is a candidate
@@ -250,9 +251,20 @@ class Library(syncobj.SyncObj):
     # -- pysyncobj's own methods, replaced -----------------------------------------------------
 
     def _SyncObj__doApplyCommand(self, command: bytes) -> object:
-        """Cures: pickle in the log.  The payload of an entry is the state machine's own."""
-        if command[:1] == REGULAR:
-            return self._hooks.apply(self.applied_index + 1, command[1:])
+        """Cures: pickle in the log; what is not known is skipped.  The payload of an entry is the
+        state machine's own."""
+        kind = command[:1]
+        try:
+            if kind == REGULAR:
+                return self._hooks.apply(self.applied_index + 1, command[1:])
+            if kind not in (NO_OP, MEMBERSHIP):
+                raise VersionError(f"a change of kind {kind[0]}")
+        except VersionError as what:
+            raise VersionError(
+                f"group {self._log.group}: entry {self.applied_index + 1} of the log holds {what},"
+                " which this version of distrodb does not know; upgrade this slave, its data is"
+                " kept"
+            ) from None
         return None
 
     def _SyncObj__onBecomeLeader(self) -> None:

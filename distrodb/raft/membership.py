@@ -83,7 +83,8 @@ class Membership:
             state.followers = {peer: self._progress() for peer in state.voters}
 
     def _progress(self) -> Progress:
-        return Progress(self._state.now, self._state.log.last_index + 1)
+        state = self._state
+        return Progress(state.now, state.log.last_index + 1, self._replication.round)
 
     @property
     def learners(self) -> list[str]:

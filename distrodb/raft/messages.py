@@ -28,7 +28,7 @@ ACK = 6  # term, success, index, round (success: matches up to index; else: try 
 TIMEOUT_NOW = 7  # term
 # term, transfer, sequence, index, term of index, [epoch, members] there, chunk, is it the last one?
 SNAPSHOT = 8
-SNAPSHOT_ACK = 9  # term, transfer, next sequence
+SNAPSHOT_ACK = 9  # term, transfer, next sequence (0: all of it came, and it is damaged)
 STALE = 10  # term
 LEAVE_REQUEST = 11  # term, number
 LEAVE = 12  # term, number, index of the configuration without the one that asked

@@ -21,4 +21,5 @@ class Outbox:
         # (group, commands whose entry another one has replaced): surely not done either, but what
         # their connections sent after them may be by now, so they must be answered, never proposed.
         self.overwritten: list[tuple[int, Sequence[Request]]] = []
+        self.warnings: list[str] = []  # for the slave's log
         self.changed: set[int] = set()  # groups whose role, leader or term may be another one

@@ -38,6 +38,7 @@ class Progress:
         "_front_at",
         "_in_flight",
         "_in_flight_bytes",
+        "_round_sent",
         "answered_at",
         "answered_round",
         "commit_told",
@@ -48,7 +49,9 @@ class Progress:
         "state",
     )
 
-    def __init__(self, now: float, following: int):
+    def __init__(self, now: float, following: int, round_: int):
+        """``following``: the index of the entry that it is sent first; ``round_``: the newest read
+        round that was begun, which it may have answered in an earlier life."""
         self.state = State.PROBE
         self.match = 0  # its log is ours up to there, as far as its word counts
         self.following = following  # the index of the entry that it is sent next
@@ -57,7 +60,8 @@ class Progress:
         self.answered_round = 0  # the newest read round that it has answered
         self.commit_told = 0  # it knows that so much is committed
         self.is_probing = False  # a probe is on its way
-        self._commit_asked = (0, 0)  # (commit index, read round by whose answer it knows it)
+        self._commit_asked = (0, 0)  # (commit index, read round whose first append has said so)
+        self._round_sent = round_  # the newest read round that an append to it had
         self._in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of each append
         self._in_flight_bytes = 0
         self._front, self._front_at = (0, 0), 0.0  # the first of them, and since when
@@ -135,17 +139,22 @@ class Progress:
         self.probe(max(self.match + 1, index))
         return True
 
-    def answered(self, now: float, round_: int) -> None:
+    def answered(self, now: float, round_: int, matched: int) -> None:
+        """An append of that read round was taken, and its log matches up to ``matched`` by that
+        append; 0: it was refused, so nothing that it said of the commit index was heard."""
         self.answered_at = now
         self.answered_round = max(self.answered_round, round_)
-        if self._commit_asked[1] <= self.answered_round:
-            self.commit_told = max(self.commit_told, self._commit_asked[0])
+        commit_index, since = self._commit_asked
+        if round_ >= since:
+            self.commit_told = max(self.commit_told, min(commit_index, matched))
 
     def tell_commit(self, commit_index: int, round_: int) -> None:
-        """The append that leaves now says so.  It counts as heard when its read round is answered,
-        if no earlier append has the same."""
-        if commit_index > self._commit_asked[0] and round_ > self.answered_round:
-            self._commit_asked = commit_index, round_
+        """The append that leaves now says so.  If it is the first one of its read round, no append
+        of that round or a later one says less, and whichever of them is answered was heard."""
+        if round_ > self._round_sent:
+            self._round_sent = round_
+            if commit_index > self._commit_asked[0]:
+                self._commit_asked = commit_index, round_
 
     def lacks(self, last_index: int, commit_index: int) -> bool:
         """There is something that it does not have yet."""

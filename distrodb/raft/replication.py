@@ -151,8 +151,7 @@ class Replication:
     ) -> None:
         state = self._state
         commit_index = state.library.commit_index
-        # No more is committed there than this message verifies.
-        progress.tell_commit(min(commit_index, following - 1 + len(entries)), self.round)
+        progress.tell_commit(commit_index, self.round)
         state.emit(
             peer,
             m.APPEND,
@@ -173,7 +172,7 @@ class Replication:
         if term < state.term or not state.is_leader:
             return
         progress = state.followers[peer]
-        progress.answered(state.now, round_)
+        progress.answered(state.now, round_, index if success else 0)
         log = state.log
         invariant(not success or index <= log.last_index, "an ack beyond the leader's log")
         if not success:

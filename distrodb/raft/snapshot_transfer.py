@@ -8,6 +8,9 @@ What a slave sends of snapshots in a second is bounded by ``Budget``, which all 
 ``CatchingUp`` knows who has a snapshot and needs the log since: if that was cut off meanwhile it
 would need the next snapshot, and on a busy partition the one after that, for ever.
 
+A receiver that cannot read what it got says so, and the sender begins anew: at once, and if that
+comes to nothing too after a pause that doubles each time.
+
 Caveat: the receiver holds the encoded chunks and then the state: about twice its size in memory.
 """
 
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator
 from distrodb.raft.log import Configuration
 
 INSTALL_S_MAX = 600.0  # until a snapshot that arrived is durable; a slow disk is no lost message
+AGAIN_S = 1.0  # before the second repetition of one that came damaged; doubled for each further one
 UNDER_WAY = 1  # entries: one that lacks no more has caught up, the newest is on its way
 WINDOW = 8  # chunks under way (of about 256 KiB): bounds the leader's outbox for one follower
 
@@ -51,10 +55,16 @@ class SnapshotSender:
         term: int,
         chunks: Iterator[bytes],
         bytes_estimated: int,
+        before: "SnapshotSender | None" = None,
     ):
+        """``before``: the one to the same follower that this one takes the place of."""
         self.index, self.term = configuration.index, term
         self._members = [configuration.epoch, list(configuration.members)]
         self.transfer = int(now * 1000)  # tells two transfers of one term apart
+        self.refusals = 0  # of this follower in a row
+        if before is not None:
+            self.transfer = max(self.transfer, before.transfer + 1)
+            self.refusals = before.refusals
         self._chunks = chunks
         self._next: bytes | None = next(chunks)
         self._sequence = 0
@@ -62,6 +72,7 @@ class SnapshotSender:
         self._progress_at = now
         self._sizes: deque[int] = deque()  # of the chunks under way
         self._estimated = bytes_estimated
+        self._again_at: float | None = None  # it was refused, and is sent anew then
         self.bytes_done = 0
 
     @property
@@ -71,7 +82,10 @@ class SnapshotSender:
         return so_far if self._next is None else max(self._estimated, so_far)
 
     def is_stalled(self, now: float, patience_s: float) -> bool:
-        """Nothing comes back.  A receiver that has all of it still has to decode and sync it."""
+        """It must be sent anew: nothing comes back, or it was refused and the pause is over.  A
+        receiver that has all of it still has to decode and sync it."""
+        if self._again_at is not None:
+            return now >= self._again_at
         if self._acknowledged == self._sequence:
             if self._next is not None:  # it is we who pause, for the budget's sake
                 self._progress_at = now
@@ -79,11 +93,23 @@ class SnapshotSender:
         return now - self._progress_at > patience_s
 
     def on_ack(self, now: float, transfer: int, expected: int) -> None:
-        if transfer == self.transfer and self._acknowledged < expected <= self._sequence:
+        """All chunks before ``expected`` are there; 0: it has all of them, and cannot read them."""
+        if transfer != self.transfer:
+            return
+        if expected == 0:
+            self._refused(now)
+        elif self._acknowledged < expected <= self._sequence:
             for _ in range(expected - self._acknowledged):
                 self.bytes_done += self._sizes.popleft()
             self._acknowledged = expected
             self._progress_at = now
+
+    def _refused(self, now: float) -> None:
+        is_whole = self._next is None and self._acknowledged == self._sequence
+        if is_whole and self._again_at is None:
+            pause_s = AGAIN_S * 2.0 ** (self.refusals - 1) if self.refusals else 0.0
+            self.refusals += 1
+            self._again_at = now + min(pause_s, INSTALL_S_MAX)
 
     def due(
         self, may_send: Callable[[int], bool]

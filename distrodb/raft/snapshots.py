@@ -6,7 +6,8 @@
   chunks (snapshot_transfer.py).  The log since then is kept for it until it has caught up, within
   bounds.
 - One that is received is decoded and made durable off the event loop; the old state serves until
-  then.  One that is not newer than what is applied is refused, and a damaged one is not installed.
+  then.  One that is not newer than what is applied is refused.  A damaged one is not installed: its
+  sender is told so, and begins anew.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ class _Received:
     write: SnapshotWrite
     configuration: Configuration
     sender: str
+    term: int  # of its sender
+    transfer: int
 
 
 class Snapshots:
@@ -102,6 +105,9 @@ class Snapshots:
         received = self._received
         if received is not None and done.write is received.write:
             self._received = None
+            if done.machine is None:
+                self._refuse(received, done.damage)
+                return None
             return self._install(now, received, done.machine)
         self._taken = None
         self._newest_bytes = done.size
@@ -148,15 +154,17 @@ class Snapshots:
         for peer in needy:
             sender = self._senders.get(peer)
             if sender is None or sender.is_stalled(now, self._patience_s):
-                sender = self._senders[peer] = self._begin_to_send(now, machine)
+                sender = self._senders[peer] = self._begin_to_send(now, machine, sender)
             for fields in sender.due(self._budget.spend):
                 member.emit(peer, m.SNAPSHOT, member.term, *fields)
 
-    def _begin_to_send(self, now: float, machine: Machine) -> SnapshotSender:
+    def _begin_to_send(
+        self, now: float, machine: Machine, before: SnapshotSender | None
+    ) -> SnapshotSender:
         index = self._member.applied_index
         configuration = replace(self._log.configuration_at(index), index=index)
         term, size = self._term_at(index), machine.size_estimate()
-        return SnapshotSender(now, configuration, term, machine.snapshot(), size)
+        return SnapshotSender(now, configuration, term, machine.snapshot(), size, before)
 
     def on_ack(self, now: float, peer: str, term: int, transfer: int, expected: int) -> None:
         sender = self._senders.get(peer)
@@ -210,12 +218,18 @@ class Snapshots:
         self._receiver = None
         configuration = Configuration(index, members[0], tuple(members[1]))
         write = SnapshotWrite(self._log.group, index, index_term, receiver.chunks, self._restore)
-        self._received = _Received(write, configuration, peer)
+        self._received = _Received(write, configuration, peer, term, transfer)
         self._outbox.snapshots.append(write)
 
-    def _install(self, now: float, received: _Received, machine: Machine | None) -> Machine | None:
-        if machine is None:
-            return None  # damaged: its sender will notice that nothing comes of it, and begin anew
+    def _refuse(self, received: _Received, damage: str) -> None:
+        """It is damaged: its sender, which believes that it is being decoded, begins anew."""
+        node, _, _ = received.sender.partition("/")
+        self._outbox.warnings.append(
+            f"group {self._log.group}: the snapshot from {node} is refused: {damage}"
+        )
+        self._member.emit(received.sender, m.SNAPSHOT_ACK, received.term, received.transfer, 0)
+
+    def _install(self, now: float, received: _Received, machine: Machine) -> Machine | None:
         member = self._member
         is_installed = member.install(now, received.write.term, received.configuration)
         if is_installed:

@@ -20,6 +20,9 @@ from distrodb.ring.clustermap import STATUSES, ClusterMap, NodeInfo, Partition
 from distrodb.ring.owners import balanced_owners
 from distrodb.ring.placement import MAP_GROUP_MAX
 
+_OF_SLAVES = {"set_status", "incarnate", "add_node", "remove_node", "change_ring"}
+_OF_PARTITIONS = {"balance", "move", "set_group", "set_map_group"}
+NAMES = frozenset(_OF_SLAVES | _OF_PARTITIONS)  # of the commands that ``apply`` knows
 PARTITION_DIGITS_MAX = 5  # there are 16384 at most; Python refuses to read very long numbers
 
 

@@ -8,10 +8,11 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from distrodb.errors import VersionError
 from distrodb.keyspace.entry import decode_batch
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
-from distrodb.ring.map_commands import apply
+from distrodb.ring.map_commands import NAMES, apply
 
 
 class MapMachine:
@@ -46,6 +47,10 @@ class MapMachine:
 
     def apply(self, payload: bytes) -> list[Reply]:
         self.now_ms, _, _, commands = decode_batch(payload)
+        for _, args in commands:
+            name = args[0].decode(errors="replace")
+            if name.lower() not in NAMES:
+                raise VersionError(f"the change {name!a} of the cluster map")
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:
@@ -57,7 +62,10 @@ class MapMachine:
     @staticmethod
     def restore(chunks: Iterable[bytes]) -> "MapMachine":
         """Raises ``ValueError`` for a damaged snapshot."""
-        now_ms, plain = json.loads(b"".join(chunks))
+        try:
+            now_ms, plain = json.loads(b"".join(chunks))
+        except TypeError:
+            raise ValueError("a snapshot of the map that is not two values") from None
         machine = MapMachine(ClusterMap.from_plain(plain))
         machine.now_ms = now_ms
         return machine

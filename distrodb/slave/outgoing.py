@@ -62,6 +62,9 @@ class Outgoing:
         if outbox.snapshots:
             self.snapshots += outbox.snapshots
             outbox.snapshots.clear()
+        if outbox.warnings:
+            self.warnings += outbox.warnings
+            outbox.warnings.clear()
 
     def snapshot_is_named(self, sequence: int, group: int, index: int) -> None:
         """Once that write set is on disk, the group's older snapshots are not needed."""

@@ -194,7 +194,7 @@ class SlaveProcess:
         self._clients.write_replies()
         self._turn_is_due = False
         for line in output.warnings:
-            log.warning("%s", line)
+            limited.warning(line, "%s", line)
         self._follow_map()
         due = self._core.next_due
         if due < now or self._clients.has_work:

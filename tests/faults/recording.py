@@ -59,7 +59,7 @@ def seeded(is_soak: bool = False) -> random.Random:
 
 
 def lasting(seconds: float) -> Iterator[int]:
-    """Turns, until the time is over."""
+    """Turns, until the time is over: for soaks.  The gate does so many, however fast it is."""
     until = time.monotonic() + seconds
     yield from itertools.takewhile(lambda _: time.monotonic() < until, itertools.count())
 

@@ -4,10 +4,10 @@ import pytest
 
 from tests.faults.conftest import QUICK
 from tests.faults.network import CLIENT, network_cluster, why_not
-from tests.faults.recording import lasting, recording, seeded
+from tests.faults.recording import recording, seeded
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-CUTS_S, SPOILT_S = 25.0, 12.0
+CUTS, KILLS_IN_SPOILT = 20, 10  # turns
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_slaves_are_cut_off_at_random(networked):
     network, cluster = networked
     chance = seeded()
     with recording(cluster, chance) as record:
-        for _ in lasting(CUTS_S):
+        for _ in range(CUTS):
             alone = chance.choice(cluster.nodes)
             others = network.others(alone)
             if chance.random() < 0.3:
@@ -44,7 +44,7 @@ def test_a_network_that_loses_and_delays(networked):
     chance = seeded()
     with recording(cluster, chance) as record:
         network.spoil(loss=0.03, delay_s=0.02)
-        for _ in lasting(SPOILT_S):
+        for _ in range(KILLS_IN_SPOILT):
             node = chance.choice(cluster.nodes)
             record.kill(node)
             record.progress(chance.randrange(10, 50))

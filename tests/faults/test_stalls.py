@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
@@ -15,12 +16,13 @@ from tests.faults.recording import lasting, seeded
 
 STALL_S = (0.3, 1.3)  # around the time that a dial may take
 RUN_S = (0.002, 0.012)  # what it gets to run in between
+STALLS = 15  # turns
 SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 
-def stall(cluster: LocalCluster, seconds: float, chance: random.Random) -> None:
+def stall(cluster: LocalCluster, turns: Iterable[int], chance: random.Random) -> None:
     *others, stalled = cluster.nodes  # the last row dials all others
-    for _ in lasting(seconds):
+    for _ in turns:
         cluster.pause(stalled)
         victim = chance.choice(others)
         cluster.kill(victim)
@@ -66,10 +68,10 @@ def stalling():
 
 
 def test_a_slave_that_stalls_again_and_again_comes_back(stalling):
-    stall(stalling, 12.0, seeded())
+    stall(stalling, range(STALLS), seeded())
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_a_slave_that_stalls_for_long_comes_back(stalling):
-    stall(stalling, SOAK_S, seeded(is_soak=True))
+    stall(stalling, lasting(SOAK_S), seeded(is_soak=True))

@@ -107,6 +107,7 @@ class Replica:
         self.writes = WriteSet()
         self._outgoing = Outgoing(cluster.incarnations)
         self._snapshots: list[SnapshotWrite] = []  # that wait for the disk
+        self.warnings: list[str] = []  # that its slave has written into its log
         self.journal = Log(GROUP, self.writes)
         if not self.journal.load(disk):
             if names:
@@ -157,6 +158,7 @@ class Replica:
         """What may leave by now."""
         output = self._outgoing.take()
         self._snapshots += output.snapshots
+        self.warnings += output.warnings
         for node, messages in output.messages.items():
             incarnation = self._cluster.incarnations.get(node)
             peer = member(node, incarnation) if incarnation else node
@@ -337,7 +339,7 @@ class Cluster(Links):
             linked = member._state.connected
             answering = linked if answering is None else linked & {*answering}
             for peer in answering & member._state.followers.keys():
-                member._state.followers[peer].answered(self.now, member.round)
+                member._state.followers[peer].answered(self.now, member.round, 0)
         if member.reconcile(self.now, epoch, wanted):  # as Core does
             member.transfer_leadership(self.now, wanted)
         self[name].turn()

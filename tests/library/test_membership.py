@@ -520,7 +520,7 @@ def test_ours_an_answer_of_some_time_ago_is_none(ours_abc):
     ours_abc.cut("c")
     member = ours_abc["a"].member
     member.reconcile(ours_abc.now, 2, "abd")
-    member._state.followers["b"].answered(ours_abc.now, member.round)
+    member._state.followers["b"].answered(ours_abc.now, member.round, 0)
     assert not member.reconcile(ours_abc.now + 1.01 * ours.TIMEOUT_S, 2, "abd")
     assert ours_abc["a"].names == "a b c"
 

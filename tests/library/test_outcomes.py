@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from distrodb.errors import InvariantViolation
+from distrodb.errors import InvariantViolation, VersionError
 from distrodb.raft import messages as m
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.slave.machine_factory import new_store
@@ -179,12 +179,17 @@ def test_plain_what_follows_an_unknown_version_is_applied_twice():
     assert cluster["b"].values.count("z") > 1
 
 
-def test_ours_an_entry_of_an_unknown_kind_does_nothing():
+def test_ours_an_entry_of_an_unknown_kind_is_not_skipped():
+    """The exception leaves the tick, so that the slave stops; started again it stops again."""
     cluster = ours.Cluster().lead("a")
     last, term = cluster["b"].last_index, cluster["a"].term
     append = [ours.GROUP, m.APPEND, term, last, term, last + 1, 0, [[term, b"\x03junk"]]]
-    cluster.hand_over("a", "b", append)
-    assert cluster["b"].applied_index == last + 1 and cluster["b"].values == []
+    what = f"^group {ours.GROUP}: entry {last + 1} of the log holds a change of kind 3, which this"
+    for _ in range(2):
+        with pytest.raises(VersionError, match=what):
+            cluster.hand_over("a", "b", append)
+        assert cluster["b"].applied_index < last + 1 and cluster["b"].values == []
+        cluster.start("b")
 
 
 # By design: no linearizable read.

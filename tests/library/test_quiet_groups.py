@@ -151,6 +151,42 @@ def test_a_follower_whose_entries_come_late_learns_what_is_committed_though_the_
     assert slaves[late].groups[0].member.commit_index == commit_index
 
 
+def test_a_follower_that_refused_what_told_it_of_a_commit_learns_of_it_though_the_group_is_quiet():
+    """The entry comes late, behind a heartbeat that tells of its commit and is therefore refused;
+    what the leader sends next is lost.  By then the follower lacks nothing but that commit."""
+    slaves = Wire().settled()
+    leader = slaves.leader(0)
+    late = next(name for name in slaves.names if name != leader)
+    slaves.run(2 * TIMEOUT_S)
+    slaves.sent.clear()
+    held = []
+
+    def loses(sender: str, receiver: str, message: m.Message) -> bool:
+        is_late = receiver == late and message[:2] == [0, m.APPEND] and bool(message[7])
+        if is_late:
+            held.append(message)
+        return is_late
+
+    slaves.loses = loses
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.reply)
+    group, behind = slaves[leader].groups[0], slaves[late].groups[0]
+
+    def refusals() -> int:
+        return sum(s == late and x[:2] == [0, m.ACK] and not x[3] for s, _, x in slaves.sent)
+
+    slaves.until(lambda: refusals())  # when the entry has been on its way for too long
+    entry = msgpack.unpackb(msgpack.packb(held[0]))
+    slaves[late].receive(slaves.now, leader, [entry])
+    name = member(late, slaves[late].incarnation)
+    slaves.until(lambda: group.member.match_index(name) == group.log.last_index)
+    slaves.loses = lambda *_: False
+    assert behind.member.commit_index < group.member.commit_index
+    began = slaves.now
+    slaves.until(lambda: behind.member.commit_index == group.member.commit_index)
+    assert slaves.now - began < TIMEOUT_S / 2
+
+
 def test_a_member_that_is_down_does_not_wake_the_groups_of_the_others():
     slaves = Wire().settled()
     slaves.crash("c")

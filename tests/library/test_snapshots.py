@@ -214,6 +214,46 @@ def test_ours_a_damaged_snapshot_is_neither_installed_nor_acknowledged():
     assert outcome.is_ok and cluster.start("b").values == [] and cluster["b"].last_index < 99
 
 
+class Spoiling(ours.Cluster):
+    """The first so many snapshots arrive damaged."""
+
+    def __init__(self, damaged: int):
+        super().__init__()
+        self.damaged, self.transfers, self.began_at = damaged, set(), []
+
+    def hand_over(self, sender, receiver, message):
+        if message[1] == m.SNAPSHOT:
+            if message[3] not in self.transfers:
+                self.transfers.add(message[3])
+                self.began_at.append(self.now)
+            if message[4] == 0 and len(self.transfers) <= self.damaged:
+                message = [*message[:8], b"no list", *message[9:]]
+        super().hand_over(sender, receiver, message)
+
+
+def test_ours_a_leader_is_told_of_a_damaged_snapshot_and_begins_anew_at_once():
+    """Before, it waited ten minutes for the receiver to decode what that had dropped."""
+    compacted_while_one_is_away(cluster := Spoiling(damaged=1))
+    cluster.join("b")
+    cluster.run(1.0, "a", "b", "c")
+    assert cluster["b"].values == [f"value{n}" for n in range(5)]
+    assert len(cluster.transfers) == 2
+    assert cluster["b"].warnings == [
+        f"group {ours.GROUP}: the snapshot from a is refused: not a list"
+    ]
+    assert not cluster["a"].warnings
+
+
+def test_ours_a_snapshot_that_is_always_damaged_does_not_spin():
+    compacted_while_one_is_away(cluster := Spoiling(damaged=6))
+    cluster.join("b")
+    cluster.run(60.0, "a", "b", "c")
+    began = [round(at - cluster.began_at[0]) for at in cluster.began_at]
+    assert began == [0, 0, 1, 3, 7, 15, 31]
+    assert len(cluster["b"].warnings) == 6
+    assert cluster["b"].values == [f"value{n}" for n in range(5)]
+
+
 # Our own transfer of snapshots, where it could fail.
 
 

@@ -19,6 +19,7 @@ import msgpack
 
 from distrodb.raft.messages import KIND_NAMES
 from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.ring.clustermap import STATUSES
 from distrodb.ring.slots import slot_of
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import STEP_S, Simulation
@@ -123,6 +124,13 @@ def _kind(_: Stage, word: str) -> int:
     return KINDS[word]
 
 
+def _status(_: Stage, word: str) -> str:
+    statuses = [status for status in STATUSES if status != "suspect"]  # which is in no map
+    if word not in statuses:
+        raise Refused(f"{word!r} is no status; there are {' '.join(statuses)}")
+    return word
+
+
 def _word(_: Stage, word: str) -> str:
     return word
 
@@ -133,6 +141,7 @@ TAKES: dict[str, Callable[[Stage, str], object]] = {
     "SECONDS": _seconds,
     "COUNT": _count,
     "KIND": _kind,
+    "STATUS": _status,
     "KEY": _word,
     "VALUE": _word,
     "NAME": _word,
@@ -460,6 +469,35 @@ def until_healed(stage: Stage) -> None:
     stage.until(lambda: stage.cluster.is_healed() and not leftovers(stage.cluster))
 
 
+@verb("until NODE is STATUS")
+def until_status(stage: Stage, node: str, status: str) -> None:
+    """Wait until the cluster map says so of a slave: ``up``, ``down``, ``joining`` or ``leaving``.
+
+    From ``down`` and ``leaving`` on the ring heals.
+    """
+    stage.until(lambda: stage.controller().core.map.nodes[node].status == status)
+
+
+@verb("until answer NAME")
+def until_answer(stage: Stage, name: str) -> None:
+    """Wait until what was sent under that name is answered."""
+    _answer(stage, name)
+    stage.until(lambda: stage.answers[name])
+
+
+@verb("until COUNT answers")
+def until_answers(stage: Stage, count: int) -> None:
+    """Wait until the clients that were loaded have been answered so often, all of them together."""
+    stage.until(lambda: sum(client.answered for client in stage.clients) >= count)
+
+
+@verb("until NODE has cut its log of KEY")
+def until_cut(stage: Stage, node: str, key: str) -> None:
+    """Wait until a snapshot has made the beginning of the log of a key's partition superfluous."""
+    partition = _partition(stage, key)
+    stage.until(lambda: stage.cluster.slaves[node].core.groups[partition].log.first_index > 1)
+
+
 @verb("until NODE leads KEY")
 def until_leads(stage: Stage, node: str, key: str) -> None:
     """Wait for this slave to lead a key's partition."""
@@ -490,6 +528,12 @@ def until_sent(stage: Stage, kind: int, sender: str, receiver: str) -> None:
 
 
 # -- what must hold ---------------------------------------------------------------------------
+
+
+@verb("expect not healed")
+def expect_not_healed(stage: Stage) -> None:
+    """Somewhere the copies, or who leads, are not as they should be."""
+    stage.claim(not stage.cluster.is_healed(), "it is")
 
 
 @verb("expect nobody leads KEY")

@@ -9,6 +9,7 @@
 - a leader that removes a member which it hears leaves the group as many live copies as it wants;
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
 - a slave says nothing of a term, a vote or a log before its disk does (support/promises.py);
+- a follower commits at least as far as its leader believes to have told it;
 - what a slave has applied never goes back while it runs, nor does it drop a committed entry.
 
 continuity.py has what holds from one configuration of a group to the next.
@@ -69,6 +70,7 @@ class Checks:
             self._applied[place] = engine.applied_index
             if engine.is_leader:
                 self._one_leader(slave, group_id, engine.term)
+                self._told(slave, group_id, group)
             if engine.is_leader and before is not None and before[0] != state[0]:
                 self._copies_stay(slave, group_id, group)
             if before is None or before[0] != state[0]:
@@ -100,6 +102,22 @@ class Checks:
     def _one_leader(self, slave: "Slave", group_id: int, term: int) -> None:
         known = self.leaders.setdefault((group_id, term), slave.id)
         self._claim(known == slave.id, f"group {group_id} has two leaders in term {term}")
+
+    def _told(self, slave: "Slave", group_id: int, group: Group) -> None:
+        """Else a quiet group leaves it behind for good.  Of a follower on the same link only: one
+        that has started again since may have forgotten, and its leader not yet noticed."""
+        for name, progress in group.member._state.followers.items():
+            node, _, _ = name.partition("/")
+            other, link = self._simulation.slaves[node], slave.links.get(node)
+            if other.core is None or link is None or other.links.get(slave.id) is not link:
+                continue
+            theirs = other.core.groups.get(group_id)
+            if theirs is not None:
+                self._claim(
+                    progress.commit_told <= theirs.member.commit_index,
+                    f"{slave.id} believes that {name} knows of the commit of {group_id} at"
+                    f" {progress.commit_told}, and it knows of {theirs.member.commit_index}",
+                )
 
     def _log_matching(self, group_id: int, group: Group, known: dict[int, int]) -> None:
         journal = group.log

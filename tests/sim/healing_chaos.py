@@ -57,8 +57,9 @@ class HealingChaos(Chaos):
         return [n for n in super()._gone() if n not in self._dead and not slaves[n].is_removed]
 
     def _is_whole(self) -> bool:
-        """Also balanced, which undoes what MOVE did."""
-        if not self.cluster.is_healed():
+        """Also balanced, which undoes what MOVE did; and what was forgotten has been deleted, in
+        some seeds an entry at a time."""
+        if not self.cluster.is_healed() or leftovers(self.cluster):
             return False
         if is_balanced(self.cluster.controller().core.map):
             return True
@@ -66,7 +67,8 @@ class HealingChaos(Chaos):
         return False
 
     def _why_not_whole(self) -> str:
-        return "; ".join(obstacles(self.cluster)) or "owners are not balanced"
+        obstacles_left = [*obstacles(self.cluster), *leftovers(self.cluster)]
+        return "; ".join(obstacles_left) or "owners are not balanced"
 
     def _judge(self) -> None:
         found = leftovers(self.cluster)

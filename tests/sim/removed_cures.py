@@ -17,6 +17,7 @@ from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate
 from distrodb.raft.member import Member
 from distrodb.raft.membership import Membership
+from distrodb.raft.progress import Progress
 from distrodb.raft.proposals import Proposals
 from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
@@ -78,6 +79,14 @@ def _on_ack_of_any_term(self: Replication, peer: str, term: int, *rest: Any) -> 
 
 
 _on_ack = Replication.on_ack
+
+
+def _heard_whatever_is_answered(self: Progress, now: float, round_: int, matched: int) -> None:
+    """Who refuses an append has heard what it said of the commit index."""
+    _answered(self, now, round_, matched or self.following)
+
+
+_answered = Progress.answered
 
 
 def _on_vote_counting_twice(self: Elections, peer: str, term: int) -> None:
@@ -245,6 +254,9 @@ CURES = {
     "a leader counts its own fsync": Cure([(Member, "may_count", _may_count_any)], 3),
     "matching entries stay": Cure([(Replication, "take", _take_truncating)], 10),
     "commit what was verified": Cure([(Replication, "take", _take_committing_all)], 60),
+    "who refuses has heard nothing": Cure(
+        [(Progress, "answered", _heard_whatever_is_answered)], 10
+    ),
     "read rounds": Cure(
         [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
@@ -288,7 +300,7 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
             (WriteSet, "is_cutting", _cuts_nothing),
             (open_groups, "delete_forgotten", _deletes_nothing),
         ],
-        "tests/unit/test_write_set.py: takes a crash between the write sets that delete it, and a"
+        "tests/library/test_deleting.py: takes a crash between the write sets that delete it, and a"
         " map that wants it again",
     ),
     "what is read as expired is in the log": (

@@ -27,5 +27,6 @@ HEALING = {
     1161339158: "a dead member was taken out counting on another one, whose link still stood",
     1497516421: "the checks counted copies one write set too late, after others had died",
     652341130: "a group slept through the birth as a whole, and none of it could lead",
+    70003: "the checks did not wait until what was forgotten was deleted, an entry a write set",
     652341470: "one that died within an election timeout was counted on, its directory lost",
 }

@@ -1,11 +1,13 @@
 """The shell around a session, with a transport that does as uvloop's do at their worst."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from distrodb.config import LimitsConfig
+from distrodb.slave import client_server
 from distrodb.slave.client_server import (
     DROPPED_BYTES_MAX,
     READ_BYTES,
@@ -15,6 +17,7 @@ from distrodb.slave.client_server import (
     ClientServer,
     Connection,
 )
+from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import World
 
@@ -267,3 +270,15 @@ def test_connections_beyond_the_limit_are_told_so_and_few_of_them_linger() -> No
     allowed[0][0].connection_lost(None)
     _, transport = server.connect()
     assert transport.written == []
+
+
+def test_clients_that_are_reset_fill_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_server.log, "_limit", RateLimit())
+    caplog.set_level(logging.DEBUG, "distrodb.clients")
+    server = Server()
+    for _ in range(100):
+        connection, _ = server.connect()
+        connection.abort("it does not read")
+    assert len(caplog.records) == LINES_AT_ONCE

@@ -19,7 +19,7 @@ from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.links import Links, connect
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
-from distrodb.slave.logging_limit import LINES_AT_ONCE, LimitedLog
+from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 
 LOOPS = (uvloop.new_event_loop, asyncio.new_event_loop)
 
@@ -259,10 +259,49 @@ def test_the_loop_does_not_tell_of_a_link_that_ends_and_it_is_forgotten_all_the_
     run(main())
 
 
+def test_who_is_driven_out_is_closed_and_it_is_no_dial_of_ours(caplog, monkeypatch):
+    """Our dials wait among strangers of the same address, as all of one host have it."""
+
+    async def main():
+        a, _ = two()
+        dial = a.links._link("b")
+        a.links.admit(dial, "1.2.3.4")
+        monkeypatch.setattr(links_module.log, "_limit", RateLimit())
+        strangers = [a.links._link(None) for _ in range(AN_ADDRESS_MAX + 30)]
+        for link in strangers:
+            a.links.admit(link, "1.2.3.4")
+        assert [link.over.done() for link in strangers] == [True] * 30 + [False] * AN_ADDRESS_MAX
+        assert len(caplog.records) == LINES_AT_ONCE
+        assert not dial.over.done() and len(a.links._strangers) == AN_ADDRESS_MAX
+        a.links.close()
+        assert dial.over.done() and all(link.over.done() for link in strangers)
+
+    run(main())
+
+
+@pytest.mark.parametrize("peer", [None, "b"])
+def test_who_does_not_introduce_itself_is_closed_after_some_seconds(peer):
+    """Whoever it is that dialled, and though bytes trickle in."""
+
+    async def main():
+        a, _ = two()
+        link = a.links._link(peer)
+        a.links.admit(link, "1.2.3.4")
+        a.links.tick()
+        assert not link.over.done()
+        link.heard_at -= a.links._silent_after_s + 0.1
+        link.data_received(b"\0")
+        a.links.tick()
+        assert link.over.done() and not a.links._strangers and not a.links._dialled
+        a.links.close()
+
+    run(main())
+
+
 def test_strangers_that_are_silent_fill_no_log(caplog, monkeypatch):
     async def main():
         a, _ = two()
-        monkeypatch.setattr(links_module, "log", LimitedLog("distrodb.peers"))
+        monkeypatch.setattr(links_module.log, "_limit", RateLimit())
         for _ in range(300):
             link = a.links._link(None)
             a.links.admit(link, "1.2.3.4")

@@ -46,6 +46,41 @@ def test_what_is_remembered_is_bounded():
     assert len(limit._buckets) <= KEYS_MAX
 
 
+def test_those_that_were_quiet_longest_are_forgotten_first():
+    limit, busy = RateLimit(), []
+    for n in range(KEYS_MAX):
+        limit.ask(0.0, f"kind{n}", "a")
+        busy.append(limit.ask(0.0, "kind", "busy"))
+    assert len(busy) - busy.count(None) == LINES_AT_ONCE
+    assert ("kind0", "a") not in limit._buckets
+
+
+def test_quiet_hours_are_not_saved_up():
+    limit = RateLimit()
+    limit.ask(0.0, "closed", "a")
+    lines = [limit.ask(36_000.0, "closed", "a") for _ in range(300)]
+    assert lines.count(None) == 300 - LINES_AT_ONCE
+
+
+def test_a_line_that_is_not_written_anyway_counts_for_nothing(caplog):
+    log = logging_limit.LimitedLog("distrodb.test")
+    caplog.set_level(logging.WARNING, "distrodb.test")
+    for _ in range(100):
+        log.debug("a", "link with %s closed", "a")
+    caplog.set_level(logging.DEBUG, "distrodb.test")
+    log.debug("a", "link with %s closed", "a")
+    assert [record.getMessage() for record in caplog.records] == ["link with a closed"]
+
+
+def test_a_line_s_kind_is_its_text_and_whom_it_is_about_counts_apart(caplog):
+    log = logging_limit.LimitedLog("distrodb.test")
+    for _ in range(100):
+        for who in "ab":
+            log.warning(who, "link with %s closed", who)
+            log.warning(who, "link with %s opened", who)
+    assert len(caplog.records) == 4 * LINES_AT_ONCE
+
+
 def test_a_log_says_how_many_lines_were_left_out(caplog, monkeypatch):
     now = 0.0
     monkeypatch.setattr(logging_limit, "monotonic", lambda: now)

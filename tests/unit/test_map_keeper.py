@@ -1,15 +1,20 @@
 """Which map a slave goes by: the newest it has heard of; others are told once it is on disk."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
 
 from distrodb.config import Address
+from distrodb.errors import VersionError
+from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.write_set import WriteSet
+from distrodb.ring import map_commands
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
+from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.own_records import Records
 from tests.library.slaves import config_of
 from tests.support.disk import Disk
@@ -90,3 +95,22 @@ def test_a_slave_that_the_newest_map_has_forgotten_is_removed():
         replace(born, nodes={id_: row for id_, row in born.nodes.items() if id_ != "a"})
     )
     assert kept.maps.is_removed and not kept.maps.counts_us
+
+
+def test_a_change_of_the_map_that_a_newer_version_knows_is_not_skipped():
+    machine = MapMachine(map_of(config_of("a", "abc", 3)))
+    rows = [(-1, [b"BALANCE"]), (-1, [b"SPLIT", b"1"])]
+    with pytest.raises(VersionError, match="^the change 'SPLIT' of the cluster map$"):
+        machine.apply(encode_batch(1, rows, 0, (0, 0)))
+    assert machine.apply(encode_batch(1, rows[:1], 0, (0, 0)))
+
+
+def test_each_change_of_the_map_is_known():
+    told = re.findall(r'``\["(\w+)"', map_commands.apply.__doc__)
+    assert set(told) == map_commands.NAMES
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"7", b"[7]", b"[7, 8]", b"[1, 2, 3]", b"{}"])
+def test_a_snapshot_that_is_no_map_is_damaged(content):
+    with pytest.raises(ValueError):
+        MapMachine.restore([content])

@@ -1,7 +1,7 @@
 import pytest
 
 from distrodb.commands.table import DATA_COMMANDS
-from distrodb.errors import InvariantViolation
+from distrodb.errors import InvariantViolation, VersionError
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store
@@ -62,7 +62,8 @@ def test_a_key_of_another_partition_is_our_own_bug() -> None:
 def test_apply_answers_each_command_and_time_never_goes_back() -> None:
     store = new_store(0, SLOT_COUNT - 1)
     slot = slot_of(b"a")
-    batch = [(slot, [b"SET", b"a", b"1"]), (slot, [b"INCR", b"a"]), (slot, [b"NONE"])]
+    commands = [b"SET", b"a", b"1"], [b"incr", b"a"], [b"SET", b"a", b"", b"?"]
+    batch = [(slot, args) for args in commands]
     first, second, third = store.apply(encode_batch(50, batch, 0, LIMITS))
     assert (first, second) == (OK, 2)
     assert isinstance(third, ErrorReply)
@@ -75,6 +76,28 @@ def test_a_damaged_entry_changes_nothing() -> None:
     before = store.digest()
     with pytest.raises(ValueError, match="a log entry"):
         store.apply(encode_batch(50, [(0, [b"DEL", b"a"])], 0, LIMITS)[:-1])
+    assert store.digest() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ([b"zadd", b"a", b"1", b"x"], "the command 'zadd'"),
+        ([b"\xff\n" * 1000], r"the command '(\\ufffd\\n){32}'"),
+        ([b"INCR", b"a", b"2"], "the command 'INCR' of 3 words"),
+        ([b"set", b"a"], "the command 'set' of 2 words"),
+    ],
+)
+def test_an_entry_with_a_command_of_a_newer_version_is_not_skipped(
+    command: list[bytes], what: str
+) -> None:
+    """Before, it was answered with an error that nobody heard, and replicas differed."""
+    store = make()
+    before = store.digest()
+    for commands in ([command], [[b"SET", b"a", b"2"], command]):
+        batch = [(slot_of(b"a"), args) for args in commands]
+        with pytest.raises(VersionError, match=f"^{what}$"):
+            store.apply(encode_batch(50, batch, 0, LIMITS))
     assert store.digest() == before
 
 

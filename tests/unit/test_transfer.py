@@ -125,6 +125,26 @@ def test_one_whose_receiver_has_it_all_waits_for_its_disk():
     assert snapshot.is_stalled(INSTALL_S_MAX + 2.0, PATIENCE_S)
 
 
+def test_one_whose_receiver_cannot_read_it_begins_anew_after_pauses_that_double():
+    pauses, snapshot = [], None
+    for refusals in range(12):
+        configuration = Configuration(9, 1, ("a",))
+        snapshot = SnapshotSender(0.0, configuration, 3, iter([b"x"] * 3), 3, snapshot)
+        assert snapshot.transfer == refusals  # another one, though no time has passed
+        list(snapshot.due(always))
+        snapshot.on_ack(1.0, snapshot.transfer, 0)  # it has not got all of it yet: not from there
+        snapshot.on_ack(1.0, snapshot.transfer, 3)
+        assert not snapshot.is_stalled(1.0, PATIENCE_S)
+        snapshot.on_ack(2.0, snapshot.transfer + 1, 0)  # of another transfer
+        assert not snapshot.is_stalled(2.0, PATIENCE_S)
+        snapshot.on_ack(3.0, snapshot.transfer, 0)
+        snapshot.on_ack(3.0, snapshot.transfer, 0)  # a duplicate
+        assert snapshot.refusals == refusals + 1
+        pause_s = next(s for s in range(2000) if snapshot.is_stalled(3.0 + s, PATIENCE_S))
+        pauses.append(pause_s)
+    assert pauses == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, INSTALL_S_MAX]
+
+
 def test_acknowledgements_of_another_transfer_or_of_what_was_not_sent_do_not_count():
     snapshot = sender(3)
     list(snapshot.due(always))
