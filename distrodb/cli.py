@@ -123,8 +123,8 @@ def _status(options: argparse.Namespace) -> int:
     console.print(render.nodes_table(status), soft_wrap=is_file)
     console.print(render.partitions_table(status), soft_wrap=is_file)
     console.print(healing_status.changes(status), highlight=False, soft_wrap=True)
-    if not why and (moves := render.healing_view(status)):
-        console.print(moves)
+    for line in render.moves(healing_status.Healing(status)):
+        console.print(line)
     if not why and asked["not_yet_in"]:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")

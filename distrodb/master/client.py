@@ -50,7 +50,7 @@ from distrodb.master.connections import (
     slave_at,
     tell,
 )
-from distrodb.master.healing_status import healing_of, unborn
+from distrodb.master.healing_status import Healing, unborn
 
 DEFAULT_ADDRESSES = tuple(("127.0.0.1", port) for port in range(55551, 55556))
 
@@ -335,7 +335,7 @@ class Cluster:
                 raise UnavailableError(why)
             asked = status["nodes"].get(status.get("controller"))
             if asked is None:
-                absent = " ".join(healing_of(status).absent)
+                absent = " ".join(Healing(status).absent)
                 self.awaited = f"{self.awaited}: start {absent}" if absent else self.awaited
                 raise TryAgainError(f"{_NO_CONTROLLER}{f': start {absent}' if absent else ''}")
             try:
