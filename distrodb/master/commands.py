@@ -31,10 +31,7 @@ def _keys(self: "Shell", text: str, line: str, begin: int, end: int) -> Completi
     # cmd2 begins a word after | < > too, which are text here.
     if line[begin - 1 : begin] not in (*quoting.BLANKS, '"', "'"):
         return Completions()
-    try:
-        found = self.cluster.keys(quoting.encode(text), COMPLETIONS_MAX)
-    except DistrodbError:
-        return Completions()
+    found = self.cluster.keys(quoting.encode(text), COMPLETIONS_MAX)
     plain = [key.decode() for key in found if quoting.is_plain(key)]
     return self.basic_complete(text, line, begin, end, plain)
 
@@ -93,9 +90,8 @@ class Keys(_Commands):
         When the key's partition has lost its majority, a surviving copy answers and the line is
         marked as stale.
         """
-        read = self.shell.cluster.get(args.key)
         # Not by cmd2: to lay 16 MB out as text takes its time and memory, and there is no style.
-        self.shell.stdout.write(render.maybe(read.value, read.stale) + "\n")
+        self.shell.stdout.write(render.maybe(*self.shell.cluster.get(args.key)) + "\n")
 
     @takes(KEY, VALUE, epilog=QUOTES)
     def do_SET(self, args: Namespace) -> None:
@@ -192,7 +188,7 @@ class Slaves(_Commands):
             self.shell.perror(str(error))
         return True
 
-    def _may_end(self, running: list[str]) -> bool:
+    def _may_end(self, running: Iterable[str]) -> bool:
         strange = [
             node for node in running if not (self.shell.local and self.shell.local.is_own(node))
         ]
