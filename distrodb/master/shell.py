@@ -10,7 +10,6 @@ Invariants:
 import logging
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cmd2
-from cmd2 import Completions, with_category
+from cmd2 import Completions
 from rich.console import Console, RenderableType
 
 from distrodb.errors import DistrodbError
@@ -27,7 +26,7 @@ from distrodb.master import quoting
 from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing_status import unborn
-from distrodb.master.language import LineParser, takes
+from distrodb.master.language import LineParser, command
 
 if TYPE_CHECKING:
     from distrodb.local import LocalCluster
@@ -50,6 +49,8 @@ class _Piped:
 
 
 class Shell(cmd2.Cmd):
+    DEFAULT_CATEGORY = "Shell"
+
     def __init__(
         self,
         cluster: Cluster,
@@ -58,6 +59,7 @@ class Shell(cmd2.Cmd):
         history_file: str = "",
         stdout: TextIO | None = None,
     ) -> None:
+        self.cluster, self.local = cluster, local
         is_dumb = os.environ.get("TERM") == "dumb"
         self.is_plain = is_dumb or bool(os.environ.get("NO_COLOR"))
         if self.is_plain:
@@ -76,8 +78,6 @@ class Shell(cmd2.Cmd):
             terminators=(),
             command_sets=(Keys(), Slaves(), Ring()),
         )
-        self.cluster = cluster
-        self.local = local
         self.failed = False
         self.is_asking = False  # a person sits there, at a terminal and not behind -c or a pipe
         self._is_drawing = False
@@ -182,17 +182,21 @@ class Shell(cmd2.Cmd):
             return found
         return Completions.from_values([str(item).lower() for item in found])
 
-    @with_category("Shell")
-    @takes()
-    def do_EXIT(self, _: Namespace) -> bool:  # noqa: N802
+    @command()
+    def do_EXIT(self) -> bool:  # noqa: N802
         """Leave; the slaves go on. Ctrl-D does the same."""
         return True
 
-    def do__EOF(self, _: cmd2.Statement) -> bool:  # noqa: N802
-        """What cmd2 types for Ctrl-D."""
-        return True
+    do__EOF = do_EXIT  # noqa: N815  # what cmd2 types for Ctrl-D
 
-    @with_category("Shell")
+    def do_HISTORY(self, statement: cmd2.Statement) -> None:  # noqa: N802
+        """List what was typed; HISTORY -h says more."""
+        self.do_history(statement.args)
+
+    def do_OPTION(self, statement: cmd2.Statement) -> None:  # noqa: N802
+        """Show the shell's options, or set one."""
+        self.do_set(statement.args)
+
     def do_HELP(self, statement: cmd2.Statement) -> None:  # noqa: N802
         """List the commands (-v: with a line for each), or explain one."""
         word = statement.args
@@ -201,18 +205,7 @@ class Shell(cmd2.Cmd):
     def complete_HELP(  # noqa: N802
         self, text: str, line: str, begidx: int, endidx: int
     ) -> Completions:
-        commands = self.get_visible_commands()
-        return self.basic_complete(text.upper(), line, begidx, endidx, commands)
-
-    @with_category("Shell")
-    def do_HISTORY(self, statement: cmd2.Statement) -> None:  # noqa: N802
-        """List what was typed; HISTORY -h says more."""
-        self.do_history(statement.args)
-
-    @with_category("Shell")
-    def do_OPTION(self, statement: cmd2.Statement) -> None:  # noqa: N802
-        """Show the shell's options, or set one."""
-        self.do_set(statement.args)
+        return self.complete_help_command(text.upper(), line, begidx, endidx)
 
 
 # -- starting it -----------------------------------------------------------------------------------
