@@ -170,7 +170,7 @@ class Slaves(_Commands):
         strange = [node for node in running if not (local and local.is_own(node))]
         if not strange or not self.shell.is_asking:
             return True
-        self.shell.forget_reminder()
+        self.shell.reminder.cancel()
         question = f"End {' '.join(running)}? This shell did not start {' '.join(strange)}. [y/N] "
         try:
             return self.shell.read_input(question).strip().lower() in ("y", "yes")

@@ -11,6 +11,7 @@ import pytest
 from cmd2.pt_utils import Cmd2Completer
 from prompt_toolkit.document import Document
 
+from distrodb import patience
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master import shell
 
@@ -377,7 +378,7 @@ def test_the_prompt_says_where_one_is_connected(session: Session) -> None:
 def test_a_wait_has_a_sign_of_life(
     session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shell, "SILENCE_S_MAX", 0.01)
+    monkeypatch.setattr(patience, "SILENCE_S_MAX", 0.01)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     told = threading.Event()
 
@@ -386,8 +387,8 @@ def test_a_wait_has_a_sign_of_life(
         assert told.wait(10)
         return None, None
 
-    remind = session.shell.remind
-    monkeypatch.setattr(session.shell, "remind", lambda: (remind(), told.set()))
+    tell = patience._tell
+    monkeypatch.setattr(patience, "_tell", lambda awaited: (tell(awaited), told.set()))
     monkeypatch.setattr(session.cluster, "get", get)
     assert session.run("GET k") == "Nothing\n"
     assert session.errors == "waiting for a leader of partition 3 …\n"
