@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import cmd2
 from cmd2.parsing import PartialStatement, StatementParser
+from cmd2.string_utils import strip_style
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting
@@ -71,7 +72,7 @@ class Arguments(cmd2.Cmd2ArgumentParser):
     """A command's arguments. A mistake is one line."""
 
     def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split()).removeprefix("Usage: ")
+        usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
         hint = '; put "…" around what holds spaces' if "unrecognized" in message else ""
         text = quoting.shown(message[:ERROR_CHARACTERS_MAX])
         raise DistrodbError(f"{text}{hint}; usage: {usage}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cmd2
 import pytest
 from cmd2.pt_utils import Cmd2Completer
 from prompt_toolkit.document import Document
@@ -235,6 +236,15 @@ def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) 
     assert session.run(line, "SET k v") == "OK\n"
     assert len(session.errors.splitlines()) == 1
     assert session.exit_status == 1
+
+
+def test_a_usage_is_said_once_in_colour_too(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cmd2.rich_utils, "ALLOW_STYLE", cmd2.rich_utils.AllowStyle.ALWAYS)
+    session.run("SET a b c")
+    said = cmd2.string_utils.strip_style(session.errors)
+    assert said.endswith("spaces; usage: SET key value\n")
 
 
 @pytest.mark.parametrize(
