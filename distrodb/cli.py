@@ -12,17 +12,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Timer
 from typing import TYPE_CHECKING
 
 from distrodb import __version__
 from distrodb.errors import ConfigError, DistrodbError
+from distrodb.patience import patience
 
 if TYPE_CHECKING:
     from distrodb.local import LocalCluster
 
 NODES_MAX = 64  # processes on one machine
-SILENCE_S_MAX = 0.8  # seconds; a person wonders after one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +103,7 @@ def _status(options: argparse.Namespace) -> int:
     from distrodb.master import healing_status, render
     from distrodb.master.client import Cluster
 
-    with _patience("a slave that answers"):
+    with patience(lambda: "a slave that answers"):
         status = Cluster(options.connect).status()
     if options.json:
         print(json.dumps(status, indent=2))
@@ -123,8 +122,8 @@ def _status(options: argparse.Namespace) -> int:
     console.print(render.nodes_table(status), soft_wrap=is_file)
     console.print(render.partitions_table(status), soft_wrap=is_file)
     console.print(healing_status.changes(status), highlight=False, soft_wrap=True)
-    if not why and (moves := render.healing_view(status)):
-        console.print(moves)
+    for line in render.moves(healing_status.Healing(status)):
+        console.print(line)
     if not why and asked["not_yet_in"]:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")
@@ -160,7 +159,7 @@ def _local(options: argparse.Namespace) -> int:
                 cluster.start(node)
         for node in cluster.nodes:
             _print_slave(cluster, node, " (runs)" if node in found else "")
-        with _patience("every partition to have a leader"):
+        with patience(lambda: "every partition to have a leader"):
             cluster.wait_ready()
         reported = set(cluster.ended())  # those that were removed
         for node in sorted(reported):
@@ -239,19 +238,6 @@ class _Interrupts:
             self._set(self._note)
 
 
-@contextlib.contextmanager
-def _patience(what: str) -> Iterator[None]:
-    """Tells a person what is waited for, if it takes more than a moment."""
-    text = f"waiting for {what} …"
-    timer = Timer(SILENCE_S_MAX, print, (text,), {"file": sys.stderr, "flush": True})
-    if sys.stderr.isatty():
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
@@ -272,7 +258,7 @@ def _grow(cluster: "LocalCluster", wanted: int | None) -> None:
         )
     for _ in range(wanted - there):
         _print_slave(cluster, cluster.add())
-    with _patience("all to be let in"):
+    with patience(lambda: "all to be let in"):
         cluster.wait_joined()
 
 

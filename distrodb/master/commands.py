@@ -1,20 +1,21 @@
 """The commands of the shell, a cmd2 `CommandSet` a category: each a call and what it prints.
 
-What a command takes is told by `takes`; its first line of documentation is its line in HELP. What
-it cannot do it raises as DistrodbError, which the shell makes one line.
+Its parameters are what it takes, its documentation is its line in HELP. What it cannot do it raises
+as DistrodbError, which the shell makes one line.
 """
 # ruff: noqa: N802  # a command's name is in capitals
 
-from argparse import Namespace
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cmd2
 from cmd2 import Choices, Completions
+from cmd2.annotated import Argument, Option
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
-from distrodb.master.language import name, path, takes
+from distrodb.master.language import command, name, path
 from distrodb.master.populate import populate_file
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def _keys(self: "Shell", text: str, line: str, begin: int, end: int) -> Completi
     # cmd2 begins a word after | < > too, which are text here.
     if line[begin - 1 : begin] not in (*quoting.BLANKS, '"', "'"):
         return Completions()
-    try:
-        found = self.cluster.keys(quoting.encode(text), COMPLETIONS_MAX)
-    except DistrodbError:
-        return Completions()
+    found = self.cluster.keys(quoting.encode(text), COMPLETIONS_MAX)
     plain = [key.decode() for key in found if quoting.is_plain(key)]
     return self.basic_complete(text, line, begin, end, plain)
 
@@ -53,22 +51,17 @@ def _startable(self: "Shell") -> Choices:
     return Choices.from_values(self.local.nodes if self.local else ())
 
 
-_NODE = {"type": name, "choices_provider": _of_status(lambda status: sorted(status["nodes"]))}
-_SILENT = {"suppress_tab_hint": True}
-KEY = ("key", {"type": quoting.unquote, "completer": _keys, **_SILENT})
-VALUE = ("value", {"type": quoting.unquote, **_SILENT})
-FILE = ("file", {"type": path, "completer": cmd2.Cmd.path_complete})
-NODE = ("node", _NODE)
-NODES = ("node", {**_NODE, "nargs": "+"})
-MINE = ("node", {"type": name, "choices_provider": _startable, "nargs": "+"})
-PARTITION = (
-    "partition",
-    {
-        "type": name,
-        "choices_provider": _of_status(lambda status: [row["id"] for row in status["partitions"]]),
-    },
-)
-FOLLOW = ("--follow", {"action": "store_true", "help": "as WATCH-RING"})
+_nodes = _of_status(lambda status: sorted(status["nodes"]))
+_partitions = _of_status(lambda status: [row["id"] for row in status["partitions"]])
+
+Key = Annotated[bytes, Argument(converter=quoting.unquote, completer=_keys, suppress_tab_hint=True)]
+Value = Annotated[bytes, Argument(converter=quoting.unquote, suppress_tab_hint=True)]
+File = Annotated[Path, Argument(converter=path, completer=cmd2.Cmd.path_complete)]
+Node = Annotated[str, Argument(converter=name, choices_provider=_nodes)]
+Nodes = Annotated[list[str], Argument(converter=name, choices_provider=_nodes)]
+Mine = Annotated[list[str], Argument(converter=name, choices_provider=_startable)]
+Partition = Annotated[str, Argument(converter=name, choices_provider=_partitions)]
+Follow = Annotated[bool, Option("--follow", action="store_true", help_text="as WATCH-RING")]
 QUOTES = (
     "Put \"…\" or '…' around what holds spaces or is empty. Between double quotes"
     ' \\n \\r \\t \\" \\\\ \\xNN \\uNNNN are escapes.'
@@ -80,91 +73,74 @@ class _Commands(cmd2.CommandSet["Shell"]):
 
     def on_register(self, cmd: "Shell") -> None:
         super().on_register(cmd)
-        self.shell = cmd
+        self.shell, self.cluster = cmd, cmd.cluster
 
 
 class Keys(_Commands):
     DEFAULT_CATEGORY = "Keys"
 
-    @takes(KEY)
-    def do_GET(self, args: Namespace) -> None:
-        """Print the key's value: Just "value", or Nothing if there is no such key.
-
-        When the key's partition has lost its majority, a surviving copy answers and the line is
-        marked as stale.
-        """
-        read = self.shell.cluster.get(args.key)
+    @command()
+    def do_GET(self, key: Key) -> None:
+        """Print the key's value: Just "value", or Nothing if there is no such key."""
         # Not by cmd2: to lay 16 MB out as text takes its time and memory, and there is no style.
-        self.shell.stdout.write(render.maybe(read.value, read.stale) + "\n")
+        self.shell.stdout.write(render.maybe(*self.cluster.get(key)) + "\n")
 
-    @takes(KEY, VALUE, epilog=QUOTES)
-    def do_SET(self, args: Namespace) -> None:
+    @command(epilog=QUOTES)
+    def do_SET(self, key: Key, value: Value) -> None:
         """Give the key this value."""
-        self.shell.cluster.set(args.key, args.value)
+        self.cluster.set(key, value)
         self.shell.poutput("OK")
 
-    @takes(KEY)
-    def do_DEL(self, args: Namespace) -> None:
+    @command()
+    def do_DEL(self, key: Key) -> None:
         """Delete the key: OK, or Nothing if there was none."""
-        self.shell.poutput("OK" if self.shell.cluster.delete(args.key) else "Nothing")
+        self.shell.poutput("OK" if self.cluster.delete(key) else "Nothing")
 
-    @takes(FILE)
-    def do_POPULATE(self, args: Namespace) -> None:
-        """Fill the store from a text file.
-
-        Every word becomes a key, its value the word that follows; the last one wins. The last word
-        of the file has the empty string.
-        """
+    @command()
+    def do_POPULATE(self, file: File) -> None:
+        """Fill the store from a text file."""
         with self.shell.drawing() as console:
-            count = populate_file(self.shell.cluster, args.file, console)
+            count = populate_file(self.cluster, file, console)
         self.shell.poutput(f"{count} keys")
 
-    @takes(KEY)
-    def do_WHERE(self, args: Namespace) -> None:
+    @command()
+    def do_WHERE(self, key: Key) -> None:
         """Show the key's slot, partition, group and leader."""
-        self.shell.show(render.where_table(args.key, *self.shell.cluster.where(args.key)))
+        self.shell.show(render.where_table(key, *self.cluster.where(key)))
 
 
 class Slaves(_Commands):
     DEFAULT_CATEGORY = "Slaves"
 
-    @takes()
-    def do_NODES(self, _: Namespace) -> None:
-        """Show every slave.
+    @command()
+    def do_NODES(self) -> None:
+        """Show every slave."""
+        status = self.cluster.status()
+        self.shell.show(render.nodes_table(status, self.cluster.answering(status)))
 
-        `status` is the cluster map's word; `answers` was tried just now.
-        """
-        status = self.shell.cluster.status()
-        self.shell.show(render.nodes_table(status, self.shell.cluster.answering(status)))
-
-    @takes(NODES)
-    def do_KILL(self, args: Namespace) -> None:
+    @command()
+    def do_KILL(self, node: Nodes) -> None:
         """End these slaves at once, as a crash would."""
-        for node in args.node:
-            self.shell.cluster.kill(node)
-            self.shell.poutput(f"Killed {node}")
+        for each in node:
+            self.cluster.kill(each)
+            self.shell.poutput(f"Killed {each}")
 
-    @takes(MINE)
-    def do_START(self, args: Namespace) -> None:
+    @command()
+    def do_START(self, node: Mine) -> None:
         """Start these slaves of this machine's cluster again."""
-        for node in args.node:
+        for each in node:
             if self.shell.local is not None:
-                self.shell.cluster.awaited = f"{node} to answer"
-                self.shell.local.revive(node)
-                self.shell.poutput(f"Started {node}")
+                self.cluster.awaited = f"{each} to answer"
+                self.shell.local.revive(each)
+                self.shell.poutput(f"Started {each}")
 
-    @takes(NODE)
-    def do_REMOVE(self, args: Namespace) -> None:
-        """Let that slave leave: others take what it holds.
-
-        It ends when others have copies of all that it holds. Ctrl-C ends the waiting only: it goes
-        on leaving; KEEP calls it back.
-        """
-        node = args.node
-        self.shell.cluster.ask("REMOVE", node)
+    @command()
+    def do_REMOVE(self, node: Node) -> None:
+        """Let that slave leave: others take what it holds."""
+        self.cluster.ask("REMOVE", node)
         try:
             with self.shell.drawing() as console:
-                watch.wait_removed(self.shell.cluster, node, console)
+                watch.wait_removed(self.cluster, node, console)
         except KeyboardInterrupt:
             self.shell.poutput(
                 f"{node} goes on leaving: WATCH-RING to look on, KEEP to call it back"
@@ -172,33 +148,29 @@ class Slaves(_Commands):
             raise
         self.shell.poutput(f"Removed {node}")
 
-    @takes(NODE)
-    def do_KEEP(self, args: Namespace) -> None:
+    @command()
+    def do_KEEP(self, node: Node) -> None:
         """Call back a slave that is leaving."""
-        self.shell.cluster.ask("KEEP", args.node)
+        self.cluster.ask("KEEP", node)
         self.shell.poutput("OK")
 
-    @takes()
-    def do_QUIT(self, _: Namespace) -> bool:
-        """End all slaves, cleanly, and leave.
-
-        It asks first at a terminal if this shell did not start them all.
-        """
+    @command()
+    def do_QUIT(self) -> bool:
+        """End all slaves, cleanly, and leave."""
         try:
-            if not self._may_end(self.shell.cluster.running()):
+            if not self._may_end(self.cluster.running()):
                 return False
-            self.shell.poutput(f"Ended {' '.join(self.shell.cluster.quit())}")
+            self.shell.poutput(f"Ended {' '.join(self.cluster.quit())}")
         except DistrodbError as error:
             self.shell.perror(str(error))
         return True
 
-    def _may_end(self, running: list[str]) -> bool:
-        strange = [
-            node for node in running if not (self.shell.local and self.shell.local.is_own(node))
-        ]
+    def _may_end(self, running: Iterable[str]) -> bool:
+        local = self.shell.local
+        strange = [node for node in running if not (local and local.is_own(node))]
         if not strange or not self.shell.is_asking:
             return True
-        self.shell.forget_reminder()
+        self.shell.reminder.cancel()
         question = f"End {' '.join(running)}? This shell did not start {' '.join(strange)}. [y/N] "
         try:
             return self.shell.read_input(question).strip().lower() in ("y", "yes")
@@ -209,50 +181,39 @@ class Slaves(_Commands):
 class Ring(_Commands):
     DEFAULT_CATEGORY = "Ring"
 
-    @takes(FOLLOW, options=True)
-    def do_RING(self, args: Namespace) -> None:
-        """Show the ring, the neighbours, and what moves.
-
-        In brackets: who is not up; a dashed arrow leads past who is not in the ring. `moves`:
-        partitions that the slave is to hold (+) or to forget (-).
-        """
-        if args.follow:
-            self.follow()
+    @command(prefix_chars="-")
+    def do_RING(self, follow: Follow = False) -> None:
+        """Show the ring, the neighbours, and what moves."""
+        if follow:
+            self.watch()
         else:
-            self.shell.show(render.ring_view(self.shell.cluster.status()))
+            self.shell.show(render.ring_view(self.cluster.status()))
 
-    def follow(self) -> None:
+    def watch(self) -> None:
         with self.shell.drawing() as console:
-            outcome = watch.watch_ring(self.shell.cluster, console)
+            outcome = watch.watch_ring(self.cluster, console)
         self.shell.poutput(outcome)
 
-    @takes()
-    def do_PARTITIONS(self, _: Namespace) -> None:
+    @command()
+    def do_PARTITIONS(self) -> None:
         """Show every partition, its group and leader."""
-        self.shell.show(render.partitions_table(self.shell.cluster.status()))
+        self.shell.show(render.partitions_table(self.cluster.status()))
 
-    @takes(PARTITION, NODE)
-    def do_MOVE(self, args: Namespace) -> None:
-        """Make that slave the partition's owner.
+    @command()
+    def do_MOVE(self, partition: Partition, node: Node) -> None:
+        """Make that slave the partition's owner."""
+        self.shell.poutput("OK" if self.cluster.ask("MOVE", partition, node) else "Nothing to do")
 
-        It stays so until a slave comes or goes, or BALANCE.
-        """
-        done = self.shell.cluster.ask("MOVE", args.partition, args.node)
-        self.shell.poutput("OK" if done else "Nothing to do")
-
-    @takes()
-    def do_BALANCE(self, _: Namespace) -> None:
+    @command()
+    def do_BALANCE(self) -> None:
         """Share the partitions out evenly among the slaves."""
-        self.shell.poutput("OK" if self.shell.cluster.ask("BALANCE") else "Nothing to do")
+        self.shell.poutput("OK" if self.cluster.ask("BALANCE") else "Nothing to do")
 
 
-def _watch_ring(self: Ring, _: Namespace) -> None:
-    """Show the ring until it is healed.
-
-    Ctrl-C ends the watching only. Without a terminal it prints a line for each change.
-    """
-    self.follow()
+def _watch_ring(self: Ring) -> None:
+    """Show the ring until it is healed."""
+    self.watch()
 
 
 _watch_ring.__name__ = "do_WATCH-RING"
-setattr(Ring, "do_WATCH-RING", takes()(_watch_ring))
+setattr(Ring, "do_WATCH-RING", command()(_watch_ring))

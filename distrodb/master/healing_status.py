@@ -1,7 +1,8 @@
 """How far the ring is from where it wants to be, read from `DISTRODB STATUS` (pure).
 
 A partition is settled, moves, waits for its turn, or is stuck until a slave comes back; one without
-a leader is never settled. What a status leaves out (an older slave's does) is nothing to do.
+a leader is never settled. What a status leaves out (an older slave's does) is nothing to do. The
+cluster map's own group, "map", stands among the partitions' numbers.
 
 Caveat: a status is what the asked slave sees; it may lag the controller by some milliseconds.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Status = Mapping[str, Any]
+Group = int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,81 +20,67 @@ class Move:
     """A group on its way to other members: `coming` copy what `going` are to forget. Both are empty
     when the asked slave does not know who they are."""
 
-    group: str  # a partition's number, or "map"
-    going: tuple[str, ...]
-    coming: tuple[str, ...]
+    group: Group
+    going: Collection[str]
+    coming: Collection[str]
     done: int  # bytes of the snapshots that are being copied
     total: int  # 0: nothing is being copied now
 
-    @property
-    def what(self) -> str:
-        return "cluster map" if self.group == "map" else f"partition {self.group}"
 
-
-@dataclass(frozen=True, slots=True)
 class Healing:
-    is_done: bool  # nothing can be done with the slaves that live; some may be stuck all the same
-    is_map_moving: bool  # the cluster map's own group
-    moving: tuple[int, ...]
-    waiting: tuple[int, ...]
-    stuck: tuple[int, ...]  # by the controller's word, or without a majority
-    leaderless: tuple[int, ...]
-    is_map_lost: bool  # its group has no majority: nobody can act
-    absent: tuple[str, ...]  # down or suspect members of what is stuck
-    moves: tuple[Move, ...]
-    partitions: int
-    copies: int  # of the partition that has the fewest, on slaves that are not down
-    replicas: int  # how many each should have
-    suspects: tuple[str, ...]  # not heard just now; whether they are down is not known yet
+    def __init__(self, status: Status) -> None:
+        partitions, told = status["partitions"], status.get("healing") or {}
+        members = {row["id"]: row["group"] for row in partitions}
+        members["map"] = status.get("map_group") or ()
+        known = {node_id: node["status"] for node_id, node in status["nodes"].items()}
+        down = {node_id for node_id, word in known.items() if word == "down"}
+        # Not heard just now; whether they are down is not known yet.
+        self.suspects = [node_id for node_id, word in known.items() if word == "suspect"]
+        absent = down.union(self.suspects)
+        leaderless = {row["id"] for row in partitions if row["leader"] is None}
+        self.has_controller = bool(status.get("controller"))
+        headless = leaderless if self.has_controller else {*leaderless, "map"}
+        lost = {group for group in headless if _has_no_majority(members[group], absent)}
+        # Nothing can be done with the slaves that live; some groups may be stuck all the same.
+        self.is_done = bool(told.get("is_done", True))
+        self.is_map_lost = "map" in lost  # its group has no majority: nobody can act
+        self.stuck: set[Group] = {*told.get("stuck", ()), *lost}
+        self.absent = sorted(absent & {node_id for group in lost for node_id in members[group]})
+        self.electing: set[Group] = leaderless - self.stuck
+        self.waiting: set[Group] = set(told.get("waiting", ()))
+        self.moves = [_move(row, members) for row in status.get("moves") or ()]
+        self.moving = {*told.get("moving", ()), *(move.group for move in self.moves)}
+        if told.get("is_map_moving"):
+            self.moving.add("map")
+        self.partitions = len(partitions)
+        unsettled = self.moving | self.waiting | self.stuck | self.electing
+        self.settled = self.partitions - len(unsettled - {"map"})
+        # Of the partition that has the fewest, on slaves that are not down.
+        self.copies = min((len(set(row["group"]) - down) for row in partitions), default=0)
+        self.replicas = status.get("replicas", self.copies)  # how many each should have
 
-    @property
-    def settled(self) -> int:
-        under_way = {int(move.group) for move in self.moves if move.group != "map"}
-        unsettled = {*self.moving, *self.waiting, *self.stuck, *self.leaderless, *under_way}
-        return self.partitions - len(unsettled)
-
-
-def healing_of(status: Status) -> Healing:
-    healing = status.get("healing") or {}
-    partitions, nodes = status["partitions"], status["nodes"]
-    groups = {partition["id"]: partition["group"] for partition in partitions}
-    down = {id for id, node in nodes.items() if node["status"] == "down"}
-    suspects = tuple(id for id, node in nodes.items() if node["status"] == "suspect")
-    copies = min((len(set(group) - down) for group in groups.values()), default=0)
-    absent = down | set(suspects)
-    leaderless = [partition["id"] for partition in partitions if partition["leader"] is None]
-    lost = [id for id in leaderless if _has_no_majority(groups[id], absent)]
-    map_group = status.get("map_group") or ()
-    is_map_lost = not status.get("controller") and _has_no_majority(map_group, absent)
-    missed = [groups[id] for id in lost] + [map_group] * is_map_lost
-    return Healing(
-        bool(healing.get("is_done", True)),
-        bool(healing.get("is_map_moving", False)),
-        tuple(healing.get("moving", ())),
-        tuple(healing.get("waiting", ())),
-        tuple(sorted({*healing.get("stuck", ()), *lost})),
-        tuple(leaderless),
-        is_map_lost,
-        tuple(sorted({id for group in missed for id in group} & absent)),
-        tuple(_move(row, groups, map_group) for row in status.get("moves") or ()),
-        len(partitions),
-        copies,
-        status.get("replicas", copies),
-        suspects,
-    )
+    def lines(self) -> dict[str, str]:
+        """What is not settled, by what becomes of it."""
+        without = f"without {' '.join(self.absent)}" if self.absent else "until a slave comes back"
+        found = {
+            "moving": self.moving,
+            "waiting": self.waiting,
+            "without a leader": self.electing,
+            f"stuck {without}": self.stuck,
+        }
+        return {name: f"{name}: {of_groups(groups)}" for name, groups in found.items() if groups}
 
 
-def _has_no_majority(group: Collection[str], absent: set[str]) -> bool:
-    return len(group) > 0 and 2 * len(set(group) - absent) <= len(group)
+def _has_no_majority(members: Collection[str], absent: Collection[str]) -> bool:
+    return len(members) > 0 and 2 * len(set(members).difference(absent)) <= len(members)
 
 
-def _move(row: Mapping[str, Any], groups: Mapping[int, Any], map_group: Collection[str]) -> Move:
-    group = map_group if row["group"] == "map" else groups.get(row["group"], ())
-    going, coming = tuple(row.get("from", ())), tuple(row.get("to", ()))
-    if set(coming) >= set(group) and not going:
+def _move(row: Mapping[str, Any], members: Mapping[Group, Collection[str]]) -> Move:
+    going, coming = row.get("from", ()), row.get("to", ())
+    if set(coming) >= set(members.get(row["group"], ())) and not going:
         # All of a group come, nobody goes: the asked slave is new to it and knows no members yet.
         coming = ()
-    return Move(str(row["group"]), going, coming, int(row.get("done", 0)), int(row.get("total", 0)))
+    return Move(row["group"], going, coming, int(row.get("done", 0)), int(row.get("total", 0)))
 
 
 def unborn(status: Status) -> str | None:
@@ -109,14 +97,10 @@ def unborn(status: Status) -> str | None:
     return f"the cluster is not born yet: its first start needs all of its slaves; {who}"
 
 
-def held_by(status: Status, node_id: str) -> list[int]:
+def held_by(status: Status, node_id: str) -> set[Group]:
     """The partitions whose group has that slave still, whatever the map wants."""
-    leaves = {move.group for move in healing_of(status).moves if node_id in move.going}
-    return [
-        partition["id"]
-        for partition in status["partitions"]
-        if node_id in partition["group"] or str(partition["id"]) in leaves
-    ]
+    leaves = {move.group for move in Healing(status).moves if node_id in move.going} - {"map"}
+    return leaves.union(row["id"] for row in status["partitions"] if node_id in row["group"])
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -130,48 +114,24 @@ def ranges(numbers: Iterable[int]) -> str:
     return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
-def of_partitions(numbers: Iterable[int]) -> str:
-    """ "partition 7" or "partitions 0-3 7" """
-    numbers = list(numbers)
-    return f"{'partition' if len(numbers) == 1 else 'partitions'} {ranges(numbers)}"
-
-
-def of_stuck(healing: Healing) -> str:
-    """ "partitions 2-4 and the cluster map" """
-    parts = [of_partitions(healing.stuck)] if healing.stuck else []
-    return " and ".join([*parts, *["the cluster map"] * healing.is_map_lost])
-
-
-def byte_count(done: int, total: int) -> str:
-    """ "12.3 / 40.0 MB" """
-    size, unit = 1, "B"
-    for name in ("kB", "MB", "GB"):
-        if total >= size * 1000:
-            size, unit = size * 1000, name
-    if size == 1:
-        return f"{done} / {total} {unit}"
-    return f"{done / size:.1f} / {total / size:.1f} {unit}"
+def of_groups(groups: Collection[Group]) -> str:
+    """ "partition 7", "partitions 0-3 7 and the cluster map" """
+    numbers = [group for group in groups if isinstance(group, int)]
+    name = "partition" if len(numbers) == 1 else "partitions"
+    parts = [f"{name} {ranges(numbers)}"] if numbers else []
+    return " and ".join(parts + ["the cluster map"] * ("map" in groups)) or "nothing"
 
 
 def changes(status: Status) -> str:
     """One line that is another when something but a count of bytes is."""
     if why := unborn(status):
         return why
-    healing = healing_of(status)
-    parts = [f"{healing.settled} of {healing.partitions} partitions settled"]
-    moves = {move.group for move in healing.moves} | set(map(str, healing.moving))
-    numbers = ranges(int(group) for group in moves if group != "map")
-    if healing.is_map_moving or "map" in moves:
-        numbers = f"{numbers} map".strip()
-    waits_for_leader = set(healing.leaderless) - set(healing.stuck)
-    for name, value in (
-        ("moving", numbers),
-        ("waiting", ranges(healing.waiting)),
-        ("without a leader", ranges(waits_for_leader)),
-        ("stuck", f"{ranges(healing.stuck)}{' map' * healing.is_map_lost}".strip()),
-    ):
-        if value:
-            parts.append(f"{name}: {value}")
+    healing = Healing(status)
     nodes = status["nodes"].items()
-    parts += [f"{id} {node['status']}" for id, node in nodes if node["status"] != "up"]
-    return "; ".join(parts)
+    return "; ".join(
+        [
+            f"{healing.settled} of {healing.partitions} partitions settled",
+            *healing.lines().values(),
+            *(f"{id} {node['status']}" for id, node in nodes if node["status"] != "up"),
+        ]
+    )

@@ -16,11 +16,12 @@ from typing import Any, NoReturn
 
 import cmd2
 from cmd2.parsing import PartialStatement, StatementParser
+from cmd2.string_utils import strip_style
 
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting
 
-_COMMAND = re.compile(rf"[{quoting.BLANKS}]*[^{quoting.BLANKS}]*")
+_BLANKS = re.compile(f"[{quoting.BLANKS}]+")
 ERROR_CHARACTERS_MAX = 200  # the message repeats arguments, which may have megabytes
 
 
@@ -30,14 +31,13 @@ class LineParser(StatementParser):
 
     def parse(self, line: str) -> cmd2.Statement:
         """Nothing but the command is looked at: what the rest means is the command's to say."""
-        if line.lstrip().startswith("#"):
-            return cmd2.Statement("", raw=line)
         command, rest = _command_and_rest(line)
+        if command.startswith("#"):
+            return cmd2.Statement("", raw=line)
         return cmd2.Statement(rest.rstrip(quoting.BLANKS), raw=line, command=command)
 
     def parse_command_only(self, rawinput: str) -> PartialStatement:
-        command, rest = _command_and_rest(rawinput)
-        return PartialStatement(command, rest, rawinput, multiline_command=False)
+        return PartialStatement(*_command_and_rest(rawinput), rawinput, multiline_command=False)
 
     def split_on_punctuation(self, tokens: list[str]) -> list[str]:
         return tokens  # | and > are text
@@ -55,9 +55,8 @@ class LineParser(StatementParser):
 
 
 def _command_and_rest(line: str) -> tuple[str, str]:
-    match = _COMMAND.match(line)
-    end = match.end() if match else 0
-    return line[:end].strip(quoting.BLANKS).upper(), line[end:].lstrip(quoting.BLANKS)
+    command, *rest = _BLANKS.split(line.lstrip(quoting.BLANKS), maxsplit=1)
+    return command.upper(), "".join(rest)
 
 
 def name(token: str) -> str:
@@ -70,24 +69,24 @@ def path(token: str) -> Path:
 
 
 class Arguments(cmd2.Cmd2ArgumentParser):
-    """A command's arguments. A mistake is one line; what looks like an option is none."""
-
-    def __init__(self, *, options: bool = False, **more: Any) -> None:
-        # No argument begins with a blank, so without `options` nothing is taken for one.
-        super().__init__(add_help=False, prefix_chars="-" if options else "\n", **more)
+    """A command's arguments. A mistake is one line."""
 
     def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split()).removeprefix("Usage: ")
+        usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
         hint = '; put "…" around what holds spaces' if "unrecognized" in message else ""
-        text = quoting.escape(quoting.encode(message[:ERROR_CHARACTERS_MAX]))
+        text = quoting.shown(message[:ERROR_CHARACTERS_MAX])
         raise DistrodbError(f"{text}{hint}; usage: {usage}")
 
 
-def takes(
-    *arguments: tuple[str, dict[str, Any]], options: bool = False, epilog: str | None = None
-) -> Callable[..., Any]:
-    """`cmd2.with_argparser` with these arguments, each (name, what `add_argument` takes)."""
-    parser = Arguments(options=options, epilog=epilog)
-    for argument, details in arguments:
-        parser.add_argument(argument, **details)
-    return cmd2.with_argparser(parser, preserve_quotes=True)
+def command(*, prefix_chars: str = "\n", epilog: str | None = None) -> Callable[..., Any]:
+    """A command: its arguments are the method's parameters, its help is the documentation.
+
+    No argument begins with a line's end, so what looks like an option is none.
+    """
+    return cmd2.with_annotated(
+        preserve_quotes=True,
+        parser_class=Arguments,
+        add_help=False,
+        prefix_chars=prefix_chars,
+        epilog=epilog,
+    )

@@ -8,8 +8,11 @@ that is sent again after a failure cannot undo a later one.
 Caveat: all distinct words are held in memory.
 """
 
-from itertools import islice
+import re
+from collections.abc import Iterator
+from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
@@ -33,15 +36,8 @@ def populate_file(cluster: Cluster, path: str | Path, console: Console) -> int:
     live = is_live(console)
     if not live:
         console.print(TITLE)
-    progress = Progress(
-        TextColumn(TITLE),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        disable=not live,
-    )
-    with progress:
+    columns = TextColumn(TITLE), BarColumn(), TaskProgressColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console, disable=not live) as progress:
         task = progress.add_task(TITLE, total=len(pairs))
         items = iter(pairs.items())
         while chunk := list(islice(items, CHUNK_KEYS)):
@@ -51,31 +47,22 @@ def populate_file(cluster: Cluster, path: str | Path, console: Console) -> int:
 
 
 def word_pairs(path: str | Path) -> dict[bytes, bytes]:
-    pairs: dict[bytes, bytes] = {}
-    previous: bytes | None = None
-    rest = b""
     try:
         with open(path, "rb") as file:
-            while block := file.read(READ_BYTES):
-                block = rest + block
-                words = block.split()
-                # The last word may go on in the next block.
-                rest = words.pop() if words and not block[-1:].isspace() else b""
-                if len(rest) > WORD_BYTES_MAX:
-                    raise DistrodbError(
-                        f"{path}: a word is longer than {WORD_BYTES_MAX} bytes; give a text file"
-                    )
-                for word in words:
-                    if previous is not None:
-                        pairs[previous] = word
-                    previous = word
+            return dict(pairwise(chain(_words(file), [b""])))
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         reason = getattr(error, "strerror", None) or str(error)
         raise DistrodbError(f"{path}: {reason}; give the path of a readable text file") from error
-    for word in [rest] if rest else []:
-        if previous is not None:
-            pairs[previous] = word
-        previous = word
-    if previous is not None:
-        pairs[previous] = b""
-    return pairs
+
+
+def _words(file: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while block := file.read(READ_BYTES):
+        # The last word may go on in the next block; it is empty if the block ends with a space.
+        *words, rest = re.split(rb"\s+", rest + block)
+        if len(rest) > WORD_BYTES_MAX:
+            raise DistrodbError(
+                f"{file.name}: a word is longer than {WORD_BYTES_MAX} bytes; give a text file"
+            )
+        yield from filter(None, words)
+    yield from filter(None, [rest])

@@ -1,8 +1,8 @@
 """How bytes are written in a line of the shell, and read back (pure).
 
-Invariant: what `escape` writes between double quotes, `split` reads back as the same bytes, so that
-any value the shell prints can be pasted into its next command. Both cost as much as a few copies:
-a value may have 16 MB.
+Invariant: what `escape` writes between double quotes, `unquote` reads back as the same bytes, so
+that any value the shell prints can be pasted into its next command. Both cost as much as a few
+copies: a value may have 16 MB.
 
 Departures from a POSIX shell, all for keys and values that look like text:
   - a quote has a meaning only where an argument begins: `GET don't` needs no quoting;
@@ -19,21 +19,37 @@ from distrodb.errors import DistrodbError
 BLANKS = " \t\r\n"
 _END = rf"(?=[{BLANKS}]|\Z)"  # a quote that nothing of the kind follows is a part of the text
 _TOKEN = re.compile(
-    rf'"(?:[^"\\]++|\\.|"(?!{_END}))*+"{_END}'
+    rf'("(?:[^"\\]++|\\.|"(?!{_END}))*+"{_END}'
     rf"|'(?:[^'\\]++|\\'|\\|'(?!{_END}))*+'{_END}"
-    rf"|[^\"'{BLANKS}][^{BLANKS}]*+",
+    rf"|[^\"'{BLANKS}][^{BLANKS}]*+)[{BLANKS}]*",
     re.DOTALL,
 )
-_SPACE = re.compile(f"[{BLANKS}]*")
 _ESCAPE = re.compile(rb'\\(?:([nrt"\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))')
-_SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b'"': b'"', b"\\": b"\\"}
-_SHORT_BACK = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_MEANT = {short[1:].encode(): char.encode() for char, short in _SHORT.items()}
 # What a terminal acts on, what a quoted argument cannot hold as it is, bytes that are no UTF-8.
 # Direction marks reorder the rest of a line, so a value could imitate the shell.
-_UNSAFE = (
+_UNSAFE = {
     *range(0x20), *b'"\\', *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F,
     *range(0x2028, 0x202F), *range(0x2066, 0x206A), *range(0xDC80, 0xDD00),
-)  # fmt: skip
+}  # fmt: skip
+
+
+class _Escapes(dict[int, str]):
+    """For `str.translate`: each code is looked into once."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _escaped(code) if code in _UNSAFE else chr(code)
+        return self[code]
+
+
+def _escaped(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return _SHORT.get(chr(code), f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
+
+
+_ESCAPES = _Escapes()
 
 
 def encode(text: str) -> bytes:
@@ -46,31 +62,9 @@ def escape(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape").translate(_ESCAPES)
 
 
-def _escaped(code: int) -> str:
-    if chr(code) in _SHORT_BACK:
-        return _SHORT_BACK[chr(code)]
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one byte that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
-
-
-class _Table(dict[int, str]):
-    """For `str.translate`, to which a code that is missing costs an exception."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = chr(code)
-        return self[code]
-
-
-_ESCAPES = _Table({code: _escaped(code) for code in _UNSAFE})
-
-
-def quote(value: bytes) -> str:
-    """`value` as an argument that `split` reads back; in quotes only where it needs them."""
-    text = escape(value)
-    if not value or value[:1] in b"'\"" or b" " in value or text.encode() != value:
-        return f'"{text}"'
-    return text
+def shown(text: str) -> str:
+    """What somebody typed, as one line."""
+    return escape(encode(text))
 
 
 def is_plain(value: bytes) -> bool:
@@ -81,23 +75,18 @@ def is_plain(value: bytes) -> bool:
 def tokens(line: str) -> list[str]:
     """The arguments in a line, in their quotes. Raises DistrodbError: a quote is not closed."""
     found = []
-    at = _space_end(line, 0)
+    at = 0
+    line = line.strip(BLANKS)
     while at < len(line):
         match = _TOKEN.match(line, at)
         if match is None:
-            opened = escape(encode(line[at : at + 40]))
             raise DistrodbError(
-                f"{line[at]} is not closed in {opened}; close it, followed by a blank or the end"
-                " of the line"
+                f"{line[at]} is not closed in {shown(line[at : at + 40])}; close it,"
+                " followed by a blank or the end of the line"
             )
-        found.append(match[0])
-        at = _space_end(line, match.end())
+        found.append(match[1])
+        at = match.end()
     return found
-
-
-def _space_end(line: str, at: int) -> int:
-    match = _SPACE.match(line, at)
-    return match.end() if match else at
 
 
 def unquote(token: str) -> bytes:
@@ -110,11 +99,7 @@ def unquote(token: str) -> bytes:
 def _meant(match: re.Match[bytes]) -> bytes:
     short, byte, code_point = match.groups()
     if short:
-        return _SHORT[short]
+        return _MEANT[short]
     if byte:
         return bytes([int(byte, 16)])
     return chr(int(code_point, 16)).encode("utf-8", "surrogatepass")
-
-
-def split(line: str) -> list[bytes]:
-    return [unquote(token) for token in tokens(line)]

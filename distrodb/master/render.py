@@ -9,35 +9,35 @@ Invariant: an id, a leader or an address is never cut or wrapped: a table that i
 terminal leaves columns out and says which. `status` is the answer of `DISTRODB STATUS`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.filesize import pick_unit_and_suffix
 from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distrodb.master.healing_status import (
-    Healing,
-    Move,
-    byte_count,
-    healing_of,
-    of_partitions,
-    of_stuck,
-)
+from distrodb.master.healing_status import Healing, Move
 from distrodb.master.quoting import escape
 
 Status = Mapping[str, Any]
+Row = Mapping[str, str | Text]  # by column
 
-STATUS_STYLES = {
+STYLES = {
     "up": "green",
     "suspect": "yellow",
     "down": "red",
     "joining": "cyan",
     "leaving": "cyan",
+    "yes": "green",
+    "no": "red",
+    "none": "red",
+    "without": "yellow",
+    "stuck": "red",
 }
 BAR_COLUMNS = 20
 # To a slave that came back empty all its groups copy at once; more lines do not fit on a screen.
@@ -60,33 +60,27 @@ def maybe(value: bytes | None, stale: str | None = None) -> str:
 
 
 class Fitting:
-    """A table that leaves out columns of `spare`, the first at first, until it fits the width."""
+    """A table of these columns of the rows. It leaves out those of `spare`, the first at first,
+    until it fits the width."""
 
-    def __init__(self, *columns: str, spare: str = "") -> None:
-        self._columns = columns
-        self._spare = spare.split()
-        self._rows: list[list[str | Text]] = []
-
-    def add_row(self, *cells: str | Text) -> None:
-        self._rows.append(list(cells))
+    def __init__(self, columns: str, rows: Iterable[Row], spare: str) -> None:
+        self._columns, self._rows, self._spare = columns.split(), list(rows), spare.split()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width if console.is_terminal else UNLIMITED_COLUMNS
-        wide = options.update(width=UNLIMITED_COLUMNS, no_wrap=True)
-        left_out: list[str] = []
-        needed = 0
-        for spare in (*self._spare, None):
-            table = self._table(left_out)
-            columns = Measurement.get(console, wide, table).maximum
-            needed = needed or columns
-            if columns <= width or spare is None:
+        unlimited = options.update(width=UNLIMITED_COLUMNS, no_wrap=True)
+        widths: list[int] = []
+        for count in range(len(self._spare) + 1):
+            table = self._without(self._spare[:count])
+            widths.append(Measurement.get(console, unlimited, table).maximum)
+            if widths[-1] <= width:
                 break
-            left_out.append(spare)
-        yield from console.render(table, options.update(width=min(columns, width)))
-        if left_out:
-            yield Text(f"not shown: {', '.join(left_out)} ({needed} columns)", style="dim")
+        yield from console.render(table, options.update(width=min(width, widths[-1])))
+        if count:
+            left_out = ", ".join(self._spare[:count])
+            yield Text(f"not shown: {left_out} ({widths[0]} columns)", style="dim")
 
-    def _table(self, left_out: Collection[str]) -> Table:
+    def _without(self, left_out: Collection[str]) -> Table:
         table = Table(
             box=box.SIMPLE_HEAD,
             pad_edge=False,
@@ -94,37 +88,12 @@ class Fitting:
             collapse_padding=True,
             header_style="bold",
         )
-        shown = [n for n, name in enumerate(self._columns) if name not in left_out]
-        for n in shown:
-            table.add_column(self._columns[n], no_wrap=self._columns[n] != "key", overflow="fold")
+        shown = [column for column in self._columns if column not in left_out]
+        for column in shown:
+            table.add_column(column, no_wrap=column != "key", overflow="fold")
         for row in self._rows:
-            table.add_row(*(row[n] for n in shown))
+            table.add_row(*(row[column] for column in shown))
         return table
-
-
-def _state(node: Mapping[str, Any]) -> Text:
-    text = Text(node["status"], style=STATUS_STYLES.get(node["status"], ""))
-    return text.append(", slow disk", style="yellow") if node.get("slow_disk") else text
-
-
-def _leader(partition: Mapping[str, Any]) -> Text:
-    leader = partition["leader"]
-    return Text("none", style="red") if leader is None else Text(leader)
-
-
-def _slots(partition: Mapping[str, Any]) -> str:
-    first, last = partition["slots"]
-    return f"{first}-{last}"
-
-
-def _counts(status: Status, node_id: str) -> tuple[str, str, str]:
-    """How many partitions it owns, leads and holds."""
-    rows = status["partitions"]
-    return (
-        str(sum(node_id == row["owner"] for row in rows)),
-        str(sum(node_id == row["leader"] for row in rows)),
-        str(sum(node_id in row["group"] for row in rows)),
-    )
 
 
 def nodes_table(status: Status, answering: Collection[str] | None = None) -> RenderableType:
@@ -132,72 +101,89 @@ def nodes_table(status: Status, answering: Collection[str] | None = None) -> Ren
 
     The map's status lags a crash by `dead_after_s`, therefore the two columns.
     """
-    columns = ["node", "status", "clients", "peers", "owns", "leads", "holds"]
-    if answering is not None:
-        columns.insert(2, "answers")
-    table = Fitting(*columns, spare="peers owns holds leads")
-    for node_id, node in sorted(status["nodes"].items()):
-        cells = [node_id, _state(node), node["client"], node["peer"], *_counts(status, node_id)]
-        if answering is not None:
-            answers = node_id in answering
-            cells.insert(2, Text("yes" if answers else "no", style="green" if answers else "red"))
-        table.add_row(*cells)
-    return table
+    answers = "" if answering is None else "answers"
+    return Fitting(
+        f"node status {answers} clients peers owns leads holds",
+        (_node(status, node_id, answering or ()) for node_id in sorted(status["nodes"])),
+        spare="peers owns holds leads",
+    )
+
+
+def _node(status: Status, node_id: str, answering: Collection[str] = ()) -> Row:
+    node, partitions = status["nodes"][node_id], status["partitions"]
+    state = _styled(node["status"])
+    if node.get("slow_disk"):
+        state.append(", slow disk", style="yellow")
+    return {
+        "node": node_id,
+        "status": state,
+        "answers": _styled("yes" if node_id in answering else "no"),
+        "clients": node["client"],
+        "peers": node["peer"],
+        "owns": str(sum(node_id == row["owner"] for row in partitions)),
+        "leads": str(sum(node_id == row["leader"] for row in partitions)),
+        "holds": str(sum(node_id in row["group"] for row in partitions)),
+    }
 
 
 def partitions_table(status: Status) -> RenderableType:
-    table = Fitting(
-        "partition", "slots", "owner", "group", "leader", "term", spare="term slots owner"
+    return Fitting(
+        "partition slots owner group leader term",
+        map(_partition, status["partitions"]),
+        spare="term slots owner",
     )
-    for row in status["partitions"]:
-        group = " ".join(row["group"])
-        cells = [str(row["id"]), _slots(row), row["owner"], group, _leader(row), str(row["term"])]
-        table.add_row(*cells)
-    return table
 
 
-def where_table(key: bytes, slot: int, row: Mapping[str, Any]) -> RenderableType:
-    table = Fitting("key", "slot", "partition", "slots", "group", "leader", spare="slots slot")
-    table.add_row(
-        Text(escape(key)),
-        str(slot),
-        str(row["id"]),
-        _slots(row),
-        " ".join(row["group"]),
-        _leader(row),
+def _partition(row: Mapping[str, Any]) -> Row:
+    return {
+        "partition": str(row["id"]),
+        "slots": "-".join(map(str, row["slots"])),
+        "owner": row["owner"],
+        "group": " ".join(row["group"]),
+        "leader": _styled("none") if row["leader"] is None else row["leader"],
+        "term": str(row["term"]),
+    }
+
+
+def where_table(key: bytes, slot: int, partition: Mapping[str, Any]) -> RenderableType:
+    return Fitting(
+        "key slot partition slots group leader",
+        [{"key": Text(escape(key)), "slot": str(slot), **_partition(partition)}],
+        spare="slots slot",
     )
-    return table
+
+
+def _styled(word: str, text: str = "") -> Text:
+    return Text(text or word, style=STYLES.get(word, ""))
 
 
 # -- the ring ------------------------------------------------------------------------------------
 
 
-def ring_view(status: Status) -> RenderableType:
+def ring_view(status: Status, *above: RenderableType) -> RenderableType:
     """The circle, a row for each slave, and what is under way."""
-    return Group(_heading(status), *_ring(status))
+    controller = status.get("controller")
+    healing = Healing(status)
+    heading = f"epoch {status['epoch']}" + (f", controller {controller}" if controller else "")
+    lines = healing.lines()
+    if healing.moves:
+        lines.pop("moving")  # they have lines of their own
+    below = [*moves(healing), *(_styled(name.split()[0], line) for name, line in lines.items())]
+    gap = [Text()] if below else []
+    return Group(heading, *above, circle(status), "", _ring_table(status, healing), *gap, *below)
 
 
-def followed_view(status: Status, remark: str | None = None) -> RenderableType:
+def followed_view(status: Status, remark: str = "") -> RenderableType:
     """The same, with a bar for the whole; it stands on top, since a screen that is too low shows
     the upper part. `remark`: what else there is to say, as why this status may be out of date."""
-    healing = healing_of(status)
+    healing = Healing(status)
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
         "settled",
         ProgressBar(max(1, healing.partitions), healing.settled, width=BAR_COLUMNS),
         f"{healing.settled} of {healing.partitions} partitions",
     )
-    remarks = [] if remark is None else [Text(remark, style="yellow")]
-    return Group(_heading(status), grid, *remarks, *_ring(status))
-
-
-def _heading(status: Status) -> Text:
-    controller = status.get("controller")
-    return Text(f"epoch {status['epoch']}" + (f", controller {controller}" if controller else ""))
-
-
-def _ring(status: Status) -> list[RenderableType]:
-    return [circle(status), Text(), _ring_table(status), *_below(healing_of(status))]
+    return ring_view(status, grid, *([Text(remark, style="yellow")] if remark else []))
 
 
 def circle_of(status: Status) -> list[str]:
@@ -215,78 +201,54 @@ def circle_of(status: Status) -> list[str]:
 def circle(status: Status) -> Text:
     nodes = circle_of(status)
     text = Text()
-    for node_id, after in pairwise([*nodes, nodes[0]] if nodes else []):
+    for node_id, after in pairwise([*nodes, *nodes[:1]]):
         text.append_text(_on_circle(status, node_id))
-        solid = node_id in status["ring"] and after in status["ring"]
-        text.append(" → " if solid else " ⇢ ")
+        text.append(" → " if {node_id, after} <= set(status["ring"]) else " ⇢ ")
     return text.append_text(_on_circle(status, nodes[0])) if nodes else Text("(empty)")
 
 
 def _on_circle(status: Status, node_id: str) -> Text:
     known = status["nodes"][node_id]["status"]
-    if known == "up":
-        return Text(node_id)
-    return Text(f"({node_id} {known})", style=STATUS_STYLES.get(known, ""))
+    return Text(node_id) if known == "up" else _styled(known, f"({node_id} {known})")
 
 
-def _ring_table(status: Status) -> RenderableType:
-    ring, moves = list(status["ring"]), healing_of(status).moves
-    names = ("left", "node", "right", "status", "leads", "owns", "holds", "moves")
-    table = Fitting(*names, spare="owns holds leads left right")
-    for node_id in circle_of(status):
-        at = ring.index(node_id) if node_id in ring else None
-        owns, leads, holds = _counts(status, node_id)
-        coming = [f"+{move.group}" for move in moves if node_id in move.coming]
-        going = [f"-{move.group}" for move in moves if node_id in move.going]
-        table.add_row(
-            "" if at is None else ring[at - 1],
-            Text(node_id, style="bold"),
-            "" if at is None else ring[(at + 1) % len(ring)],
-            _state(status["nodes"][node_id]),
-            leads,
-            owns,
-            holds,
-            " ".join(coming + going),
+def _ring_table(status: Status, healing: Healing) -> RenderableType:
+    def row_of(node_id: str) -> Row:
+        left, right = neighbours.get(node_id, ("", ""))
+        coming = [f"+{move.group}" for move in healing.moves if node_id in move.coming]
+        going = [f"-{move.group}" for move in healing.moves if node_id in move.going]
+        return {
+            **_node(status, node_id),
+            "node": Text(node_id, style="bold"),
+            "left": left,
+            "right": right,
+            "moves": " ".join(coming + going),
+        }
+
+    ring = list(status["ring"])
+    around = zip(ring, ring[-1:] + ring, ring[1:] + ring[:1], strict=False)
+    neighbours = {node_id: (left, right) for node_id, left, right in around}
+    return Fitting(
+        "left node right status leads owns holds moves",
+        map(row_of, circle_of(status)),
+        spare="owns holds leads left right",
+    )
+
+
+def moves(healing: Healing) -> list[RenderableType]:
+    """A line for each group that is under way."""
+    if not healing.moves:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    for move in healing.moves[:MOVES_SHOWN_MAX]:
+        what = "cluster map" if move.group == "map" else f"partition {move.group}"
+        change = " ".join([*move.going, "→", *move.coming])
+        grid.add_row(
+            f"{what}: {change if move.going or move.coming else 'on its way'}", *_copied(move)
         )
-    return table
-
-
-def healing_view(status: Status) -> RenderableType | None:
-    """What is under way, waits or is stuck; None if nothing is."""
-    lines = _below(healing_of(status))
-    return Group(*lines[1:]) if lines else None
-
-
-def _below(healing: Healing) -> list[RenderableType]:
-    lines: list[RenderableType] = []
-    if healing.moves:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True)
-        for move in healing.moves[:MOVES_SHOWN_MAX]:
-            grid.add_row(f"{move.what}: {_change(move)}", *_copied(move))
-        lines.append(grid)
-        if len(healing.moves) > MOVES_SHOWN_MAX:
-            lines.append(Text(f"and {len(healing.moves) - MOVES_SHOWN_MAX} more"))
-    elif healing.is_map_moving:
-        lines.append(Text("cluster map: its own group is on its way"))
-    if healing.waiting:
-        lines.append(Text(f"waiting for their turn: {of_partitions(healing.waiting)}"))
-    if electing := set(healing.leaderless) - set(healing.stuck):
-        lines.append(Text(f"without a leader just now: {of_partitions(electing)}", style="yellow"))
-    if stuck := of_stuck(healing):
-        absent = " ".join(healing.absent)
-        why = f"stuck without {absent}" if absent else "stuck until a slave comes back"
-        lines.append(Text(f"{why}: {stuck}", style="red"))
-    return [Text(), *lines] if lines else []
-
-
-def _change(move: Move) -> str:
-    coming, going = " ".join(move.coming), " ".join(move.going)
-    if coming and going:
-        return f"{going} → {coming}"
-    if coming:
-        return f"→ {coming}"
-    return f"{going} →" if going else "on its way"
+    more = len(healing.moves) - MOVES_SHOWN_MAX
+    return [grid, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _copied(move: Move) -> tuple[RenderableType, RenderableType]:
@@ -294,3 +256,10 @@ def _copied(move: Move) -> tuple[RenderableType, RenderableType]:
         return "", Text("not copying now", style="dim")
     bar = ProgressBar(move.total, min(move.done, move.total), width=BAR_COLUMNS)
     return bar, byte_count(move.done, move.total)
+
+
+def byte_count(done: int, total: int) -> str:
+    """ "12.3 / 40.0 MB" """
+    unit, name = pick_unit_and_suffix(total, ["B", "kB", "MB", "GB"], 1000)
+    digits = 0 if name == "B" else 1
+    return f"{done / unit:.{digits}f} / {total / unit:.{digits}f} {name}"

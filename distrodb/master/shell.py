@@ -3,23 +3,22 @@
 Invariants:
   - An error is one line on stderr and never a traceback; when it is not a person at a terminal who
     types, it also makes the exit status 1.
-  - Nothing a person waits for is silent for longer than `SILENCE_S_MAX`.
+  - Nothing a person waits for is silent for longer than a moment (`patience`).
   - Only cmd2's public names are used; tests/unit/test_structure.py holds it.
 """
 
 import logging
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOBase
 from pathlib import Path
-from threading import Timer
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cmd2
-from cmd2 import Completions, with_category
+from cmd2 import Completions
 from rich.console import Console, RenderableType
 
 from distrodb.errors import DistrodbError
@@ -27,7 +26,8 @@ from distrodb.master import quoting
 from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing_status import unborn
-from distrodb.master.language import LineParser, takes
+from distrodb.master.language import LineParser, command
+from distrodb.patience import patience
 
 if TYPE_CHECKING:
     from distrodb.local import LocalCluster
@@ -35,21 +35,19 @@ if TYPE_CHECKING:
 INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT"
 NOT_LOCAL = "START works where `distrodb local` opened the shell; elsewhere: distrodb slave FILE"
 HISTORY_LINES_MAX = 1000
-SILENCE_S_MAX = 0.8  # seconds; a person wonders after one
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 
 
-class _Piped:
+class _Piped(TextIOBase):
     """A dumb terminal's input: cmd2 reads its lines as those of a pipe, and moves no cursor."""
 
-    def isatty(self) -> bool:
-        return False
-
-    def readline(self) -> str:
+    def readline(self, _: int = -1) -> str:  # type: ignore[override]
         return sys.stdin.readline()
 
 
 class Shell(cmd2.Cmd):
+    DEFAULT_CATEGORY = "Shell"
+
     def __init__(
         self,
         cluster: Cluster,
@@ -58,6 +56,7 @@ class Shell(cmd2.Cmd):
         history_file: str = "",
         stdout: TextIO | None = None,
     ) -> None:
+        self.cluster, self.local = cluster, local
         is_dumb = os.environ.get("TERM") == "dumb"
         self.is_plain = is_dumb or bool(os.environ.get("NO_COLOR"))
         if self.is_plain:
@@ -76,12 +75,9 @@ class Shell(cmd2.Cmd):
             terminators=(),
             command_sets=(Keys(), Slaves(), Ring()),
         )
-        self.cluster = cluster
-        self.local = local
         self.failed = False
         self.is_asking = False  # a person sits there, at a terminal and not behind -c or a pipe
         self._is_drawing = False
-        self._reminder: Timer | None = None
         self.statement_parser = LineParser()
         self.interactive_pipe = is_dumb
         self.exclude_from_history = ["_EOF", "HISTORY"]
@@ -95,38 +91,24 @@ class Shell(cmd2.Cmd):
             self.remove_settable(setting)
         if local is None:
             self.disable_command("START", NOT_LOCAL)
+        self._set_prompt()
 
     # -- how it speaks --------------------------------------------------------------------------
-
-    def preloop(self) -> None:
-        self._set_prompt()
 
     def _set_prompt(self) -> None:
         self.prompt = f"{self.cluster.connected or 'not connected'}> "
 
     def onecmd(self, statement: cmd2.Statement | str, *, add_to_history: bool = True) -> bool:
         self.cluster.awaited = ""
-        if sys.stderr.isatty():
-            self._reminder = Timer(SILENCE_S_MAX, self.remind)
-            self._reminder.daemon = True
-            self._reminder.start()
         try:
-            return super().onecmd(statement, add_to_history=add_to_history)
+            with patience(lambda: self.cluster.awaited or "an answer") as self.reminder:
+                return super().onecmd(statement, add_to_history=add_to_history)
         finally:
-            self.forget_reminder()
             self._set_prompt()
 
-    def remind(self) -> None:
-        print(f"waiting for {self.cluster.awaited or 'an answer'} …", file=sys.stderr, flush=True)
-
-    def forget_reminder(self) -> None:
-        if self._reminder is not None:
-            self._reminder.cancel()
-            self._reminder = None
-
     def default(self, statement: cmd2.Statement) -> bool | None:
-        length = len(statement.command)
-        typed = quoting.escape(quoting.encode(statement.raw.lstrip(quoting.BLANKS)[:length][:40]))
+        length = min(40, len(statement.command))
+        typed = quoting.shown(statement.raw.lstrip(quoting.BLANKS)[:length])
         like = cmd2.utils.suggest_similar(statement.command, self.get_visible_commands())
         hint = f"did you mean {like}?" if like else "HELP lists the commands"
         self.perror(f"unknown command {typed}; {hint}")
@@ -158,7 +140,7 @@ class Shell(cmd2.Cmd):
     def drawing(self) -> Iterator[Console]:
         """A console for what is drawn again and again; unlike cmd2's it cuts lines at the width,
         by which the lines to draw over are counted."""
-        self.forget_reminder()
+        self.reminder.cancel()
         self._is_drawing = True
         try:
             yield Console(
@@ -182,17 +164,21 @@ class Shell(cmd2.Cmd):
             return found
         return Completions.from_values([str(item).lower() for item in found])
 
-    @with_category("Shell")
-    @takes()
-    def do_EXIT(self, _: Namespace) -> bool:  # noqa: N802
+    @command()
+    def do_EXIT(self) -> bool:  # noqa: N802
         """Leave; the slaves go on. Ctrl-D does the same."""
         return True
 
-    def do__EOF(self, _: cmd2.Statement) -> bool:  # noqa: N802
-        """What cmd2 types for Ctrl-D."""
-        return True
+    do__EOF = do_EXIT  # noqa: N815  # what cmd2 types for Ctrl-D
 
-    @with_category("Shell")
+    def do_HISTORY(self, statement: cmd2.Statement) -> None:  # noqa: N802
+        """List what was typed; HISTORY -h says more."""
+        self.do_history(statement.args)
+
+    def do_OPTION(self, statement: cmd2.Statement) -> None:  # noqa: N802
+        """Show the shell's options, or set one."""
+        self.do_set(statement.args)
+
     def do_HELP(self, statement: cmd2.Statement) -> None:  # noqa: N802
         """List the commands (-v: with a line for each), or explain one."""
         word = statement.args
@@ -201,18 +187,7 @@ class Shell(cmd2.Cmd):
     def complete_HELP(  # noqa: N802
         self, text: str, line: str, begidx: int, endidx: int
     ) -> Completions:
-        commands = self.get_visible_commands()
-        return self.basic_complete(text.upper(), line, begidx, endidx, commands)
-
-    @with_category("Shell")
-    def do_HISTORY(self, statement: cmd2.Statement) -> None:  # noqa: N802
-        """List what was typed; HISTORY -h says more."""
-        self.do_history(statement.args)
-
-    @with_category("Shell")
-    def do_OPTION(self, statement: cmd2.Statement) -> None:  # noqa: N802
-        """Show the shell's options, or set one."""
-        self.do_set(statement.args)
+        return self.complete_help_command(text.upper(), line, begidx, endidx)
 
 
 # -- starting it -----------------------------------------------------------------------------------

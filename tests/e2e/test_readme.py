@@ -41,8 +41,8 @@ def clone(home: Path, tmp_path: Path):
     (tmp_path / ".venv").symlink_to(sys.prefix)
     # `distrodb master` without --connect knows the usual ports only.
     (tmp_path / "sitecustomize.py").write_text(
-        "import distrodb.master.client as c\n"
-        f"c.DEFAULT_ADDRESSES = tuple(('127.0.0.1', {base} + n) for n in range(1, 6))\n"
+        "from distrodb.config import Address\nimport distrodb.master.client as c\n"
+        f"c.DEFAULT_ADDRESSES = tuple(Address('127.0.0.1', {base} + n) for n in range(1, 6))\n"
     )
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
     environment.pop("XDG_DATA_HOME", None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import distrodb
-from distrodb import cli
+from distrodb import cli, patience
 from distrodb.clock import sleep
 from distrodb.errors import ConfigError, DistrodbError, StorageError, UnavailableError
 from distrodb.local import PEER_PORT_OFFSET, LocalCluster
@@ -354,10 +354,10 @@ def test_what_is_public_is_there():
 
 
 def test_a_start_that_takes_its_time_says_what_it_waits_for(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "SILENCE_S_MAX", 0.01)
+    monkeypatch.setattr(patience, "SILENCE_S_MAX", 0.01)
     for is_terminal in (True, False):
         monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)  # noqa: B023
-        with cli._patience("every partition to have a leader"):
+        with patience.patience(lambda: "every partition to have a leader"):
             sleep(0.3)
         told = "waiting for every partition to have a leader …\n" if is_terminal else ""
         assert capsys.readouterr().err == told

@@ -1,9 +1,11 @@
 """`Cluster` against slaves of a few lines: what it says when they fail, word for word."""
 
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import hiredis
@@ -11,9 +13,10 @@ import pytest
 from redis.crc import key_slot
 
 from distrodb.clock import monotonic
+from distrodb.config import Address
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master import client
-from distrodb.master.client import Cluster, Read, parse_address
+from distrodb.master.client import Cluster, parse_address
 
 COMMANDS = [[name, -2, ["write"], 1, 1, 1] for name in ("get", "set", "del")]
 Behaviour = Callable[["FakeSlave", list[bytes]], Any]
@@ -55,6 +58,7 @@ class FakeSlave(socketserver.ThreadingTCPServer):
         self.data: dict[bytes, bytes] = {}
         self.behaviour: Behaviour | None = None
         self.controller: str | None = "node1"  # as this slave has it
+        self.leader = "node1"  # as node1 has it
         self.asked: list[bytes] = []
         self.asking: Behaviour | None = None
         self.sockets: set[Any] = set()
@@ -64,8 +68,8 @@ class FakeSlave(socketserver.ThreadingTCPServer):
     def end(self) -> None:
         self.shutdown()
         self.server_close()
-        for socket in list(self.sockets):
-            socket.close()
+        for each in list(self.sockets):
+            each.close()
 
     def answer(self, command: list[bytes]) -> Any:
         name = command[0].upper()
@@ -134,7 +138,7 @@ def status_of(slaves: dict[str, FakeSlave]) -> dict[str, Any]:
                 "slots": [0, 16383],
                 "owner": "node1",
                 "group": list(slaves),
-                "leader": "node1",
+                "leader": slaves["node1"].leader,
                 "term": 1,
             }
         ],
@@ -223,16 +227,16 @@ def lose_majority(slaves: dict[str, FakeSlave]) -> None:
 
 
 def test_get_set_del(cluster: Cluster) -> None:
-    assert cluster.get(b"k") == Read(None)
+    assert cluster.get(b"k") == (None, None)
     cluster.set(b"k", b"\xff v")
-    assert cluster.get(b"k") == Read(b"\xff v")
+    assert cluster.get(b"k") == (b"\xff v", None)
     assert cluster.delete(b"k") is True
     assert cluster.delete(b"k") is False
 
 
 def test_set_many_and_keys(cluster: Cluster) -> None:
     cluster.set_many([(b"a*%d" % n, b"v") for n in range(20)] + [(b"b", b"w")])
-    assert cluster.get(b"b") == Read(b"w")
+    assert cluster.get(b"b") == (b"w", None)
     assert len(cluster.keys(b"a*", 5)) == 5
     assert cluster.keys(b"b", 5) == [b"b"]
 
@@ -266,7 +270,7 @@ def test_a_get_without_a_majority_is_stale(cluster: Cluster, slaves: dict[str, F
         return CLUSTERDOWN
 
     slaves["node1"].behaviour = copy
-    expected = Read(b"old", "partition 0 has no majority, answered by node1")
+    expected = (b"old", "partition 0 has no majority, answered by node1")
     assert cluster.get(b"k") == expected
 
 
@@ -284,6 +288,71 @@ def test_an_election_is_waited_for(cluster: Cluster, slaves: dict[str, FakeSlave
     slaves["node1"].behaviour = elected_at_the_second_try
     cluster.set(b"k", b"v")
     assert slaves["node1"].data == {b"k": b"v"}
+
+
+def two_leaders(slaves: dict[str, FakeSlave]) -> dict[str, Any]:
+    """node1 leads the lower half of the slots, node2 the upper."""
+    status = status_of(slaves)
+    (row,) = status["partitions"]
+    status["partitions"] = [
+        {**row, "slots": [0, 8191]},
+        {**row, "id": 1, "slots": [8192, 16383], "leader": "node2"},
+    ]
+    return status
+
+
+def test_each_key_goes_to_its_leader(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "status", lambda: two_leaders(slaves))
+    pairs = {b"%d" % n: b"v" for n in range(50)}
+    cluster.set_many(pairs.items())
+    halves = slaves["node1"].data, slaves["node2"].data
+    assert {**halves[0], **halves[1]} == pairs
+    assert all((key_slot(key) < 8192) == (key in halves[0]) for key in pairs)
+    assert {cluster.get(key) for key in pairs} == {(b"v", None)}
+
+
+def test_what_was_acknowledged_is_not_sent_again(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have written it meanwhile."""
+    monkeypatch.setattr(cluster, "status", lambda: two_leaders(slaves))
+
+    def not_yet(slave: FakeSlave, command: list[bytes]) -> Any:
+        slaves["node1"].data = dict.fromkeys(slaves["node1"].data, b"another's")
+        slave.behaviour = None
+        return CLUSTERDOWN
+
+    slaves["node2"].behaviour = not_yet
+    keys = sorted((b"%d" % n for n in range(50)), key=key_slot)  # node1's are sent before
+    cluster.set_many([(key, b"v") for key in keys])
+    assert set(slaves["node1"].data.values()) == {b"another's"}
+    assert set(slaves["node2"].data.values()) == {b"v"}
+
+
+def test_a_leader_that_moved_is_found(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
+    cluster.status()
+
+    def moved(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.leader = "node2"
+        return Raw(b"-MOVED 0 127.0.0.1:%d\r\n" % slaves["node2"].port)
+
+    slaves["node1"].behaviour = moved
+    cluster.set(b"k", b"v")
+    assert slaves["node2"].data == {b"k": b"v"}
+
+
+def test_a_link_that_broke_between_two_commands_leaves_nothing_unknown(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    cluster.get(b"k")
+    for each in list(slaves["node1"].sockets):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+    lose_majority(slaves)
+    with pytest.raises(UnavailableError, match="nothing was written"):
+        cluster.set(b"k", b"v")
 
 
 def test_no_leader_with_all_alive(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
@@ -345,6 +414,7 @@ def test_no_slave_at_all(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None
     for call in (lambda: cluster.get(b"k"), cluster.status, lambda: cluster.set(b"k", b"v")):
         with pytest.raises(UnavailableError, match="^no slave is reachable at"):
             call()
+    assert cluster.keys(b"", 5) == []  # for Tab: nothing, and no error
 
 
 def test_a_redis_that_is_no_slave(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
@@ -482,7 +552,7 @@ def test_a_controller_that_does_not_answer(cluster: Cluster, slaves: dict[str, F
     [("127.0.0.1:55551", ("127.0.0.1", 55551)), ("[::1]:7", ("::1", 7)), ("db:80", ("db", 80))],
 )
 def test_parse_address(text: str, address: tuple[str, int]) -> None:
-    assert parse_address(text) == address
+    assert parse_address(text) == Address(*address)
 
 
 @pytest.mark.parametrize("text", ["", "host", ":5", "host:", "host:x", "host:0", "host:65536"])

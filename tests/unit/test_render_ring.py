@@ -129,7 +129,7 @@ def test_moves_are_below_the_ring() -> None:
         line.split() == ["cluster", "map:", "node3", "→", "node5", "not", "copying", "now"]
         for line in lines
     )
-    assert "waiting for their turn: partitions 4-6 8" in lines
+    assert "waiting: partitions 4-6 8" in lines
     assert "stuck until a slave comes back: partition 9" in lines
 
 
@@ -140,8 +140,8 @@ def test_a_bar_for_the_whole_and_a_word_when_nobody_answers() -> None:
 
 
 def test_an_older_slave_s_status_has_nothing_to_heal() -> None:
-    assert render.healing_view(status_of()) is None
-    found = healing_status.healing_of(status_of())
+    found = healing_status.Healing(status_of())
+    assert render.moves(found) == []
     assert found.is_done
     assert found.settled == 10
     assert "controller" not in text_of(render.ring_view(status_of()))
@@ -159,10 +159,13 @@ def test_five_slaves_fit_into_80_columns() -> None:
 def test_a_partition_without_a_leader_is_not_settled() -> None:
     """Three of five have died at once: nobody can act, and who is missing is said."""
     status = lost_majority()
-    found = healing_status.healing_of(status)
-    assert (found.settled, found.stuck, found.is_map_lost) == (4, (2, 3, 4, 7, 8, 9), True)
+    found = healing_status.Healing(status)
+    assert (found.settled, found.stuck, found.is_map_lost) == (4, {2, 3, 4, 7, 8, 9, "map"}, True)
     said = healing_status.changes(status)
-    assert said.startswith("4 of 10 partitions settled; stuck: 2-4 7-9 map;")
+    assert said.startswith(
+        "4 of 10 partitions settled; stuck without node3 node4 node5:"
+        " partitions 2-4 7-9 and the cluster map;"
+    )
     text = text_of(render.followed_view(status))
     assert "4 of 10 partitions" in text
     assert "stuck without node3 node4 node5: partitions 2-4 7-9 and the cluster map" in text
@@ -171,10 +174,13 @@ def test_a_partition_without_a_leader_is_not_settled() -> None:
 def test_an_election_is_no_loss() -> None:
     status = status_of(controller="node1")
     status["partitions"][3]["leader"] = None
-    found = healing_status.healing_of(status)
-    assert (found.settled, found.stuck, found.absent) == (9, (), ())
-    assert healing_status.changes(status) == "9 of 10 partitions settled; without a leader: 3"
-    assert "without a leader just now: partition 3" in text_of(render.ring_view(status))
+    found = healing_status.Healing(status)
+    assert (found.settled, found.stuck, found.absent) == (9, set(), [])
+    assert (
+        healing_status.changes(status)
+        == "9 of 10 partitions settled; without a leader: partition 3"
+    )
+    assert "without a leader: partition 3" in text_of(render.ring_view(status))
 
 
 def test_an_unborn_cluster_has_nothing_settled() -> None:
@@ -237,8 +243,7 @@ def test_many_moves_are_cut_short() -> None:
     ],
 )
 def test_a_move(move: dict[str, Any], line: str) -> None:
-    view = render.healing_view(status_of(moves=[move]))
-    assert view is not None
+    (view,) = render.moves(healing_status.Healing(status_of(moves=[move])))
     assert text_of(view).startswith(line)
 
 
@@ -252,7 +257,7 @@ def test_a_move(move: dict[str, Any], line: str) -> None:
     ],
 )
 def test_bytes(done: int, total: int, text: str) -> None:
-    assert healing_status.byte_count(done, total) == text
+    assert render.byte_count(done, total) == text
 
 
 @pytest.mark.parametrize(
@@ -264,15 +269,17 @@ def test_ranges(numbers: list[int], text: str) -> None:
 
 def test_what_a_slave_still_holds() -> None:
     status = under_way()
-    assert healing_status.held_by(status, "node3") == [3]
-    assert healing_status.held_by(status, "node1") == [0, 1, 3, 4, 5, 7, 8, 9]
+    assert healing_status.held_by(status, "node3") == {3}
+    assert healing_status.held_by(status, "node1") == {0, 1, 3, 4, 5, 7, 8, 9}
 
 
 def test_news_are_what_changes_but_for_bytes() -> None:
     status = under_way()
     line = healing_status.changes(status)
     assert line == (
-        "4 of 10 partitions settled; moving: 3 map; waiting: 4-6 8; stuck: 9; node3 down"
+        "4 of 10 partitions settled; moving: partition 3 and the cluster map;"
+        " waiting: partitions 4-6 8;"
+        " stuck until a slave comes back: partition 9; node3 down"
     )
     later = copy.deepcopy(status)
     later["moves"][0]["done"] += 1

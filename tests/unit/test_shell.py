@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cmd2
 import pytest
 from cmd2.pt_utils import Cmd2Completer
 from prompt_toolkit.document import Document
 
+from distrodb import patience
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master import shell
-from distrodb.master.client import Read
 
 STATUS: dict[str, Any] = {
     "epoch": 1,
@@ -87,16 +88,16 @@ class FakeCluster:
     def answering(self, status: dict[str, Any]) -> set[str]:
         return {"node1"}
 
-    def running(self) -> list[str]:
+    def running(self) -> dict[str, Any]:
         self._maybe_fail()
-        return ["node1", "node2"]
+        return {"node1": None, "node2": None}
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         return 42, self.status()["partitions"][0]
 
-    def get(self, key: bytes) -> Read:
+    def get(self, key: bytes) -> tuple[bytes | None, str | None]:
         self._maybe_fail()
-        return Read(self.data.get(key), self.stale)
+        return self.data.get(key), self.stale
 
     def set(self, key: bytes, value: bytes) -> None:
         self._maybe_fail()
@@ -109,7 +110,6 @@ class FakeCluster:
         return self.data.pop(key, None) is not None
 
     def keys(self, prefix: bytes, limit: int) -> list[bytes]:
-        self._maybe_fail()
         return [key for key in sorted(self.data) if key.startswith(prefix)][:limit]
 
     def kill(self, node_id: str) -> None:
@@ -238,6 +238,15 @@ def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) 
     assert session.exit_status == 1
 
 
+def test_a_usage_is_said_once_in_colour_too(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cmd2.rich_utils, "ALLOW_STYLE", cmd2.rich_utils.AllowStyle.ALWAYS)
+    session.run("SET a b c")
+    said = cmd2.string_utils.strip_style(session.errors)
+    assert said.endswith("spaces; usage: SET key value\n")
+
+
 @pytest.mark.parametrize(
     "verb",
     ["alias", "macro", "shell", "run_pyscript", "run_script", "edit", "py", "ipy", "shortcuts",
@@ -363,7 +372,7 @@ def test_quit_does_not_ask_about_its_own_slaves(
 ) -> None:
     session.shell = shell.Shell(session.cluster, local=FakeLocal(), stdout=session.out)
     session.shell.is_asking = True
-    monkeypatch.setattr(session.cluster, "running", lambda: ["node1"])
+    monkeypatch.setattr(session.cluster, "running", lambda: {"node1": None})
     session.run("QUIT")
     assert session.cluster.ended
 
@@ -379,17 +388,17 @@ def test_the_prompt_says_where_one_is_connected(session: Session) -> None:
 def test_a_wait_has_a_sign_of_life(
     session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shell, "SILENCE_S_MAX", 0.01)
+    monkeypatch.setattr(patience, "SILENCE_S_MAX", 0.01)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     told = threading.Event()
 
-    def get(key: bytes) -> Read:
+    def get(key: bytes) -> tuple[bytes | None, str | None]:
         session.cluster.awaited = "a leader of partition 3"
         assert told.wait(10)
-        return Read(None)
+        return None, None
 
-    remind = session.shell.remind
-    monkeypatch.setattr(session.shell, "remind", lambda: (remind(), told.set()))
+    tell = patience._tell
+    monkeypatch.setattr(patience, "_tell", lambda awaited: (tell(awaited), told.set()))
     monkeypatch.setattr(session.cluster, "get", get)
     assert session.run("GET k") == "Nothing\n"
     assert session.errors == "waiting for a leader of partition 3 …\n"
@@ -488,7 +497,7 @@ def test_completion(session: Session, line: str, completed: list[str]) -> None:
 def test_completion_is_silent_without_a_cluster(session: Session) -> None:
     session.cluster.failure = UnavailableError("no slave is reachable")
     assert session.complete("KILL ") == []
-    assert session.complete("GET ") == []
+    assert session.complete("MOVE ") == []
 
 
 def test_history_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

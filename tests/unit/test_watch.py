@@ -39,6 +39,8 @@ LEAVING = status_of({"is_done": False, "moving": [0]}, node3="leaving")
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "LOOK_PAUSE_S", 0)
+    monkeypatch.setattr(watch, "DONE_S_MIN", 0.05)
+    monkeypatch.setattr(watch, "STALLED_S_MIN", 0.05)
 
 
 @pytest.fixture
@@ -98,12 +100,11 @@ def test_remove_of_a_slave_that_never_leaves_is_bounded(
     assert session.errors == "node3 is up and not leaving; REMOVE it again\n"
 
 
-def test_ctrl_c_leaves_it_leaving(session: Session) -> None:
-    class Interrupted(FakeCluster):
-        def status(self) -> dict[str, Any]:
-            raise KeyboardInterrupt
+def test_ctrl_c_leaves_it_leaving(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> dict[str, Any]:
+        raise KeyboardInterrupt
 
-    session.shell.cluster = Interrupted()
+    monkeypatch.setattr(session.cluster, "status", interrupted)
     out = session.run("REMOVE node3", "SET k v")
     assert out == "node3 goes on leaving: WATCH-RING to look on, KEEP to call it back\n"
     assert session.exit_status == shell.INTERRUPTED_STATUS
@@ -125,9 +126,9 @@ def test_watching_prints_a_line_for_each_change_and_ends(session: Session, line:
     session.cluster.statuses = [suspect, suspect, MOVING, MOVING, DEAD, MOVING, HEALED]
     assert session.run(line).splitlines() == [
         "1 of 1 partitions settled; node3 suspect",
-        "0 of 1 partitions settled; moving: 0; node3 down",
+        "0 of 1 partitions settled; moving: partition 0; node3 down",
         "no slave answers; trying again",
-        "0 of 1 partitions settled; moving: 0; node3 down",
+        "0 of 1 partitions settled; moving: partition 0; node3 down",
         "1 of 1 partitions settled; node3 down",
         "healed: every partition has its 3 copies",
     ]
@@ -165,7 +166,10 @@ def test_a_lost_majority_is_named_and_not_waited_for(
     session.cluster.statuses = [{**lost, "controller": None}]
     monkeypatch.setattr(watch, "STUCK_S_MAX", 0)
     told = session.run("WATCH-RING").splitlines()
-    assert told == ["0 of 1 partitions settled; stuck: 0 map; node2 suspect; node3 suspect"]
+    assert told == [
+        "0 of 1 partitions settled; stuck without node2 node3: partition 0 and the cluster map;"
+        " node2 suspect; node3 suspect"
+    ]
     assert session.errors == (
         "partition 0 and the cluster map cannot go on without a majority: start node2 node3 again\n"
     )
@@ -178,7 +182,7 @@ def test_an_election_is_waited_for_but_not_for_ever(
     electing["partitions"][0]["leader"] = None
     session.cluster.statuses = [*[electing] * 9, STATUS]
     assert session.run("WATCH-RING").splitlines() == [
-        "0 of 1 partitions settled; without a leader: 0",
+        "0 of 1 partitions settled; without a leader: partition 0",
         "1 of 1 partitions settled",
         "healed: every partition has its 3 copies",
     ]
