@@ -229,7 +229,7 @@ class Core:
         written = self.disk_writes.write_set_is_durable(now, sequence, took_s)
         for group_id in written & self.groups.keys():
             self.groups[group_id].log.on_durable(sequence)
-            self._schedule.touch(group_id)
+        self._schedule.journal_is_free(written)
         if self.maps.write_set_is_durable(sequence):
             self.gossip.soon()
         self.outgoing.write_set_is_durable(sequence)

@@ -10,7 +10,7 @@ grows, and when the time comes the batches of all groups leave in one frame a pe
 That took a tenth off the cost of a write, one at a time from 50 clients, six partitions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from distrodb.raft.group import Group
 from distrodb.slave.deadlines import Deadlines
@@ -31,8 +31,14 @@ class Schedule:
     def touch_all(self, groups: Iterable[Group]) -> None:
         self._touched.update(group.id for group in groups)
 
+    def journal_is_free(self, written: Set[int]) -> None:
+        """What these groups had to write is on disk, and those that wait may write."""
+        self._touched |= (self._held_back | written) & self._groups.keys()
+        self._held_back.clear()
+
     def closed(self, group_id: int) -> None:
         self._touched.discard(group_id)
+        self._held_back.discard(group_id)
         self._deadlines.remove(group_id)
 
     @property
@@ -41,12 +47,10 @@ class Schedule:
         return float("-inf") if self._touched else self._deadlines.next_due
 
     def tick(self, now: float, time_ms: int, may_start: bool, may_write: bool) -> set[int]:
-        """Tick them, and start what waits in them if it ``may_start``; returns which they were."""
+        """Tick them, and start what waits in them if it ``may_start``, also what writes if it
+        ``may_write``: the journal is free.  Returns which they were."""
         ticked = (self._touched | set(self._deadlines.take(now))) & self._groups.keys()
         self._touched = set()
-        if may_write and self._held_back:
-            ticked |= self._held_back & self._groups.keys()
-            self._held_back = set()
         for group_id in sorted(ticked):
             group = self._groups[group_id]
             group.tick(now)

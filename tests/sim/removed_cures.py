@@ -261,7 +261,7 @@ CURES = {
         [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
     "a leader reads after its first commit": Cure(
-        [(MemberState, "is_ready", property(_reads_at_once))], 100
+        [(MemberState, "is_ready", property(_reads_at_once))], 40, {"crash": 1, "heal": 1}
     ),
     "an overtaken write is unknown": Cure(
         [
