@@ -1,5 +1,6 @@
 """A command is one row: name, handler, arity, flags, key positions (as in Redis' own table)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,18 +36,22 @@ class Command:
     is_write: bool = field(init=False)
     is_on_keys: bool = field(init=False)
     has_one_key: bool = field(init=False)
+    words_min: int = field(init=False)  # with the name
+    words_max: float = field(init=False)  # infinite without a bound
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_write", "write" in self.flags)
         object.__setattr__(self, "is_on_keys", self.scope == "key")
         object.__setattr__(self, "has_one_key", self.first_key == self.last_key)
+        object.__setattr__(self, "words_min", abs(self.arity))
+        object.__setattr__(self, "words_max", self.arity if self.arity >= 0 else math.inf)
         invariant(
             (self.combine is not None) == (self.scope == "partition"),
             f"{self.name}: how replies of partitions add up is said for commands on partitions",
         )
 
     def arity_ok(self, args: Sequence[bytes]) -> bool:
-        return len(args) == self.arity if self.arity >= 0 else len(args) >= -self.arity
+        return self.words_min <= len(args) <= self.words_max
 
     def keys_of(self, args: Sequence[bytes]) -> list[bytes]:
         if self.first_key == 0:

@@ -82,7 +82,7 @@ class Store:
         for _, args in commands:
             name, count = args[0], len(args)
             row = table.get(name) or table.get(name.upper())
-            if row is None or (count != row.arity and (row.arity >= 0 or count < -row.arity)):
+            if row is None or not row.words_min <= count <= row.words_max:
                 what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
                 raise VersionError(what if row is None else f"{what} of {count} words")
 
@@ -105,8 +105,7 @@ class Store:
         row = table.get(name) or table.get(name.upper())
         if row is None:
             return error("ERR", "unknown command")
-        count, arity = len(args), row.arity
-        if count != arity and (arity >= 0 or count < -arity):
+        if not row.words_min <= len(args) <= row.words_max:
             return error("ERR", f"wrong number of arguments for '{row.name}' command")
         context = self._context
         if context.now_ms != now_ms:

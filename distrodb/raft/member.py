@@ -300,8 +300,7 @@ class Member:
         self._elections.heard_leader()
         if is_news:
             library.leader = peer
-        library.become_follower()
-        if is_news:
+            library.become_follower()
             state.changed()
         return True
 

@@ -207,9 +207,9 @@ class Proposals:
             return
         now_ms = max(batch.now_ms, machine.now_ms)
         if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
-            self._batch = None
+            self._batch, execute = None, machine.execute
             for request in batch.requests:
-                request.resolve(machine.execute(request.place, request.args, now_ms))
+                request.resolve(execute(request.place, request.args, now_ms))
             return
         for number, request in enumerate(batch.requests):
             reply = machine.read(request.place, request.args, now_ms)

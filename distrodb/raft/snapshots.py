@@ -151,6 +151,7 @@ class Snapshots:
         for peer in [p for p in self._senders if p not in needy]:
             del self._senders[peer]  # it has the snapshot, or is none of ours any more
             self._catching_up.begin(now, peer)
+        self._budget.refill(now)
         for peer in needy:
             sender = self._senders.get(peer)
             if sender is None or sender.is_stalled(now, self._patience_s):

@@ -256,7 +256,6 @@ class Core:
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
-        self.budget.refill(now)
         if now >= self.disk.next_due and self.disk.look(now):
             self.outgoing.warnings.append(self.disk.verdict)
             self._leadership.mark_all()

@@ -324,7 +324,7 @@ class Session:
                 self._answer(self.refusal)
             elif row is None:
                 self._answer(unknown_command(args))
-            elif not row.arity_ok(args):
+            elif not row.words_min <= len(args) <= row.words_max:
                 self._answer(wrong_arity(row.name))
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
