@@ -7,7 +7,7 @@ and its results are looked at after its next tick only (the contract of raft/mem
 Groups write together: while a write set is on its way to the disk, what a group would write waits
 for the next one anyway, so its batch starts only when the journal is free.  Until then the batch
 grows, and when the time comes the batches of all groups leave in one frame a peer and one sync.
-That took a tenth off the cost of a write, one at a time from 50 clients, six partitions.
+That took a tenth off the CPU of a write, one at a time from 50 clients, six partitions.
 """
 
 from collections.abc import Iterable, Mapping, Set
