@@ -229,7 +229,7 @@ class Core:
         written = self.disk_writes.write_set_is_durable(now, sequence, took_s)
         for group_id in written & self.groups.keys():
             self.groups[group_id].log.on_durable(sequence)
-        self._schedule.journal_is_free(written)
+        self._schedule.release(written)
         if self.maps.write_set_is_durable(sequence):
             self.gossip.soon()
         self.outgoing.write_set_is_durable(sequence)
@@ -258,6 +258,7 @@ class Core:
         self._now = now
         if now >= self.disk.next_due and self.disk.look(now):
             self.outgoing.warnings.append(self.disk.verdict)
+            self._schedule.release()
             self._leadership.mark_all()
             self.gossip.soon()
         for group_id in self._open.close_left(now):
@@ -273,7 +274,7 @@ class Core:
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
         time_ms = self._time.follow(now, wall_ms)
-        may_start, may_write = not self._leadership.is_leaving, not self.disk_writes.is_busy
+        may_start, may_write = not self._leadership.is_leaving, not self.disk_writes.is_awaited
         if MAP_GROUP in self._schedule.tick(now, time_ms, may_start, may_write):
             self._changes.mark()
             self._follow_map_group(now)

@@ -20,6 +20,11 @@ class DiskWrites:
         """A write set waits, and may be handed out."""
         return not (self.is_busy or self._writes.is_empty)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Groups hold back what they would write until the journal is free; not on a slow disk."""
+        return self.is_busy and not self._disk.is_slow
+
     def take(self, now: float) -> tuple[int, list[Operation]] | None:
         """The next write set, with its number, if it may be handed out."""
         if self.is_busy:
