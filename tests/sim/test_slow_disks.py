@@ -19,9 +19,12 @@ HANDED_OVER_S = SLOW_S + AGAIN_S + 1.0  # after a write that waits for the disk
 
 
 def owners_lead(cluster: Simulation) -> bool:
-    """And nothing is under way any more."""
-    core = cluster.slaves["node1"].core
-    return all(cluster.slaves[p.owner].core.routing.leads(p.id) for p in core.map.partitions)
+    """And nothing is under way any more, the first entry of a term neither."""
+    cores = {node: slave.core for node, slave in cluster.slaves.items()}
+    return all(
+        cores[p.owner].routing.leads(p.id) and cores[p.owner].groups[p.id].member.is_ready
+        for p in cores["node1"].map.partitions
+    )
 
 
 def a_cluster(seed: int) -> Simulation:
