@@ -8,9 +8,12 @@ it may do so:
   asked for the election (leadership transfer).  A quiet group's leader is heard by its slave's
   heartbeat (pulse.py);
 - terms: whoever speaks in an old term is told the newer one;
-- a member whose own disk has not yet what it would have to say does not stand, and each candidacy
-  leaves more time for votes than the one before: else disks that take longer than an election
-  timeout, all of them, would elect nobody for ever;
+- whoever grants a pre-vote stands aside for a moment, once a term: else both stand, and the votes
+  are split;
+- a member whose own disk has not yet what it would have to say does not stand, nor does one whose
+  candidacy or vote has only just left the disk; and each candidacy leaves more time for votes than
+  the one before: else disks that take longer than an election timeout, all of them, would elect
+  nobody for ever;
 - who was removed, has forgotten its log and is taken in again stands aside until the log has come
   past its removal (``Log.may_vote``).
 """
@@ -20,6 +23,8 @@ from distrodb.raft.pulse import NEVER
 from distrodb.raft.state import MemberState
 
 DISK_LOOK_S = 0.02  # until one looks again whether its own disk is ready for an election
+DISKS_MAX = 10  # timeouts that the disks of others are given at most
+ASIDE = 0.1  # timeouts, and up to twice, for whom we would vote to stand: ample on quick disks
 STOOD_IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
 
 
@@ -33,6 +38,10 @@ class Elections:
         self._votes: set[tuple[int, str]] = set()
         self._stood_in_vain = 0  # candidacies since a leader was heard
         self._was_told_to_stand = False  # the election under way was asked for by the old leader
+        self._spoke_at: float | None = None  # when it stood or voted, until that is on disk
+        self._disk_is_late = False  # it wanted to stand before that
+        self._disks_s = 0.0  # what others' disks may take; since a leader was heard
+        self._aside_term = 0  # the proposed term in which it has stood aside
         self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
         self.postpone()
 
@@ -43,6 +52,10 @@ class Elections:
         """So many timeouts from now, at random in between, so that few stand at the same time."""
         state = self._state
         self.set_deadline(state.now + self._timeout_s * state.between(low, high))
+
+    def _postpone_s(self, seconds: float) -> None:
+        """So long, and up to twice: at random, as above."""
+        self.set_deadline(self._state.now + seconds * self._state.between(1.0, 2.0))
 
     def stand_soon(self, delay_s: float) -> None:
         self.set_deadline(min(self.deadline, self._state.now + delay_s))
@@ -60,11 +73,10 @@ class Elections:
         if not state.is_member:
             self.set_deadline(state.now + self._timeout_s)
             return False
+        if self._waits_for_disk():
+            return False
         if state.voters and not self._may_stand():
             self._ask_for_prevotes()
-            return False
-        if state.log.gate():  # its request would wait for the disk, while another's need not
-            self.set_deadline(state.now + DISK_LOOK_S)
             return False
         self._was_told_to_stand = state.library.is_told_to_stand
         return True
@@ -78,6 +90,24 @@ class Elections:
             times = 2.0**self._stood_in_vain
             self._stood_in_vain = min(self._stood_in_vain + 1, STOOD_IN_VAIN_MAX)
             self.postpone(0.2 * times, 0.5 * times)
+            self._spoke_at = self._state.now
+
+    def _waits_for_disk(self) -> bool:
+        """A request would wait for this member's own disk, while another's need not.  And what it
+        has asked for, or given, leaves when that is on disk: the time for an answer begins then."""
+        state = self._state
+        if state.log.gate():
+            self._disk_is_late = True
+            self.set_deadline(state.now + DISK_LOOK_S)
+            return True
+        spoke_at, is_late = self._spoke_at, self._disk_is_late
+        self._spoke_at, self._disk_is_late = None, False
+        if spoke_at is None or not is_late:
+            return False
+        # Another's write may first wait for the sync that is under way there.
+        self._disks_s = min(2.0 * (state.now - spoke_at), DISKS_MAX * self._timeout_s)
+        self._postpone_s(self._timeout_s + self._disks_s)
+        return True
 
     def _hear_pulse(self) -> bool:
         """The leader's slave has said since that it leads this group: the deadline is later."""
@@ -117,6 +147,9 @@ class Elections:
             fields = self._prevote_term, log.last_index, log.last_term
             state.emit(peer, m.PREVOTE_REQUEST, *fields)
 
+    def _forget_prevotes(self) -> None:
+        self._prevotes, self._prevote_term = set(), 0
+
     def request_vote(self, peer: str, last_index: int, last_term: int) -> None:
         """pysyncobj stands."""
         state, told = self._state, self._was_told_to_stand
@@ -131,7 +164,18 @@ class Elections:
         elif not log.may_vote or self.hears_leader():
             return
         elif (last_term, last_index) >= (log.last_term, log.last_index):
+            self._stand_aside(term)
             state.emit(peer, m.PREVOTE, term)
+
+    def _stand_aside(self, term: int) -> None:
+        """Once a term: whom we would vote for may be dead, or others would not vote for it."""
+        if self._aside_term == term:
+            return
+        self._aside_term = term
+        self._forget_prevotes()
+        before = self.deadline
+        self._postpone_s(ASIDE * self._timeout_s + self._disks_s)
+        self.set_deadline(max(self.deadline, before))
 
     def on_prevote(self, peer: str, term: int) -> None:
         state = self._state
@@ -154,6 +198,7 @@ class Elections:
     def grant_vote(self, peer: str, term: int) -> None:
         """pysyncobj gives its vote."""
         self.postpone()
+        self._spoke_at = self._state.now
         self._state.emit_gated(peer, m.VOTE, term)
 
     def on_vote(self, peer: str, term: int) -> None:
@@ -172,11 +217,16 @@ class Elections:
 
     def heard_leader(self) -> None:
         """A message of the current term's leader came."""
-        self._prevotes, self._prevote_term = set(), 0
-        self._stood_in_vain = 0
+        self._forget_prevotes()
+        self._has_leader()
         if not self._state.library.is_told_to_stand:
             self.postpone()
         self._heard_at, self._leader_link_broken = self._state.now, False
+
+    def _has_leader(self) -> None:
+        """What was learned since there was none counts no more."""
+        self._stood_in_vain, self._disks_s, self._aside_term = 0, 0.0, 0
+        self._spoke_at, self._disk_is_late = None, False
 
     def lost_leader(self, delay_s: float) -> None:
         """The link to the leader's slave broke."""
@@ -199,4 +249,4 @@ class Elections:
     def role_changed(self) -> None:
         self._prevotes = set()
         if self._state.is_leader:
-            self._stood_in_vain = 0
+            self._has_leader()

@@ -114,6 +114,7 @@ class Replica:
                 self.journal.begin(names)
             else:
                 self.journal.join()
+            self._commit(self.writes.take())
         machine = ListMachine()
         if self.journal.meta.snapshot_index > 1:
             chunks = disk.read(GROUP, self.journal.meta.snapshot_index)
@@ -167,16 +168,21 @@ class Replica:
                 assert not broken, broken
                 self._cluster.sent(self.name, peer, message)
 
+    def _commit(self, taken: tuple[int, list]) -> int:
+        """Put a write set on the disk; its sequence."""
+        sequence, operations = taken
+        self.disk.commit(operations)
+        self.writes.durable_sequence = sequence
+        self.journal.on_durable(sequence)
+        return sequence
+
     def turn(self) -> None:
         """What ``Core.flush`` does after anything happened."""
         self.group.tick(self._cluster.now)
         self.group.pump(self._cluster.now, WALL_MS, may_write=True)
         self.collect()
         while not self.disk_is_held and (taken := self.writes.take()) is not None:
-            sequence, operations = taken
-            self.disk.commit(operations)
-            self.writes.durable_sequence = sequence
-            self.journal.on_durable(sequence)
+            sequence = self._commit(taken)
             self._outgoing.write_set_is_durable(sequence)
             self._send()
             self.group.tick(self._cluster.now)

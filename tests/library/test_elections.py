@@ -246,6 +246,159 @@ def test_ours_a_pre_vote_that_comes_after_the_leader_was_heard_does_not_count():
     assert cluster["a"].leads and cluster["a"].term == term
 
 
+# Two of three are left, so both must agree; disks that are slower than the election timeout.
+
+DISK_S = 6 * ours.TIMEOUT_S
+
+
+def two_of_three():
+    """b and c, who have not heard a leader for a while.  Neither wants to stand yet."""
+    cluster = ours.Cluster().lead("a")
+    cluster.cut("a")
+    cluster.pass_time(ours.TIMEOUT_S * 1.01)
+    cluster["b"].be_patient()
+    cluster["c"].be_patient()
+    return cluster
+
+
+def asks(cluster, name, other):
+    return cluster.under_way(name, other, m.PREVOTE_REQUEST)
+
+
+def comes_to_ask(cluster, name, within_s, other="c"):
+    until = cluster.now + within_s
+    while cluster.now < until and not asks(cluster, name, other):
+        cluster.tick(name, after_s=0.025)
+    return asks(cluster, name, other)
+
+
+def test_ours_who_grants_a_pre_vote_leaves_the_other_the_time_to_stand():
+    """Else both stand in the same term, and vote for themselves."""
+    cluster = two_of_three()
+    term = cluster["c"].term
+    cluster.stand("b")
+    cluster["c"].member.stand_at_once(cluster.now)
+    cluster.deliver("b", "c")
+    cluster.tick("c", after_s=0.001)
+    assert not asks(cluster, "c", "b") and cluster["c"].term == term
+    for _ in range(2):
+        cluster.deliver("c", "b")
+        cluster.deliver("b", "c")
+    cluster.deliver("c", "b")
+    assert cluster["b"].leads and cluster["b"].term == term + 1
+
+
+def test_ours_who_asked_at_the_same_time_does_not_stand_on_what_comes_back():
+    cluster = two_of_three()
+    term = cluster["c"].term
+    cluster.stand("b")
+    cluster.stand("c")
+    cluster.deliver("b", "c")
+    cluster.deliver("c", "b", 1)
+    cluster.deliver("c", "b")
+    cluster.deliver("b", "c")
+    assert cluster["b"].term == cluster["c"].term == term
+    cluster.run(ours.ELECTION_S, "b", "c")
+    assert [cluster[name].leads for name in "bc"].count(True) == 1
+
+
+def test_ours_nobody_stands_aside_for_ever():
+    """For one that asks again and again, and is not heard to be answered."""
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster["c"].member.stand_at_once(cluster.now)
+    cluster.deliver("b", "c")
+    for _ in range(200):
+        cluster.lose("c", "b")
+        cluster.tick("b", "c", after_s=0.005)
+        cluster.deliver("b", "c")
+        if asks(cluster, "c", "b"):
+            break
+    assert asks(cluster, "c", "b")
+    cluster.run(ours.ELECTION_S, "b", "c")
+    assert [cluster[name].leads for name in "bc"].count(True) == 1
+
+
+def test_ours_who_stands_aside_is_handed_the_lead_at_once():
+    cluster = ours.Cluster().lead("a")
+    term = cluster["a"].term
+    cluster.cut("c", "a")
+    cluster.pass_time(ours.TIMEOUT_S * 1.01)
+    cluster.stand("c")
+    cluster.deliver("c", "b")  # which stands aside
+    cluster["a"].member._replication.heartbeat()
+    cluster["a"].collect()
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    assert cluster["a"].member.transfer_leadership(cluster.now, ["b"])
+    cluster["a"].collect()
+    cluster.deliver("a", "b")
+    cluster.deliver("b", "a")
+    cluster.deliver("a", "b")
+    assert cluster["b"].leads and cluster["b"].term == term + 1
+
+
+def test_ours_a_candidate_whose_disk_was_late_waits_for_votes_from_then_on():
+    """The votes come from disks that are as late; stood it again, they would be of an old term."""
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    term = cluster["b"].term
+    assert term == cluster["c"].term + 1
+    for _ in range(round(DISK_S / 0.05)):
+        cluster.tick("b", after_s=0.05)
+        cluster.deliver("b", "c")
+        cluster.deliver("c", "b")
+    cluster["b"].disk_is_held = False
+    for _ in range(round(DISK_S / 0.05)):
+        cluster.tick("b", after_s=0.05)
+    assert cluster["b"].term == term and not asks(cluster, "b", "c")
+    cluster.deliver("b", "c")
+    cluster.deliver("c", "b")
+    assert cluster["b"].leads and cluster["b"].term == term
+
+
+def test_ours_a_voter_whose_disk_was_late_waits_for_the_leader_from_then_on():
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster.deliver("c", "b")
+    cluster["c"].disk_is_held = True
+    cluster.deliver("b", "c")
+    for _ in range(round(DISK_S / 0.05)):
+        cluster.tick("c", after_s=0.05)
+    cluster["c"].disk_is_held = False
+    for _ in range(round(ours.TIMEOUT_S / 0.05)):
+        cluster.tick("c", after_s=0.05)
+    assert not asks(cluster, "c", "b")
+    cluster.deliver("c", "b")
+    assert cluster["b"].leads
+
+
+def test_ours_a_disk_that_hung_for_minutes_is_not_waited_for_as_long_again():
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    cluster.tick("b", after_s=1.0)  # it wants to stand again
+    cluster.pass_time(600.0)
+    cluster["b"].disk_is_held = False
+    assert comes_to_ask(cluster, "b", ours.TIMEOUT_S * 25)
+
+
+def test_ours_what_a_leader_said_when_it_stood_tells_nothing_of_its_disk_now():
+    cluster = ours.Cluster().lead("a")
+    cluster.run(60.0, "a", "b", "c")
+    cluster["a"].disk_is_held = True
+    cluster["a"].member._state.enter_term(cluster["a"].term + 1)
+    cluster.tick("a", after_s=ours.ELECTION_S)  # it wants to stand
+    cluster["a"].disk_is_held = False
+    assert comes_to_ask(cluster, "a", ours.TIMEOUT_S, "b")
+
+
 def test_ours_a_leader_is_not_ready_while_it_is_told_that_it_leads():
     """``role_changed`` runs inside pysyncobj's __setState, when __noopIDx is still that of an
     earlier leadership, or None.  Nobody asks then at present."""
