@@ -193,3 +193,18 @@ def test_a_member_that_is_down_does_not_wake_the_groups_of_the_others():
     slaves.sent.clear()
     slaves.run(5.0)
     assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]
+
+
+@pytest.mark.parametrize("crashed", ["abc", "b"])
+def test_a_cluster_that_has_settled_after_a_crash_is_as_idle_as_before(crashed):
+    slaves = Wire(partitions=40).settled()
+    for name in crashed:
+        slaves.crash(name)
+    for name in crashed:
+        slaves.start(name)
+    slaves.settled()
+    slaves.run(2 * TIMEOUT_S)
+    slaves.sent.clear()
+    slaves.run(5.0)
+    assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]
+    assert sum(len(message[6]) + len(message[7]) for _, _, message in slaves.sent) == 0
