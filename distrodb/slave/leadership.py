@@ -9,7 +9,13 @@ A group is looked at when something has happened that may matter (``mark``), or 
 when the next one is due; a group that is as it should be costs nothing.
 
 What always holds: a lead is handed on only, to a member that is linked with us and has the log but
-for its very end; one at a time a slave goes back to its owner, ``RETURN_INTERVAL_S`` apart.
+for its very end; of those that go back to their owners a slave gives ``RETURN_SHARE`` of all
+partitions at most within ``RETURN_INTERVAL_S``.
+
+Leads that cannot go back yet wait for their turn and are not looked at meanwhile: each of hundreds
+looked at with each one that goes cost more than the slave's work.  Some go together since what a
+change costs (a sync, a gossip, the table of a heartbeat) is then paid once, and since one at a time
+took minutes with a thousand partitions; few, since commands of their partitions wait meanwhile.
 """
 
 import math
@@ -27,7 +33,8 @@ from distrodb.slave.schedule import Schedule
 
 STEP_S = 0.025  # until a group that is on its way is looked at again
 RETRY_S = 0.2  # until one is that could not go on
-RETURN_INTERVAL_S = 0.2  # between two leads that a slave gives back to their owners
+RETURN_INTERVAL_S = 0.2  # between two times at which a slave gives leads back to their owners
+RETURN_SHARE = 1 / 128  # of all partitions, that it gives back at a time; but one at least
 # Seconds after our disk became slow, until what others say of theirs is believed: by then they
 # would have noticed the same trouble.
 TRUST_S = 3.0
@@ -40,7 +47,8 @@ class Leadership:
         self._disk, self._schedule = disk, schedule
         self._marked: set[int] = set()
         self._deadlines = Deadlines()
-        self._return_at = 0.0
+        self._homeward: dict[int, None] = {}  # groups whose turn to go back is still to come
+        self._returns_left, self._return_at = 0, 0.0  # how many may go back until then
         self.is_leaving = False
         self._reported = 0  # grows when there is something new to report
 
@@ -57,20 +65,28 @@ class Leadership:
     @property
     def next_due(self) -> float:
         """Seconds: when ``walk`` is to be called; minus infinity is now."""
-        return -math.inf if self._marked else self._deadlines.next_due
+        if self._marked:
+            return -math.inf
+        return min(self._deadlines.next_due, self._return_at if self._homeward else math.inf)
 
     def walk(self, now: float) -> bool:
         """Look at what is marked, or due.  True if there is something new to report."""
         due, reported = self._marked.union(self._deadlines.take(now)), self._reported
         self._marked = set()
         for group_id in sorted(due):
-            group = self._groups.all.get(group_id)
-            if group is None or not group.member.is_leader:
-                self._deadlines.remove(group_id)
-                continue
-            self._deadlines.put(group_id, self._lead(now, group))
-            self._schedule.touch(group_id)
+            self._look(now, group_id)
+        while self._homeward and self._may_return(now):
+            self._look(now, next(iter(self._homeward)))
         return self._reported != reported
+
+    def _look(self, now: float, group_id: int) -> None:
+        self._homeward.pop(group_id, None)
+        group = self._groups.all.get(group_id)
+        if group is None or not group.member.is_leader:
+            self._deadlines.remove(group_id)
+            return
+        self._deadlines.put(group_id, self._lead(now, group))
+        self._schedule.touch(group_id)
 
     # -- one group -------------------------------------------------------------------------------
 
@@ -137,11 +153,21 @@ class Leadership:
         others = {node_of(voter) for voter in group.member.voters} & set(peers.links) - {owner}
         if not others <= set(peers.detector.hears(owner)):
             return math.inf  # as their leader it would lose them, and we do not
-        if now < self._return_at:
-            return self._return_at
+        if not self._may_return(now):
+            self._homeward[group.id] = None
+            return math.inf  # ``walk`` looks when its turn has come
         if self._hand_to(now, group, [name]):
-            self._return_at = now + RETURN_INTERVAL_S
+            if now >= self._return_at:
+                self._returns_left, self._return_at = self._share, now + RETURN_INTERVAL_S
+            self._returns_left -= 1
         return now + RETRY_S
+
+    def _may_return(self, now: float) -> bool:
+        return now >= self._return_at or self._returns_left > 0
+
+    @property
+    def _share(self) -> int:
+        return max(1, int(RETURN_SHARE * len(self._maps.map.partitions)))
 
     def _hand_to(self, now: float, group: Group, names: Sequence[str]) -> bool:
         """True when a hand-over to one of them begins."""

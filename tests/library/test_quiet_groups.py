@@ -8,8 +8,10 @@ import pytest
 
 from distrodb.raft import messages as m
 from distrodb.ring.clustermap import member
+from distrodb.slave import leadership
 from distrodb.slave.core import Output
-from tests.library.slaves import Slaves
+from distrodb.slave.leadership import Leadership
+from tests.library.slaves import TICK_S, Slaves
 
 HEARTBEATS_A_S = 10  # heartbeat_ms is 100
 TIMEOUT_S = 1.0  # election_timeout_ms
@@ -208,3 +210,59 @@ def test_a_cluster_that_has_settled_after_a_crash_is_as_idle_as_before(crashed):
     slaves.run(5.0)
     assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]
     assert sum(len(message[6]) + len(message[7]) for _, _, message in slaves.sent) == 0
+
+
+def leads_of(slaves: Wire, name: str) -> int:
+    return sum(slaves[name].routing.leads(group) for group in range(slaves.partitions))
+
+
+def without_its_leads(partitions: int) -> tuple[Wire, int]:
+    """A cluster in which the others lead what ``c`` owns, ``c`` that is about to start, and how
+    much that is."""
+    slaves = Wire(partitions=partitions).settled()
+    owned = leads_of(slaves, "c")
+    slaves.crash("c")
+    slaves.until(lambda: all(slaves.leader(group) for group in range(partitions)))
+    return slaves, owned
+
+
+def test_leads_that_wait_to_go_home_are_not_looked_at_meanwhile(monkeypatch):
+    """Each of them was, with each one that went."""
+    slaves, owned = without_its_leads(60)
+    looks = []
+    lead = Leadership._lead
+
+    def counted(self, now, group):
+        looks.append(group.id)
+        return lead(self, now, group)
+
+    slaves.start("c")
+    slaves.until(lambda: leads_of(slaves, "c"))
+    monkeypatch.setattr(Leadership, "_lead", counted)
+    slaves.until(lambda: leads_of(slaves, "c") == owned)
+    assert len(looks) < 6 * owned
+
+
+@pytest.mark.parametrize("at_a_time", [1, 4])
+def test_of_the_leads_that_go_home_so_many_go_at_a_time(monkeypatch, at_a_time):
+    partitions = 60
+    monkeypatch.setattr(leadership, "RETURN_SHARE", at_a_time / partitions)
+    slaves, owned = without_its_leads(partitions)
+    orders: list[tuple[float, str]] = []
+
+    def noted(sender: str, receiver: str, message: m.Message) -> bool:
+        if message[1] == m.TIMEOUT_NOW:
+            orders.append((slaves.now, sender))
+        return False
+
+    slaves.loses = noted
+    slaves.start("c")
+    slaves.until(lambda: leads_of(slaves, "c") == owned)
+    givers = {sender for _, sender in orders}
+    for giver in givers:
+        times = [at for at, sender in orders if sender == giver]
+        within = [
+            sum(at <= other < at + leadership.RETURN_INTERVAL_S - TICK_S for other in times)
+            for at in times
+        ]
+        assert max(within) == at_a_time
