@@ -142,21 +142,23 @@ def _local(options: argparse.Namespace) -> int:
         raise ConfigError(f"--populate {options.populate}: cannot be read; name a text file")
     with_shell = not options.no_shell
     interrupts = _Interrupts()
-    cluster = LocalCluster(
-        options.nodes or 5,
-        partitions=options.partitions or 0,
-        directory=directory,
-        base_port=55551 if options.base_port is None else options.base_port,
-        detached=with_shell,
-        idle=interrupts.pause,
-    )
+    with patience(lambda: "the slaves' ports"):
+        cluster = LocalCluster(
+            options.nodes or 5,
+            partitions=options.partitions or 0,
+            directory=directory,
+            base_port=55551 if options.base_port is None else options.base_port,
+            detached=with_shell,
+            idle=interrupts.pause,
+        )
     _check_same(options, cluster, directory)
     leave_running = False
     try:
         found = cluster.take_up()
-        for node in cluster.nodes:
-            if node not in found:
-                cluster.start(node)
+        with patience(lambda: "the slaves to start"):
+            for node in cluster.nodes:
+                if node not in found:
+                    cluster.start(node)
         for node in cluster.nodes:
             _print_slave(cluster, node, " (runs)" if node in found else "")
         with patience(lambda: "every partition to have a leader"):

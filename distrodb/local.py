@@ -14,7 +14,6 @@ import os
 import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from redis.retry import Retry
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, UnavailableError
+from distrodb.ports import SLAVE, held, holder, is_free
 
 _FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
@@ -124,7 +124,7 @@ class LocalCluster:
         self._paused: set[str] = set()
         if not self._files():
             ports = _ports(nodes, base_port)
-            _check_free(ports)  # before a file fixes them for this directory
+            _check_free(ports, idle)  # before a file fixes them for this directory
             self._write_files(
                 {f"node{n}": pair for n, pair in enumerate(ports, 1)},
                 cluster_partitions=partitions,
@@ -175,7 +175,7 @@ class LocalCluster:
     def take_up(self) -> list[str]:
         """Those of this directory that run already; they are left running by ``close``."""
         for node, config in self.configs.items():
-            found = None if _is_free(self._address(node)) else _find(config.file)
+            found = None if is_free(self._address(node)) else _find(config.file)
             if found is not None:
                 self._processes[node] = found
         return [node for node in self._ring if node in self._processes]
@@ -296,7 +296,7 @@ class LocalCluster:
         Unless detached it dies with the *thread* that started it, as Linux has it: call this from
         one that lasts.
         """
-        self._check_port(node)
+        self._check_ports(node)
         home = self.directory / node
         home.mkdir(parents=True, exist_ok=True)
         log = open(home / "slave.log", "ab")  # noqa: SIM115  # the child's from here on
@@ -425,17 +425,21 @@ class LocalCluster:
             **{"socket_timeout": 5.0, **options},
         )
 
-    def _check_port(self, node: str) -> None:
+    def _check_ports(self, node: str) -> None:
         """The slave would say so too, but until then another one would answer in its place."""
-        address = self._address(node)
-        if not _is_free(address):
-            raise problem(
-                self.configs[node].file,
-                "cluster.nodes.client",
-                f"{address} is in use, perhaps by a slave that still runs",
-                f"reach it with distrodb master --connect {address} (there QUIT ends it),"
-                " or use another --dir and --base-port",
-            )
+        me = self.configs[node].me
+        address = held([me.client, me.peer], self._idle)
+        if address is None:
+            return
+        by, remedy = holder(address.port), "end what uses it"
+        if by == SLAVE and address == me.client:
+            remedy = f"reach it with distrodb master --connect {address} (there QUIT ends it)"
+        raise problem(
+            self.configs[node].file,
+            f"cluster.nodes.{'client' if address == me.client else 'peer'}",
+            f"{address} is in use, {by}",
+            f"{remedy}, or use another --dir and --base-port",
+        )
 
     def _address(self, node: str) -> Address:
         return self.configs[node].me.client
@@ -495,7 +499,7 @@ def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
         return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
     candidates = list(range(_FREE_PORT_MIN, _first_ephemeral_port()))
     random.SystemRandom().shuffle(candidates)  # others may have seeded the common generator
-    free = (port for port in candidates if _is_free(Address("127.0.0.1", port)))
+    free = (port for port in candidates if is_free(Address("127.0.0.1", port)))
     taken = list(itertools.islice(free, 2 * nodes))
     if len(taken) < 2 * nodes:
         raise ConfigError(f"no {2 * nodes} free ports below {_first_ephemeral_port()}")
@@ -513,26 +517,16 @@ def _first_ephemeral_port() -> int:
 
 
 def _are_free(ports: list[tuple[int, int]]) -> bool:
-    return all(_is_free(Address("127.0.0.1", port)) for pair in ports for port in pair)
+    return all(is_free(Address("127.0.0.1", port)) for pair in ports for port in pair)
 
 
-def _check_free(ports: list[tuple[int, int]]) -> None:
-    for address in (Address("127.0.0.1", port) for pair in ports for port in pair):
-        if not _is_free(address):
-            raise ConfigError(
-                f"{address} is in use, perhaps by a slave of another cluster;"
-                " end what uses it, or use another --base-port"
-            )
-
-
-def _is_free(address: Address) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError:
-            return False
-    return True
+def _check_free(ports: list[tuple[int, int]], idle: Callable[[float], None]) -> None:
+    addresses = [Address("127.0.0.1", port) for pair in ports for port in pair]
+    if (address := held(addresses, idle)) is not None:
+        raise ConfigError(
+            f"{address} is in use, {holder(address.port)};"
+            " end what uses it, or use another --base-port"
+        )
 
 
 def _die_with_parent() -> None:

@@ -11,6 +11,7 @@ exits; the journal holds all that was acknowledged.
 
 import asyncio
 import dataclasses
+import errno
 import logging
 import math
 import random
@@ -24,9 +25,10 @@ from typing import Any
 
 import uvloop
 
-from distrodb.clock import monotonic, wall_ms
-from distrodb.config import SlaveConfig, check_directory, problem
+from distrodb.clock import monotonic, sleep, wall_ms
+from distrodb.config import Address, SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError, PeerError
+from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
@@ -274,10 +276,14 @@ class SlaveProcess:
     # -- errors ------------------------------------------------------------------------------
 
     def _port_problem(self, key: str, error: OSError) -> DistrodbError:
+        address: Address = getattr(self._config.me, key)
+        why = str(error.strerror or error)
+        if error.errno == errno.EADDRINUSE:
+            why = f"it is in use, {holder(address.port)}"
         return problem(
             self._config.file,
             f"cluster.nodes.{key}",
-            f"cannot listen ({error.strerror or error})",
+            f"cannot listen at {address}: {why}",
             "stop what uses the port"
             if self._core.map.epoch  # which holds its address for good
             else "stop what uses the port, or give this slave another one in every file",
@@ -330,6 +336,7 @@ def run(config: SlaveConfig) -> int:
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
     check_directory(config)
+    _wait_for_ports(config)
     try:
         slave = SlaveProcess(config, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:
@@ -340,3 +347,11 @@ def run(config: SlaveConfig) -> int:
     if slave.is_removed:  # the last line of the log
         log.warning(REMOVED, config.id)
     return 0
+
+
+def _wait_for_ports(config: SlaveConfig) -> None:
+    """Before the slave's clock runs.  One that stays held is named when the slave listens."""
+    addresses = (config.me.peer, config.me.client)
+    if not all(map(is_free, addresses)):
+        log.info("one of its ports is in use; it waits for up to %g s", HELD_S_MAX)
+        held(addresses, sleep)

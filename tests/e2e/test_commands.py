@@ -11,7 +11,7 @@ import pytest
 from distrodb import LocalCluster
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address
-from distrodb.local import _is_free
+from distrodb.ports import is_free
 
 DISTRODB = [sys.executable, "-m", "distrodb"]
 
@@ -25,7 +25,7 @@ def free_base_port() -> int:
     begin = os.getpid() % len(bases)
     for base in [*bases[begin:], *bases[:begin]]:
         ports = [port + by for by in range(10) for port in (base, base + 1000)]
-        if all(_is_free(Address("127.0.0.1", port)) for port in ports):
+        if all(is_free(Address("127.0.0.1", port)) for port in ports):
             return base
     raise AssertionError("no free port")
 

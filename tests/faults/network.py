@@ -73,7 +73,7 @@ class NetworkCluster(LocalCluster):
     def _command(self, node: str) -> list[str]:
         return self._network.inside(node, *super()._command(node))
 
-    def _check_port(self, node: str) -> None:
+    def _check_ports(self, node: str) -> None:
         """Nobody else is in that namespace."""
 
 

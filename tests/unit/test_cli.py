@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import distrodb
-from distrodb import cli, patience
+from distrodb import cli, patience, ports
 from distrodb.clock import sleep
 from distrodb.errors import ConfigError, DistrodbError, StorageError, UnavailableError
 from distrodb.local import PEER_PORT_OFFSET, LocalCluster
@@ -186,7 +186,8 @@ def test_local_refuses_what_cannot_be(tmp_path, capsys, arguments, expected):
     assert not home.exists()
 
 
-def test_local_leaves_no_files_when_a_port_is_in_use(tmp_path, capsys, free_port):
+def test_local_leaves_no_files_when_a_port_is_in_use(tmp_path, capsys, monkeypatch, free_port):
+    monkeypatch.setattr(ports, "HELD_S_MAX", 0.0)
     home = tmp_path / "home"
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port))
@@ -282,7 +283,8 @@ def test_a_removed_slave_s_file_may_be_deleted_and_its_id_is_not_given_again(tmp
     assert again.add() == "node4"
 
 
-def test_local_says_when_its_slaves_still_run(tmp_path, capsys, free_port):
+def test_local_says_when_its_slaves_still_run(tmp_path, capsys, monkeypatch, free_port):
+    monkeypatch.setattr(ports, "HELD_S_MAX", 0.0)
     LocalCluster(1, directory=tmp_path, base_port=free_port)
     with socket.socket() as slave:
         slave.bind(("127.0.0.1", free_port))

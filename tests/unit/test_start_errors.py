@@ -22,6 +22,7 @@ from distrodb.errors import CorruptionError, DistrodbError, StorageError
 from distrodb.storage import lmdb_store
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Put
+from tests.e2e.test_commands import free_base_port
 
 # Some of these slaves do start; other tests that run meanwhile rely on nobody at 127.0.0.1:1.
 NODES = [NodeAddress("a", Address("127.0.0.2", 1), Address("127.0.0.2", 2))]
@@ -294,7 +295,8 @@ def test_what_nobody_thought_of_is_one_line_too(file, capsys, monkeypatch):
 def test_a_home_of_a_local_cluster_that_is_none(tmp_path, capsys, spoil):
     home = tmp_path / "home"
     spoil(home)
-    status = cli.main(["local", "--dir", str(home), "--no-shell", "--nodes", "1"])
+    arguments = ["--no-shell", "--nodes", "1", "--base-port", str(free_base_port())]
+    status = cli.main(["local", "--dir", str(home), *arguments])
     _, err = capsys.readouterr()
     assert status in (1, 2) and err.startswith("distrodb: ") and err.count("\n") == 1
     assert str(home) in err and "Errno" not in err

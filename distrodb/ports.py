@@ -1,0 +1,57 @@
+"""Ports of this machine: whether one is free, and who is likely to hold one that is not.
+
+A port may be held for a moment only: Linux gives those of `ip_local_port_range`, and the default
+ones are among them, to outgoing connections; and a slave that is told to end still listens a while.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from distrodb.clock import monotonic
+from distrodb.config.address import Address
+
+HELD_S_MAX = 5.0  # far above what a slave needs to end or a short connection lasts
+LOOK_PAUSE_S = 0.1
+SLAVE = "perhaps by a slave that still runs"
+_LISTENS, _TIME_WAIT = "0A", "06"  # states in /proc/net/tcp
+
+
+def is_free(address: Address) -> bool:
+    """Whether nobody has it; that it cannot be had for other reasons is for who listens to say."""
+    try:
+        ((family, _, _, _, place), *_) = socket.getaddrinfo(address.host, address.port)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
+def held(addresses: Sequence[Address], idle: Callable[[float], None]) -> Address | None:
+    """The first of them that is not free and does not get free in time."""
+    until = monotonic() + HELD_S_MAX
+    while taken := next((address for address in addresses if not is_free(address)), None):
+        if monotonic() >= until:
+            return taken
+        idle(LOOK_PAUSE_S)
+    return None
+
+
+def holder(port: int) -> str:
+    """By whom the port is likely held, to be read after "in use"."""
+    states = set[str]()
+    for file in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            rows = map(str.split, Path(file).read_text().splitlines()[1:])
+            states |= {row[3] for row in rows if int(row[1].rpartition(":")[2], 16) == port}
+    if _LISTENS in states:
+        return SLAVE
+    if states - {_TIME_WAIT}:
+        return "by an outgoing connection of another program, which ends some time"
+    if states:
+        return "by an outgoing connection that has just ended, for a minute at most"
+    return "by another program"

@@ -1,0 +1,127 @@
+"""A port that somebody else holds: waited for, and named with its likely holder."""
+
+import socket
+import struct
+
+import pytest
+
+from distrodb import LocalCluster, ports
+from distrodb.config import Address
+from distrodb.errors import ConfigError
+from distrodb.slave import process
+
+
+@pytest.fixture
+def outgoing():
+    """A connection of ours to somewhere: its own port is what the kernel gave it."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as connection,
+    ):
+        yield connection
+
+
+def port_of(connection: socket.socket) -> int:
+    return connection.getsockname()[1]
+
+
+def address_of(connection: socket.socket) -> Address:
+    return Address("127.0.0.1", port_of(connection))
+
+
+def end_at_once(connection: socket.socket) -> None:
+    """With a reset, so that nothing of it stays."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_who_holds_a_port(outgoing):
+    assert ports.holder(outgoing.getpeername()[1]) == ports.SLAVE
+    assert ports.holder(port_of(outgoing)).startswith("by an outgoing connection of another")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert ports.holder(port_of(bound)) == "by another program"
+
+
+def test_one_whose_connection_has_just_ended_is_held_for_a_while():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = socket.create_connection(server.getsockname())
+        port = port_of(connection)
+        accepted, _ = server.accept()
+        connection.close()
+        accepted.close()
+    assert "that has just ended" in ports.holder(port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "nobody.invalid"])
+def test_only_what_somebody_has_is_not_free(host):
+    """A host that is none is for the slave to complain of, not to be waited for."""
+    assert ports.is_free(Address(host, 0))
+
+
+def test_a_port_that_is_held_for_a_moment_is_waited_for(outgoing):
+    looks = []
+
+    def idle(seconds: float) -> None:
+        looks.append(seconds)
+        end_at_once(outgoing)
+
+    address = address_of(outgoing)
+    assert not ports.is_free(address)
+    assert ports.held([Address("127.0.0.1", 0), address], idle) is None
+    assert len(looks) == 1
+
+
+def test_one_that_stays_held_is_named(outgoing, monkeypatch):
+    monkeypatch.setattr(ports, "HELD_S_MAX", 0.0)
+    assert ports.held([address_of(outgoing)], lambda _: None) == address_of(outgoing)
+
+
+@pytest.fixture
+def first(tmp_path):
+    """A slave that is not started yet."""
+    return LocalCluster(1, directory=tmp_path)
+
+
+@pytest.fixture
+def on_its_port(first, request):
+    """Another program's connection goes out from there."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as connection:
+        me = getattr(first.configs["node1"].me, request.param)
+        connection.bind((me.host, me.port))
+        connection.connect(server.getsockname())
+        yield me, connection
+
+
+@pytest.mark.parametrize("on_its_port", ["client", "peer"], indirect=True)
+def test_a_cluster_says_who_is_on_a_slave_s_port(first, on_its_port, tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "HELD_S_MAX", 0.0)
+    address, _ = on_its_port
+    with pytest.raises(ConfigError, match=f"{address} is in use, by an outgoing .*; end what uses"):
+        first.start("node1")
+    with pytest.raises(ConfigError, match="is in use, by an outgoing connection") as refused:
+        LocalCluster(1, directory=tmp_path / "new", base_port=address.port)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("on_its_port", ["client", "peer"], indirect=True)
+def test_a_slave_waits_for_its_ports(first, on_its_port, monkeypatch, caplog):
+    _, connection = on_its_port
+    config = first.configs["node1"]
+    monkeypatch.setattr(process, "sleep", lambda _: end_at_once(connection))
+    caplog.set_level("INFO")
+    process._wait_for_ports(config)
+    assert [record.getMessage() for record in caplog.records] == [
+        "one of its ports is in use; it waits for up to 5 s"
+    ]
+    process._wait_for_ports(config)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("on_its_port", ["client"], indirect=True)
+def test_a_slave_that_waits_in_vain_says_who_is_there(first, on_its_port, monkeypatch):
+    monkeypatch.setattr(process, "_wait_for_ports", lambda _: None)
+    config = first.configs["node1"]
+    config.directory.mkdir()
+    with pytest.raises(ConfigError, match=f"cannot listen at {config.me.client}: it is in use, by"):
+        process.run(config)
