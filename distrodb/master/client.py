@@ -38,7 +38,6 @@ from distrodb.master.connections import (
     slave_at,
 )
 from distrodb.master.healing_status import Healing, unborn
-from distrodb.master.quoting import shown
 
 DEFAULT_ADDRESSES = tuple(Address("127.0.0.1", port) for port in range(55551, 55556))
 
@@ -274,9 +273,7 @@ class Cluster:
         """End that slave at once, as a crash would. Returns when its port is closed."""
         nodes = _addresses(self.status())
         if node_id not in nodes:
-            raise DistrodbError(
-                f"unknown node {shown(node_id)}; the nodes are {', '.join(sorted(nodes))}"
-            )
+            raise DistrodbError(f"unknown node {node_id}; the nodes are {', '.join(sorted(nodes))}")
         address = nodes[node_id]
         if not is_port_open(address):
             raise UnavailableError(f"{node_id} is not running: nothing answers at {address}")

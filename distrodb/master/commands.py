@@ -75,6 +75,10 @@ class _Commands(cmd2.CommandSet["Shell"]):
         super().on_register(cmd)
         self.shell, self.cluster = cmd, cmd.cluster
 
+    def ask(self, idle: str, *words: str) -> None:
+        """Of the ring's controller. `idle`: why there may be nothing to do, which is no failure."""
+        self.shell.poutput("OK" if self.cluster.ask(*words) else f"Nothing to do: {idle}")
+
 
 class Keys(_Commands):
     DEFAULT_CATEGORY = "Keys"
@@ -151,8 +155,7 @@ class Slaves(_Commands):
     @command()
     def do_KEEP(self, node: Node) -> None:
         """Call back a slave that is leaving."""
-        self.cluster.ask("KEEP", node)
-        self.shell.poutput("OK")
+        self.ask(f"{node} is not leaving", "KEEP", node)
 
     @command()
     def do_QUIT(self) -> bool:
@@ -202,12 +205,12 @@ class Ring(_Commands):
     @command()
     def do_MOVE(self, partition: Partition, node: Node) -> None:
         """Make that slave the partition's owner."""
-        self.shell.poutput("OK" if self.cluster.ask("MOVE", partition, node) else "Nothing to do")
+        self.ask(f"partition {partition} is {node}'s already", "MOVE", partition, node)
 
     @command()
     def do_BALANCE(self) -> None:
         """Share the partitions out evenly among the slaves."""
-        self.shell.poutput("OK" if self.cluster.ask("BALANCE") else "Nothing to do")
+        self.ask("the shares are even", "BALANCE")
 
 
 def _watch_ring(self: Ring) -> None:

@@ -74,8 +74,7 @@ class Arguments(cmd2.Cmd2ArgumentParser):
     def error(self, message: str) -> NoReturn:
         usage = " ".join(strip_style(self.format_usage()).split()).removeprefix("Usage: ")
         hint = '; put "…" around what holds spaces' if "unrecognized" in message else ""
-        text = quoting.shown(message[:ERROR_CHARACTERS_MAX])
-        raise DistrodbError(f"{text}{hint}; usage: {usage}")
+        raise DistrodbError(f"{message[:ERROR_CHARACTERS_MAX]}{hint}; usage: {usage}")
 
 
 def command(*, prefix_chars: str = "\n", epilog: str | None = None) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ import re
 
 from distrodb.errors import DistrodbError
 
+SHOWN_MAX = 40  # characters of what was typed
 BLANKS = " \t\r\n"
 _END = rf"(?=[{BLANKS}]|\Z)"  # a quote that nothing of the kind follows is a part of the text
 _TOKEN = re.compile(
@@ -49,7 +50,7 @@ def _escaped(code: int) -> str:
     return _SHORT.get(chr(code), f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
 
 
-_ESCAPES = _Escapes()
+_ESCAPES, _ESCAPES_OF_TYPED = _Escapes(), _Escapes({code: chr(code) for code in b'"\\'})
 
 
 def encode(text: str) -> bytes:
@@ -63,8 +64,8 @@ def escape(value: bytes) -> str:
 
 
 def shown(text: str) -> str:
-    """What somebody typed, as one line."""
-    return escape(encode(text))
+    """What somebody typed, as it was typed; only what a terminal would act on is escaped."""
+    return text.translate(_ESCAPES_OF_TYPED)
 
 
 def is_plain(value: bytes) -> bool:
@@ -80,9 +81,9 @@ def tokens(line: str) -> list[str]:
     while at < len(line):
         match = _TOKEN.match(line, at)
         if match is None:
+            rest = line[at:] if len(line) - at <= SHOWN_MAX else f"{line[at : at + SHOWN_MAX]}…"
             raise DistrodbError(
-                f"{line[at]} is not closed in {shown(line[at : at + 40])}; close it,"
-                " followed by a blank or the end of the line"
+                f"a quote is not closed (a blank or the line's end must follow it): {rest}"
             )
         found.append(match[1])
         at = match.end()

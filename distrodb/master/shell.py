@@ -122,7 +122,7 @@ class Shell(cmd2.Cmd):
         if isinstance(exception, BrokenPipeError):
             raise exception
         if isinstance(exception, DistrodbError):
-            self.perror(str(exception).encode("utf-8", "backslashreplace").decode())
+            self.perror(quoting.shown(str(exception)))
         else:
             text = f"{type(exception).__name__}: {' '.join(str(exception).split())}"
             self.perror(f"internal error: {text}; please report it")

@@ -24,6 +24,7 @@ from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
+from distrodb.slave.map_machine import UNCHANGED
 from distrodb.slave.membership_reports import Reports
 
 PLAN_INTERVAL_S = 1.0  # though nothing seems to have changed
@@ -162,13 +163,13 @@ class Controller:
             )
         return ("set_status", node, "leaving")
 
-    def _keep(self, cluster_map: ClusterMap, node: str) -> Command | ErrorReply | None:
+    def _keep(self, cluster_map: ClusterMap, node: str) -> Command | ErrorReply:
         row = cluster_map.nodes.get(node)
         if row is None:
             return _no_such(cluster_map, node)
         if row.status == "down":
             return error("ERR", f"{node} is down; it is in the ring again when it is started")
-        return ("set_status", node, "up") if row.status == "leaving" else None
+        return ("set_status", node, "up") if row.status == "leaving" else UNCHANGED
 
     def _move(self, cluster_map: ClusterMap, number: str, node: str) -> Command | ErrorReply:
         if node not in cluster_map.nodes:

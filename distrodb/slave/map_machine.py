@@ -14,6 +14,8 @@ from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.map_commands import NAMES, apply
 
+UNCHANGED = error("ERR", "the map did not change")
+
 
 class MapMachine:
     """Commands are those of ``commands.apply``, as ``[b"SET_STATUS", node, status]``, slot -1."""
@@ -32,7 +34,7 @@ class MapMachine:
             return error("ERR", "a map command is not text")
         self.map = apply(before, [command[0].lower(), *command[1:]])
         if self.map is before:
-            return error("ERR", "the map did not change")
+            return UNCHANGED
         return OK
 
     def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:

@@ -238,6 +238,28 @@ def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) 
     assert session.exit_status == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('SET k "abc d\\e', 'must follow it): "abc d\\e'),
+        ("GET 'don\"t é", "must follow it): 'don\"t é"),
+        ('GET "a"b', 'must follow it): "a"b'),
+        (f"GET '{'a' * 39}b", f"must follow it): '{'a' * 39}…"),
+        ('GET a "b\\t" c', 'unrecognized arguments: "b\\t" c; put'),
+        ('"GET\\" k', 'unknown command "GET\\"; HELP'),
+        ('KILL "a\\\\\\"b"', 'unknown node a\\"b; the nodes'),
+        # What a terminal would act on is all that is escaped.
+        ('GET "a\x1b[31m\u202e\udcff', 'must follow it): "a\\x1b[31m\\u202e\\xff'),
+        ('START "\\x1b[2J\\n"', "unknown node \\x1b[2J\\n; the nodes"),
+    ],
+)
+def test_a_mistake_is_shown_as_it_was_typed(session: Session, line: str, said: str) -> None:
+    session.shell = shell.Shell(session.cluster, local=FakeLocal(), stdout=session.out)
+    session.run(line)
+    assert said in session.errors
+    assert len(session.errors.splitlines()) == 1
+
+
 def test_a_usage_is_said_once_in_colour_too(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,7 +114,12 @@ def test_move_and_balance(session: Session) -> None:
     assert session.run("MOVE 0 node2", "BALANCE") == "OK\nOK\n"
     assert session.cluster.asked == ["MOVE 0 node2", "BALANCE"]
     session.cluster.changes = False
-    assert session.run("MOVE 0 node2", "BALANCE") == "Nothing to do\nNothing to do\n"
+    assert session.run("MOVE 0 node2", "BALANCE", "KEEP node2").splitlines() == [
+        "Nothing to do: partition 0 is node2's already",
+        "Nothing to do: the shares are even",
+        "Nothing to do: node2 is not leaving",
+    ]
+    assert (session.errors, session.exit_status) == ("", 0)
     session.cluster.failure = DistrodbError("node9 is down and owns nothing")
     session.run("MOVE 0 node9")
     assert session.errors == "node9 is down and owns nothing\n"
