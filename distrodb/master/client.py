@@ -120,7 +120,7 @@ class Tries:
             outcome = "the outcome is unknown: " if self.unsure else ""
             raise UnavailableError(f"{outcome}{nobody}") from nobody
         if reason := unborn(status):
-            blocked = BlockedError(reason, reason, is_final=waited > BIRTH_S_MAX)
+            blocked = BlockedError(reason, f"a cluster: {reason}", is_final=waited > BIRTH_S_MAX)
         else:
             blocked = self._why(status, error)
         blocked.unsure = self.unsure

@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distrodb.master.healing_status import Healing, Move
+from distrodb.master.healing_status import Healing, Move, unborn
 from distrodb.master.quoting import escape
 
 Status = Mapping[str, Any]
@@ -169,6 +169,8 @@ def ring_view(status: Status, *above: RenderableType) -> RenderableType:
     if healing.moves:
         lines.pop("moving")  # they have lines of their own
     below = [*moves(healing), *(_styled(name.split()[0], line) for name, line in lines.items())]
+    if why := unborn(status):  # then nothing else is to be done
+        below = [Text(why, style="yellow")]
     gap = [Text()] if below else []
     return Group(heading, *above, circle(status), "", _ring_table(status, healing), *gap, *below)
 

@@ -10,8 +10,9 @@ Invariants:
 import logging
 import os
 import sys
+import termios
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import TextIOBase
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ from distrodb.master.client import Cluster
 from distrodb.master.commands import Keys, Ring, Slaves
 from distrodb.master.healing_status import unborn
 from distrodb.master.language import LineParser, command
+from distrodb.master.render import is_live
 from distrodb.patience import patience
 
 if TYPE_CHECKING:
@@ -43,6 +45,20 @@ class _Piped(TextIOBase):
 
     def readline(self, _: int = -1) -> str:  # type: ignore[override]
         return sys.stdin.readline()
+
+
+@contextmanager
+def _unechoed() -> Iterator[None]:
+    """What is typed while something is drawn, ^C too, would move the lines that are drawn over.
+    It is read afterwards, unless Ctrl-C ends it all."""
+    before = termios.tcgetattr(sys.stdin)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 class Shell(cmd2.Cmd):
@@ -91,12 +107,14 @@ class Shell(cmd2.Cmd):
             self.remove_settable(setting)
         if local is None:
             self.disable_command("START", NOT_LOCAL)
-        self._set_prompt()
 
     # -- how it speaks --------------------------------------------------------------------------
 
     def _set_prompt(self) -> None:
         self.prompt = f"{self.cluster.connected or 'not connected'}> "
+
+    def preloop(self) -> None:
+        self._set_prompt()
 
     def onecmd(self, statement: cmd2.Statement | str, *, add_to_history: bool = True) -> bool:
         self.cluster.awaited = ""
@@ -116,7 +134,8 @@ class Shell(cmd2.Cmd):
 
     def perror(self, *objects: Any, **options: Any) -> None:
         self.failed = True
-        super().perror(*objects, **options)
+        # At a terminal it breaks at blanks, and never in an id.
+        super().perror(*objects, **{"soft_wrap": not sys.stderr.isatty(), **options})
 
     def pexcept(self, exception: BaseException, **options: Any) -> None:
         if isinstance(exception, BrokenPipeError):
@@ -141,15 +160,17 @@ class Shell(cmd2.Cmd):
         """A console for what is drawn again and again; unlike cmd2's it cuts lines at the width,
         by which the lines to draw over are counted."""
         self.reminder.cancel()
-        self._is_drawing = True
+        console = Console(
+            file=self.stdout,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            color_system=None if self.is_plain else "auto",
+        )
+        self._is_drawing = is_live(console)
         try:
-            yield Console(
-                file=self.stdout,
-                markup=False,
-                emoji=False,
-                highlight=False,
-                color_system=None if self.is_plain else "auto",
-            )
+            with _unechoed() if self._is_drawing and self.is_asking else nullcontext():
+                yield console
         finally:
             self._is_drawing = False
 
@@ -169,7 +190,11 @@ class Shell(cmd2.Cmd):
         """Leave; the slaves go on. Ctrl-D does the same."""
         return True
 
-    do__EOF = do_EXIT  # noqa: N815  # what cmd2 types for Ctrl-D
+    def do__EOF(self, _: cmd2.Statement) -> bool:  # noqa: N802
+        """What cmd2 types for Ctrl-D."""
+        if self.is_asking and self.interactive_pipe:  # nobody has ended the line
+            self.poutput()
+        return True
 
     def do_HISTORY(self, statement: cmd2.Statement) -> None:  # noqa: N802
         """List what was typed; HISTORY -h says more."""
@@ -221,19 +246,18 @@ def run(connect: str | None, commands: Sequence[str], local: "LocalCluster | Non
         print(error, file=sys.stderr)
         return 2
     is_asking = not commands and sys.stdin.isatty()
+    shell = Shell(cluster, local=local, history_file=history_path() if is_asking else "")
+    shell.is_asking = is_asking
     try:
         why = unborn(cluster.status())
-        if why and is_asking:
-            print(why, file=sys.stderr)
     except DistrodbError as error:
-        print(error, file=sys.stderr)
+        shell.pexcept(error)
         if not is_asking:
             return 1
-    if not is_asking:
-        return run_lines(Shell(cluster, local=local), commands or sys.stdin)
-    shell = Shell(cluster, local=local, history_file=history_path())
-    shell.is_asking = True
-    return shell.cmdloop()
+    else:
+        if why and is_asking:
+            shell.perror(why)
+    return shell.cmdloop() if is_asking else run_lines(shell, commands or sys.stdin)
 
 
 def run_lines(shell: Shell, lines: Iterable[str]) -> int:

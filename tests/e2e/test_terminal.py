@@ -40,6 +40,12 @@ class Terminal:
             assert monotonic() < until, (text, self.written)
             self.read()
 
+    def wait_after(self, begin: int, text: bytes) -> None:
+        until = monotonic() + 30
+        while text not in self.written[begin:]:
+            assert monotonic() < until, (text, self.written[begin:])
+            self.read()
+
     def read(self) -> None:
         if select.select([self.fd], [], [], 0.1)[0]:
             data = os.read(self.fd, 65536)
@@ -103,6 +109,57 @@ def test_a_dumb_terminal_gets_text_and_nothing_else(cluster, terminal):
     shell = terminal("master", "--connect", address, TERM="dumb")
     use(shell, address)
     assert b"\x1b" not in shell.written
+
+
+@pytest.fixture
+def stuck(cluster):
+    """The ring cannot heal, which is looked at for some seconds."""
+    hanging = ("node2", "node3")
+    for node in hanging:
+        cluster.pause(node)
+    cluster.wait_until(
+        lambda: all(cluster.status()["nodes"][node]["status"] == "suspect" for node in hanging),
+        "both are suspect",
+    )
+    yield
+    for node in hanging:
+        cluster.resume(node)
+    cluster.wait_healed()
+
+
+def test_what_is_typed_while_the_ring_is_drawn_moves_no_line(cluster, stuck, terminal):
+    address = cluster.addresses["node1"]
+    shell = terminal("master", "--connect", address, TERM="xterm-256color")
+    shell.wait_for(f"{address}>".encode())
+    shell.type("WATCH-RING", b"node2 suspect")
+    before = len(shell.written)
+    os.write(shell.fd, b"typed\x03")
+    shell.wait_after(before, f"{address}>".encode())
+    assert b"typed" not in shell.written and b"^C" not in shell.written
+    shell.type("HELP KEEP", b"Call back")
+    assert b"KEEP" in COLOURS.sub(b"", shell.written)
+    assert shell.end("EXIT") == 0
+
+
+def test_a_dumb_terminal_s_lines_are_ended(cluster, stuck, terminal):
+    """By Ctrl-C where nothing is drawn over, and by Ctrl-D."""
+    address = cluster.addresses["node1"]
+    shell = terminal("master", "--connect", address, TERM="dumb")
+    shell.wait_for(f"{address}>".encode())
+    shell.type("WATCH-RING", b"node2 suspect")
+    before = len(shell.written)
+    os.write(shell.fd, b"\x03")
+    shell.wait_after(before, f"\n{address}> ".encode())
+    os.write(shell.fd, b"\x04")
+    shell.wait_after(before, f"\n{address}> \r\n".encode())
+
+
+def test_a_long_line_is_broken_at_blanks(terminal):
+    shell = terminal("master", "--connect", "127.0.0.1:9", TERM="xterm-256color", COLUMNS="40")
+    shell.wait_for(b"not connected>")
+    lines = COLOURS.sub(b"", shell.written).splitlines()
+    assert any(line.startswith(b"start one with `distrodb slave") for line in lines)
+    assert shell.end("EXIT") == 0
 
 
 def test_quit_asks_and_takes_no_for_an_answer(cluster, terminal):

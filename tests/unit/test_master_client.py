@@ -186,6 +186,7 @@ def test_an_unborn_cluster_is_said_after_a_moment(
         with pytest.raises(UnavailableError, match="not born yet: .*; start node3$"):
             call()
     assert monotonic() - began < client.RETRY_S_MAX
+    assert cluster.awaited.startswith("a cluster: the cluster is not born yet")
 
 
 def test_what_a_call_waits_for_is_known(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:

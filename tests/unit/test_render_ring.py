@@ -187,6 +187,8 @@ def test_an_unborn_cluster_has_nothing_settled() -> None:
     status = {**lost_majority(), "epoch": 0}
     line = "the cluster is not born yet: its first start needs all of its slaves; start "
     assert healing_status.changes(status) == line + "node3 node4 node5"
+    drawn = text_of(render.ring_view(status), width=200)
+    assert line + "node3 node4 node5" in drawn and "without a leader" not in drawn
     status = {**status_of(), "epoch": 0}
     assert healing_status.unborn(status) == line.removesuffix("start ") + "they are meeting now"
     assert healing_status.unborn(status_of()) is None
