@@ -244,12 +244,17 @@ class Cluster:
         found: list[bytes] = []
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", prefix) + b"*"
         until = monotonic() + SCAN_S_MAX
-        with suppress(RedisError, DistrodbError):
-            for leader in {row["leader"] for row in self.status()["partitions"]} - {None}:
-                # One page at a time: scan_iter would look for a first match as long as it takes.
-                cursor: int | None = None
+        try:
+            status = self.status()
+        except DistrodbError:
+            return []
+        leaders = {row["leader"] for row in status["partitions"]}
+        for node_id, address in _addresses(status).items():
+            # One page at a time: scan_iter would look for a first match as long as it takes. One
+            # that hangs takes a part of the time only, and the others' keys are found.
+            cursor: int | None = None if node_id in leaders else 0
+            with suppress(RedisError), slave_at(address, SCAN_S_MAX / 4) as slave:
                 while cursor != 0 and len(found) < limit and monotonic() < until:
-                    slave = self._slave(leader)
                     cursor, page = slave.scan(cursor or 0, match=pattern, count=SCAN_COUNT)
                     found += [name for name in page if isinstance(name, bytes)]
         return found[:limit]

@@ -146,9 +146,7 @@ class Slaves(_Commands):
             with self.shell.drawing() as console:
                 watch.wait_removed(self.cluster, node, console)
         except KeyboardInterrupt:
-            self.shell.poutput(
-                f"{node} goes on leaving: WATCH-RING to look on, KEEP to call it back"
-            )
+            self.shell.show(f"{node} goes on leaving: WATCH-RING to look on, KEEP to call it back")
             raise
         self.shell.poutput(f"Removed {node}")
 
@@ -195,7 +193,7 @@ class Ring(_Commands):
     def watch(self) -> None:
         with self.shell.drawing() as console:
             outcome = watch.watch_ring(self.cluster, console)
-        self.shell.poutput(outcome)
+        self.shell.show(outcome)
 
     @command()
     def do_PARTITIONS(self) -> None:

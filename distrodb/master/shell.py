@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 INTRO = "Commands: GET <key>, SET <key> <value>, KILL <NodeId>, QUIT"
 NOT_LOCAL = "START works where `distrodb local` opened the shell; elsewhere: distrodb slave FILE"
-HISTORY_LINES_MAX = 1000
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 
 
@@ -86,9 +85,6 @@ class Shell(cmd2.Cmd):
             auto_suggest=not self.is_plain,  # without colour it looks like what was typed
             intro=INTRO,
             persistent_history_file=history_file,
-            persistent_history_length=HISTORY_LINES_MAX,
-            shortcuts={},
-            terminators=(),
             command_sets=(Keys(), Slaves(), Ring()),
         )
         self.failed = False

@@ -242,6 +242,33 @@ def test_set_many_and_keys(cluster: Cluster) -> None:
     assert cluster.keys(b"b", 5) == [b"b"]
 
 
+def test_tab_waits_for_no_slave_that_hangs(
+    cluster: Cluster, slaves: dict[str, FakeSlave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a leader's error hide the keys of the others."""
+    monkeypatch.setattr(client, "SCAN_S_MAX", 4.0)
+    monkeypatch.setattr(client, "REPLY_S_MAX", 60.0)
+    row = status_of(slaves)["partitions"][0]
+    status = {**status_of(slaves), "partitions": [{**row, "leader": id} for id in slaves]}
+    monkeypatch.setattr(cluster, "status", lambda: status)
+    ended = threading.Event()
+    waited = []
+
+    def hang(command: list[bytes]) -> Any:
+        if command[0] == b"SCAN":
+            waited.append(ended.wait(30))
+        raise Close
+
+    slaves["node1"].answer = hang  # type: ignore[method-assign]
+    slaves["node2"].answer = lambda _: CLUSTERDOWN  # type: ignore[method-assign]
+    slaves["node3"].data[b"key"] = b"value"
+    try:
+        assert cluster.keys(b"k", 5) == [b"key"]
+        assert not waited
+    finally:
+        ended.set()
+
+
 def test_where(cluster: Cluster) -> None:
     slot, partition = cluster.where(b"k")
     assert (slot, partition["id"]) == (key_slot(b"k"), 0)
