@@ -268,9 +268,11 @@ def _populate(connect: str, path: str) -> None:
     from rich.console import Console
 
     from distrodb.master.client import Cluster
-    from distrodb.master.populate import populate_file
+    from distrodb.master.populate import populate, word_pairs
 
-    populate_file(Cluster(connect), path, Console())
+    with patience(lambda: f"the words of {path}"):
+        pairs = word_pairs(path)
+    populate(Cluster(connect), pairs, Console())
 
 
 def _check_same(options: argparse.Namespace, cluster: "LocalCluster", directory: Path) -> None:

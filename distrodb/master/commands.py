@@ -16,7 +16,7 @@ from cmd2.annotated import Argument, Option
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
 from distrodb.master.language import command, name, path
-from distrodb.master.populate import populate_file
+from distrodb.master.populate import populate, word_pairs
 
 if TYPE_CHECKING:
     from distrodb.master.shell import Shell
@@ -103,9 +103,15 @@ class Keys(_Commands):
     @command()
     def do_POPULATE(self, file: File) -> None:
         """Fill the store from a text file."""
-        with self.shell.drawing() as console:
-            count = populate_file(self.cluster, file, console)
-        self.shell.poutput(f"{count} keys")
+        self.cluster.awaited = f"the words of {file}"
+        pairs = word_pairs(file)
+        try:
+            with self.shell.drawing() as console:
+                populate(self.cluster, pairs, console)
+        except KeyboardInterrupt:
+            self.shell.show("what is written stays; POPULATE again to write the rest")
+            raise
+        self.shell.poutput(f"{len(pairs)} keys")
 
     @command()
     def do_WHERE(self, key: Key) -> None:

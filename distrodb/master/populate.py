@@ -9,13 +9,14 @@ Caveat: all distinct words are held in memory.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Column
 
 from distrodb.errors import DistrodbError
 from distrodb.master.client import Cluster
@@ -30,23 +31,23 @@ READ_BYTES = 1 << 20
 WORD_BYTES_MAX = 65536
 
 
-def populate_file(cluster: Cluster, path: str | Path, console: Console) -> int:
-    """Write the file's words; the number of keys. Raises DistrodbError: file or cluster failed."""
-    pairs = word_pairs(path)
+def populate(cluster: Cluster, pairs: Mapping[bytes, bytes], console: Console) -> None:
+    """Raises DistrodbError: the cluster failed."""
     live = is_live(console)
     if not live:
         console.print(TITLE)
-    columns = TextColumn(TITLE), BarColumn(), TaskProgressColumn(), MofNCompleteColumn()
+    count = MofNCompleteColumn(table_column=Column(no_wrap=True))  # in its place the bar is cut
+    columns = TextColumn(TITLE), BarColumn(), TaskProgressColumn(), count
     with Progress(*columns, console=console, disable=not live) as progress:
         task = progress.add_task(TITLE, total=len(pairs))
         items = iter(pairs.items())
         while chunk := list(islice(items, CHUNK_KEYS)):
             cluster.set_many(chunk)
             progress.advance(task, len(chunk))
-    return len(pairs)
 
 
 def word_pairs(path: str | Path) -> dict[bytes, bytes]:
+    """Of a text file. Raises DistrodbError: it cannot be read. A large one takes seconds."""
     try:
         with open(path, "rb") as file:
             return dict(pairwise(chain(_words(file), [b""])))

@@ -198,6 +198,9 @@ class Shell(cmd2.Cmd):
 
     def do_OPTION(self, statement: cmd2.Statement) -> None:  # noqa: N802
         """Show the shell's options, or set one."""
+        option = statement.args.partition(" ")[0]
+        if option and option[0] != "-" and option not in self.settables:
+            raise DistrodbError(f"unknown option {option}; OPTION lists them")
         self.do_set(statement.args)
 
     def do_HELP(self, statement: cmd2.Statement) -> None:  # noqa: N802

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master import populate
-from distrodb.master.populate import populate_file, word_pairs
+from distrodb.master.populate import word_pairs
 
 
 class Writer:
@@ -23,7 +23,9 @@ class Writer:
 def run(path: Path, terminal: bool = False) -> tuple[int, Writer, str]:
     writer, out = Writer(), io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=100)
-    return populate_file(writer, path, console), writer, out.getvalue()
+    pairs = word_pairs(path)
+    populate.populate(writer, pairs, console)
+    return len(pairs), writer, out.getvalue()
 
 
 def test_every_word_is_a_key_and_the_next_one_its_value(tmp_path: Path) -> None:
@@ -72,6 +74,13 @@ def test_in_chunks_with_a_bar_on_a_terminal(
     assert "25/25" in out
 
 
+def test_in_a_narrow_terminal_the_count_is_whole() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=60, _environ={"TERM": "xterm"})
+    populate.populate(Writer(), {b"%d" % n: b"" for n in range(100_000)}, console)
+    assert "100000/100000" in out.getvalue()
+
+
 @pytest.mark.parametrize("name", ["absent", ".", "a\0b"])
 def test_an_unreadable_file_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(DistrodbError) as caught:
@@ -94,4 +103,4 @@ def test_the_clusters_failure_is_passed_on(tmp_path: Path) -> None:
 
     (tmp_path / "t").write_text("a b")
     with pytest.raises(UnavailableError, match="gone"):
-        populate_file(Down(), tmp_path / "t", Console(file=io.StringIO()))
+        populate.populate(Down(), word_pairs(tmp_path / "t"), Console(file=io.StringIO()))

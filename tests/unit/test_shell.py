@@ -14,7 +14,7 @@ from prompt_toolkit.document import Document
 
 from distrodb import patience
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master import shell
+from distrodb.master import commands, shell
 
 STATUS: dict[str, Any] = {
     "epoch": 1,
@@ -452,6 +452,34 @@ def test_populate(session: Session, tmp_path: Path) -> None:
     assert session.cluster.data[b"or"] == b"not"
 
 
+def test_a_large_text_is_waited_for_aloud(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until there is a bar to draw."""
+    waiting: list[tuple[str, bool]] = []
+
+    def read(file: Path) -> dict[bytes, bytes]:
+        waiting.append((session.cluster.awaited, session.shell.reminder.finished.is_set()))
+        return {}
+
+    monkeypatch.setattr(commands, "word_pairs", read)
+    session.run("POPULATE words")
+    assert waiting == [("the words of words", False)]
+
+
+def test_populate_that_is_ended_says_what_became_of_it(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "words").write_text("to be")
+    monkeypatch.setattr(session.cluster, "set_many", interrupted)
+    out = session.run(f"POPULATE {tmp_path}/words")
+    assert out.splitlines()[-1] == "what is written stays; POPULATE again to write the rest"
+    assert session.exit_status == shell.INTERRUPTED_STATUS
+
+
 @pytest.mark.parametrize("line", ["NODES", "RING", "PARTITIONS", "WHERE k"])
 def test_tables_without_colour_when_not_on_a_terminal(session: Session, line: str) -> None:
     out = session.run(line)
@@ -477,6 +505,8 @@ def test_options(session: Session) -> None:
     assert "max_completion_table_items" in session.run("OPTION")
     session.run("OPTION max_completion_table_items 7")
     assert session.shell.max_completion_table_items == 7
+    session.run("OPTION colour never")
+    assert session.errors == "unknown option colour; OPTION lists them\n"
 
 
 @pytest.mark.parametrize(
