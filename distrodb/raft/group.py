@@ -86,6 +86,11 @@ class Group:
         return not (self._proposals.is_busy or self._proposals.has_waiting)
 
     @property
+    def awaits_answers(self) -> bool:
+        """Of the slaves that were asked whom they follow: reads are under way."""
+        return self._proposals.awaits_answers
+
+    @property
     def is_waiting(self) -> bool:
         """Commands wait, and a batch could be started."""
         return self._proposals.has_waiting and self._is_free

@@ -206,9 +206,9 @@ class Member:
         return position
 
     def start_round(self, now: float) -> int:
-        """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""
+        """Start a read round, whose answers prove that we still lead."""
         self._at(now)
-        return self._replication.start_round()
+        return self._replication.start_read_round()
 
     def tell_commit_within(self, delay_s: float) -> None:
         """Followers learn soon what is committed; an append that leaves anyway serves too."""

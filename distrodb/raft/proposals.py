@@ -90,6 +90,12 @@ class Proposals:
         return self._batch is not None
 
     @property
+    def awaits_answers(self) -> bool:
+        """Reads are under way, which a majority has not confirmed yet."""
+        batch = self._batch
+        return batch is not None and batch.position is None
+
+    @property
     def has_waiting(self) -> bool:
         return bool(self._queue)
 

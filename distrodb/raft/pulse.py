@@ -2,10 +2,12 @@
 
 Two slaves exchange one heartbeat for all the groups that they share; it says for each group, by its
 term, that its leader still leads it, and that its followers still follow.  A quiet group sends no
-heartbeats of its own then.  ``Pulse`` is what a member asks; slave/heartbeats.py answers.
+heartbeats of its own then, and the reads of all groups are confirmed by one exchange.  ``Pulse`` is
+what a member asks; slave/heartbeats.py answers.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Protocol
 
 NEVER = -math.inf
@@ -19,3 +21,11 @@ class Pulse(Protocol):
     def answered_at(self, voter: str, group: int, term: int) -> float:
         """When the newest heartbeat was sent whose answer shows that this member followed us in
         this term; ``NEVER`` if none does."""
+
+    def ask(self, voters: Iterable[str]) -> int:
+        """Ask these at the end of the turn whom they follow; the number of the question.  What is
+        lost is asked again with the next heartbeat."""
+
+    def confirmed(self, voter: str, group: int, term: int) -> int:
+        """The newest question whose answer shows that this member followed us in this term when it
+        had come there; 0 if none does."""

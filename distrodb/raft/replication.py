@@ -26,7 +26,9 @@ class Replication:
     def __init__(self, state: MemberState, heartbeat_s: float, timeout_s: float):
         self._state, self._heartbeat_s, self._timeout_s = state, heartbeat_s, timeout_s
         self.heartbeat_at = 0.0  # when the next heartbeat is due, if this member leads
-        self.round = 0  # of the newest read round that was begun
+        self.round = 0  # the newest that was begun
+        self._by_append = 0  # the newest that each follower is to answer to an append
+        self._asked, self._question = 0, 0  # the newest that is a question to the slaves
 
     # -- the leader ------------------------------------------------------------------------------
 
@@ -45,7 +47,7 @@ class Replication:
         commit_index = state.library.commit_index
         hears = (p for peer, p in state.followers.items() if peer in state.connected)
         if any(p.commit_told < commit_index and not p.needs_snapshot for p in hears):
-            self.round += 1  # by whose answer we know that it was heard
+            self._by_append = self.round = self.round + 1  # by whose answer we know it was heard
         is_quiet = state.pulse is not None
         for peer, progress in state.followers.items():
             if peer in state.connected and not self._is_up_to_date(peer, progress):
@@ -59,7 +61,7 @@ class Replication:
         """It lacks nothing, has answered what it was asked (either may have been lost), and its
         slave's heartbeats say that it follows."""
         state = self._state
-        if state.pulse is None or progress.answered_round < self.round:
+        if state.pulse is None or progress.answered_round < self._by_append:
             return False
         if progress.lacks(state.log.last_index, state.library.commit_index):
             return False
@@ -83,24 +85,37 @@ class Replication:
         self.heartbeat_at = min(self.heartbeat_at, self._state.now + delay_s)
 
     def start_round(self) -> int:
-        """Start a read round: a heartbeat whose acknowledgements prove that we still lead."""
-        self.round += 1
+        """Start a round of appends, at least heartbeats, which all followers are to answer."""
+        self._by_append = self.round = self.round + 1
         self.append_to_all()
         return self.round
 
+    def start_read_round(self) -> int:
+        """Start a round whose answers prove that we still lead (thesis 6.4): the slaves' heartbeats
+        ask for all groups at once; without them each group asks by an append."""
+        state = self._state
+        if state.pulse is None:
+            return self.start_round()
+        self.round += 1
+        self._asked, self._question = self.round, state.pulse.ask(state.voters)
+        return self.round
+
     def confirmed_round(self) -> int:
-        """The newest read round that a majority has answered."""
+        """The newest round that a majority has answered."""
         state = self._state
         if not state.voters:
             return self.round
-        answered = sorted(
-            (
-                state.followers[p].answered_round if p in state.followers else 0
-                for p in state.voters
-            ),
-            reverse=True,
-        )
+        answered = sorted(map(self._answered_round, state.voters), reverse=True)
         return answered[state.majority - 2]
+
+    def _answered_round(self, voter: str) -> int:
+        """The answer to an append counts as well as that to a question."""
+        state, progress = self._state, self._state.followers.get(voter)
+        answered = 0 if progress is None else progress.answered_round
+        if answered >= self._asked or state.pulse is None:
+            return answered
+        is_confirmed = state.pulse.confirmed(voter, state.group, state.term) >= self._question
+        return self._asked if is_confirmed else answered
 
     def append_to(self, peer: str, progress: Progress) -> None:
         """Send what the follower lacks, within its window; a heartbeat if that is nothing."""

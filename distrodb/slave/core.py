@@ -186,7 +186,8 @@ class Core:
             message = m.check(message)
             group = groups.get(message[0])
             if message[0] == m.SLAVE:
-                self._heartbeats.receive(now, name, message)
+                if self._heartbeats.receive(now, name, message):
+                    self._schedule.answered()
             elif group is not None:
                 group.receive(now, name, message)
                 touch(message[0])
@@ -267,9 +268,6 @@ class Core:
             self.outgoing.group_closed(group_id)
             self.routing.group_changed()
             self.gossip.soon()
-        if now >= self._heartbeats.next_due:
-            for name, heartbeat in self._heartbeats.beat(now):
-                self.outgoing.send(name, heartbeat, 0)
         self._changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
@@ -281,6 +279,8 @@ class Core:
         self._collect(now)
         self._dispatch.release(now)
         self._collect(now)
+        for name, heartbeat in self._heartbeats.take(now):
+            self.outgoing.send(name, heartbeat, 0)
         output = self.outgoing.take()
         output.journal = self.disk_writes.take(now)
         if now >= self.gossip.next_due:

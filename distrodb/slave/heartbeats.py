@@ -5,9 +5,11 @@ and for each peer the groups in which it *follows* that peer, with their terms. 
 version.  A heartbeat carries a table only until the peer has said that it holds that version; later
 the version alone says "all of it is still so".  So a slave with a thousand quiet groups sends one
 small message to each peer each ``interval_s``, and its groups none at all (raft/pulse.py is what
-they ask).
+they ask).  One that *asks* is answered at the end of the turn: so one exchange a pair of slaves
+confirms the reads of all groups (the read index of thesis 6.4).
 
-    stamp     when it was sent, by the sender's clock, in microseconds
+    stamp     when it was sent, by the sender's clock, in microseconds; a later one is larger
+    asks      whether it is to be answered at once
     echo      the newest stamp that came from the one to whom it goes; 0 for none
     versions  of the table of what the sender leads, and of that in which it follows the receiver
     held      the versions of the receiver's tables that the sender holds
@@ -19,12 +21,15 @@ What always holds:
   by our own clock, since the stamp comes back in ``echo``.
 - One that was overtaken by a later one is ignored: no older table takes the place of a newer one.
 - With a link everything that was known of its peer goes, and it is told everything anew.
+- The tables say what is so when the heartbeat leaves: the core tells of each change before.
 
-Caveat: it is about who is alive, nothing else.  It confirms no read and commits nothing; that a
-slave follows may not be on its disk yet.
+Caveat: it commits nothing; that a slave follows may not be on its disk yet.  A read needs no more:
+who could take the lead in an older term, or in this one, was stopped by those who *voted* for this
+leader, and their votes are on disk.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from distrodb.errors import PeerError
 from distrodb.raft.messages import HEARTBEAT, NUMBER_MAX, SLAVE, Message
@@ -78,6 +83,7 @@ class _Peer:
         self.holds_led = self.holds_followed = 0  # the versions of our tables that it holds
         self.leads, self.follows = _Copy(), _Copy()
         self.stamp = 0  # the newest that came from it
+        self.echo = 0  # the newest stamp of ours that it had when it sent that
         self.heard_at = self.answered_at = NEVER
 
 
@@ -86,7 +92,10 @@ class Heartbeats:
 
     def __init__(self, now: float, interval_s: float):
         self._interval_s = interval_s
-        self.next_due = now  # seconds: when the next heartbeats are to leave
+        self._beat_at = now  # seconds: when all are to get one
+        self._stamp = 0  # the newest that was sent
+        self._asked: set[str] = set()  # who is to get one that asks
+        self._owed: set[str] = set()  # who has asked
         self._led = Table()
         self._peers: dict[str, _Peer] = {}
         self._follows: dict[int, str] = {}  # group: the peer in whose table it stands
@@ -109,21 +118,36 @@ class Heartbeats:
 
     def link_up(self, name: str) -> None:
         self._peers[name] = _Peer()
+        self._asked.add(name)  # what it was asked on the link before is lost
 
     def link_down(self, name: str) -> None:
         self._peers.pop(name, None)
 
-    def beat(self, now: float) -> Iterator[tuple[str, Message]]:
-        """What goes to each peer, when it is due."""
-        self.next_due = now + self._interval_s
-        stamp = int(now * _MICRO)
-        for name, peer in self._peers.items():
+    @property
+    def next_due(self) -> float:
+        """Seconds: when somebody is to get a heartbeat; minus infinity is now."""
+        return -math.inf if self._asked or self._owed else self._beat_at
+
+    def take(self, now: float) -> Iterator[tuple[str, Message]]:
+        """What is to leave now, and to whom: to all when it is time, else to those that are asked
+        something or have asked."""
+        if now < self.next_due:
+            return
+        names = self._asked | self._owed
+        if now >= self._beat_at:
+            self._beat_at = now + self._interval_s
+            names = set(self._peers)
+        asked, self._asked, self._owed = self._asked, set(), set()
+        self._stamp = stamp = max(self._stamp + 1, int(now * _MICRO))
+        for name in sorted(names & self._peers.keys()):
+            peer = self._peers[name]
             yield (
                 name,
                 [
                     SLAVE,
                     HEARTBEAT,
                     stamp,
+                    name in asked,
                     peer.stamp,
                     [self._led.version, peer.followed.version],
                     [peer.leads.version, peer.follows.version],
@@ -134,20 +158,25 @@ class Heartbeats:
 
     # -- what is heard -----------------------------------------------------------------------
 
-    def receive(self, now: float, name: str, message: Message) -> None:
-        """A heartbeat, whose outer shape is checked.  Raises ``PeerError``."""
-        _, _, stamp, echo, versions, held, led, followed = message
+    def receive(self, now: float, name: str, message: Message) -> bool:
+        """A heartbeat, whose outer shape is checked; True if it may answer a question.  Raises
+        ``PeerError``."""
+        _, _, stamp, asks, echo, versions, held, led, followed = message
         led_version, followed_version = _pair(versions)
         held_led, held_followed = _pair(held)
         peer = self._peers[name]
         if stamp <= peer.stamp:
-            return
+            return False
         peer.leads.take(led_version, led)
         peer.follows.take(followed_version, followed)
         peer.stamp, peer.heard_at = stamp, now
         peer.holds_led, peer.holds_followed = held_led, held_followed
-        if 0 < echo <= now * _MICRO:
-            peer.answered_at = max(peer.answered_at, echo / _MICRO)
+        if asks:
+            self._owed.add(name)
+        if not peer.echo < echo <= self._stamp:
+            return False
+        peer.echo, peer.answered_at = echo, min(now, echo / _MICRO)
+        return True
 
     # -- what groups ask ---------------------------------------------------------------------
 
@@ -160,6 +189,15 @@ class Heartbeats:
         peer = self._peers.get(voter)
         follows = peer is not None and peer.follows.terms.get(group) == term
         return peer.answered_at if peer is not None and follows else NEVER
+
+    def ask(self, voters: Iterable[str]) -> int:
+        self._asked.update(voters)
+        return self._stamp + 1
+
+    def confirmed(self, voter: str, group: int, term: int) -> int:
+        peer = self._peers.get(voter)
+        follows = peer is not None and peer.follows.terms.get(group) == term
+        return peer.echo if peer is not None and follows else 0
 
 
 def _pair(content: Sequence[object]) -> tuple[int, int]:

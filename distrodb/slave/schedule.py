@@ -26,6 +26,7 @@ class Schedule:
         self._groups = groups
         self._touched: set[int] = set()
         self._held_back: set[int] = set()  # groups that wait until the journal is free
+        self._awaits_answers: set[int] = set()  # groups whose reads wait for other slaves
         self._deadlines = Deadlines()
 
     def touch(self, group_id: int) -> None:
@@ -40,9 +41,15 @@ class Schedule:
         self._touched |= (self._held_back | written) & self._groups.keys()
         self._held_back.clear()
 
+    def answered(self) -> None:
+        """A slave that was asked whom it follows has answered."""
+        self._touched |= self._awaits_answers & self._groups.keys()
+        self._awaits_answers.clear()
+
     def closed(self, group_id: int) -> None:
         self._touched.discard(group_id)
         self._held_back.discard(group_id)
+        self._awaits_answers.discard(group_id)
         self._deadlines.remove(group_id)
 
     @property
@@ -64,6 +71,8 @@ class Schedule:
                     self._held_back.add(group_id)
                 elif group.is_waiting:  # its reads were answered at once, and there are more
                     self._touched.add(group_id)
+            if group.awaits_answers:
+                self._awaits_answers.add(group_id)
             due = group.next_due
             self._deadlines.put(group_id, due if may_start else max(due, now + ENDING_LOOK_S))
         return ticked

@@ -42,7 +42,7 @@ def test_an_idle_cluster_sends_one_heartbeat_a_pair_however_many_groups_it_has(p
     assert {message[1] for _, _, message in slaves.sent} == {m.HEARTBEAT}, slaves.sent[:9]
     pairs = 3 * 2
     assert len(slaves.sent) <= pairs * HEARTBEATS_A_S * 5
-    assert sum(len(message[6]) + len(message[7]) for _, _, message in slaves.sent) == 0
+    assert sum(len(message[7]) + len(message[8]) for _, _, message in slaves.sent) == 0
 
 
 def test_nobody_stands_while_the_heartbeats_come():
@@ -80,17 +80,36 @@ def test_a_group_that_one_member_lost_sight_of_is_not_quiet():
     assert slaves.leader(0) == leader
 
 
-@pytest.mark.parametrize("kind", [m.APPEND, m.ACK])
-def test_a_read_round_whose_question_or_answer_is_lost_is_asked_again(kind):
+def test_reads_of_all_groups_are_confirmed_by_one_exchange():
+    slaves = Wire(partitions=40).settled()
+    leader = slaves.leader(0)
+    slaves.run(2 * TIMEOUT_S)
+    led = [group for group in range(40) if slaves[leader].routing.leads(group)]
+    assert len(led) > 10
+    slaves.sent.clear()
+    reads = [slaves.ask(leader, b"GET", b"k", partition=group) for group in led]
+    slaves.until(lambda: all(read.is_answered for read in reads))
+    asking = [message for _, _, message in slaves.sent if message[1] == m.HEARTBEAT and message[3]]
+    assert len(asking) == len(slaves.names) - 1
+    assert all(message[1] == m.HEARTBEAT for _, _, message in slaves.sent), slaves.sent[:9]
+
+
+@pytest.mark.parametrize("is_question", [True, False])
+def test_a_read_whose_question_or_answer_is_lost_is_confirmed_all_the_same(is_question):
     slaves = Wire().settled()
     leader = slaves.leader(0)
     written = slaves.ask(leader, b"SET", b"k", b"v")
     slaves.until(lambda: written.reply)
     slaves.run(2 * TIMEOUT_S)
-    lost = []
+    lost: list[m.Message] = []
+    asked: set[str] = set()
 
     def loses(sender: str, receiver: str, message: m.Message) -> bool:
-        is_one = message[:2] == [0, kind] and len(lost) < 2
+        asks = sender == leader and message[1] == m.HEARTBEAT and bool(message[3])
+        answers = receiver == leader and sender in asked
+        if asks:
+            asked.add(receiver)
+        is_one = (asks if is_question else answers) and len(lost) < 2
         if is_one:
             lost.append(message)
         return is_one
@@ -102,6 +121,27 @@ def test_a_read_round_whose_question_or_answer_is_lost_is_asked_again(kind):
     began = slaves.now
     slaves.until(lambda: read.reply == b"v")
     assert slaves.now - began < TIMEOUT_S
+
+
+def test_the_answer_of_one_that_follows_another_by_now_confirms_no_read():
+    """It comes back to the old leader, whose appends are lost, so that nobody tells it."""
+    slaves = Wire(partitions=1).settled()
+    old = slaves.leader(0)
+    new, third = [name for name in slaves.names if name != old]
+    written = slaves.ask(old, b"SET", b"k", b"old")
+    slaves.until(lambda: written.is_answered)
+    slaves.cut(old, new, third)
+    slaves.loses = lambda sender, _, message: sender == old and message[1] == m.APPEND
+    slaves.until(lambda: slaves[new].routing.leads(0) or slaves[third].routing.leads(0))
+    leader, follower = (new, third) if slaves[new].routing.leads(0) else (third, new)
+    slaves.until(lambda: slaves[leader].groups[0].member.is_ready)
+    written = slaves.ask(leader, b"SET", b"k", b"new")
+    slaves.until(lambda: written.is_answered)
+    assert slaves[old].routing.leads(0)
+    slaves.join(old, follower)
+    read = slaves.ask(old, b"GET", b"k")
+    slaves.run(2 * TIMEOUT_S)
+    assert read.reply != b"old"
 
 
 @pytest.mark.parametrize("kind", [m.APPEND, m.ACK])

@@ -4,6 +4,7 @@
   and a leader that may propose has at most one that is not committed.
 - No two disjoint majorities serve a group: when a majority has confirmed a leader's read round,
   nobody had led in a newer term and committed before that round began.
+- What a slave's heartbeats say of its groups, which confirms reads, is so when they leave.
 - Whoever forgets a group is not needed: without it a majority of the newest committed members has
   on disk whatever is committed.  The same holds for one that ends because it was removed.
 - A slave that is in no group keeps nothing of it on its disk (``leftovers``, in the end only).
@@ -46,6 +47,7 @@ class Continuity:
                     self._is_not_needed(slave, group_id)
             self._held[slave.id] = slave.life, frozenset(groups)
         for group_id, group in groups.items():
+            self._is_told(slave, group_id, group)
             if group.member.is_ready:
                 self._one_at_a_time(group_id, group)
                 self._one_serves(slave, group_id, group)
@@ -54,6 +56,18 @@ class Continuity:
         """It was removed."""
         for group_id in slave.core.groups:
             self._is_not_needed(slave, group_id)
+
+    def _is_told(self, slave: "Slave", group_id: int, group: Group) -> None:
+        heartbeats, follows = slave.core._heartbeats, group.member.follows
+        led_in = heartbeats._led.terms.get(group_id)
+        terms = {n: p.followed.terms.get(group_id) for n, p in heartbeats._peers.items()}
+        followed = {(name, term) for name, term in terms.items() if term is not None}
+        is_so = {follows} if follows is not None and follows[0] in terms else set()
+        self._claim(
+            led_in == group.member.leads_in and followed == is_so,
+            f"{slave.id} says that it leads group {group_id} in term {led_in} and follows"
+            f" {followed}; it leads in {group.member.leads_in} and follows {is_so}",
+        )
 
     def _one_at_a_time(self, group_id: int, group: Group) -> None:
         journal, commit_index = group.log, group.member.commit_index

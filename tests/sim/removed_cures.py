@@ -6,6 +6,7 @@ guard progress and not safety, and have tests of their own.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
@@ -26,6 +27,7 @@ from distrodb.raft.write_set import WriteSet
 from distrodb.slave import birth, open_groups
 from distrodb.slave import own_records as slave_records
 from distrodb.slave.failure_detector import FailureDetector
+from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.outgoing import Outgoing
 from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
@@ -146,6 +148,20 @@ def _confirmed_at_once(self: Member) -> int:
     return self.round
 
 
+def _confirmed_by_any_answer(self: Heartbeats, voter: str, group: int, term: int) -> int:
+    """Also by one that left before the question came."""
+    return math.inf if _confirmed(self, voter, group, term) else 0  # type: ignore[return-value]
+
+
+_confirmed = Heartbeats.confirmed
+
+
+def _confirmed_by_whom_it_follows(self: Heartbeats, voter: str, group: int, term: int) -> int:
+    """Who answers is there; whom it follows by now is not asked."""
+    peer = self._peers.get(voter)
+    return 0 if peer is None else peer.echo
+
+
 def _reads_at_once(self: MemberState) -> bool:
     return bool(self.is_leader)
 
@@ -260,6 +276,9 @@ CURES = {
     "read rounds": Cure(
         [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
+    "a question comes before its answer": Cure(
+        [(Heartbeats, "confirmed", _confirmed_by_any_answer)], 10, {"isolation": 1, "heal": 1}
+    ),
     "a leader reads after its first commit": Cure(
         [(MemberState, "is_ready", property(_reads_at_once))], 40, {"crash": 1, "heal": 1}
     ),
@@ -306,6 +325,11 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
     "what is read as expired is in the log": (
         [(Store, "read", _read_unsettled)],
         "test_a_key_that_was_seen_expired_never_comes_back",
+    ),
+    "an answer speaks of the term": (
+        [(Heartbeats, "confirmed", _confirmed_by_whom_it_follows)],
+        "tests/library/test_quiet_groups.py: takes a follower that is back though its leader's"
+        " appends are lost",
     ),
     "acks carry a term": (
         [(Replication, "on_ack", _on_ack_of_any_term)],

@@ -26,7 +26,7 @@ class Pair:
         """One heartbeat from there to the other, as it looks on the wire."""
         self.now += INTERVAL_S
         side, other = (self.a, self.b) if sender == "a" else (self.b, self.a)
-        ((_, message),) = side.beat(self.now)
+        ((_, message),) = side.take(self.now)
         message = check(msgpack.unpackb(msgpack.packb(message)))
         if not is_lost:
             other.receive(self.now, sender, message)
@@ -38,7 +38,7 @@ class Pair:
 
 
 def tables(message):
-    return message[6:]
+    return message[7:]
 
 
 def test_a_follower_hears_the_leader_of_each_group_in_its_term_only():
@@ -122,7 +122,7 @@ def test_who_follows_somebody_else_does_not_follow_the_first_any_more():
     heartbeats.link_up("c")
     heartbeats.group_changed(1, None, ("b", 5))
     heartbeats.group_changed(1, None, ("c", 6))
-    followed = {name: tables(message)[1] for name, message in heartbeats.beat(1.0)}
+    followed = {name: tables(message)[1] for name, message in heartbeats.take(1.0)}
     assert followed == {"b": [[]], "c": [[1, 6]]}
 
 
@@ -130,9 +130,90 @@ def test_an_echo_from_the_future_answers_nothing():
     pair = Pair()
     pair.b.group_changed(1, None, ("a", 5))
     message = pair.beat("b", is_lost=True)
-    message[3] = 10**15
+    message[4] = 10**15
     pair.a.receive(pair.now, "b", message)
     assert pair.a.answered_at("b", 1, 5) == NEVER
+
+
+class Question:
+    """``a`` leads group 1 in term 5, ``b`` follows, and each holds the other's tables."""
+
+    def __init__(self):
+        self.pair = Pair()
+        self.pair.a.group_changed(1, 5, None)
+        self.pair.b.group_changed(1, None, ("a", 5))
+        self.a, self.b = self.pair.a, self.pair.b
+        self.pair.exchange()
+        self.deliver("a")
+
+    def deliver(self, sender):
+        """What leaves now reaches the other; without the time that a beat takes."""
+        side, other = (self.a, self.b) if sender == "a" else (self.b, self.a)
+        sent = [message for _, message in side.take(self.pair.now)]
+        for message in sent:
+            other.receive(self.pair.now, sender, check(msgpack.unpackb(msgpack.packb(message))))
+        return sent
+
+    def is_confirmed(self, number, term=5):
+        return self.a.confirmed("b", 1, term) >= number
+
+
+def test_a_question_is_answered_at_once_and_confirms_the_groups_that_follow_in_that_term():
+    question = Question()
+    number = question.a.ask(["b"])
+    assert not question.is_confirmed(number)
+    assert question.a.next_due < question.pair.now
+    question.deliver("a")
+    assert question.b.next_due < question.pair.now
+    question.deliver("b")
+    assert question.is_confirmed(number)
+    assert not question.is_confirmed(number, term=6) and not question.is_confirmed(number, term=4)
+    assert question.a.confirmed("b", 2, 5) == question.a.confirmed("c", 1, 5) == 0
+    assert not question.deliver("a") and not question.deliver("b")  # an answer asks nothing
+
+
+def test_what_left_before_the_question_came_does_not_answer_it():
+    question = Question()
+    early = question.pair.beat("b", is_lost=True)
+    number = question.a.ask(["b"])
+    question.deliver("a")
+    question.a.receive(question.pair.now, "b", early)
+    assert not question.is_confirmed(number)
+
+
+def test_questions_of_one_moment_are_told_apart():
+    question = Question()
+    first = question.a.ask(["b"])
+    question.deliver("a")
+    second = question.a.ask(["b"])
+    assert second > first
+    question.deliver("b")
+    assert question.is_confirmed(first) and not question.is_confirmed(second)
+
+
+def test_who_follows_another_by_now_confirms_nothing():
+    question = Question()
+    number = question.a.ask(["b"])
+    question.deliver("a")
+    question.b.group_changed(1, None, ("c", 6))
+    question.deliver("b")
+    assert not question.is_confirmed(number)
+
+
+def test_a_question_that_is_lost_is_asked_again_with_the_next_beat():
+    question = Question()
+    number = question.a.ask(["b"])
+    list(question.a.take(question.pair.now))
+    question.pair.exchange()
+    assert question.is_confirmed(number)
+
+
+def test_only_those_are_asked_that_are_meant():
+    question = Question()
+    question.a.link_up("c")
+    question.a.ask(["c", "a slave without a link"])
+    ((name, message),) = question.a.take(question.pair.now)
+    assert (name, message[3]) == ("c", True)
 
 
 ANY = st.recursive(
@@ -142,7 +223,7 @@ ANY = st.recursive(
 )
 
 
-@given(st.lists(ANY, min_size=6, max_size=6))
+@given(st.lists(ANY, min_size=7, max_size=7))
 def test_malformed_ones_close_the_link_and_nothing_else(fields):
     pair = Pair()
     try:
@@ -150,20 +231,21 @@ def test_malformed_ones_close_the_link_and_nothing_else(fields):
         pair.b.receive(pair.now, "a", message)
     except PeerError:
         pass
-    assert list(pair.b.beat(pair.now))
+    assert list(pair.b.take(pair.now))
 
 
 @pytest.mark.parametrize(
     "at, value",
     [
-        (4, [1]),
-        (4, [1, -1]),
-        (5, [1, b"x"]),
-        (6, [[1]]),
-        (6, [[1, -2]]),
-        (6, [[1 << 17, 2]]),
-        (7, [[1, 1 << 62]]),
-        (7, [7]),
+        (3, 1),
+        (5, [1]),
+        (5, [1, -1]),
+        (6, [1, b"x"]),
+        (7, [[1]]),
+        (7, [[1, -2]]),
+        (7, [[1 << 17, 2]]),
+        (8, [[1, 1 << 62]]),
+        (8, [7]),
     ],
 )
 def test_each_malformed_part_is_refused(at, value):
@@ -179,4 +261,4 @@ def test_only_a_heartbeat_is_of_no_group():
     with pytest.raises(PeerError):
         check([SLAVE, 2, 1])
     with pytest.raises(PeerError):
-        check([1, HEARTBEAT, 1, 0, [1, 1], [0, 0], [], []])
+        check([1, HEARTBEAT, 1, False, 0, [1, 1], [0, 0], [], []])
