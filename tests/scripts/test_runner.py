@@ -129,7 +129,7 @@ def test_clients_of_a_script_are_answered(script):
     ("cure", "name"),
     [
         ("messages wait for the fsync", "a_restart_of_all_loses_nothing"),
-        ("read rounds", "a_leader_that_is_cut_off_serves_nothing_stale"),
+        ("read rounds", "a_leader_that_is_cut_off_reads_nothing_stale"),
         ("incarnations", "two_empty_directories_are_no_majority"),
     ],
 )
