@@ -47,7 +47,7 @@ def holder(port: int) -> str:
     for file in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             rows = map(str.split, Path(file).read_text().splitlines()[1:])
-            states |= {row[3] for row in rows if int(row[1].rpartition(":")[2], 16) == port}
+            states |= {row[3] for row in rows if row[1].endswith(f":{port:04X}")}
     if _LISTENS in states:
         return SLAVE
     if states - {_TIME_WAIT}:
