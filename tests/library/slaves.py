@@ -228,3 +228,19 @@ class Slaves:
         self.disks[name].write(group_id, index, group.machine.snapshot())
         group.log.compact(group.log.first_index, index, term)
         self.flush(name)
+
+
+class Wire(Slaves):
+    """Notes each Raft message, and loses those that ``loses`` says."""
+
+    def __init__(self, names: str = "abc", partitions: int = 4):
+        self.sent: list[tuple[str, str, m.Message]] = []
+        self.loses: Callable[[str, str, m.Message], bool] = lambda *_: False
+        super().__init__(names, partitions)
+
+    def _deliver(self, sender: str, receiver: str, output: Output) -> None:
+        messages = output.messages.get(receiver, [])
+        self.sent += [(sender, receiver, message) for message in messages]
+        kept = [each for each in messages if not self.loses(sender, receiver, each)]
+        output.messages[receiver] = kept
+        super()._deliver(sender, receiver, output)

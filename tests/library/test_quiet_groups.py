@@ -1,36 +1,17 @@
 """Groups in which nothing happens send nothing: the slaves' heartbeats speak for them, and their
 elections stay as prompt.  Whole slaves, their links and disks by hand."""
 
-from collections.abc import Callable
-
 import msgpack
 import pytest
 
 from distrodb.raft import messages as m
 from distrodb.ring.clustermap import member
 from distrodb.slave import leadership
-from distrodb.slave.core import Output
 from distrodb.slave.leadership import Leadership
-from tests.library.slaves import TICK_S, Slaves
+from tests.library.slaves import TICK_S, Wire
 
 HEARTBEATS_A_S = 10  # heartbeat_ms is 100
 TIMEOUT_S = 1.0  # election_timeout_ms
-
-
-class Wire(Slaves):
-    """Notes each Raft message, and loses those that ``loses`` says."""
-
-    def __init__(self, names: str = "abc", partitions: int = 4):
-        self.sent: list[tuple[str, str, m.Message]] = []
-        self.loses: Callable[[str, str, m.Message], bool] = lambda *_: False
-        super().__init__(names, partitions)
-
-    def _deliver(self, sender: str, receiver: str, output: Output) -> None:
-        messages = output.messages.get(receiver, [])
-        self.sent += [(sender, receiver, message) for message in messages]
-        kept = [each for each in messages if not self.loses(sender, receiver, each)]
-        output.messages[receiver] = kept
-        super()._deliver(sender, receiver, output)
 
 
 def tables_in(heartbeat: m.Message) -> int:
@@ -82,70 +63,6 @@ def test_a_group_that_one_member_lost_sight_of_is_not_quiet():
     state.changed()
     slaves.until(lambda: slaves[follower].routing.leader_of(0) == leader)
     assert slaves.leader(0) == leader
-
-
-def test_reads_of_all_groups_are_confirmed_by_one_exchange():
-    slaves = Wire(partitions=40).settled()
-    leader = slaves.leader(0)
-    slaves.run(2 * TIMEOUT_S)
-    led = [group for group in range(40) if slaves[leader].routing.leads(group)]
-    assert len(led) > 10
-    slaves.sent.clear()
-    reads = [slaves.ask(leader, b"GET", b"k", partition=group) for group in led]
-    slaves.until(lambda: all(read.is_answered for read in reads))
-    asking = [message for _, _, message in slaves.sent if message[1] == m.HEARTBEAT and message[3]]
-    assert len(asking) == len(slaves.names) - 1
-    assert all(message[1] == m.HEARTBEAT for _, _, message in slaves.sent), slaves.sent[:9]
-
-
-@pytest.mark.parametrize("is_question", [True, False])
-def test_a_read_whose_question_or_answer_is_lost_is_confirmed_all_the_same(is_question):
-    slaves = Wire().settled()
-    leader = slaves.leader(0)
-    written = slaves.ask(leader, b"SET", b"k", b"v")
-    slaves.until(lambda: written.reply)
-    slaves.run(2 * TIMEOUT_S)
-    lost: list[m.Message] = []
-    asked: set[str] = set()
-
-    def loses(sender: str, receiver: str, message: m.Message) -> bool:
-        asks = sender == leader and message[1] == m.HEARTBEAT and bool(message[3])
-        answers = receiver == leader and sender in asked
-        if asks:
-            asked.add(receiver)
-        is_one = (asks if is_question else answers) and len(lost) < 2
-        if is_one:
-            lost.append(message)
-        return is_one
-
-    slaves.loses = loses
-    read = slaves.ask(leader, b"GET", b"k")
-    slaves.until(lambda: len(lost) == 2)
-    assert read.reply is None
-    began = slaves.now
-    slaves.until(lambda: read.reply == b"v")
-    assert slaves.now - began < TIMEOUT_S
-
-
-def test_the_answer_of_one_that_follows_another_by_now_confirms_no_read():
-    """It comes back to the old leader, whose appends are lost, so that nobody tells it."""
-    slaves = Wire(partitions=1).settled()
-    old = slaves.leader(0)
-    new, third = [name for name in slaves.names if name != old]
-    written = slaves.ask(old, b"SET", b"k", b"old")
-    slaves.until(lambda: written.is_answered)
-    slaves.cut(old, new, third)
-    slaves.loses = lambda sender, _, message: sender == old and message[1] == m.APPEND
-    slaves.until(lambda: slaves[new].routing.leads(0) or slaves[third].routing.leads(0))
-    leader, follower = (new, third) if slaves[new].routing.leads(0) else (third, new)
-    slaves.until(lambda: slaves[leader].groups[0].member.is_ready)
-    written = slaves.ask(leader, b"SET", b"k", b"new")
-    slaves.until(lambda: written.is_answered)
-    assert slaves[old].routing.leads(0)
-    slaves.join(old, follower)
-    read = slaves.ask(old, b"GET", b"k")
-    slaves.run(2 * TIMEOUT_S)
-    assert read.reply != b"old"
 
 
 @pytest.mark.parametrize("kind", [m.APPEND, m.ACK])

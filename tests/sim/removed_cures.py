@@ -276,11 +276,6 @@ CURES = {
     "read rounds": Cure(
         [(Member, "confirmed_round", _confirmed_at_once)], 10, {"isolation": 1, "heal": 1}
     ),
-    "a leader reads after its first commit": Cure(
-        [(MemberState, "is_ready", property(_reads_at_once))],
-        40,
-        {"crash": 1, "isolation": 1, "heal": 1},
-    ),
     "an overtaken write is unknown": Cure(
         [
             (Proposals, "_settled", _settled_retryably),
@@ -325,14 +320,19 @@ SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
         [(Store, "read", _read_unsettled)],
         "test_a_key_that_was_seen_expired_never_comes_back",
     ),
+    "a leader reads after its first commit": (
+        [(MemberState, "is_ready", property(_reads_at_once))],
+        "tests/library/test_reads.py: takes a new leader whose first entry is acknowledged late; a"
+        " follower says that it follows when that entry has come, mostly with the acknowledgement",
+    ),
     "a question comes before its answer": (
         [(Heartbeats, "confirmed", _confirmed_by_any_answer)],
-        "tests/library/test_quiet_groups.py: takes a leader that reaches nobody for less time than"
+        "tests/library/test_reads.py: takes a leader that reaches nobody for less time than"
         " an election takes",
     ),
     "an answer speaks of the term": (
         [(Heartbeats, "confirmed", _confirmed_by_whom_it_follows)],
-        "tests/library/test_quiet_groups.py: takes a follower that is back though its leader's"
+        "tests/library/test_reads.py: takes a follower that is back though its leader's"
         " appends are lost",
     ),
     "acks carry a term": (
