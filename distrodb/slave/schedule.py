@@ -11,6 +11,9 @@ Nothing is held back on a slow disk: followers that have an entry before our dis
 group is handed over at once (leadership.py); nor the tick of a read that has met an expired key
 (proposals.py), which waits for it already.
 That took a tenth off the CPU of a write, one at a time from 50 clients, six partitions.
+
+Reads wait for what other slaves answer (heartbeats.py): one answer may be for many groups, so those
+that wait are ticked when any comes, and no others.
 """
 
 from collections.abc import Iterable, Mapping, Set
