@@ -11,9 +11,10 @@ it may do so:
 - whoever grants a pre-vote stands aside for a moment, once a term: else both stand, and the votes
   are split;
 - a member whose own disk has not yet what it would have to say does not stand, nor does one whose
-  candidacy or vote has only just left the disk; and each candidacy leaves more time for votes than
-  the one before: else disks that take longer than an election timeout, all of them, would elect
-  nobody for ever;
+  candidacy or vote has only just left the disk; and each candidacy, or vote, leaves more time for
+  the other votes than the one before: else disks that take longer than an election timeout, also
+  if they are others' disks, would elect nobody for ever;
+- whoever waits for a candidate does so while their slaves are linked;
 - who was removed, has forgotten its log and is taken in again stands aside until the log has come
   past its removal (``Log.may_vote``).
 """
@@ -25,7 +26,7 @@ from distrodb.raft.state import MemberState
 DISK_LOOK_S = 0.02  # until one looks again whether its own disk is ready for an election
 DISKS_MAX = 10  # timeouts that the disks of others are given at most
 ASIDE = 0.1  # timeouts, and up to twice, for whom we would vote to stand: ample on quick disks
-STOOD_IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
+IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
 
 
 class Elections:
@@ -36,11 +37,13 @@ class Elections:
         self._prevotes: set[str] = set()
         self._prevote_term = 0
         self._votes: set[tuple[int, str]] = set()
-        self._stood_in_vain = 0  # candidacies since a leader was heard
+        self._in_vain = 0  # candidacies and votes since a leader was heard
         self._was_told_to_stand = False  # the election under way was asked for by the old leader
-        self._spoke_at: float | None = None  # when it stood or voted, until that is on disk
+        # When it stood or voted, and the write set that has it, until that is on disk.
+        self._spoke: tuple[float, int] | None = None
         self._disk_is_late = False  # it wanted to stand before that
         self._disks_s = 0.0  # what others' disks may take; since a leader was heard
+        self._waits_for: str | None = None  # for whom it voted, or stands aside
         self._aside_term = 0  # the proposed term in which it has stood aside
         self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
         self.postpone()
@@ -85,28 +88,33 @@ class Elections:
         """A tick is over, in which this member may have stood."""
         self._was_told_to_stand = False
         if self._state.term != term_before and not self._state.is_leader:
-            # A split vote is settled sooner than a dead leader is noticed; but where votes take
-            # longer, since disks are slow, each candidacy must leave more time for them.
-            times = 2.0**self._stood_in_vain
-            self._stood_in_vain = min(self._stood_in_vain + 1, STOOD_IN_VAIN_MAX)
-            self.postpone(0.2 * times, 0.5 * times)
-            self._spoke_at = self._state.now
+            self._wait_for_votes(0.0, 0.0)  # a split vote is settled sooner than a death noticed
+            self._waits_for = None
+
+    def _wait_for_votes(self, low: float, high: float) -> None:
+        """For so many timeouts at least, and longer each time: where votes take longer, since disks
+        are slow, whoever stands or has voted must leave more time for the others'."""
+        times = 2.0**self._in_vain
+        self._in_vain = min(self._in_vain + 1, IN_VAIN_MAX)
+        self.postpone(max(low, 0.2 * times), max(high, 0.5 * times))
+        self._spoke = self._state.now, self._state.log.last_sequence
 
     def _waits_for_disk(self) -> bool:
         """A request would wait for this member's own disk, while another's need not.  And what it
         has asked for, or given, leaves when that is on disk: the time for an answer begins then."""
-        state = self._state
-        if state.log.gate():
-            self._disk_is_late = True
-            self.set_deadline(state.now + DISK_LOOK_S)
-            return True
-        spoke_at, is_late = self._spoke_at, self._disk_is_late
-        self._spoke_at, self._disk_is_late = None, False
-        if spoke_at is None or not is_late:
+        state, log = self._state, self._state.log
+        if self._spoke is not None and log.is_on_disk(self._spoke[1]):
+            took_s, is_late = state.now - self._spoke[0], self._disk_is_late
+            self._spoke, self._disk_is_late = None, False
+            if is_late:
+                # Another's write may first wait for the sync that is under way there.
+                self._disks_s = min(2.0 * took_s, DISKS_MAX * self._timeout_s)
+                self._postpone_s(self._timeout_s + self._disks_s)
+                return True
+        if not log.gate():
             return False
-        # Another's write may first wait for the sync that is under way there.
-        self._disks_s = min(2.0 * (state.now - spoke_at), DISKS_MAX * self._timeout_s)
-        self._postpone_s(self._timeout_s + self._disks_s)
+        self._disk_is_late = self._spoke is not None
+        self.set_deadline(state.now + DISK_LOOK_S)
         return True
 
     def _hear_pulse(self) -> bool:
@@ -164,14 +172,14 @@ class Elections:
         elif not log.may_vote or self.hears_leader():
             return
         elif (last_term, last_index) >= (log.last_term, log.last_index):
-            self._stand_aside(term)
+            self._stand_aside(peer, term)
             state.emit(peer, m.PREVOTE, term)
 
-    def _stand_aside(self, term: int) -> None:
+    def _stand_aside(self, peer: str, term: int) -> None:
         """Once a term: whom we would vote for may be dead, or others would not vote for it."""
-        if self._aside_term == term:
+        if term <= self._aside_term:
             return
-        self._aside_term = term
+        self._aside_term, self._waits_for = term, peer
         self._forget_prevotes()
         before = self.deadline
         self._postpone_s(ASIDE * self._timeout_s + self._disks_s)
@@ -197,8 +205,8 @@ class Elections:
 
     def grant_vote(self, peer: str, term: int) -> None:
         """pysyncobj gives its vote."""
-        self.postpone()
-        self._spoke_at = self._state.now
+        self._wait_for_votes(1.0, 2.0)
+        self._waits_for = peer
         self._state.emit_gated(peer, m.VOTE, term)
 
     def on_vote(self, peer: str, term: int) -> None:
@@ -225,8 +233,8 @@ class Elections:
 
     def _has_leader(self) -> None:
         """What was learned since there was none counts no more."""
-        self._stood_in_vain, self._disks_s, self._aside_term = 0, 0.0, 0
-        self._spoke_at, self._disk_is_late = None, False
+        self._in_vain, self._disks_s, self._aside_term = 0, 0.0, 0
+        self._spoke, self._disk_is_late, self._waits_for = None, False, None
 
     def lost_leader(self, delay_s: float) -> None:
         """The link to the leader's slave broke."""
@@ -234,6 +242,12 @@ class Elections:
         self._state.library.leader = None
         self.stand_soon(delay_s)
         self._state.changed()
+
+    def link_lost(self, peer: str, delay_s: float) -> None:
+        """The link to one that does not lead broke: if we wait for it, we do so no more."""
+        if peer == self._waits_for:
+            self._spoke, self._disk_is_late, self._waits_for = None, False, None
+            self.stand_soon(delay_s)
 
     def hears_leader(self) -> bool:
         """As this member sees it.  A leader steps down by itself once it hears no majority."""

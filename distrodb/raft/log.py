@@ -209,6 +209,10 @@ class Log:
         """The sequence that must be durable before a message may speak of this group's state."""
         return self.last_sequence if self.last_sequence > self.writes.durable_sequence else 0
 
+    def is_on_disk(self, sequence: int) -> bool:
+        """That write set, and all before it."""
+        return sequence <= self.writes.durable_sequence
+
     def on_durable(self, sequence: int) -> None:
         """All write sets up to ``sequence`` are on disk."""
         while self._undurable and self._undurable[0][0] <= sequence:

@@ -255,6 +255,8 @@ class Member:
             progress.link_lost(state.log.first_index)
         if self.leader == peer:
             self._elections.lost_leader(delay_s)
+        else:
+            self._elections.link_lost(peer, delay_s)
 
     def receive(self, now: float, peer: str, message: m.Message) -> None:
         """A checked message of this group came from ``peer``."""

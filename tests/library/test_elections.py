@@ -1,5 +1,7 @@
 """Who leads: votes, members that come back, leaders that are cut off, leaders of old terms."""
 
+import pytest
+
 from distrodb.raft import messages as m
 from tests.library import ours, plain
 
@@ -411,3 +413,90 @@ def test_ours_a_leader_is_not_ready_while_it_is_told_that_it_leads():
     )
     cluster.elect("a")
     assert seen and not any(seen)
+
+
+def test_ours_a_vote_of_long_ago_says_nothing_of_the_disk_now():
+    """It was on disk at once.  A moment before its voter wants to stand its disk has something else
+    to write."""
+    cluster = two_of_three()
+    elections = cluster["c"].member._elections
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster.deliver("c", "b")
+    cluster.deliver("b", "c")
+    cluster.join("c", "a")
+    for pair in ("a", "c"), ("c", "a"):
+        cluster.lose(*pair)
+    cluster.pass_time(elections.deadline - cluster.now - 0.005)
+    cluster["c"].disk_is_held = True
+    cluster["c"].member._state.enter_term(cluster["c"].term + 1)
+    cluster.tick("c", after_s=0.006)
+    cluster["c"].disk_is_held = False
+    assert comes_to_ask(cluster, "c", ours.TIMEOUT_S, "a")
+
+
+def hears_a_pre_vote_request(cluster, name, peer, term):
+    log = cluster[name].journal
+    message = [ours.GROUP, m.PREVOTE_REQUEST, term, log.last_index, log.last_term]
+    cluster[name].member.receive(cluster.now, peer, message)
+
+
+def test_ours_two_who_ask_in_turn_in_different_terms_keep_no_third_one_aside():
+    cluster = two_of_three()
+    term = cluster["c"].term
+    cluster["c"].member.stand_at_once(cluster.now)
+    for number in range(100):
+        hears_a_pre_vote_request(cluster, "c", "b", term + 1 + number % 2)
+        cluster.tick("c", after_s=0.05)
+        if asks(cluster, "c", "b"):
+            break
+    assert asks(cluster, "c", "b")
+
+
+def test_ours_who_stands_aside_does_not_stand_sooner_for_it():
+    cluster = two_of_three()
+    before = cluster["c"].member._elections.deadline
+    hears_a_pre_vote_request(cluster, "c", "b", cluster["c"].term + 1)
+    assert cluster["c"].member._elections.deadline >= before
+
+
+def test_ours_who_knows_that_disks_are_slow_stands_aside_for_longer():
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    cluster.tick("b", after_s=1.0)
+    cluster.pass_time(DISK_S)
+    cluster["b"].disk_is_held = False
+    for _ in range(2):
+        cluster.tick("b", after_s=0.05)
+    cluster["b"].member.stand_at_once(cluster.now)
+    hears_a_pre_vote_request(cluster, "b", "c", cluster["b"].term + 1)
+    assert cluster["b"].member._elections.deadline - cluster.now > DISK_S
+
+
+def test_ours_what_was_learned_without_a_leader_is_forgotten_with_one():
+    """How long disks take, and for whom it stood aside."""
+    cluster = two_of_three()
+    elections, member = cluster["c"].member._elections, cluster["c"].member
+    elections._disks_s = DISK_S
+    hears_a_pre_vote_request(cluster, "c", "b", cluster["c"].term + 1)
+    elections.heard_leader()
+    cluster.pass_time(ours.TIMEOUT_S * 1.01)
+    member.stand_at_once(cluster.now)
+    hears_a_pre_vote_request(cluster, "c", "b", cluster["c"].term + 1)
+    assert 0 < elections.deadline - cluster.now < ours.TIMEOUT_S
+
+
+@pytest.mark.parametrize("is_vote", [True, False])
+def test_ours_nobody_waits_for_a_candidate_whose_link_breaks(is_vote):
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    if is_vote:
+        cluster.deliver("c", "b")
+        cluster.deliver("b", "c")
+    elections = cluster["c"].member._elections
+    cluster["c"].member.link_down(cluster.now, "b", 0.01)
+    assert elections.deadline <= cluster.now + 0.01

@@ -164,6 +164,55 @@ def test_a_slow_follower_costs_its_groups_nothing(seed):
     assert seconds_for(cluster, 20) < 2.0
 
 
+def five_in_a_group(seed: int) -> Simulation:
+    cluster = Simulation(seed, nodes=5, partitions=1, replicas=5, dead_after_s=1000)
+    assert cluster.ask("SET", "a", "1") == OK
+    cluster.run_until(lambda: owners_lead(cluster))
+    return cluster
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("dead, slow", [(1, 2), (2, 1)])
+def test_a_leader_is_elected_though_a_vote_that_is_needed_comes_from_a_slow_disk(seed, dead, slow):
+    """Whoever has a fast disk, and has voted, leaves the other votes the time, too."""
+    cluster = five_in_a_group(seed)
+    leader = cluster.leader("a")
+    assert leader is not None
+    others = [node for node in cluster.slaves if node != leader]
+    for node in others[dead - 1 :][:slow]:
+        cluster.slaves[node].slow_sync_s = 2.0
+    for node in [leader, *others[: dead - 1]]:
+        cluster.crash(node)
+    cluster.run_until(lambda: cluster.leader("a") is not None, 30.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_candidate_that_died_is_not_waited_for_because_disks_hung_meanwhile(seed):
+    cluster = five_in_a_group(seed)
+    leader = cluster.leader("a")
+    assert leader is not None
+    members = {node: cluster.slaves[node].core.groups[0].member for node in cluster.slaves}
+    del members[leader]
+    cluster.crash(leader)
+    log = {node: member._state.log for node, member in members.items()}
+    term = max(member.term for member in members.values())
+
+    def candidates() -> list[str]:
+        stood = [node for node, member in members.items() if member.term > term]
+        return [n for n in stood if log[n].getVotedForNodeId() == members[n]._state.name]
+
+    cluster.at_once(candidates)
+    candidate = candidates()[0]
+    for node in members.keys() - {candidate}:
+        cluster.slaves[node].slow_sync_s = 5.0
+    cluster.at_once(lambda: sum(member.term > term for member in members.values()) >= 3)
+    cluster.run(0.005)  # the votes wait for these disks
+    for slave in cluster.slaves.values():
+        slave.slow_sync_s = 0.0
+    cluster.crash(candidate)
+    cluster.run_until(lambda: cluster.leader("a") is not None, 5.0 + 2.0)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_nothing_is_lost_while_disks_become_slow_and_fast_under_load(seed, at_once):
