@@ -24,13 +24,35 @@ def test_reads_of_all_groups_are_confirmed_by_one_exchange():
     assert all(message[1] == m.HEARTBEAT for _, _, message in slaves.sent), slaves.sent[:9]
 
 
+def test_a_read_is_answered_with_the_answer_to_its_question():
+    """A quiet group has nothing else that would wake it: no time passes here."""
+    slaves, leader, _ = a_quiet_group()
+    read = slaves.ask(leader, b"GET", b"k")
+    for _ in range(2):  # the question, its answer
+        slaves.tick(0.0)
+    assert read.reply == b"v"
+
+
+def test_a_read_whose_question_went_with_the_link_is_answered_when_the_link_is_back():
+    """By the answer to the append with which a leader begins on each link: no time passes here."""
+    slaves, leader, others = a_quiet_group()
+    slaves.loses = lambda *_: True
+    slaves.sent.clear()
+    read = slaves.ask(leader, b"GET", b"k")
+    slaves.tick(0.0)
+    slaves.cut(leader, *others)
+    slaves.loses = lambda *_: False
+    assert any(message[1] == m.HEARTBEAT and message[3] for _, _, message in slaves.sent)
+    assert not read.is_answered
+    slaves.join(leader, others[0])
+    for _ in range(2):  # the append, its answer
+        slaves.tick(0.0)
+    assert read.reply == b"v"
+
+
 @pytest.mark.parametrize("is_question", [True, False])
 def test_a_read_whose_question_or_answer_is_lost_is_confirmed_all_the_same(is_question):
-    slaves = Wire().settled()
-    leader = slaves.leader(0)
-    written = slaves.ask(leader, b"SET", b"k", b"v")
-    slaves.until(lambda: written.reply)
-    slaves.run(2 * TIMEOUT_S)
+    slaves, leader, _ = a_quiet_group()
     lost: list[m.Message] = []
     asked: set[str] = set()
 
@@ -92,6 +114,17 @@ def test_a_new_leader_answers_no_read_before_an_entry_of_its_own_term_is_committ
     slaves.loses = lambda *_: False
     slaves.until(lambda: read.is_answered)
     assert read.reply == b"v"
+
+
+def a_quiet_group() -> tuple[Wire, str, list[str]]:
+    """With k = v, its leader, and the others."""
+    slaves = Wire().settled()
+    leader = slaves.leader(0)
+    assert leader is not None
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.is_answered)
+    slaves.run(2 * TIMEOUT_S)
+    return slaves, leader, [name for name in slaves.names if name != leader]
 
 
 def is_news_of_a_commit(message: m.Message) -> bool:
