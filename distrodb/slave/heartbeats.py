@@ -118,7 +118,6 @@ class Heartbeats:
 
     def link_up(self, name: str) -> None:
         self._peers[name] = _Peer()
-        self._asked.add(name)  # what it was asked on the link before is lost
 
     def link_down(self, name: str) -> None:
         self._peers.pop(name, None)
