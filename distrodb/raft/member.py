@@ -126,11 +126,11 @@ class Member:
 
     @property
     def round(self) -> int:
-        """The newest read round that was begun."""
+        """The newest round, of appends or of questions, that was begun."""
         return self._replication.round
 
     def confirmed_round(self) -> int:
-        """The newest read round that a majority has answered."""
+        """The newest round that a majority has answered."""
         return self._replication.confirmed_round()
 
     def backlog(self, peer: str) -> int:
@@ -206,7 +206,7 @@ class Member:
         return position
 
     def start_round(self, now: float) -> int:
-        """Start a read round, whose answers prove that we still lead."""
+        """Start a round for reads, whose answers prove that we still lead."""
         self._at(now)
         return self._replication.start_read_round()
 

@@ -43,7 +43,7 @@ class Membership:
     def __init__(self, state: MemberState, replication: Replication, timeout_s: float):
         self._state, self._replication, self._timeout_s = state, replication, timeout_s
         self._configuration: Configuration | None = None
-        # The members of the next one, the read round by which they were asked for it, and when.
+        # The members of the next one, the round of appends that asked them for it, and when.
         self._change_asked: tuple[set[str], int, float] | None = None
         # Index of a committed configuration without this member, when a leader has let it go.
         self.removed_at: int | None = None

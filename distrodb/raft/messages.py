@@ -5,11 +5,11 @@ integers, booleans, byte strings and lists of them, so that one ``msgpack`` call
 frame.  ``check`` is the border: what passes it has the right shape, and what does not closes the
 link (``PeerError``).  Nothing from a peer is ever unpickled.
 
-Where this departs from the Raft paper: an ACK carries its term and the read round it answers, so
-that a stale one can be told (pysyncobj's carries neither); STALE answers any message of an older
-term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis' 9.6; by
-LEAVE a leader lets go of one that is no member (membership.py); HEARTBEAT is of no group, but
-speaks for all that two slaves share (slave/heartbeats.py).
+Where this departs from the Raft paper: an ACK carries its term and the round of the append that it
+answers, so that a stale one can be told (pysyncobj's carries neither); STALE answers any message of
+an older term, so that a leader that was cut off learns of its successor; PREVOTE is the thesis'
+9.6; by LEAVE a leader lets go of one that is no member (membership.py); HEARTBEAT is of no group,
+but speaks for all that two slaves share (slave/heartbeats.py).
 """
 
 from typing import Any

@@ -50,18 +50,18 @@ class Progress:
     )
 
     def __init__(self, now: float, following: int, round_: int):
-        """``following``: the index of the entry that it is sent first; ``round_``: the newest read
+        """``following``: the index of the entry that it is sent first; ``round_``: the newest
         round that was begun, which it may have answered in an earlier life."""
         self.state = State.PROBE
         self.match = 0  # its log is ours up to there, as far as its word counts
         self.following = following  # the index of the entry that it is sent next
         self.counts_from = 0  # the index from which on its acknowledgements count
         self.answered_at = now  # when it answered last; at first it has the benefit of the doubt
-        self.answered_round = 0  # the newest read round that it has answered
+        self.answered_round = 0  # the newest round of which it has answered an append
         self.commit_told = 0  # it knows that so much is committed
         self.is_probing = False  # a probe is on its way
-        self._commit_asked = (0, 0)  # (commit index, read round whose first append has said so)
-        self._round_sent = round_  # the newest read round that an append to it had
+        self._commit_asked = (0, 0)  # (commit index, round whose first append has said so)
+        self._round_sent = round_  # the newest round that an append to it had
         self._in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of each append
         self._in_flight_bytes = 0
         self._front, self._front_at = (0, 0), 0.0  # the first of them, and since when
@@ -140,7 +140,7 @@ class Progress:
         return True
 
     def answered(self, now: float, round_: int, matched: int) -> None:
-        """An append of that read round was taken, and its log matches up to ``matched`` by that
+        """An append of that round was taken, and its log matches up to ``matched`` by that
         append; 0: it was refused, so nothing that it said of the commit index was heard."""
         self.answered_at = now
         self.answered_round = max(self.answered_round, round_)
@@ -149,7 +149,7 @@ class Progress:
             self.commit_told = max(self.commit_told, min(commit_index, matched))
 
     def tell_commit(self, commit_index: int, round_: int) -> None:
-        """The append that leaves now says so.  If it is the first one of its read round, no append
+        """The append that leaves now says so.  If it is the first one of its round, no append
         of that round or a later one says less, and whichever of them is answered was heard."""
         if round_ > self._round_sent:
             self._round_sent = round_

@@ -6,6 +6,10 @@
 - what is on its way to one follower is bounded, however far it lags (progress.py);
 - a follower is sent a heartbeat only while it lacks something, if the slaves' own heartbeats speak
   for the group (pulse.py); else each ``heartbeat_s``.
+
+Rounds are numbers of what followers are to answer, so that an answer can be told from an older one.
+Each append carries the newest, and its ACK says it back.  One that is for reads may begin with a
+question to the slaves instead of appends; both kinds of answers confirm it.
 """
 
 from typing import Any
@@ -28,7 +32,8 @@ class Replication:
         self.heartbeat_at = 0.0  # when the next heartbeat is due, if this member leads
         self.round = 0  # the newest that was begun
         self._by_append = 0  # the newest that each follower is to answer to an append
-        self._asked, self._question = 0, 0  # the newest that is a question to the slaves
+        self._question_round = 0  # the newest that began with a question to the slaves
+        self._question = 0  # the number of that question, as ``Pulse`` counts them for all groups
 
     # -- the leader ------------------------------------------------------------------------------
 
@@ -97,7 +102,7 @@ class Replication:
         if state.pulse is None:
             return self.start_round()
         self.round += 1
-        self._asked, self._question = self.round, state.pulse.ask(state.voters)
+        self._question_round, self._question = self.round, state.pulse.ask(state.voters)
         return self.round
 
     def confirmed_round(self) -> int:
@@ -109,13 +114,14 @@ class Replication:
         return answered[state.majority - 2]
 
     def _answered_round(self, voter: str) -> int:
-        """The answer to an append counts as well as that to a question."""
+        """The newest that it has answered, to an append, or since its slave has answered the newest
+        question."""
         state, progress = self._state, self._state.followers.get(voter)
         answered = 0 if progress is None else progress.answered_round
-        if answered >= self._asked or state.pulse is None:
+        if answered >= self._question_round or state.pulse is None:
             return answered
         is_confirmed = state.pulse.confirmed(voter, state.group, state.term) >= self._question
-        return self._asked if is_confirmed else answered
+        return self._question_round if is_confirmed else answered
 
     def append_to(self, peer: str, progress: Progress) -> None:
         """Send what the follower lacks, within its window; a heartbeat if that is nothing."""
