@@ -30,6 +30,12 @@ def parse(text: str) -> Address:
             raise ValueError("only an IPv6 address goes in brackets")
     if not host or any(c in _NOT_IN_A_HOST or c.isspace() or not c.isprintable() for c in host):
         raise ValueError("its host is not a name or an IP address")
+    try:
+        host.encode("idna")  # as whoever resolves it does, where nobody expects this error
+    except UnicodeError:
+        raise ValueError(
+            "a part of its host is empty, above 63 characters, or has some that no name has"
+        ) from None
     # Python's own int() takes signs, underscores, spaces and digits of any script.
     if not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) <= PORT_MAX:
         raise ValueError(f"its port is not 1 to {PORT_MAX}")

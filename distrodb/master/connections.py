@@ -19,9 +19,9 @@ def parse_address(text: str) -> Address:
     """As `config.address.parse` does; its error is a line for people."""
     try:
         return parse(text)
-    except ValueError:
+    except ValueError as error:
         raise DistrodbError(
-            f"{shown(text)} is no address; give HOST:PORT, as 127.0.0.1:55551"
+            f"{shown(text)} is no address ({error}); give HOST:PORT, as 127.0.0.1:55551"
         ) from None
 
 

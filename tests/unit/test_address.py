@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "distrodb"
         ("node-1.example:65535", "node-1.example", 65535, "node-1.example:65535"),
         ("[::1]:55551", "::1", 55551, "[::1]:55551"),
         ("::1:55551", "::1", 55551, "[::1]:55551"),
+        (f"{'a' * 63}.ä.:1", f"{'a' * 63}.ä.", 1, f"{'a' * 63}.ä.:1"),
         ("[fe80::1%eth0]:7", "fe80::1%eth0", 7, "[fe80::1%eth0]:7"),
     ],
 )
@@ -36,6 +37,10 @@ def test_what_is_an_address(text, host, port, written):
             for port in ("", "0", "65536", "-1", "+1", "1 ", "¹", "1_0", "9" * 5000)
         ),
         *((f"{host}:1", "host") for host in ("a b", "[::1", "::1]", "a\n", "a\0", 'a"b', "a,b")),
+        *(
+            (f"{host}:1", "a part of its host")
+            for host in ("a" * 64, f"a.{'b' * 64}.c", "a..b", ".a", "ä" * 63, "\u0627a")
+        ),
         ("[localhost]:1", "brackets"),
         ("[]:1", "brackets"),
     ],
@@ -45,13 +50,14 @@ def test_what_is_none(text, why):
         parse(text)
 
 
-@given(st.text(max_size=20))
+@given(st.text(max_size=20) | st.text(max_size=90).map("{}:1".format))
 def test_any_text_is_an_address_or_a_value_error(text):
     try:
         address = parse(text)
     except ValueError:
         return
     assert parse(str(address)) == address
+    address.host.encode("idna")  # what sockets do first
 
 
 def test_nobody_else_takes_addresses_apart():

@@ -162,6 +162,39 @@ def test_status_of_a_slave_that_waits_to_join_shows_no_map_of_its_own(capsys, mo
     )
 
 
+@pytest.mark.parametrize(("verb", "status"), [("status", 1), ("master", 2)])
+def test_a_host_that_nobody_could_resolve_is_one_line(verb, status, capsys):
+    arguments = [verb, "--connect", f"{'a' * 64}:1"]
+    assert cli.main([*arguments, "-c", "RING"] if verb == "master" else arguments) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "above 63 characters" in err
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda host: {"client": f"{host}:1"},
+        lambda host: {"peer": f"{host}:2"},
+        lambda host: {"join": f"{host}:3"},
+    ],
+    ids=["client", "peer", "join"],
+)
+def test_a_host_in_a_file_that_nobody_could_resolve_is_one_line(write, tmp_path, capsys):
+    row = {"client": "127.0.0.1:1", "peer": "127.0.0.1:2", "join": "127.0.0.1:3"}
+    row |= write("a" * 64)
+    file = tmp_path / "slave.toml"
+    file.write_text(
+        f"""
+        node = {{ id = "a", directory = "data", join = ["{row["join"]}"] }}
+        cluster.nodes = [{{ id = "a", client = "{row["client"]}", peer = "{row["peer"]}" }}]
+        cluster.id = "x"
+        """
+    )
+    assert cli.main(["slave", str(file)]) == 2
+    assert "above 63 characters" in one_line(capsys)
+
+
 def test_status_without_a_slave_is_one_line(capsys, free_port):
     assert cli.main(["status", "--connect", f"127.0.0.1:{free_port}"]) == 1
     assert f"no slave is reachable at 127.0.0.1:{free_port}" in one_line(capsys)
