@@ -30,7 +30,7 @@ from redis.retry import Retry
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, UnavailableError
-from distrodb.ports import SLAVE, held, holder, is_free
+from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free
 
 _FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
@@ -432,7 +432,7 @@ class LocalCluster:
         if address is None:
             return
         by, remedy = holder(address.port), "end what uses it"
-        if by == SLAVE and address == me.client:
+        if by == PERHAPS_A_SLAVE and address == me.client:
             remedy = f"reach it with distrodb master --connect {address} (there QUIT ends it)"
         raise problem(
             self.configs[node].file,

@@ -15,7 +15,7 @@ from distrodb.config.address import Address
 
 HELD_S_MAX = 5.0  # far above what a slave needs to end or a short connection lasts
 LOOK_PAUSE_S = 0.1
-SLAVE = "perhaps by a slave that still runs"
+PERHAPS_A_SLAVE = "perhaps by a slave that still runs"
 _LISTENS, _TIME_WAIT = "0A", "06"  # states in /proc/net/tcp
 
 
@@ -49,7 +49,7 @@ def holder(port: int) -> str:
             rows = map(str.split, Path(file).read_text().splitlines()[1:])
             states |= {row[3] for row in rows if row[1].endswith(f":{port:04X}")}
     if _LISTENS in states:
-        return SLAVE
+        return PERHAPS_A_SLAVE
     if states - {_TIME_WAIT}:
         return "by an outgoing connection of another program, which ends some time"
     if states:

@@ -36,7 +36,7 @@ def end_at_once(connection: socket.socket) -> None:
 
 
 def test_who_holds_a_port(outgoing):
-    assert ports.holder(outgoing.getpeername()[1]) == ports.SLAVE
+    assert ports.holder(outgoing.getpeername()[1]) == ports.PERHAPS_A_SLAVE
     assert ports.holder(port_of(outgoing)).startswith("by an outgoing connection of another")
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
