@@ -30,7 +30,7 @@ from redis.retry import Retry
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, UnavailableError
-from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free
+from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free, obstacle
 
 _FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
@@ -124,7 +124,7 @@ class LocalCluster:
         self._paused: set[str] = set()
         if not self._files():
             ports = _ports(nodes, base_port)
-            _check_free(ports, idle)  # before a file fixes them for this directory
+            _check_to_be_had(ports, idle)  # before a file fixes them for this directory
             self._write_files(
                 {f"node{n}": pair for n, pair in enumerate(ports, 1)},
                 cluster_partitions=partitions,
@@ -211,7 +211,7 @@ class LocalCluster:
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
         end = min(last + _STEPS_MAX, 65535 - PEER_PORT_OFFSET) if is_in_a_row else 0
         tried = (_ports(1, base) for base in range(last + 1, end))
-        ports = next(filter(_are_free, tried), None) or _ports(1, None)
+        ports = next(filter(_are_to_be_had, tried), None) or _ports(1, None)
         peers = [str(config.me.peer) for config in self.configs.values()]
         self._write_files({node: ports[0]}, **{**_options_of(first), "node_join": peers})
         self.configs[node] = load(self.directory / "conf" / f"{node}.toml")
@@ -499,7 +499,7 @@ def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
         return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
     candidates = list(range(_FREE_PORT_MIN, _first_ephemeral_port()))
     random.SystemRandom().shuffle(candidates)  # others may have seeded the common generator
-    free = (port for port in candidates if is_free(Address("127.0.0.1", port)))
+    free = (port for port in candidates if not obstacle(Address("127.0.0.1", port)))
     taken = list(itertools.islice(free, 2 * nodes))
     if len(taken) < 2 * nodes:
         raise ConfigError(f"no {2 * nodes} free ports below {_first_ephemeral_port()}")
@@ -516,17 +516,27 @@ def _first_ephemeral_port() -> int:
         return 32768
 
 
-def _are_free(ports: list[tuple[int, int]]) -> bool:
-    return all(is_free(Address("127.0.0.1", port)) for pair in ports for port in pair)
+def _addresses(ports: list[tuple[int, int]]) -> list[Address]:
+    return [Address("127.0.0.1", port) for pair in ports for port in pair]
 
 
-def _check_free(ports: list[tuple[int, int]], idle: Callable[[float], None]) -> None:
-    addresses = [Address("127.0.0.1", port) for pair in ports for port in pair]
+def _are_to_be_had(ports: list[tuple[int, int]]) -> bool:
+    return not any(map(obstacle, _addresses(ports)))
+
+
+def _check_to_be_had(ports: list[tuple[int, int]], idle: Callable[[float], None]) -> None:
+    addresses = _addresses(ports)
     if (address := held(addresses, idle)) is not None:
         raise ConfigError(
             f"{address} is in use, {holder(address.port)};"
             " end what uses it, or use another --base-port"
         )
+    for address in addresses:
+        if error := obstacle(address):  # mostly a port below 1024, which are root's
+            raise ConfigError(
+                f"a slave cannot listen at {address} ({error.strerror or error});"
+                " use another --base-port, from 1024 on"
+            )
 
 
 def _die_with_parent() -> None:

@@ -1,7 +1,10 @@
 """A port that somebody else holds: waited for, and named with its likely holder."""
 
+import dataclasses
+import errno
 import socket
 import struct
+from typing import Any
 
 import pytest
 
@@ -57,6 +60,55 @@ def test_one_whose_connection_has_just_ended_is_held_for_a_while():
 def test_only_what_somebody_has_is_not_free(host):
     """A host that is none is for the slave to complain of, not to be waited for."""
     assert ports.is_free(Address(host, 0))
+
+
+NO_ONE_S = "192.0.2.1"  # for documentation only
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1", NO_ONE_S])
+def test_all_that_a_host_stands_for_is_looked_at(other, monkeypatch):
+    """A slave listens at each of them; one that cannot be had hides none that is held."""
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        held, port = server.getsockname()
+        rows = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for host in (other, held)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
+        assert not ports.is_free(Address("both", port))
+
+
+@pytest.fixture
+def privileged(monkeypatch):
+    """Ports below 1024, whoever runs this; which of them somebody tried."""
+    tried = []
+
+    class Socket(socket.socket):
+        def bind(self, address: Any) -> None:
+            if address[1] < 1024:
+                tried.append(address[1])
+                raise PermissionError(errno.EACCES, "Permission denied")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    return tried
+
+
+def test_ports_that_may_not_be_had_are_refused_before_a_file_fixes_them(tmp_path, privileged):
+    with pytest.raises(ConfigError) as refused:
+        LocalCluster(1, directory=tmp_path / "new", base_port=80)
+    assert str(refused.value) == (
+        "a slave cannot listen at 127.0.0.1:80 (Permission denied);"
+        " use another --base-port, from 1024 on"
+    )
+    assert privileged and not (tmp_path / "new").exists()
+
+
+def test_a_slave_that_is_added_gets_none_that_may_not_be_had(first, privileged, monkeypatch):
+    monkeypatch.setattr(first, "start", lambda _: None)
+    me = first.configs["node1"].me
+    low = Address(me.client.host, 79), Address(me.peer.host, 1079)
+    row = dataclasses.replace(me, client=low[0], peer=low[1])
+    first.configs["node1"] = dataclasses.replace(first.configs["node1"], nodes=(row,))
+    added = first.configs[first.add()].me
+    assert 80 in privileged and min(added.client.port, added.peer.port) >= 1024
 
 
 def test_a_port_that_is_held_for_a_moment_is_waited_for(outgoing):
