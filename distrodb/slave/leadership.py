@@ -9,8 +9,9 @@ A group is looked at when something has happened that may matter (``mark``), or 
 when the next one is due; a group that is as it should be costs nothing.
 
 What always holds: a lead is handed on only, to a member that is linked with us and has the log but
-for its very end; of those that go back to their owners a slave gives ``RETURN_SHARE`` of all
-partitions at most within ``RETURN_INTERVAL_S``.
+for its very end; those that go back to their owners go in shares of at most ``RETURN_SHARE`` of all
+partitions (or one), and no share begins within ``RETURN_INTERVAL_S`` of when the one before began.
+Its last may go late, so almost two shares may leave within less, one after the other.
 
 Leads that cannot go back yet wait for their turn and are not looked at meanwhile: each of hundreds
 looked at with each one that goes cost more than the slave's work.  Some go together since what a
@@ -33,7 +34,7 @@ from distrodb.slave.schedule import Schedule
 
 STEP_S = 0.025  # until a group that is on its way is looked at again
 RETRY_S = 0.2  # until one is that could not go on
-RETURN_INTERVAL_S = 0.2  # between two times at which a slave gives leads back to their owners
+RETURN_INTERVAL_S = 0.2  # from when a slave gives the first lead of a share back, until the next
 RETURN_SHARE = 1 / 128  # of all partitions, that it gives back at a time; but one at least
 # Seconds after our disk became slow, until what others say of theirs is believed: by then they
 # would have noticed the same trouble.
