@@ -277,17 +277,15 @@ class SlaveProcess:
 
     def _port_problem(self, key: str, error: OSError) -> DistrodbError:
         address: Address = getattr(self._config.me, key)
-        why = str(error.strerror or error)
+        is_born = self._core.map.epoch > 0  # then the map holds its address for good
         if error.errno == errno.EADDRINUSE:
-            why = f"it is in use, {holder(address.port)}"
-        return problem(
-            self._config.file,
-            f"cluster.nodes.{key}",
-            f"cannot listen at {address}: {why}",
-            "stop what uses the port"
-            if self._core.map.epoch  # which holds its address for good
-            else "stop what uses the port, or give this slave another one in every file",
-        )
+            why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
+            remedy += "" if is_born else ", or give this slave another one in every file"
+        else:
+            why = str(error.strerror or error)
+            remedy = "let it, as the cluster knows it there" if is_born else "name one where it may"
+        what = f"cannot listen at {address}: {why}"
+        return problem(self._config.file, f"cluster.nodes.{key}", what, remedy)
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop tells of something that nobody waited for."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from distrodb import LocalCluster, ports
-from distrodb.config import Address
+from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
 from distrodb.slave import process
 
@@ -168,6 +168,21 @@ def test_a_slave_waits_for_its_ports(first, on_its_port, monkeypatch, caplog):
     ]
     process._wait_for_ports(config)
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("host", [NO_ONE_S, "nobody.invalid"])
+@pytest.mark.parametrize("is_born", [False, True])
+def test_a_slave_that_cannot_have_its_address_is_not_told_to_free_its_port(host, is_born, tmp_path):
+    names = "a" if is_born else "ab"  # alone it is born as it starts
+    rows = [NodeAddress(name, Address(host, 7), Address(host, 8)) for name in names[:1]]
+    rows += [NodeAddress(name, Address("c", 7), Address("c", 8)) for name in names[1:]]
+    (tmp_path / "a.toml").write_text(render("a", "data", rows))
+    with pytest.raises(ConfigError, match=f"cannot listen at {host}:8: ") as refused:
+        process.run(load(tmp_path / "a.toml"))
+    remedy = str(refused.value).rpartition("; ")[2]
+    assert remedy == (
+        "let it, as the cluster knows it there" if is_born else "name one where it may"
+    )
 
 
 @pytest.mark.parametrize("on_its_port", ["client"], indirect=True)
