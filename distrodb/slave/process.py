@@ -60,11 +60,9 @@ limited = LimitedLog("distrodb")
 
 
 class SlaveProcess:
-    def __init__(self, config: SlaveConfig, connections_max: int):
-        self._config = config
-        self._directory = Directory(config.directory)
-        self._directory.identify(f"{config.cluster_id} {config.id}")
-        self._store, self._files = self._directory.journal, self._directory.snapshots
+    def __init__(self, config: SlaveConfig, directory: Directory, connections_max: int):
+        self._config, self._directory = config, directory
+        self._store, self._files = directory.journal, directory.snapshots
         self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
         check_against_map(config, self._core.map)
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
@@ -334,9 +332,11 @@ def run(config: SlaveConfig) -> int:
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
     check_directory(config)
-    _wait_for_ports(config)
     try:
-        slave = SlaveProcess(config, connections_max=_raise_descriptor_limit(config))
+        directory = Directory(config.directory)
+        directory.identify(f"{config.cluster_id} {config.id}")
+        _wait_for_ports(config)
+        slave = SlaveProcess(config, directory, connections_max=_raise_descriptor_limit(config))
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
         raise CorruptionError(f"{where}{problem}; {remedy(config)}") from None
@@ -348,7 +348,8 @@ def run(config: SlaveConfig) -> int:
 
 
 def _wait_for_ports(config: SlaveConfig) -> None:
-    """Before the slave's clock runs.  One that stays held is named when the slave listens."""
+    """Once the directory is ours, since a second slave of it would wait in vain, and before the
+    slave's clock runs.  One that stays held is named when the slave listens."""
     addresses = (config.me.peer, config.me.client)
     if not all(map(is_free, addresses)):
         log.info("one of its ports is in use; it waits for up to %g s", HELD_S_MAX)
