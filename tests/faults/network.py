@@ -5,7 +5,7 @@ in the namespace of each slave, one on this machine for the clients.  So the sla
 their real TCP, with timeouts and retransmissions, over a bad network, and nothing is needed of the
 kernel but namespaces and TAP: no netem, no iptables.
 
-``Network`` is the tests' side: ``cut``, ``cut_one_way``, ``spoil``, ``heal``.
+``Network`` is the tests' side: ``cut``, ``cut_one_way``, ``reset``, ``spoil``, ``heal``.
 """
 
 import contextlib
@@ -140,6 +140,11 @@ class Network:
         """Nothing that these send reaches those; the other way all is well."""
         self._cut |= set(itertools.product(list(source), list(target)))
         self._tell()
+
+    def reset(self, node: str, other: str) -> None:
+        """All connections between the two break where ``node`` is; the other one sees it if nothing
+        is cut."""
+        _run(*self.inside(node, "ss", "-K", "-t", "dst", self.addresses[other]))
 
     def spoil(self, loss: float, delay_s: float) -> None:
         """Everywhere: so much of all frames is lost, the others take up to ``delay_s`` (at random,

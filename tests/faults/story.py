@@ -6,6 +6,7 @@ redis-py tries again by itself when a connection breaks, and an INCR would count
 """
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -170,3 +171,22 @@ def partition_of(cluster: LocalCluster, key: str) -> dict:
 def _partition_in(status: dict, key: str) -> dict:
     slot = slot_of(key.encode())
     return next(p for p in status["partitions"] if p["slots"][0] <= slot <= p["slots"][1])
+
+
+class Wire:
+    """A connection by hand, so that commands can lie in the socket of a slave that hangs."""
+
+    def __init__(self, cluster, node: str):
+        host, _, port = cluster.addresses[node].rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=30)
+        self._file = self._socket.makefile("rb")
+
+    def send(self, *lines: str) -> None:
+        self._socket.sendall(b"".join(line.encode() + b"\r\n" for line in lines))
+
+    def reply(self) -> bytes | None:
+        """The first line of a reply, or a string's content; None if the connection was closed."""
+        line = self._file.readline()
+        if line.startswith(b"$") and line != b"$-1\r\n":
+            return self._file.read(int(line[1:]) + 2)[:-2]
+        return line.rstrip() or None

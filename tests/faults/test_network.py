@@ -1,10 +1,14 @@
 """Slaves in networks of their own that are cut, one way or both, lose packets and are slow."""
 
+import contextlib
+
 import pytest
+import redis
 
 from tests.faults.conftest import QUICK
 from tests.faults.network import CLIENT, network_cluster, why_not
-from tests.faults.recording import recording, seeded
+from tests.faults.recording import can_break_connections, recording, seeded
+from tests.faults.story import Wire, known_leader_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 CUTS, KILLS_IN_SPOILT = 20, 10  # turns
@@ -51,3 +55,29 @@ def test_a_network_that_loses_and_delays(networked):
             cluster.start(node)
             record.progress(chance.randrange(10, 50))
         network.heal()
+
+
+@pytest.mark.skipif(not can_break_connections(), reason="ss -K, which needs root, does not work")
+def test_a_leader_that_is_replaced_before_it_can_know_reads_nothing_stale(tmp_path):
+    """Its followers see their links to it break, and elect another one at once; it sees nothing of
+    that for an election timeout.  No write goes to it, which its reads would wait for."""
+    with network_cluster(3, tmp_path, raft_election_timeout_ms=3000) as (network, cluster):
+        cluster.client().set("key", "old")
+        old = known_leader_of(cluster, "key")
+        others, wire = network.others(old), Wire(cluster, old)
+        wire.send("GET key")
+        assert wire.reply() == b"old"
+        network.cut([old], others)
+        for other in others:
+            network.reset(other, old)
+        cluster.wait_until(lambda: any(sets(cluster, o, "key", "new") for o in others), "a write")
+        wire.send("GET key")
+        assert wire.reply() != b"old"
+        network.heal()
+        cluster.wait_until(lambda: cluster.client().get("key") == b"new", "all is well")
+
+
+def sets(cluster, node: str, key: str, value: str) -> bool:
+    with contextlib.suppress(redis.RedisError), cluster.connection(node) as slave:
+        return bool(slave.set(key, value))
+    return False

@@ -1,31 +1,11 @@
 """A leader that hung while another one was elected: it wakes up believing that it leads."""
 
 import contextlib
-import socket
 
 import pytest
 from redis.exceptions import ResponseError
 
-from tests.faults.story import leader_of, partition_of, reading, writing
-
-
-class Wire:
-    """A connection by hand, so that commands can lie in the socket of a slave that hangs."""
-
-    def __init__(self, cluster, node: str):
-        host, _, port = cluster.addresses[node].rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=30)
-        self._file = self._socket.makefile("rb")
-
-    def send(self, *lines: str) -> None:
-        self._socket.sendall(b"".join(line.encode() + b"\r\n" for line in lines))
-
-    def reply(self) -> bytes | None:
-        """The first line of a reply, or a string's content; None if the connection was closed."""
-        line = self._file.readline()
-        if line.startswith(b"$") and line != b"$-1\r\n":
-            return self._file.read(int(line[1:]) + 2)[:-2]
-        return line.rstrip() or None
+from tests.faults.story import Wire, leader_of, partition_of, reading, writing
 
 
 def elect_another(cluster, key: str, hangs: str) -> None:
