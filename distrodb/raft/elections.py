@@ -19,6 +19,8 @@ it may do so:
   past its removal (``Log.may_vote``).
 """
 
+from typing import NamedTuple
+
 from distrodb.raft import messages as m
 from distrodb.raft.pulse import NEVER
 from distrodb.raft.state import MemberState
@@ -29,21 +31,31 @@ ASIDE = 0.1  # timeouts, and up to twice, for whom we would vote to stand: ample
 IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
 
 
+class _Spoken(NamedTuple):
+    """That this member stood, or voted."""
+
+    at: float  # seconds
+    term: int
+    sequence: int  # of the write set that has it
+
+
 class Elections:
     def __init__(self, state: MemberState, timeout_s: float):
         self._state, self._timeout_s = state, timeout_s
-        self._heard_at = NEVER  # when a leader of the current term was last heard
+        self._heard_at = NEVER  # when a leader was last heard
+        self._heard_term = 0  # its term
         self._leader_link_broken = False
         self._prevotes: set[str] = set()
         self._prevote_term = 0
         self._votes: set[tuple[int, str]] = set()
         self._in_vain = 0  # candidacies and votes since a leader was heard
         self._was_told_to_stand = False  # the election under way was asked for by the old leader
-        # When it stood or voted, and the write set that has it, until that is on disk.
-        self._spoke: tuple[float, int] | None = None
+        self._spoken: _Spoken | None = None  # until it is on disk
         self._disk_is_late = False  # it wanted to stand before that
         self._disks_s = 0.0  # what others' disks may take; since a leader was heard
-        self._waits_for: str | None = None  # for whom it voted, or stands aside
+        self._voted_for: str | None = None  # the candidate for whom it waits
+        self._aside_for: str | None = None  # to whom it has granted a pre-vote
+        self._before_aside = 0.0  # the deadline until then
         self._aside_term = 0  # the proposed term in which it has stood aside
         self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
         self.postpone()
@@ -89,7 +101,7 @@ class Elections:
         self._was_told_to_stand = False
         if self._state.term != term_before and not self._state.is_leader:
             self._wait_for_votes(0.0, 0.0)  # a split vote is settled sooner than a death noticed
-            self._waits_for = None
+            self._voted_for = None
 
     def _wait_for_votes(self, low: float, high: float) -> None:
         """For so many timeouts at least, and longer each time: where votes take longer, since disks
@@ -97,23 +109,24 @@ class Elections:
         times = 2.0**self._in_vain
         self._in_vain = min(self._in_vain + 1, IN_VAIN_MAX)
         self.postpone(max(low, 0.2 * times), max(high, 0.5 * times))
-        self._spoke = self._state.now, self._state.log.last_sequence
+        self._spoken = _Spoken(self._state.now, self._state.term, self._state.log.last_sequence)
+        self._disk_is_late = False
 
     def _waits_for_disk(self) -> bool:
         """A request would wait for this member's own disk, while another's need not.  And what it
         has asked for, or given, leaves when that is on disk: the time for an answer begins then."""
-        state, log = self._state, self._state.log
-        if self._spoke is not None and log.is_on_disk(self._spoke[1]):
-            took_s, is_late = state.now - self._spoke[0], self._disk_is_late
-            self._spoke, self._disk_is_late = None, False
+        state, log, spoken = self._state, self._state.log, self._spoken
+        if spoken is not None and log.is_on_disk(spoken.sequence):
+            is_late = self._disk_is_late and spoken.term == state.term  # else that election is over
+            self._spoken, self._disk_is_late = None, False
             if is_late:
                 # Another's write may first wait for the sync that is under way there.
-                self._disks_s = min(2.0 * took_s, DISKS_MAX * self._timeout_s)
+                self._disks_s = min(2.0 * (state.now - spoken.at), DISKS_MAX * self._timeout_s)
                 self._postpone_s(self._timeout_s + self._disks_s)
                 return True
         if not log.gate():
             return False
-        self._disk_is_late = self._spoke is not None
+        self._disk_is_late = self._spoken is not None
         self.set_deadline(state.now + DISK_LOOK_S)
         return True
 
@@ -171,6 +184,8 @@ class Elections:
             state.tell_newer_term(peer)
         elif not log.may_vote or self.hears_leader():
             return
+        elif self._spoken is not None and not log.is_on_disk(self._spoken.sequence):
+            return  # a vote could not come soon either, and what it has said would be void
         elif (last_term, last_index) >= (log.last_term, log.last_index):
             self._stand_aside(peer, term)
             state.emit(peer, m.PREVOTE, term)
@@ -179,11 +194,10 @@ class Elections:
         """Once a term: whom we would vote for may be dead, or others would not vote for it."""
         if term <= self._aside_term:
             return
-        self._aside_term, self._waits_for = term, peer
+        self._aside_term, self._aside_for, self._before_aside = term, peer, self.deadline
         self._forget_prevotes()
-        before = self.deadline
         self._postpone_s(ASIDE * self._timeout_s + self._disks_s)
-        self.set_deadline(max(self.deadline, before))
+        self.set_deadline(max(self.deadline, self._before_aside))
 
     def on_prevote(self, peer: str, term: int) -> None:
         state = self._state
@@ -206,7 +220,7 @@ class Elections:
     def grant_vote(self, peer: str, term: int) -> None:
         """pysyncobj gives its vote."""
         self._wait_for_votes(1.0, 2.0)
-        self._waits_for = peer
+        self._voted_for, self._aside_for = peer, None
         self._state.emit_gated(peer, m.VOTE, term)
 
     def on_vote(self, peer: str, term: int) -> None:
@@ -229,12 +243,14 @@ class Elections:
         self._has_leader()
         if not self._state.library.is_told_to_stand:
             self.postpone()
-        self._heard_at, self._leader_link_broken = self._state.now, False
+        self._heard_at, self._heard_term = self._state.now, self._state.term
+        self._leader_link_broken = False
 
     def _has_leader(self) -> None:
         """What was learned since there was none counts no more."""
         self._in_vain, self._disks_s, self._aside_term = 0, 0.0, 0
-        self._spoke, self._disk_is_late, self._waits_for = None, False, None
+        self._spoken, self._disk_is_late = None, False
+        self._voted_for = self._aside_for = None
 
     def lost_leader(self, delay_s: float) -> None:
         """The link to the leader's slave broke."""
@@ -244,17 +260,24 @@ class Elections:
         self._state.changed()
 
     def link_lost(self, peer: str, delay_s: float) -> None:
-        """The link to one that does not lead broke: if we wait for it, we do so no more."""
-        if peer == self._waits_for:
-            self._spoke, self._disk_is_late, self._waits_for = None, False, None
+        """The link to one that does not lead broke: whoever waits for it does so no more, but still
+        for the one that it has voted for."""
+        if peer == self._voted_for:
+            self._spoken, self._disk_is_late, self._voted_for = None, False, None
             self.stand_soon(delay_s)
+        elif peer == self._aside_for:
+            self._aside_for = None
+            if self._voted_for is None:
+                self.stand_soon(delay_s)
+            else:
+                self.set_deadline(min(self.deadline, self._before_aside))
 
     def hears_leader(self) -> bool:
         """As this member sees it.  A leader steps down by itself once it hears no majority."""
         state = self._state
         if state.is_leader:
             return True
-        if self._leader_link_broken:
+        if self._leader_link_broken or self._heard_term != state.term:
             return False
         if state.now - self._heard_at >= self._timeout_s:
             self._hear_pulse()

@@ -500,3 +500,97 @@ def test_ours_nobody_waits_for_a_candidate_whose_link_breaks(is_vote):
     elections = cluster["c"].member._elections
     cluster["c"].member.link_down(cluster.now, "b", 0.01)
     assert elections.deadline <= cluster.now + 0.01
+
+
+def hears_a_vote_request(cluster, name, peer, term, is_transfer=False):
+    log = cluster[name].journal
+    message = [ours.GROUP, m.VOTE_REQUEST, term, log.last_index, log.last_term, is_transfer]
+    cluster[name].member.receive(cluster.now, peer, message)
+    cluster[name].turn()
+
+
+def four_of_five():
+    """They have not heard their leader, a, for a while.  None of them wants to stand yet."""
+    cluster = ours.Cluster("abcde").lead("a")
+    cluster.cut("a")
+    cluster.pass_time(ours.TIMEOUT_S * 1.01)
+    for name in "bcde":
+        cluster[name].be_patient()
+    return cluster
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
+def test_ours_a_late_candidacy_says_nothing_of_a_vote_that_came_after_it(is_on_disk):
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    cluster.tick("b", after_s=ours.TIMEOUT_S * 0.6)  # it wants to stand again
+    if is_on_disk:
+        cluster["b"].disk_is_held = False
+        cluster["b"].turn()
+    hears_a_vote_request(cluster, "b", "c", cluster["b"].term + 1)
+    cluster["b"].disk_is_held = False
+    cluster.tick("b", after_s=0.01)
+    assert comes_to_ask(cluster, "b", ours.TIMEOUT_S * 2.2)
+
+
+def test_ours_a_candidacy_that_a_newer_term_has_ended_is_not_waited_for():
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    for _ in range(round(DISK_S / 0.05)):
+        cluster.tick("b", after_s=0.05)
+    cluster["b"].disk_is_held = False
+    cluster["b"].turn()
+    cluster["b"].member._state.enter_term(cluster["b"].term + 1)
+    assert comes_to_ask(cluster, "b", ours.TIMEOUT_S)
+
+
+def test_ours_who_voted_and_stood_aside_for_another_sees_its_candidate_die():
+    cluster = four_of_five()
+    term, elections = cluster["c"].term, cluster["c"].member._elections
+    hears_a_vote_request(cluster, "c", "b", term + 1)
+    hears_a_pre_vote_request(cluster, "c", "d", term + 2)
+    cluster["c"].member.link_down(cluster.now, "b", 0.01)
+    assert elections.deadline <= cluster.now + 0.01
+
+
+def test_ours_who_voted_and_stood_aside_for_another_that_dies_waits_for_its_candidate():
+    cluster = four_of_five()
+    term, elections = cluster["c"].term, cluster["c"].member._elections
+    hears_a_vote_request(cluster, "c", "b", term + 1)
+    elections._disks_s = DISK_S
+    before = elections.deadline
+    hears_a_pre_vote_request(cluster, "c", "d", term + 2)
+    assert elections.deadline > before
+    cluster["c"].member.link_down(cluster.now, "d", 0.01)
+    assert elections.deadline == before
+
+
+def test_ours_who_has_not_yet_on_disk_what_it_gave_grants_nothing_more():
+    """What it gave would be void, though it is paid for."""
+    cluster = four_of_five()
+    term = cluster["d"].term
+    cluster["d"].disk_is_held = True
+    hears_a_vote_request(cluster, "d", "b", term + 1)
+    for is_held in (True, False):
+        cluster["d"].disk_is_held = is_held
+        cluster["d"].turn()
+        hears_a_pre_vote_request(cluster, "d", "c", term + 2)
+        cluster["d"].turn()
+        assert bool(cluster.under_way("d", "c", m.PREVOTE)) != is_held
+
+
+def test_ours_nobody_is_bound_to_the_leader_of_an_older_term():
+    """It told b to take over, all have voted for b, and b dies."""
+    cluster = ours.Cluster("abcde").lead("a")
+    cluster.settle()
+    term = cluster["c"].term
+    for name in "acde":
+        hears_a_vote_request(cluster, name, "b", term + 1, is_transfer=True)
+    for name in "acde":
+        assert not cluster[name].member._elections.hears_leader()
