@@ -59,15 +59,17 @@ class Continuity:
 
     def _is_told(self, slave: "Slave", group_id: int, group: Group) -> None:
         heartbeats, follows = slave.core._heartbeats, group.member.follows
-        led_in = heartbeats._led.terms.get(group_id)
-        terms = {n: p.followed.terms.get(group_id) for n, p in heartbeats._peers.items()}
-        followed = {(name, term) for name, term in terms.items() if term is not None}
-        is_so = {follows} if follows is not None and follows[0] in terms else set()
-        self._claim(
-            led_in == group.member.leads_in and followed == is_so,
-            f"{slave.id} says that it leads group {group_id} in term {led_in} and follows"
-            f" {followed}; it leads in {group.member.leads_in} and follows {is_so}",
-        )
+        follows_whom = heartbeats._follows.get(group_id)
+        is_so = heartbeats._led.terms.get(group_id) == group.member.leads_in
+        if follows is None:
+            is_so = is_so and follows_whom is None
+        else:
+            name, term = follows
+            peer = heartbeats._peers.get(name)
+            is_told = peer is None or peer.followed.terms.get(group_id) == term
+            is_so = is_so and follows_whom == name and is_told
+        if not is_so:
+            self._claim(False, f"{slave.id} does not say of group {group_id} that {follows=}")
 
     def _one_at_a_time(self, group_id: int, group: Group) -> None:
         journal, commit_index = group.log, group.member.commit_index
