@@ -19,6 +19,7 @@ it may do so:
   past its removal (``Log.may_vote``).
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from distrodb.raft import messages as m
@@ -39,6 +40,20 @@ class _Spoken(NamedTuple):
     sequence: int  # of the write set that has it
 
 
+@dataclass(slots=True)
+class _Leaderless:
+    """What a member has learned since it heard no leader, and that long only."""
+
+    in_vain: int = 0  # candidacies and votes
+    disks_s: float = 0.0  # what others' disks may take
+    spoken: _Spoken | None = None  # until it is on disk
+    disk_is_late: bool = False  # it wanted to stand before that
+    voted_for: str | None = None  # the candidate for whom it waits
+    aside_for: str | None = None  # to whom it has granted a pre-vote
+    aside_term: int = 0  # the term that was proposed then
+    before_aside: float = 0.0  # the deadline until then
+
+
 class Elections:
     def __init__(self, state: MemberState, timeout_s: float):
         self._state, self._timeout_s = state, timeout_s
@@ -48,15 +63,8 @@ class Elections:
         self._prevotes: set[str] = set()
         self._prevote_term = 0
         self._votes: set[tuple[int, str]] = set()
-        self._in_vain = 0  # candidacies and votes since a leader was heard
         self._was_told_to_stand = False  # the election under way was asked for by the old leader
-        self._spoken: _Spoken | None = None  # until it is on disk
-        self._disk_is_late = False  # it wanted to stand before that
-        self._disks_s = 0.0  # what others' disks may take; since a leader was heard
-        self._voted_for: str | None = None  # the candidate for whom it waits
-        self._aside_for: str | None = None  # to whom it has granted a pre-vote
-        self._before_aside = 0.0  # the deadline until then
-        self._aside_term = 0  # the proposed term in which it has stood aside
+        self._learned = _Leaderless()
         self.deadline = 0.0  # seconds: without a leader until then this member wants to stand
         self.postpone()
 
@@ -101,32 +109,34 @@ class Elections:
         self._was_told_to_stand = False
         if self._state.term != term_before and not self._state.is_leader:
             self._wait_for_votes(0.0, 0.0)  # a split vote is settled sooner than a death noticed
-            self._voted_for = None
+            self._learned.voted_for = None
 
     def _wait_for_votes(self, low: float, high: float) -> None:
         """For so many timeouts at least, and longer each time: where votes take longer, since disks
         are slow, whoever stands or has voted must leave more time for the others'."""
-        times = 2.0**self._in_vain
-        self._in_vain = min(self._in_vain + 1, IN_VAIN_MAX)
+        state, learned = self._state, self._learned
+        times = 2.0**learned.in_vain
+        learned.in_vain = min(learned.in_vain + 1, IN_VAIN_MAX)
         self.postpone(max(low, 0.2 * times), max(high, 0.5 * times))
-        self._spoken = _Spoken(self._state.now, self._state.term, self._state.log.last_sequence)
-        self._disk_is_late = False
+        learned.spoken = _Spoken(state.now, state.term, state.log.last_sequence)
+        learned.disk_is_late = False
 
     def _waits_for_disk(self) -> bool:
         """A request would wait for this member's own disk, while another's need not.  And what it
         has asked for, or given, leaves when that is on disk: the time for an answer begins then."""
-        state, log, spoken = self._state, self._state.log, self._spoken
+        state, log, learned = self._state, self._state.log, self._learned
+        spoken = learned.spoken
         if spoken is not None and log.is_on_disk(spoken.sequence):
-            is_late = self._disk_is_late and spoken.term == state.term  # else that election is over
-            self._spoken, self._disk_is_late = None, False
+            is_late = learned.disk_is_late and spoken.term == state.term  # else it is over
+            learned.spoken, learned.disk_is_late = None, False
             if is_late:
                 # Another's write may first wait for the sync that is under way there.
-                self._disks_s = min(2.0 * (state.now - spoken.at), DISKS_MAX * self._timeout_s)
-                self._postpone_s(self._timeout_s + self._disks_s)
+                learned.disks_s = min(2.0 * (state.now - spoken.at), DISKS_MAX * self._timeout_s)
+                self._postpone_s(self._timeout_s + learned.disks_s)
                 return True
         if not log.gate():
             return False
-        self._disk_is_late = self._spoken is not None
+        learned.disk_is_late = learned.spoken is not None
         self.set_deadline(state.now + DISK_LOOK_S)
         return True
 
@@ -179,12 +189,12 @@ class Elections:
     # -- what others ask and answer -------------------------------------------------------------
 
     def on_prevote_request(self, peer: str, term: int, last_index: int, last_term: int) -> None:
-        state, log = self._state, self._state.log
+        state, log, spoken = self._state, self._state.log, self._learned.spoken
         if term <= state.term:
             state.tell_newer_term(peer)
         elif not log.may_vote or self.hears_leader():
             return
-        elif self._spoken is not None and not log.is_on_disk(self._spoken.sequence):
+        elif spoken is not None and not log.is_on_disk(spoken.sequence):
             return  # a vote could not come soon either, and what it has said would be void
         elif (last_term, last_index) >= (log.last_term, log.last_index):
             self._stand_aside(peer, term)
@@ -192,12 +202,13 @@ class Elections:
 
     def _stand_aside(self, peer: str, term: int) -> None:
         """Once a term: whom we would vote for may be dead, or others would not vote for it."""
-        if term <= self._aside_term:
+        learned, before = self._learned, self.deadline
+        if term <= learned.aside_term:
             return
-        self._aside_term, self._aside_for, self._before_aside = term, peer, self.deadline
+        learned.aside_term, learned.aside_for, learned.before_aside = term, peer, before
         self._forget_prevotes()
-        self._postpone_s(ASIDE * self._timeout_s + self._disks_s)
-        self.set_deadline(max(self.deadline, self._before_aside))
+        self._postpone_s(ASIDE * self._timeout_s + learned.disks_s)
+        self.set_deadline(max(self.deadline, before))
 
     def on_prevote(self, peer: str, term: int) -> None:
         state = self._state
@@ -220,7 +231,7 @@ class Elections:
     def grant_vote(self, peer: str, term: int) -> None:
         """pysyncobj gives its vote."""
         self._wait_for_votes(1.0, 2.0)
-        self._voted_for, self._aside_for = peer, None
+        self._learned.voted_for, self._learned.aside_for = peer, None
         self._state.emit_gated(peer, m.VOTE, term)
 
     def on_vote(self, peer: str, term: int) -> None:
@@ -240,17 +251,11 @@ class Elections:
     def heard_leader(self) -> None:
         """A message of the current term's leader came."""
         self._forget_prevotes()
-        self._has_leader()
+        self._learned = _Leaderless()
         if not self._state.library.is_told_to_stand:
             self.postpone()
         self._heard_at, self._heard_term = self._state.now, self._state.term
         self._leader_link_broken = False
-
-    def _has_leader(self) -> None:
-        """What was learned since there was none counts no more."""
-        self._in_vain, self._disks_s, self._aside_term = 0, 0.0, 0
-        self._spoken, self._disk_is_late = None, False
-        self._voted_for = self._aside_for = None
 
     def lost_leader(self, delay_s: float) -> None:
         """The link to the leader's slave broke."""
@@ -262,15 +267,16 @@ class Elections:
     def link_lost(self, peer: str, delay_s: float) -> None:
         """The link to one that does not lead broke: whoever waits for it does so no more, but still
         for the one that it has voted for."""
-        if peer == self._voted_for:
-            self._spoken, self._disk_is_late, self._voted_for = None, False, None
+        learned = self._learned
+        if peer == learned.voted_for:
+            learned.spoken, learned.disk_is_late, learned.voted_for = None, False, None
             self.stand_soon(delay_s)
-        elif peer == self._aside_for:
-            self._aside_for = None
-            if self._voted_for is None:
+        elif peer == learned.aside_for:
+            learned.aside_for = None
+            if learned.voted_for is None:
                 self.stand_soon(delay_s)
             else:
-                self.set_deadline(min(self.deadline, self._before_aside))
+                self.set_deadline(min(self.deadline, learned.before_aside))
 
     def hears_leader(self) -> bool:
         """As this member sees it.  A leader steps down by itself once it hears no majority."""
@@ -286,4 +292,4 @@ class Elections:
     def role_changed(self) -> None:
         self._prevotes = set()
         if self._state.is_leader:
-            self._has_leader()
+            self._learned = _Leaderless()

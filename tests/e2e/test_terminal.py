@@ -127,12 +127,17 @@ def stuck(cluster):
     cluster.wait_healed()
 
 
-def test_what_is_typed_while_the_ring_is_drawn_moves_no_line(cluster, stuck, terminal):
-    address = cluster.addresses["node1"]
-    shell = terminal("master", "--connect", address, TERM="xterm-256color")
+def watching(address, terminal, kind):
+    """A shell in WATCH-RING, and how much it has written so far."""
+    shell = terminal("master", "--connect", address, TERM=kind)
     shell.wait_for(f"{address}>".encode())
     shell.type("WATCH-RING", b"node2 suspect")
-    before = len(shell.written)
+    return shell, len(shell.written)
+
+
+def test_what_is_typed_while_the_ring_is_drawn_moves_no_line(cluster, stuck, terminal):
+    address = cluster.addresses["node1"]
+    shell, before = watching(address, terminal, "xterm-256color")
     os.write(shell.fd, b"typed\x03")
     shell.wait_after(before, f"{address}>".encode())
     assert b"typed" not in shell.written and b"^C" not in shell.written
@@ -144,10 +149,7 @@ def test_what_is_typed_while_the_ring_is_drawn_moves_no_line(cluster, stuck, ter
 def test_a_dumb_terminal_s_lines_are_ended(cluster, stuck, terminal):
     """By Ctrl-C where nothing is drawn over, and by Ctrl-D."""
     address = cluster.addresses["node1"]
-    shell = terminal("master", "--connect", address, TERM="dumb")
-    shell.wait_for(f"{address}>".encode())
-    shell.type("WATCH-RING", b"node2 suspect")
-    before = len(shell.written)
+    shell, before = watching(address, terminal, "dumb")
     os.write(shell.fd, b"\x03")
     shell.wait_after(before, f"\n{address}> ".encode())
     os.write(shell.fd, b"\x04")

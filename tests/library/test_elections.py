@@ -274,6 +274,16 @@ def comes_to_ask(cluster, name, within_s, other="c"):
     return asks(cluster, name, other)
 
 
+def one_stands_while_its_disk_hangs():
+    """That is b, with c's pre-vote."""
+    cluster = two_of_three()
+    cluster.stand("b")
+    cluster.deliver("b", "c")
+    cluster["b"].disk_is_held = True
+    cluster.deliver("c", "b")
+    return cluster
+
+
 def test_ours_who_grants_a_pre_vote_leaves_the_other_the_time_to_stand():
     """Else both stand in the same term, and vote for themselves."""
     cluster = two_of_three()
@@ -342,11 +352,7 @@ def test_ours_who_stands_aside_is_handed_the_lead_at_once():
 
 def test_ours_a_candidate_whose_disk_was_late_waits_for_votes_from_then_on():
     """The votes come from disks that are as late; stood it again, they would be of an old term."""
-    cluster = two_of_three()
-    cluster.stand("b")
-    cluster.deliver("b", "c")
-    cluster["b"].disk_is_held = True
-    cluster.deliver("c", "b")
+    cluster = one_stands_while_its_disk_hangs()
     term = cluster["b"].term
     assert term == cluster["c"].term + 1
     for _ in range(round(DISK_S / 0.05)):
@@ -380,11 +386,7 @@ def test_ours_a_voter_whose_disk_was_late_waits_for_the_leader_from_then_on():
 
 
 def test_ours_a_disk_that_hung_for_minutes_is_not_waited_for_as_long_again():
-    cluster = two_of_three()
-    cluster.stand("b")
-    cluster.deliver("b", "c")
-    cluster["b"].disk_is_held = True
-    cluster.deliver("c", "b")
+    cluster = one_stands_while_its_disk_hangs()
     cluster.tick("b", after_s=1.0)  # it wants to stand again
     cluster.pass_time(600.0)
     cluster["b"].disk_is_held = False
@@ -461,11 +463,7 @@ def test_ours_who_stands_aside_does_not_stand_sooner_for_it():
 
 
 def test_ours_who_knows_that_disks_are_slow_stands_aside_for_longer():
-    cluster = two_of_three()
-    cluster.stand("b")
-    cluster.deliver("b", "c")
-    cluster["b"].disk_is_held = True
-    cluster.deliver("c", "b")
+    cluster = one_stands_while_its_disk_hangs()
     cluster.tick("b", after_s=1.0)
     cluster.pass_time(DISK_S)
     cluster["b"].disk_is_held = False
@@ -480,7 +478,7 @@ def test_ours_what_was_learned_without_a_leader_is_forgotten_with_one():
     """How long disks take, and for whom it stood aside."""
     cluster = two_of_three()
     elections, member = cluster["c"].member._elections, cluster["c"].member
-    elections._disks_s = DISK_S
+    elections._learned.disks_s = DISK_S
     hears_a_pre_vote_request(cluster, "c", "b", cluster["c"].term + 1)
     elections.heard_leader()
     cluster.pass_time(ours.TIMEOUT_S * 1.01)
@@ -521,11 +519,7 @@ def four_of_five():
 
 @pytest.mark.parametrize("is_on_disk", [True, False])
 def test_ours_a_late_candidacy_says_nothing_of_a_vote_that_came_after_it(is_on_disk):
-    cluster = two_of_three()
-    cluster.stand("b")
-    cluster.deliver("b", "c")
-    cluster["b"].disk_is_held = True
-    cluster.deliver("c", "b")
+    cluster = one_stands_while_its_disk_hangs()
     cluster.tick("b", after_s=ours.TIMEOUT_S * 0.6)  # it wants to stand again
     if is_on_disk:
         cluster["b"].disk_is_held = False
@@ -537,11 +531,7 @@ def test_ours_a_late_candidacy_says_nothing_of_a_vote_that_came_after_it(is_on_d
 
 
 def test_ours_a_candidacy_that_a_newer_term_has_ended_is_not_waited_for():
-    cluster = two_of_three()
-    cluster.stand("b")
-    cluster.deliver("b", "c")
-    cluster["b"].disk_is_held = True
-    cluster.deliver("c", "b")
+    cluster = one_stands_while_its_disk_hangs()
     for _ in range(round(DISK_S / 0.05)):
         cluster.tick("b", after_s=0.05)
     cluster["b"].disk_is_held = False
@@ -563,7 +553,7 @@ def test_ours_who_voted_and_stood_aside_for_another_that_dies_waits_for_its_cand
     cluster = four_of_five()
     term, elections = cluster["c"].term, cluster["c"].member._elections
     hears_a_vote_request(cluster, "c", "b", term + 1)
-    elections._disks_s = DISK_S
+    elections._learned.disks_s = DISK_S
     before = elections.deadline
     hears_a_pre_vote_request(cluster, "c", "d", term + 2)
     assert elections.deadline > before
