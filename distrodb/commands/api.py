@@ -27,6 +27,7 @@ class SessionApi(Protocol):
     protocol: int  # 2 or 3
     name: bytes  # CLIENT SETNAME
     library: dict[bytes, bytes]  # CLIENT SETINFO
+    database: int  # SELECT
     is_readonly: bool  # reads may be answered from this slave's copy
 
     @property

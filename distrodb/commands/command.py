@@ -1,11 +1,15 @@
-"""A command is one row: name, handler, arity, flags, key positions (as in Redis' own table)."""
+"""A command is one row: name, handler, arity, flags, where its keys are; as in Redis' own table.
+
+What COMMAND tells of a row is what Redis tells: https://redis.io/docs/latest/commands/command/.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from distrodb.commands.combine import Combine
+from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.errors import invariant
 
 
@@ -13,38 +17,49 @@ from distrodb.errors import invariant
 class Command:
     """``scope`` says what a handler works on:
 
-    key         ``handler(place, args, context)``: all keys are in one place (keyspace/place.py)
+    key         ``handler(keys, args, context)``: on its keys (keyspace/keys.py)
     partition   ``handler(store, args, context)``: whole partitions; ``combine`` says which ones
                 are asked, and how their replies become one
     session     ``handler(session, args)``: a command that the slave itself answers (api.py)
+
+    A command with ``subcommands`` is a name for those: which one runs is said by its second word,
+    and each has a row of its own, named ``client|id``.
     """
 
     name: str  # lower case
     handler: Callable[..., Any]
     arity: int  # Redis': with the name; negative: at least so many
     flags: frozenset[str]
-    first_key: int = 0
-    last_key: int = 0  # negative: counted from the end
-    key_step: int = 0
+    keys: tuple[KeySpec, ...] = NO_KEYS
     scope: str = "key"
     group: str = "string"
     summary: str = ""
     since: str = "1.0.0"
-    categories: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()  # of ACL
     tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
     combine: Combine | None = None  # of a command on whole partitions, and of no other
+    # Where the keys are if the specs cannot say; positions in the arguments.
+    find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
+    subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
     is_write: bool = field(init=False)
     is_on_keys: bool = field(init=False)
-    has_one_key: bool = field(init=False)
+    has_one_key: bool = field(init=False)  # always, at ``first_key``
+    first_key: int = field(init=False)
     words_min: int = field(init=False)  # with the name
     words_max: float = field(init=False)  # infinite without a bound
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "is_write", "write" in self.flags)
-        object.__setattr__(self, "is_on_keys", self.scope == "key")
-        object.__setattr__(self, "has_one_key", self.first_key == self.last_key)
-        object.__setattr__(self, "words_min", abs(self.arity))
-        object.__setattr__(self, "words_max", self.arity if self.arity >= 0 else math.inf)
+        one = self.keys[0] if len(self.keys) == 1 and self.find_keys is None else None
+        has_one_key = one is not None and one.is_one
+        for name, value in {
+            "is_write": "write" in self.flags,
+            "is_on_keys": self.scope == "key",
+            "has_one_key": has_one_key,
+            "first_key": one.at if one is not None and has_one_key else 0,
+            "words_min": abs(self.arity),
+            "words_max": self.arity if self.arity >= 0 else math.inf,
+        }.items():
+            object.__setattr__(self, name, value)
         invariant(
             (self.combine is not None) == (self.scope == "partition"),
             f"{self.name}: how replies of partitions add up is said for commands on partitions",
@@ -53,50 +68,80 @@ class Command:
     def arity_ok(self, args: Sequence[bytes]) -> bool:
         return self.words_min <= len(args) <= self.words_max
 
+    def key_positions(self, args: Sequence[bytes]) -> list[int]:
+        """In the order of the specs; none if the arguments make no sense."""
+        if self.find_keys is not None:
+            return self.find_keys(args)
+        return [position for spec in self.keys for position in spec.positions(args)]
+
     def keys_of(self, args: Sequence[bytes]) -> list[bytes]:
-        if self.first_key == 0:
-            return []
-        last = self.last_key if self.last_key > 0 else len(args) + self.last_key
-        return list(args[self.first_key : last + 1 : self.key_step])
+        return [args[position] for position in self.key_positions(args)]
+
+    def subcommand(self, args: Sequence[bytes]) -> "Command | None":
+        """The row that these arguments ask for; None if there is no such subcommand."""
+        if not self.subcommands or len(args) < 2:
+            return self
+        return self.subcommands.get(args[1]) or self.subcommands.get(args[1].upper())
 
 
-READ, WRITE = frozenset({"readonly", "fast"}), frozenset({"write", "denyoom", "fast"})
-# Where keys are: first, last (negative: counted from the end), step; as in Redis' own table.
-ONE_KEY, ALL_KEYS, PAIRS, NO_KEYS = (1, 1, 1), (1, -1, 1), (1, -1, 2), (0, 0, 0)
 # How cluster clients spread a command and add up its replies: redis.io "command tips".
-_TYPES = ("string", "hash")  # groups that are ACL categories too
 SUM = ("request_policy:multi_shard", "response_policy:agg_sum")
+# The ACL category of a group of commands, where it has another name or none.
+_CATEGORIES = {
+    "generic": "keyspace",
+    "server": "",
+    "cluster": "",
+    "transactions": "transaction",
+    "scripting": "scripting",
+}
+
+
+def _categories(group: str, flags: frozenset[str], more: str) -> frozenset[str]:
+    """As Redis derives them (server.c, setImplicitACLCategories)."""
+    found = {*more.split(), _CATEGORIES.get(group, group)} - {""}
+    if "write" in flags:
+        found.add("write")
+    if "readonly" in flags and "scripting" not in found:
+        found.add("read")
+    if "admin" in flags:
+        found |= {"admin", "dangerous"}
+    found |= flags & {"pubsub", "blocking"}
+    found.add("fast" if "fast" in flags else "slow")
+    return frozenset(found)
 
 
 def data_row(
     name: str,
     handler: Callable[..., Any],
     arity: int,
-    flags: frozenset[str],
-    keys: tuple[int, int, int],
+    flags: str,
+    keys: tuple[KeySpec, ...],
     group: str,
     summary: str,
     since: str = "1.0.0",
+    *,
     tips: tuple[str, ...] = (),
+    acl: str = "",
     combine: Combine | None = None,
+    find_keys: Callable[[Sequence[bytes]], list[int]] | None = None,
 ) -> Command:
-    """The row of a command on data: on keys of one slot, or on whole partitions."""
-    kind = "write" if "write" in flags else "read"
+    """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
+    them; ``acl``: its ACL categories beside those that follow from group and flags."""
+    words = frozenset(flags.split())
     return Command(
         name=name,
         handler=handler,
         arity=arity,
-        flags=flags,
-        first_key=keys[0],
-        last_key=keys[1],
-        key_step=keys[2],
-        scope="key" if keys[0] else "partition",
+        flags=words,
+        keys=keys,
+        scope="key" if keys else "partition",
         group=group,
         summary=summary,
         since=since,
-        categories=frozenset({kind, group if group in _TYPES else "keyspace"}),
+        categories=_categories(group, words, acl),
         tips=tips,
         combine=combine,
+        find_keys=find_keys,
     )
 
 
@@ -108,16 +153,49 @@ def session_row(
     group: str,
     summary: str,
     since: str = "1.0.0",
+    *,
+    keys: tuple[KeySpec, ...] = NO_KEYS,
+    tips: tuple[str, ...] = (),
+    acl: str = "",
 ) -> Command:
     """The row of a command that the slave itself answers."""
+    words = frozenset(flags.split())
     return Command(
         name=name,
         handler=handler,
         arity=arity,
-        flags=frozenset(flags.split()),
+        flags=words,
+        keys=keys,
         scope="session",
         group=group,
         summary=summary,
         since=since,
-        categories=frozenset({"connection" if group == "connection" else "admin"}),
+        categories=_categories(group, words, acl),
+        tips=tips,
     )
+
+
+def container(
+    name: str, group: str, summary: str, since: str, rows: Sequence[Command], *, acl: str = ""
+) -> Command:
+    """A command that is a name for its subcommands; their rows are named ``name|word``."""
+    by_word = {row.name.split("|")[1].upper().encode(): row for row in rows}
+    invariant(
+        all(row.name.startswith(f"{name}|") for row in rows), f"{name}: a subcommand of another"
+    )
+    return Command(
+        name=name,
+        handler=_runs_not,
+        arity=-2,
+        flags=frozenset(),
+        scope="session",
+        group=group,
+        summary=summary,
+        since=since,
+        categories=_categories(group, frozenset(), acl),
+        subcommands=by_word,
+    )
+
+
+def _runs_not(*_: object) -> None:
+    raise AssertionError("a subcommand is looked up before anything runs")

@@ -124,6 +124,7 @@ def select(session: SessionApi, args: Sequence[bytes]) -> Reply:
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.accept()
     session.protocol, session.name, session.is_readonly = 2, b"", False
+    session.database = 0
     return Status(b"RESET")
 
 

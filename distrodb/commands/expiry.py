@@ -6,18 +6,19 @@ follows from it, raft/steady_time.py how that time goes.
 
 from collections.abc import Sequence
 
-from distrodb.commands.command import ONE_KEY, READ, data_row
+from distrodb.commands.command import data_row
 from distrodb.commands.error_replies import shown
+from distrodb.commands.key_specs import one
 from distrodb.commands.strings import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.place import Place
+from distrodb.keyspace.keys import Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
 
 GONE, STAYS = -2, -1  # what TTL answers for a key that is not there, or does not expire
 
 
 def _expire(
-    place: Place, args: Sequence[bytes], context: Context, unit_ms: int, base_ms: int
+    keys: Keys, args: Sequence[bytes], context: Context, unit_ms: int, base_ms: int
 ) -> Reply:
     """name key number [NX | XX | GT | LT]; the moment is ``base_ms`` plus so many units."""
     options = {option.upper() for option in args[3:]}
@@ -30,12 +31,12 @@ def _expire(
     if not INT_MIN <= number * unit_ms <= INT_MAX or at_ms > INT_MAX:
         return error("ERR", f"invalid expire time in '{args[0].decode().lower()}' command")
     key = args[1]
-    if key not in place or not _applies(options, at_ms, place.expiry(key)):
+    if key not in keys or not _applies(options, at_ms, keys.expiry(key)):
         return 0
     if at_ms <= context.now_ms:
-        place.delete(key)
+        keys.delete(key)
     else:
-        place.expire_at(key, at_ms)
+        keys.expire_at(key, at_ms)
     return 1
 
 
@@ -61,51 +62,53 @@ def _applies(options: set[bytes], at_ms: int, before_ms: int | None) -> bool:
     )
 
 
-def expire(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return _expire(place, args, context, 1000, context.now_ms)
+def expire(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(keys, args, context, 1000, context.now_ms)
 
 
-def pexpire(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return _expire(place, args, context, 1, context.now_ms)
+def pexpire(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(keys, args, context, 1, context.now_ms)
 
 
-def expireat(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return _expire(place, args, context, 1000, 0)
+def expireat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(keys, args, context, 1000, 0)
 
 
-def pexpireat(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return _expire(place, args, context, 1, 0)
+def pexpireat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _expire(keys, args, context, 1, 0)
 
 
-def pttl(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    if args[1] not in place:
+def pttl(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if args[1] not in keys:
         return GONE
-    at_ms = place.expiry(args[1])
+    at_ms = keys.expiry(args[1])
     return STAYS if at_ms is None else at_ms - context.now_ms
 
 
-def ttl(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    left_ms = pttl(place, args, context)
+def ttl(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    left_ms = pttl(keys, args, context)
     return (left_ms + 500) // 1000 if isinstance(left_ms, int) and left_ms >= 0 else left_ms
 
 
-def persist(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    if place.expiry(args[1]) is None:
+def persist(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if keys.expiry(args[1]) is None:
         return 0
-    place.persist(args[1])
+    keys.persist(args[1])
     return 1
 
 
-_WRITE = frozenset({"write", "fast"})
+_WRITE, _READ = "write fast", "readonly fast"
+_SETS, _TELLS = one("RW update"), one("RO access")
+_VARIES = ("nondeterministic_output",)
 
 COMMANDS = (
-    data_row("expire", expire, -3, _WRITE, ONE_KEY, "generic", "Lets a key expire in seconds."),
+    data_row("expire", expire, -3, _WRITE, _SETS, "generic", "Lets a key expire in seconds."),
     data_row(
         "pexpire",
         pexpire,
         -3,
         _WRITE,
-        ONE_KEY,
+        _SETS,
         "generic",
         "Lets a key expire in milliseconds.",
         "2.6.0",
@@ -115,7 +118,7 @@ COMMANDS = (
         expireat,
         -3,
         _WRITE,
-        ONE_KEY,
+        _SETS,
         "generic",
         "Lets a key expire at a Unix time.",
         "1.2.0",
@@ -125,12 +128,14 @@ COMMANDS = (
         pexpireat,
         -3,
         _WRITE,
-        ONE_KEY,
+        _SETS,
         "generic",
-        "Lets a key expire at a Unix time in milliseconds.",
+        "Lets a key expire at a Unix time in ms.",
         "2.6.0",
     ),
-    data_row("ttl", ttl, 2, READ, ONE_KEY, "generic", "Seconds until a key expires."),
-    data_row("pttl", pttl, 2, READ, ONE_KEY, "generic", "Milliseconds until it does.", "2.6.0"),
-    data_row("persist", persist, 2, _WRITE, ONE_KEY, "generic", "Lets a key stay.", "2.2.0"),
+    data_row("ttl", ttl, 2, _READ, _TELLS, "generic", "Seconds until a key expires.", tips=_VARIES),
+    data_row(
+        "pttl", pttl, 2, _READ, _TELLS, "generic", "Milliseconds until then.", "2.6.0", tips=_VARIES
+    ),
+    data_row("persist", persist, 2, _WRITE, _SETS, "generic", "Lets a key stay.", "2.2.0"),
 )

@@ -3,33 +3,27 @@
 from collections.abc import Sequence
 
 from distrodb.commands.combine import ALL_OK, FROM_CURSOR, TOTAL
-from distrodb.commands.command import (
-    ALL_KEYS,
-    NO_KEYS,
-    ONE_KEY,
-    READ,
-    SUM,
-    data_row,
-)
+from distrodb.commands.command import SUM, data_row
+from distrodb.commands.key_specs import LOOKS, NO_KEYS, many
 from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, parse_integer
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX
-from distrodb.keyspace.place import Place
+from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, Status, error
 
 
-def del_(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return sum(place.delete(key) for key in args[1:])
+def del_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return sum(keys.delete(key) for key in args[1:])
 
 
-def exists(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return sum(key in place for key in args[1:])
+def exists(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return sum(key in keys for key in args[1:])
 
 
-def type_(place: Place, args: Sequence[bytes], context: Context) -> Reply:
-    return Status(place.kind(args[1]) or b"none")
+def type_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return Status(keys.kind(args[1]) or b"none")
 
 
 def dbsize(store: Store, args: Sequence[bytes], context: Context) -> Reply:
@@ -81,41 +75,51 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     return [b"%d" % (following or 0), list(keys)]
 
 
-_SLOW_READ, _SLOW_WRITE = frozenset({"readonly"}), frozenset({"write"})
 _EACH = "request_policy:all_shards"
-_SPECIAL = ("nondeterministic_output", "request_policy:special", "response_policy:special")
+_SPECIAL = ("nondeterministic_output", "request_policy:special")
 
 COMMANDS = (
-    data_row("del", del_, -2, _SLOW_WRITE, ALL_KEYS, "generic", "Deletes keys.", tips=SUM),
-    data_row("exists", exists, -2, READ, ALL_KEYS, "generic", "Counts keys that exist.", tips=SUM),
-    data_row("type", type_, 2, READ, ONE_KEY, "generic", "The type of a key's value."),
+    data_row("del", del_, -2, "write", many("RM delete"), "generic", "Deletes keys.", tips=SUM),
+    data_row(
+        "exists",
+        exists,
+        -2,
+        "readonly fast",
+        many("RO"),
+        "generic",
+        "Counts keys that exist.",
+        tips=SUM,
+    ),
+    data_row("type", type_, 2, "readonly fast", LOOKS, "generic", "The type of a key's value."),
     data_row(
         "dbsize",
         dbsize,
         1,
-        READ,
+        "readonly fast",
         NO_KEYS,
         "server",
         "Counts the keys led here.",
         tips=(_EACH, "response_policy:agg_sum"),
+        acl="keyspace",
         combine=TOTAL,
     ),
     data_row(
         "flushall",
         flushall,
         -1,
-        _SLOW_WRITE,
+        "write",
         NO_KEYS,
         "server",
         "Deletes all.",
         tips=(_EACH, "response_policy:all_succeeded"),
+        acl="keyspace dangerous",
         combine=ALL_OK,
     ),
     data_row(
         "scan",
         scan,
         -2,
-        _SLOW_READ,
+        "readonly",
         NO_KEYS,
         "generic",
         "Walks keys.",
@@ -127,5 +131,12 @@ COMMANDS = (
 
 # What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
 COUNT_KEYS_IN_SLOT = data_row(
-    "countkeysinslot", count_keys_in_slot, 2, READ, NO_KEYS, "cluster", "", combine=TOTAL
+    "countkeysinslot",
+    count_keys_in_slot,
+    2,
+    "readonly fast",
+    NO_KEYS,
+    "cluster",
+    "",
+    combine=TOTAL,
 )

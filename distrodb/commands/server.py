@@ -6,28 +6,63 @@ from collections.abc import Sequence
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import Command, session_row
 from distrodb.commands.error_replies import unknown_subcommand
+from distrodb.commands.key_specs import KeySpec
 from distrodb.resp.reply import Reply, Status, Verbatim, error
 
 PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else waits
 
 
 def _row(row: Command) -> Reply:
-    flags: list[Reply] = [Status(flag.encode()) for flag in sorted(row.flags)]
-    categories: list[Reply] = [
-        Status(b"@" + category.encode()) for category in sorted(row.categories)
-    ]
     return [
         row.name.encode(),
         row.arity,
-        flags,
-        row.first_key,
-        row.last_key,
-        row.key_step,
-        categories,
+        [Status(flag.encode()) for flag in sorted(row.flags)],
+        *_range(row),
+        [Status(b"@" + category.encode()) for category in sorted(row.categories)],
         [tip.encode() for tip in row.tips],
-        [],
-        [],
+        [_spec(spec) for spec in row.keys],
+        [_row(each) for each in row.subcommands.values()],
     ]
+
+
+def _range(row: Command) -> list[Reply]:
+    """First key, last key and step, as clients before the key specs know them."""
+    ranges = [s for s in row.keys if not (s.word or s.is_unknown) and s.count_at is None]
+    if not ranges:
+        return [0, 0, 0]
+    first, final = ranges[0], ranges[-1]
+    last = final.last if final.last < 0 else final.at + final.last
+    return [first.at, last, first.step]
+
+
+def _spec(spec: KeySpec) -> Reply:
+    told: dict[Reply, Reply] = {b"notes": spec.notes.encode()} if spec.notes else {}
+    told[b"flags"] = [Status(flag.encode()) for flag in spec.flags.split()]
+    if spec.is_unknown:
+        begin: dict[Reply, Reply] = {b"type": b"unknown", b"spec": {}}
+        return told | {b"begin_search": begin, b"find_keys": begin}
+    if spec.word:
+        begin = {
+            b"type": b"keyword",
+            b"spec": {b"keyword": spec.word, b"startfrom": spec.at},
+        }
+    else:
+        begin = {b"type": b"index", b"spec": {b"index": spec.at}}
+    if spec.count_at is None:
+        numbers: dict[Reply, Reply] = {
+            b"lastkey": spec.last,
+            b"keystep": spec.step,
+            b"limit": spec.limit,
+        }
+        find: dict[Reply, Reply] = {b"type": b"range", b"spec": numbers}
+    else:
+        numbers = {
+            b"keynumidx": spec.count_at,
+            b"firstkey": spec.first,
+            b"keystep": spec.step,
+        }
+        find = {b"type": b"keynum", b"spec": numbers}
+    return told | {b"begin_search": begin, b"find_keys": find}
 
 
 def command(session: SessionApi, args: Sequence[bytes]) -> Reply:

@@ -4,7 +4,7 @@ The table of commands comes in with the store's constructor (``Row`` is what the
 row), so imports point from ``commands/`` to here and never back.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -53,6 +53,11 @@ class Row(Protocol):
 
     @property
     def words_max(self) -> float: ...
+
+    @property
+    def subcommands(self) -> "Mapping[bytes, Row]": ...  # by word in capitals; mostly none
+
+    def subcommand(self, args: Sequence[bytes]) -> "Row | None": ...
 
 
 Table: TypeAlias = Mapping[bytes, Row]  # by name in capitals

@@ -8,12 +8,15 @@ What is decided here, and nowhere else:
   command writes to it, or by an entry that says so (``Store.advance``); a reader never changes
   anything.  A key without an entry since its expiry is *unsettled*: that is noted for the leader.
 - **Copy on write.** A container to write to comes from here, of the newest generation.
+- **Who watches.** Whatever changes a key says so to the store's observer, if there is one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from distrodb.keyspace.expiry import ExpiryQueue
+from distrodb.keyspace.keys import EXPIRED, Keys
+from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.keyspace.values import Container, Value, kind_of
 
 C = TypeVar("C", bound=Container)
@@ -26,12 +29,26 @@ class WrongType(Exception):
     """The key holds a value of another kind."""
 
 
+class Observer(Protocol):
+    """Whoever wants to know what happens to keys, on this slave alone: it is no part of the state,
+    and must change nothing in the store while it is told."""
+
+    def changed(self, place: int, key: bytes) -> None:
+        """A key's value or expiry may be another one now, or it may be gone."""
+
+    def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
+        """What a command has done, in Redis' words; see ``Keys.event``."""
+
+
 class Shared:
     """What all places of a store share."""
 
-    __slots__ = ("clock_ms", "expiries", "generation", "is_unsettled", "now_ms")
+    __slots__ = ("clock_ms", "expiries", "generation", "is_unsettled", "now_ms", "observer", "open")
 
-    def __init__(self) -> None:
+    def __init__(self, open_place: "Callable[[int], Place]"):
+        """``open_place``: the place with a number, made if there is none."""
+        self.open = open_place
+        self.observer: Observer | None = None
         self.now_ms = 0  # the newest entry's time
         self.clock_ms = 0  # that of the command that runs: a read may be ahead of the entries
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
@@ -75,6 +92,10 @@ class Place:
             raise WrongType
         return value
 
+    def value(self, key: bytes) -> Value | None:
+        """Of whatever kind, to be read only; None when it is not there."""
+        return None if self._expiries and self._is_expired(key) else self._values.get(key)
+
     def kind(self, key: bytes) -> bytes | None:
         """What TYPE answers; None when it is not there."""
         value = self._values.get(key)
@@ -111,25 +132,40 @@ class Place:
         """Set a string; whatever was there is gone, its expiry too."""
         self._values[key] = value
         if self._expiries:
-            self.persist(key)
+            self._forget_expiry(key)
+        if self._shared.observer is not None:
+            self._shared.observer.changed(self._number, key)
+
+    def put_value(self, key: bytes, value: Value) -> None:
+        """Set a value of whatever kind that nothing else refers to; what was there is gone, its
+        expiry too."""
+        if not isinstance(value, bytes) and value.generation != self._shared.generation:
+            value = value.clone(self._shared.generation)
+        self._values[key] = value
+        self._forget_expiry(key)
+        self._changed(key)
 
     def update(self, key: bytes, value: bytes) -> None:
         """Set a string, which expires when the one before would have."""
         if self._is_expired(key):
-            self.persist(key)
+            self._expire(key)
         self._values[key] = value
+        self._changed(key)
 
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
         """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
         ``drop_if_empty`` then."""
-        value = self._values.get(key)
         generation = self._shared.generation
-        if value is None or self._is_expired(key):
-            self.persist(key)
+        if self._is_expired(key):
+            self._expire(key)
+        value = self._values.get(key)
+        if value is None:
             made = self._values[key] = kind(generation)
+            self._changed(key)
             return made
         if not isinstance(value, kind):
             raise WrongType
+        self._changed(key)
         if value.generation != generation:
             value = self._values[key] = value.clone(generation)
         return value
@@ -140,22 +176,55 @@ class Place:
 
     def delete(self, key: bytes) -> bool:
         """True if it was there."""
-        was_there = key in self
-        if self._values.pop(key, None) is not None and self._expiries:
-            self.persist(key)
-        return was_there
+        if self._expiries and self._is_expired(key):
+            self._expire(key)
+            return False
+        if self._values.pop(key, None) is None:
+            return False
+        if self._expiries:
+            self._forget_expiry(key)
+        self._changed(key)
+        return True
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
         """Let a key that is there expire then."""
-        self.persist(key)
+        self._forget_expiry(key)
         self._expiries[key] = at_ms
         self._shared.expiries.add(at_ms, self._number, key)
+        self._changed(key)
 
     def persist(self, key: bytes) -> None:
         """Let a key stay."""
+        if self._forget_expiry(key):
+            self._changed(key)
+
+    def event(self, kind: str, name: bytes, key: bytes) -> None:
+        """Tell whoever listens to this key what a command has done."""
+        if self._shared.observer is not None:
+            self._shared.observer.event(self._number, kind, name, key)
+
+    def in_database(self, database: int) -> Keys:
+        """The keys of the same slot in another logical database."""
+        return self._shared.open(place_of(database, slot_at(self._number)))
+
+    def _changed(self, key: bytes) -> None:
+        if self._shared.observer is not None:
+            self._shared.observer.changed(self._number, key)
+
+    def _forget_expiry(self, key: bytes) -> bool:
+        """True if there was one."""
         at_ms = self._expiries.pop(key, None)
-        if at_ms is not None:
-            self._shared.expiries.remove(at_ms, self._number, key)
+        if at_ms is None:
+            return False
+        self._shared.expiries.remove(at_ms, self._number, key)
+        return True
+
+    def _expire(self, key: bytes) -> None:
+        """Remove a key whose time has come."""
+        del self._values[key]
+        self._forget_expiry(key)
+        self._changed(key)
+        self.event(EXPIRED, b"expired", key)
 
     # -- for the store -----------------------------------------------------------------------
 

@@ -26,14 +26,17 @@ from itertools import chain, islice
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
-from distrodb.keyspace.context import UNSETTLED, Context, StoreLimits, Table, Unsettled
+from distrodb.keyspace.context import UNSETTLED, Context, Row, StoreLimits, Table, Unsettled
 from distrodb.keyspace.entry import Limits, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.glob import glob
-from distrodb.keyspace.place import Place, Shared, WrongType
+from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
+from distrodb.keyspace.spread import Spread
 from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.resp.reply import Reply, error
+from distrodb.ring.slots import slot_of
 
 WINDOWS = 64  # of a slot, for SCAN
 SHOWN_BYTES_MAX = 64  # of the name of a command that is not known
@@ -51,7 +54,7 @@ class Store:
         # This slave's own, which go into the entries that it proposes (entry.py).
         self.limits: Limits = self._limits.key_bytes_max, self._limits.value_bytes_max
         self._context = Context(0, 0, self._limits)
-        self._shared = Shared()
+        self._shared = Shared(self._open)
         self._places: dict[int, Place] = {}
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
 
@@ -78,10 +81,9 @@ class Store:
         return replies
 
     def _check_known(self, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-        table = self.table
         for _, args in commands:
             name, count = args[0], len(args)
-            row = table.get(name) or table.get(name.upper())
+            row = self._row(args)
             if row is None or not row.words_min <= count <= row.words_max:
                 what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
                 raise VersionError(what if row is None else f"{what} of {count} words")
@@ -101,8 +103,7 @@ class Store:
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
         """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
-        name, table = args[0], self.table
-        row = table.get(name) or table.get(name.upper())
+        row = self._row(args)
         if row is None:
             return error("ERR", "unknown command")
         if not row.words_min <= len(args) <= row.words_max:
@@ -115,15 +116,34 @@ class Store:
             database = database_of(place)
             reply = row.handler(self, args, Context(now_ms, database, self._limits))
             return reply
-        keys = self._places.get(place)
+        keys: Keys | None = self._places.get(place)
         if keys is None:
-            keys = self._open(place) if row.is_write else self._nowhere
-            invariant(self._is_ours(place), f"place {place} in a wrong partition")
+            keys = self._keys_elsewhere(place, row.is_write)
         try:
             reply = row.handler(keys, args, context)
         except WrongType:
             return WRONG_TYPE
         return reply
+
+    def _row(self, args: Sequence[bytes]) -> Row | None:
+        row = self.table.get(args[0]) or self.table.get(args[0].upper())
+        return row.subcommand(args) if row is not None and row.subcommands else row
+
+    def _keys_elsewhere(self, place: int, is_write: bool) -> Keys:
+        """Those of a place where no key is yet, or of all of a database's."""
+        if place < 0:
+            at = self._place_of_key if is_write else self._place_to_read
+            return Spread(database_of(place), at)
+        invariant(self._is_ours(place), f"place {place} in a wrong partition")
+        return self._open(place) if is_write else self._nowhere
+
+    def _place_of_key(self, database: int, key: bytes) -> Place:
+        place = place_of(database, slot_of(key))
+        invariant(self._is_ours(place), f"place {place} in a wrong partition")
+        return self._open(place)
+
+    def _place_to_read(self, database: int, key: bytes) -> Place:
+        return self._places.get(place_of(database, slot_of(key)), self._nowhere)
 
     def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
         """Run a command that reads, at a time that is not before the newest entry's."""
@@ -141,9 +161,14 @@ class Store:
         return self.first_slot <= slot_at(place) <= self.last_slot
 
     def _open(self, place: int) -> Place:
-        if self._is_ours(place):
-            self._places[place] = Place(place, self._shared)
-        return self._places.get(place, self._nowhere)
+        keys = self._places.get(place)
+        if keys is None:
+            keys = self._places[place] = Place(place, self._shared)
+        return keys
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let somebody know from now on what happens to keys here."""
+        self._shared.observer = observer
 
     # -- what is there -----------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
     def write(self) -> int:
         """Send what may leave now, and go on with what waited for that; bytes that were sent."""
         session, transport = self.session, self._transport
-        if transport is None or session.is_lost or transport.is_closing():
+        if transport is None or session.replies.is_lost or transport.is_closing():
             return 0
         size = self._send(transport)
         if self._is_paused or not session.is_at_rest:
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         """Do to the transport what the session has come to."""
         session = self.session
         try:
-            if session.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
+            if session.replies.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
                 self._wake()
             if session.is_finished:
                 self._end(transport)
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
                 transport.resume_reading()
             if session.is_closing and not self._is_watched:
                 self._is_watched = True
-                self._watch(transport.get_write_buffer_size() + session.output_bytes + 1)
+                self._watch(transport.get_write_buffer_size() + session.replies.output_bytes + 1)
         except (RuntimeError, OSError):
             self.abort("its socket is gone")
 
@@ -193,8 +193,8 @@ class Connection(asyncio.Protocol):
 
     def _look_at_end(self, transport: asyncio.Transport, unsent_before: int) -> None:
         session = self.session
-        unsent = transport.get_write_buffer_size() + session.output_bytes
-        waits_for_us = session.unanswered and not session.has_output
+        unsent = transport.get_write_buffer_size() + session.replies.output_bytes
+        waits_for_us = session.replies.unanswered and not session.replies.has_output
         if unsent < unsent_before or waits_for_us:
             self._server.later(LINGER_S, self._watch, unsent)
         elif unsent:

@@ -14,6 +14,7 @@ from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
+from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
@@ -49,10 +50,10 @@ class _Part:
     __slots__ = ("args", "is_write", "place", "resolve", "size", "slot")
 
     def __init__(
-        self, args: Sequence[bytes], is_write: bool, slot: int, resolve: Callable[[Reply], None]
+        self, args: Sequence[bytes], is_write: bool, place: int, resolve: Callable[[Reply], None]
     ):
         self.args = args
-        self.slot = self.place = slot
+        self.slot, self.place = slot_at(place), place
         self.is_write = is_write
         self.size = 32 + sum(map(len, args))
         self.resolve = resolve
@@ -150,7 +151,11 @@ class Service:
         self.submit(_Part(args, False, slot, resolve))
 
     def run_on_partitions(
-        self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
+        self,
+        row: Command,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
     ) -> None:
         core, combine = self._core, row.combine
         if leaderless := core.routing.leaderless():
@@ -167,7 +172,8 @@ class Service:
             len(parts), lambda replies: combine.whole(args, led, replies), resolve
         )
         for number, (partition, words) in enumerate(parts):
-            core.submit(_Part(words, row.is_write, -1, gathering.resolver(number)), partition)
+            part = _Part(words, row.is_write, place_of(database, -1), gathering.resolver(number))
+            core.submit(part, partition)
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 

@@ -20,39 +20,33 @@ What can wait or be pushed: a handler that returns ``PENDING`` keeps all command
 until its reply comes (a blocking command); ``push`` puts a message between the replies.
 
 Limits, beside the parser's: commands under way (beyond, ``wants_input`` is False until they are
-answered); bytes that are parsed at a time; bytes of replies that are not taken (beyond
-``output_bytes_max`` a read is answered with an error, and a write with UNKNOWN, behind which the
-session ends: the write may have happened, so an error that says "no" would be wrong).
+answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from distrodb.commands.api import Pending, SlaveApi
 from distrodb.commands.command import Command
-from distrodb.commands.error_replies import CROSSSLOT, unknown_command, wrong_arity
+from distrodb.commands.error_replies import (
+    CROSSSLOT,
+    unknown_command,
+    unknown_subcommand,
+    wrong_arity,
+)
 from distrodb.config import LimitsConfig
-from distrodb.errors import InvariantViolation
+from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
-from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
 from distrodb.resp.parse import CommandParser, ParserLimits, ProtocolError
-from distrodb.resp.reply import OK, ErrorReply, Reply, error
+from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import share_slot, slot_of
+from distrodb.slave.replies import Call, Replies
 
 # Parsed at a time: of arguments of one byte each it is some 10,000, which take 20 ms.  The rest of
 # what has come waits for the next turn.
 PARSED_BYTES = 65536
-# A reply of so many bytes is given whatever waits already: it is no longer than the error in its
-# place, and ``input_pending_max`` bounds how many there are.
-SMALL_REPLY_BYTES = 64
-TOO_MUCH_OUTPUT = error(
-    "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
-)
-OUTPUT_NOT_READ = error(
-    "UNKNOWN", "the reply to this write exceeds output_bytes_max: it may or may not have happened"
-)
 
 
 class SessionSlave(SlaveApi, Protocol):
@@ -71,7 +65,11 @@ class SessionSlave(SlaveApi, Protocol):
         """A command on keys of one slot."""
 
     def run_on_partitions(
-        self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
+        self,
+        row: Command,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
     ) -> None:
         """A command on all partitions that are led here."""
 
@@ -79,73 +77,20 @@ class SessionSlave(SlaveApi, Protocol):
         """The copy of a partition that is led elsewhere, for stale reads."""
 
 
-class _LargeReply:
-    """A reply that is encoded as it is taken."""
-
-    __slots__ = ("pieces", "size")
-
-    def __init__(self, reply: Reply, protocol: int, size: int):
-        self.pieces = encode_in_pieces(reply, protocol)
-        self.size = size  # about
-
-
-class Call:
-    """One command of one session; the core's ``Request``."""
-
-    __slots__ = ("args", "is_write", "place", "reply", "session", "size", "slot")
-
-    def __init__(self, session: "Session", args: Sequence[bytes], slot: int, is_write: bool):
-        self.session = session
-        self.args = args
-        self.slot = self.place = slot  # database 0 is the only one that SELECT allows
-        self.is_write = is_write
-        self.size = 32 + sum(map(len, args))
-        self.reply: bytes | _LargeReply | None = None
-
-    def resolve(self, reply: Reply) -> None:
-        session = self.session
-        if self.reply is not None:
-            raise InvariantViolation("a command is answered twice")
-        if session.is_lost:
-            return
-        if reply is OK:  # the three most frequent ones first
-            data = b"+OK\r\n"
-        elif type(reply) is bytes and len(reply) < PIECE_BYTES:
-            data = b"$%d\r\n%b\r\n" % (len(reply), reply)
-        elif reply is None:
-            data = b"$-1\r\n" if session.protocol == 2 else b"_\r\n"
-        else:
-            session.set_reply(self, reply)
-            return
-        if session.output_bytes + len(data) > session.output_bytes_max:
-            session.set_reply(self, reply)
-            return
-        self.reply = data
-        session.output_bytes += len(data)
-        session.unanswered -= 1
-        if not session.is_woken:
-            session.is_woken = True
-            session.wake()
-
-
 class Session:
     def __init__(self, slave: SessionSlave, id_: int, wake: Callable[[], None], address: str = ""):
         self.slave, self.id, self.wake, self.address = slave, id_, wake, address
-        self.protocol = 2
+        self.replies = Replies(slave.limits.output_bytes_max, wake)
+        self.take, self.push = self.replies.take, self.replies.push
         self.name = b""
         self.library: dict[bytes, bytes] = {}
         self.is_readonly = False
+        self.database = 0
         self.refusal: ErrorReply | None = None
         self._refused_until: frozenset[bytes] = frozenset()
-        self.is_closing = False  # no more commands begin
-        self.is_lost = False  # nobody is there to read
-        self.is_woken = False
-        self.unanswered = 0  # calls under way
-        self.output_bytes = 0  # of replies that are not taken
-        self.output_bytes_max = slave.limits.output_bytes_max
+        self._is_closing = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
-        self._pending: deque[Call] = deque()  # calls whose replies are not taken, in order
         self._backlog: deque[list[bytes] | ErrorReply] = deque()  # parsed, not yet begun
         self._unparsed = b""  # it has come in one piece with what was parsed last
         self._alone: Call | None = None  # the call behind which nothing begins
@@ -179,8 +124,8 @@ class Session:
 
     def lose(self) -> None:
         """Nobody is there any more.  What is under way may still happen."""
-        self.is_closing = self.is_lost = True
-        self._pending.clear()
+        self._is_closing = True
+        self.replies.lose()
         self._backlog.clear()
         self._unparsed = b""
 
@@ -189,81 +134,34 @@ class Session:
         """False: read no more from the client until this is True again."""
         return not (self._backlog or self._unparsed)
 
-    # -- bytes out ---------------------------------------------------------------------------
-
-    def take(self, bytes_max: int) -> list[bytes | memoryview]:
-        """What can be sent now, in order, up to the first command that is not answered: about so
-        many bytes at most (a piece more)."""
-        self.is_woken = False
-        taken: list[bytes | memoryview] = []
-        size = 0
-        pending = self._pending
-        while pending and size < bytes_max:
-            reply = pending[0].reply
-            if isinstance(reply, bytes):
-                taken.append(reply)
-                size += len(reply)
-                self.output_bytes -= len(reply)
-            elif reply is None or not self._take_pieces(reply, taken, bytes_max - size):
-                break
-            else:
-                size = sum(map(len, taken))
-            pending.popleft()
-        return taken
-
-    def _take_pieces(
-        self, reply: "_LargeReply", taken: list[bytes | memoryview], bytes_max: int
-    ) -> bool:
-        """True when all of it is taken."""
-        pieces: Iterator[bytes | memoryview] = reply.pieces
-        for piece in pieces:
-            taken.append(piece)
-            bytes_max -= len(piece)
-            if bytes_max <= 0:
-                return False
-        self.output_bytes -= reply.size
-        return True
+    # -- its end -----------------------------------------------------------------------------
 
     @property
-    def has_output(self) -> bool:
-        """There is something to take."""
-        return bool(self._pending) and self._pending[0].reply is not None
+    def is_closing(self) -> bool:
+        """No more commands begin."""
+        return self._is_closing or self.replies.has_failed
 
     @property
     def is_at_rest(self) -> bool:
         """Nothing is under way, and more may come."""
-        return self.wants_input and not (self._pending or self.is_closing or self._has_ended)
+        is_over = self.replies.calls or self.is_closing or self._has_ended
+        return self.wants_input and not is_over
 
     @property
     def is_finished(self) -> bool:
         """All is answered and taken, and nothing more will come."""
         has_ended = self.is_closing or (self._has_ended and self.wants_input)
-        return has_ended and not self._pending
-
-    def push(self, message: Reply) -> None:
-        """Send what no command asked for, behind the replies to what came before it."""
-        self._new_call((), False).resolve(message)
-
-    def set_reply(self, call: Call, reply: Reply) -> None:
-        """Any reply to a call, within the limit on what is not taken."""
-        size = size_of(reply)
-        if size > SMALL_REPLY_BYTES and self.output_bytes + size > self.output_bytes_max:
-            reply, size = TOO_MUCH_OUTPUT, 0
-            if call.is_write:
-                reply = OUTPUT_NOT_READ
-                self.is_closing = True
-        if size < PIECE_BYTES:
-            call.reply = data = encode(reply, self.protocol)
-            self.output_bytes += len(data)
-        else:
-            call.reply = _LargeReply(reply, self.protocol, size)
-            self.output_bytes += size
-        self.unanswered -= 1
-        if not self.is_woken:
-            self.is_woken = True
-            self.wake()
+        return has_ended and not self.replies.calls
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
+
+    @property
+    def protocol(self) -> int:
+        return self.replies.protocol
+
+    @protocol.setter
+    def protocol(self, protocol: int) -> None:
+        self.replies.protocol = protocol
 
     def later(self) -> Callable[[Reply], None]:
         call = self._alone
@@ -272,12 +170,12 @@ class Session:
         return call.resolve
 
     def close(self) -> None:
-        self.is_closing = True
+        self._is_closing = True
 
     def close_with(self, reply: ErrorReply) -> None:
         """Say why, behind the replies to what came before, and end."""
         self.push(reply)
-        self.is_closing = True
+        self._is_closing = True
 
     def refuse(self, reply: ErrorReply, until: frozenset[bytes]) -> None:
         self.refusal, self._refused_until = reply, until
@@ -301,8 +199,8 @@ class Session:
                 self.wake()
 
     def _begin(self) -> None:
-        backlog, pending, table = self._backlog, self._pending, self._table
-        while backlog and len(pending) < self._pending_max:
+        backlog, calls, table = self._backlog, self.replies.calls, self._table
+        while backlog and len(calls) < self._pending_max:
             if self._alone is not None:
                 if self._alone.reply is None:
                     return
@@ -329,45 +227,54 @@ class Session:
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return
-            elif self.unanswered:
+            elif not self._begin_other(row, args):
                 return
-            else:
-                self._begin_alone(row, args)
             backlog.popleft()
 
-    def _new_call(self, args: Sequence[bytes], is_write: bool) -> Call:
-        call = Call(self, args, -1, is_write)
-        self._pending.append(call)
-        self.unanswered += 1
-        return call
+    def _begin_other(self, row: Command, args: list[bytes]) -> bool:
+        """A command that runs alone, or one of several that have a name together."""
+        found = row.subcommand(args)
+        if found is None:
+            self._answer(unknown_subcommand(args))
+        elif not found.arity_ok(args):
+            self._answer(wrong_arity(found.name))
+        elif found.is_on_keys:
+            return self._begin_on_keys(found, args)
+        elif self.replies.unanswered:
+            return False
+        else:
+            self._begin_alone(found, args)
+        return True
 
     def _answer(self, reply: Reply) -> None:
-        self._new_call((), False).resolve(reply)
+        self.replies.add().resolve(reply)
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
-        slot = slot_of(args[row.first_key])
-        if not (row.has_one_key or share_slot(row.keys_of(args))):
-            self._answer(CROSSSLOT)
-            return True
+        if row.has_one_key:
+            slot = slot_of(args[row.first_key])
+        else:
+            keys = row.keys_of(args)
+            if keys and not share_slot(keys):
+                self._answer(CROSSSLOT)
+                return True
+            slot = slot_of(keys[0]) if keys else 0  # its words make no sense: the handler says so
         is_write = row.is_write
         if self.is_readonly and not is_write:
             copy = self.slave.copy_to_read(slot)
             if copy is not None:
-                if self.unanswered:
+                if self.replies.unanswered:
                     return False
-                self._answer(copy.execute(slot, args, copy.now_ms))
+                place = place_of(self.database, slot)
+                self._answer(copy.execute(place, args, copy.now_ms))
                 return True
-        call = Call(self, args, slot, is_write)
-        self._pending.append(call)
-        self.unanswered += 1
-        self.slave.submit(call)
+        self.slave.submit(self.replies.add(args, slot, self.database, is_write))
         return True
 
     def _begin_alone(self, row: Command, args: list[bytes]) -> None:
-        call = self._alone = self._new_call(args, row.is_write)
+        call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
         if row.scope == "partition":
-            self.slave.run_on_partitions(row, args, call.resolve)
+            self.slave.run_on_partitions(row, args, self.database, call.resolve)
             return
         answer = row.handler(self, args)
         if not isinstance(answer, Pending):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from distrodb.commands.command import ONE_KEY, WRITE, data_row
+from distrodb.commands.command import data_row
+from distrodb.commands.key_specs import WRITES
 from distrodb.commands.table import DATA_COMMANDS, MACHINE_COMMANDS
 from distrodb.errors import VersionError
 from distrodb.resp.reply import OK
@@ -10,7 +11,7 @@ from distrodb.slave import machine_factory
 from tests.library.slaves import Slaves
 
 SET = DATA_COMMANDS[b"SET"]
-FUTURE = data_row("future", SET.handler, SET.arity, WRITE, ONE_KEY, "string", "as SET")
+FUTURE = data_row("future", SET.handler, SET.arity, "write denyoom", WRITES, "string", "as SET")
 NEWER = {**MACHINE_COMMANDS, b"FUTURE": FUTURE}
 
 

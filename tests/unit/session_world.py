@@ -79,7 +79,7 @@ class World:
         if self.queues[partition]:
             request = self.queues[partition].popleft()
             store = self.stores[partition]
-            request.resolve(store.execute(request.slot, request.args, 0))
+            request.resolve(store.execute(request.place, request.args, 0))
 
     def take(self, bytes_max: int = 1 << 30) -> bytes:
         return b"".join(self.session.take(bytes_max))
@@ -93,7 +93,11 @@ class World:
                 self.answer(partition)
             taken += self.take()
             self.session.go_on()
-            if self.wakes == before and not any(self.queues) and not self.session.has_output:
+            if (
+                self.wakes == before
+                and not any(self.queues)
+                and not self.session.replies.has_output
+            ):
                 return taken
 
     def ask(self, data: bytes) -> bytes:

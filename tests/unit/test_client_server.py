@@ -169,7 +169,7 @@ def test_who_does_not_read_makes_nobody_wait_and_is_sent_the_rest_later() -> Non
             server.write_replies()
     assert not server.has_work, "it turns for ever"
     assert WRITE_BYTES <= unread.unsent < 2 * WRITE_BYTES and read.written == [b"+PONG\r\n"]
-    while slow.session.has_output:
+    while slow.session.replies.has_output:
         unread.unsent = 0
         slow.resume_writing()
         server.write_replies()

@@ -3,7 +3,8 @@
 import pytest
 
 from distrodb.commands.combine import ALL_OK, CONCATENATED, FROM_CURSOR, TOTAL, Led
-from distrodb.commands.command import NO_KEYS, READ, data_row
+from distrodb.commands.command import data_row
+from distrodb.commands.key_specs import NO_KEYS, READS
 from distrodb.commands.table import DATA_COMMANDS, DISPATCHED, MACHINE_COMMANDS
 from distrodb.errors import InvariantViolation
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -15,9 +16,9 @@ LED = [Led(0, 0, 99), Led(2, 200, 299)]
 
 def test_a_row_on_partitions_must_say_how_its_replies_add_up() -> None:
     with pytest.raises(InvariantViolation, match="add up"):
-        data_row("sizes", lambda *_: [1], 1, READ, NO_KEYS, "server", "")
+        data_row("sizes", lambda *_: [1], 1, "readonly fast", NO_KEYS, "server", "")
     with pytest.raises(InvariantViolation, match="add up"):
-        data_row("size", lambda *_: 1, 2, READ, (1, 1, 1), "server", "", combine=TOTAL)
+        data_row("size", lambda *_: 1, 2, "readonly fast", READS, "server", "", combine=TOTAL)
 
 
 def test_a_new_command_on_partitions_answers_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +27,7 @@ def test_a_new_command_on_partitions_answers_its_result(monkeypatch: pytest.Monk
         "largest",
         lambda store, args, context: [b"%d" % store.key_count()],
         1,
-        READ,
+        "readonly fast",
         NO_KEYS,
         "server",
         "",

@@ -12,7 +12,8 @@ from distrodb.resp.encode import PIECE_BYTES, encode
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
 from distrodb.slave.machine_factory import new_store
-from distrodb.slave.session import OUTPUT_NOT_READ, PARSED_BYTES, TOO_MUCH_OUTPUT
+from distrodb.slave.replies import OUTPUT_NOT_READ, TOO_MUCH_OUTPUT
+from distrodb.slave.session import PARSED_BYTES
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import KEYS, PARTITIONS, World
 
@@ -105,7 +106,7 @@ def run(world: World, chunks: list[bytes], order: list[object]) -> bytes:
             world.answer(step)
         elif isinstance(step, int):
             taken += world.take(step)
-        assert world.session.unanswered <= limits.input_pending_max
+        assert world.session.replies.unanswered <= limits.input_pending_max
     while chunks:
         taken += world.finish()
         world.session.receive(chunks.pop(0))
@@ -146,7 +147,7 @@ def test_it_answers_as_one_server_that_runs_one_command_after_the_other(
         assert output.startswith(each)
         output = output[len(each) :]
     assert output == b""
-    assert world.session.output_bytes == 0 and world.session.unanswered == 0
+    assert world.session.replies.output_bytes == 0 and world.session.replies.unanswered == 0
     assert world.session.wants_input and not world.session.is_finished
 
 
@@ -172,7 +173,7 @@ def test_output_is_bounded_and_every_command_has_one_reply(
             world.session.receive(chunks.pop(0))
         elif isinstance(step, int) and step < PARTITIONS:
             world.answer(step)
-        most = max(most, world.session.output_bytes)
+        most = max(most, world.session.replies.output_bytes)
     taken += world.finish()
     replies = read_replies(taken)
     assert len(replies) == len(sequence)
@@ -189,11 +190,11 @@ def test_large_replies_are_taken_in_pieces_of_the_size_that_is_asked_for() -> No
     for _ in range(2):
         world.answer(world.partition_of_slot[slot_of(b"a")])
     taken = []
-    while world.session.has_output:
+    while world.session.replies.has_output:
         taken.append(world.take(100_000))
         assert len(taken[-1]) <= 100_000 + PIECE_BYTES
     assert read_replies(b"".join(taken)) == [value] * 2
-    assert world.session.output_bytes == 0
+    assert world.session.replies.output_bytes == 0
 
 
 def test_a_write_whose_reply_is_too_much_is_unknown_and_ends_the_session() -> None:
@@ -269,7 +270,7 @@ def world_partition(key: bytes) -> int:
 def test_what_the_slave_answers_waits_for_what_is_before_it(command: Command, reply: bytes) -> None:
     world = World()
     world.session.receive(pack(b"SET", b"a", b"1") + pack(*command) + pack(b"GET", b"a"))
-    assert world.session.unanswered == 1  # the others have not begun
+    assert world.session.replies.unanswered == 1  # the others have not begun
     output = world.finish()
     assert output.startswith(b"+OK\r\n") and output.endswith(b"$1\r\n1\r\n")
     if reply is not None:

@@ -106,7 +106,7 @@ def test_a_row_is_consistent(name: bytes) -> None:
     row = DATA_COMMANDS[name]
     assert name == row.name.upper().encode()
     assert row.is_write == ("write" in row.flags) != ("readonly" in row.flags)
-    assert (row.scope == "key") == (row.first_key > 0)
+    assert (row.scope == "key") == bool(row.keys)
     assert not row.arity_ok([name] * (abs(row.arity) - 1))
     assert row.arity_ok([name] * abs(row.arity))
     assert row.arity_ok([name] * (abs(row.arity) + 1)) == (row.arity < 0)
