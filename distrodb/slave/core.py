@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from distrodb.config import SlaveConfig
+from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import Request, SnapshotDone
@@ -203,6 +204,10 @@ class Core:
         self._follow(now, self.maps.heard(peer, gossip))
         if self.maps.is_behind_us(gossip):
             self.gossip.soon()
+
+    def receive_parcel(self, now: float, peer: str, kind: object, content: object) -> None:
+        """A frame that is neither Raft's messages nor gossip.  Raises ``PeerError``."""
+        raise PeerError(f"a frame of the unknown kind {kind!r:.20}")
 
     # -- what comes in: people ---------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any
 from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.outbox import Outbox
+from distrodb.slave.links.framing import Parcel
 from distrodb.storage.records import Operation
 
 
@@ -26,6 +27,7 @@ class Output:
     journal: tuple[int, list[Operation]] | None = None
     messages: dict[str, list[m.Message]] = field(default_factory=dict)
     gossip: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parcels: dict[str, list[Parcel]] = field(default_factory=dict)  # frames of other kinds
     snapshots: list[SnapshotWrite] = field(default_factory=list)
     # (group, index): the durable journal names this snapshot, older ones may be removed
     obsolete: list[tuple[int, int]] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Outgoing:
         self._links = links
         self._gated: dict[int, list[tuple[str, m.Message]]] = {}
         self._messages: dict[str, list[m.Message]] = {}
+        self._parcels: dict[str, list[Parcel]] = {}
         # Snapshots that the journal names: (sequence of the write set that says so, group, index).
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
@@ -52,6 +55,11 @@ class Outgoing:
         peer, _, incarnation = name.partition("/")
         if self._links.get(peer) == incarnation:
             self._messages.setdefault(peer, []).append(message)
+
+    def send_parcel(self, peer: str, parcel: Parcel) -> None:
+        """A frame that is no message of Raft; it waits for no write set."""
+        if peer in self._links:
+            self._parcels.setdefault(peer, []).append(parcel)
 
     def collect(self, outbox: Outbox) -> None:
         """What the groups want to send, and to write."""
@@ -80,6 +88,7 @@ class Outgoing:
     def link_changed(self, peer: str) -> None:
         """What waits here was meant for the link that is gone."""
         self._messages.pop(peer, None)
+        self._parcels.pop(peer, None)
 
     def group_closed(self, group_id: int) -> None:
         for gate, messages in self._gated.items():
@@ -92,15 +101,17 @@ class Outgoing:
     @property
     def is_empty(self) -> bool:
         """Nothing may leave now."""
-        return not (self._messages or self._obsolete or self.snapshots)
+        return not (self._messages or self._parcels or self._obsolete or self.snapshots)
 
     def take(self) -> Output:
         """All that may leave now, for the core to add the rest."""
         output = Output(
             messages=self._messages,
+            parcels=self._parcels,
             snapshots=self.snapshots,
             obsolete=self._obsolete,
             warnings=self.warnings,
         )
-        self._messages, self.snapshots, self._obsolete, self.warnings = {}, [], [], []
+        self._messages, self._parcels = {}, {}
+        self.snapshots, self._obsolete, self.warnings = [], [], []
         return output

@@ -27,7 +27,7 @@ import uvloop
 
 from distrodb.clock import monotonic, sleep, wall_ms
 from distrodb.config import Address, SlaveConfig, check_directory, problem
-from distrodb.errors import CorruptionError, DistrodbError, PeerError
+from distrodb.errors import CorruptionError, DistrodbError
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
@@ -183,8 +183,9 @@ class SlaveProcess:
             return
         now = monotonic()
         output = self._core.flush(now, wall_ms())
-        for peer in {**output.messages, **output.gossip}:
-            self._links.send(peer, output.messages.get(peer, []), output.gossip.get(peer))
+        messages, gossip, parcels = output.messages, output.gossip, output.parcels
+        for peer in {**messages, **gossip, **parcels}:
+            self._links.send(peer, messages.get(peer, ()), gossip.get(peer), parcels.get(peer, ()))
         if output.journal is not None:
             self._in_thread(self._journal_thread, self._commit, *output.journal)
         for snapshot in output.snapshots:
@@ -233,7 +234,7 @@ class SlaveProcess:
         elif kind == links.GOSSIP and isinstance(body, dict):
             self._core.receive_gossip(monotonic(), peer, body)
         else:
-            raise PeerError("a frame is neither messages nor gossip")
+            self._core.receive_parcel(monotonic(), peer, kind, body)
         self._schedule()
 
     # -- disk --------------------------------------------------------------------------------

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.slave.links import framing
-from distrodb.slave.links.framing import GOSSIP, MESSAGES, Incoming, Outgoing, whole
+from distrodb.slave.links.framing import (
+    ANSWERS,
+    FORWARDS,
+    GOSSIP,
+    MESSAGES,
+    Incoming,
+    Outgoing,
+    whole,
+)
 from tests.unit.plain_values import plain
 
 
@@ -130,6 +138,29 @@ def test_gossip_does_not_overtake_gossip():
     outgoing.put_gossip(old)
     outgoing.put_gossip(new)
     assert through(outgoing, incoming, 1) == [[GOSSIP, old], [GOSSIP, new]]
+
+
+# Of bytes that a value of a parcel has: small, and large enough to be a part of its own.
+_SIZES = st.sampled_from([0, 1, 63, 64, 65, 300])
+_parcels = st.lists(st.tuples(st.sampled_from([FORWARDS, ANSWERS]), st.lists(_SIZES)), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_parcels, st.booleans(), st.integers(1, 500), st.sampled_from([1, 2, framing.PARTS_MAX]))
+def test_parcels_of_a_kind_stay_in_order_whatever_their_size(
+    small_sizes, parcels, is_size_known, bytes_max, parts_max
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing, "PARTS_MAX", parts_max)
+        outgoing, incoming, sent = Outgoing(), trusting(), []
+        for number, (kind, sizes) in enumerate(parcels):
+            content = [number, [[b"x" * size, None, [size]] for size in sizes]]
+            outgoing.put_parcel(kind, content, sum(sizes) if is_size_known else 0)
+            sent.append([kind, content])
+        arrived = through(outgoing, incoming, bytes_max)
+    for kind in (FORWARDS, ANSWERS):
+        assert [each for each in arrived if each[0] == kind] == [s for s in sent if s[0] == kind]
+    assert len(arrived) == len(sent)
 
 
 def test_what_is_large_goes_on_though_what_is_small_never_ends():

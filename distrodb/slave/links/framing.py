@@ -13,8 +13,9 @@ other, a slice at a time, and between two slices whatever is small: heartbeats, 
 acknowledgements never wait for megabytes.
 
 What always holds:
-- what is large of one lane (a Raft group, or the gossip) stays in order, and what is small does not
-  overtake it if it is of the same lane and order matters (``_goes_behind``);
+- what is large of one lane (a Raft group, or a kind of frame beside Raft's messages) stays in
+  order, and what is small does not overtake it if it is of the same lane and order matters
+  (``_goes_behind``; among frames of one kind it always does);
 - of small and large neither waits for ever: each ``take`` has a slice of what is large;
 - the checksum of a slice goes on from that of the record before it in its frame, so that a slice
   that is lost, repeated or exchanged is noticed, and nothing is delivered before its end;
@@ -35,7 +36,8 @@ from distrodb.errors import PeerError
 from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 
 WHOLE, PARTS, SLICE = range(3)
-MESSAGES, GOSSIP = range(2)  # the first field of a frame: what the second one is
+# The first field of a frame: what the second one is.
+MESSAGES, GOSSIP, FORWARDS, ANSWERS = range(4)
 
 FRAME_BYTES_MAX = 1 << 28  # of a large frame: far above the largest command
 RECORD_BYTES_MAX = 1 << 20  # of a record
@@ -47,11 +49,11 @@ SLICE_BYTES = 1 << 17  # what a small message waits for: a millisecond at 1 Gbit
 PARTS_MAX = 1 << 10  # far above the parts of the largest append
 
 Piece = bytes | memoryview
+Parcel = tuple[int, object, int]  # a frame's kind (not MESSAGES), its content, about its bytes
 
 _HEADER = struct.Struct(">II")
 _LENGTH_BITS = 28
 _PART = 1  # the extension type
-_LANE_OF_GOSSIP = -1  # no group has that number
 _NO_VALUE = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
 
 
@@ -84,6 +86,24 @@ def _goes_behind(message: Message) -> bool:
     return message[1] == SNAPSHOT or (message[1] == APPEND and bool(message[7]))
 
 
+def _lane(kind: int) -> int:
+    """Of frames that are not Raft's; no group has that number."""
+    return -kind
+
+
+def _in_parts(content: object, parts: list[bytes]) -> object:
+    """The content with its long byte strings replaced by what stands for them, and these in
+    ``parts``, as many as a frame may have."""
+    if isinstance(content, bytes):
+        if len(content) < SMALL_BYTES_MAX or len(parts) == PARTS_MAX:
+            return content
+        parts.append(content)
+        return msgpack.ExtType(_PART, b"")
+    if isinstance(content, (list, tuple)):
+        return [_in_parts(item, parts) for item in content]
+    return content
+
+
 class _LargeFrame:
     """One on its way out."""
 
@@ -110,6 +130,12 @@ class _LargeFrame:
             message[8] = part(message[8])
         parts[0] = msgpack.packb([MESSAGES, [message]])
         return _LargeFrame(message[0], parts)
+
+    @staticmethod
+    def of_kind(kind: int, content: object) -> "_LargeFrame":
+        parts = [b""]
+        parts[0] = msgpack.packb([kind, _in_parts(content, parts)])
+        return _LargeFrame(_lane(kind), parts)
 
     def begin(self) -> bytes:
         data: bytes = msgpack.packb([len(part) for part in self._parts])
@@ -163,10 +189,18 @@ class Outgoing:
             self.put([MESSAGES, small])
 
     def put_gossip(self, gossip: object) -> None:
-        """In order among itself: what was true before must not come last."""
-        data: bytes = msgpack.packb([GOSSIP, gossip])
-        if len(data) >= SMALL_BYTES_MAX or _LANE_OF_GOSSIP in self._lanes:
-            self._put_large(_LargeFrame(_LANE_OF_GOSSIP, [data]))
+        """In order: what was true before must not come last."""
+        self.put_parcel(GOSSIP, gossip, 0)
+
+    def put_parcel(self, kind: int, content: object, size: int) -> None:
+        """A frame of any kind but Raft's messages, in order among its kind.  ``size``: about its
+        bytes; where they are many, long byte strings in its lists are not copied."""
+        if size >= SMALL_BYTES_MAX:
+            self._put_large(_LargeFrame.of_kind(kind, content))
+            return
+        data: bytes = msgpack.packb([kind, content])
+        if len(data) >= SMALL_BYTES_MAX or _lane(kind) in self._lanes:
+            self._put_large(_LargeFrame(_lane(kind), [data]))
         else:
             self._put(_record(WHOLE, data, zlib.crc32(data)))
 

@@ -21,6 +21,7 @@ from distrodb.clock import monotonic
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.slave.links.conversation import Conversation, Met
+from distrodb.slave.links.framing import Parcel
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
@@ -105,13 +106,17 @@ class Link(asyncio.Protocol):
 
     # -- what the owner calls ----------------------------------------------------------------
 
-    def send(self, messages: Sequence[Message], gossip: object | None) -> None:
+    def send(
+        self, messages: Sequence[Message], gossip: object | None, parcels: Sequence[Parcel] = ()
+    ) -> None:
         if self._is_over:
             return
         outgoing = self._conversation.outgoing
         outgoing.put_messages(messages)
         if gossip is not None:
             outgoing.put_gossip(gossip)
+        for parcel in parcels:
+            outgoing.put_parcel(*parcel)
         if outgoing.bytes > OUTGOING_BYTES_MAX:
             self._owner.complain(self.peer or self.address, "it does not keep up")
             self.close()

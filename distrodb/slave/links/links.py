@@ -24,6 +24,7 @@ from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.links.conversation import Conversation
 from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
+from distrodb.slave.links.framing import Parcel
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.strangers import Strangers
@@ -227,10 +228,16 @@ class Links:
 
     # -- from the core -----------------------------------------------------------------------
 
-    def send(self, peer: str, messages: list[Message], gossip: Gossip | None) -> None:
+    def send(
+        self,
+        peer: str,
+        messages: Sequence[Message],
+        gossip: Gossip | None,
+        parcels: Sequence[Parcel] = (),
+    ) -> None:
         link = self._links.get(peer)
         if link is not None:
-            link.send(messages, gossip)
+            link.send(messages, gossip, parcels)
 
 
 async def connect(host: str, port: int, seconds: float) -> socket.socket:
