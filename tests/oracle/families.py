@@ -1,0 +1,344 @@
+"""The commands that are compared, a family at a time: whoever adds a command adds its line here.
+
+Lines of commands that our table does not have are passed over.  Keys are few, so that commands meet
+what others have left, of their own kind or of another one.
+"""
+
+from dataclasses import dataclass
+
+from tests.oracle.grammar import Command, commands
+
+INTEGERS = [
+    *(b"0", b"1", b"-1", b"2", b"7", b"100", b"-100"),
+    *(b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808"),
+    *(b"-9223372036854775809", b"4294967296", b"2147483647", b"2147483648"),
+    *(b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.0", b"1e3", b"x", b"0x10", b"1_0"),
+]
+FLOATS = [
+    *(b"0", b"1", b"-1", b"0.1", b"3.0", b"-2.50", b"1e3", b"1.5e-7", b"1e300", b"-1e308"),
+    *(b"inf", b"-inf", b"nan", b"+1", b"1e400", b"0x10", b".5", b"5.", b"", b" 1", b"1 ", b"x"),
+    *(b"3.14159265358979", b"9007199254740993", b"123456789012345678", b"1e17", b"0.0001", b"1_0"),
+]
+# What expires during a test would be there for one server and not for the other one.
+SECONDS = [
+    *(b"100", b"1000", b"100000", b"0", b"-1", b"-100", b"9223372036854775807"),
+    *(b"9223372036854775", b"9223372036854776", b"-9223372036854775808", b"", b"1.5", b"x"),
+    *(b"9223372036", b"4611686018427387904", b"-9223372036854775"),
+]
+MILLISECONDS = [
+    *(b"100000", b"1000500", b"0", b"-1", b"9223372036854775807", b"-9223372036854775808", b"x"),
+    *(b"9223370000000000000", b"100000000000", b"4611686018427387904"),
+]
+UNIX = [
+    *(b"4000000000", b"4000000001", b"5000000000", b"1", b"0", b"-1", b"9223372036854775807"),
+    *(b"9223372036854775", b"9223372036854776", b"-9223372036854776", b"1.5", b"x", b"1000000000"),
+]
+UNIX_MS = [
+    *(b"4000000000000", b"4000000000500", b"4000000000499", b"5000000000000", b"1", b"0", b"-1"),
+    *(b"9223372036854775807", b"-9223372036854775808", b"x", b"1000000000000"),
+]
+POOLS = {
+    "key": [b"{t}a", b"{t}b", b"{t}c", b"{t}d", b"{t}"],
+    "value": [
+        *(b"", b"x", b"hello world", b"10", b"-7", b"3.0e3", b"2.5", b"9223372036854775807"),
+        *(b"\x00\xff\x80", b"a" * 100, b"ohmytext", b"mynewtext", b"nan", b"abc\r\n", b"\xf0\x0f"),
+    ],
+    "integer": INTEGERS,
+    "float": FLOATS,
+    "small": [b"0", b"1", b"2", b"3", b"5", b"8", b"-1", b"-2", b"-3", b"100", b"-100", b"x"],
+    "seconds": SECONDS,
+    "milliseconds": MILLISECONDS,
+    "unix": UNIX,
+    "unix_ms": UNIX_MS,
+    "bit": [b"0", b"1", b"2", b"-1", b"", b"x", b"01"],
+    "offset": [
+        *(b"0", b"1", b"7", b"8", b"15", b"16", b"100", b"-1", b"x", b"", b"1000"),
+        *(b"4294967296", b"9223372036854775807", b"-9223372036854775808", b"01", b"1.0"),
+    ],
+    "bit_type": [
+        *(b"u8", b"i8", b"u1", b"i1", b"u63", b"i64", b"u64", b"i65", b"u0", b"u4", b"i5", b"u16"),
+        *(b"U8", b"x8", b"u", b"", b"8"),
+    ],
+    "bit_offset": [b"0", b"#0", b"#1", b"3", b"8", b"#2", b"-1", b"#-1", b"x", b"#", b"100", b"01"],
+    "field": [b"f", b"g", b"", b"h"],
+    "db": [b"0", b"1", b"2", b"15", b"16", b"-1", b"x", b"", b"99999999999999999999"],
+    "pattern": [
+        *(b"*", b"{t}*", b"{t}?", b"{t}[ab]", b"{t}[^a]", b"{t}[a-c]", b"\\{t}a", b"none", b""),
+        *(b"*a", b"{t}a", b"**", b"[", b"{t}[", b"{t}[b-a]", b"*[abc", b"\\"),
+    ],
+    "element": [b"a", b"b", b"c", b"", b"foo", b"1", b"\x00\xff"],
+    "count": [b"0", b"1", b"10", b"1000", b"-1", b"x", b""],
+    "type": [b"string", b"hash", b"list", b"set", b"zset", b"stream", b"STRING", b"x", b""],
+}
+
+# What puts values of all kinds under the keys; lists and their like when we have them.
+FILL = """
+SET key value
+SET key integer
+HSET key field value
+RPUSH key element
+SADD key element
+ZADD key small element
+"""
+
+STRINGS = """
+GET key
+SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix|PXAT unix_ms|KEEPTTL]
+GETSET key value
+GETDEL key
+GETEX key [EX seconds|PX milliseconds|EXAT unix|PXAT unix_ms|PERSIST]
+GETRANGE key integer integer
+GETRANGE key small small
+SUBSTR key small small
+SETRANGE key offset value
+STRLEN key
+APPEND key value
+MGET {key}
+MSET {key value}
+MSETNX {key value}
+SETNX key value
+SETEX key seconds value
+PSETEX key milliseconds value
+INCR key
+DECR key
+INCRBY key integer
+DECRBY key integer
+INCRBYFLOAT key float
+LCS key key [LEN] [IDX] [MINMATCHLEN small] [WITHMATCHLEN]
+SET key float
+SET key integer
+DEL key
+EXPIREAT key unix
+PEXPIRETIME key
+PTTL key
+"""
+
+BITS = """
+SETBIT key offset bit
+GETBIT key offset
+BITCOUNT key
+BITCOUNT key small small [BYTE|BIT]
+BITPOS key bit
+BITPOS key bit small
+BITPOS key bit small small [BYTE|BIT]
+BITOP (AND|OR|XOR) key {key}
+BITOP NOT key key
+BITFIELD key {(GET bit_type bit_offset|SET bit_type bit_offset integer)}
+BITFIELD key {(OVERFLOW WRAP|OVERFLOW SAT|OVERFLOW FAIL|INCRBY bit_type bit_offset integer)}
+BITFIELD_RO key {(GET bit_type bit_offset)}
+BITFIELD_RO key (SET bit_type bit_offset integer|OVERFLOW SAT)
+SET key value
+APPEND key value
+GET key
+STRLEN key
+"""
+
+HYPERLOGLOG = """
+PFADD key
+PFADD key {element}
+PFCOUNT key
+PFCOUNT {key}
+PFMERGE key
+PFMERGE key {key}
+GET key
+STRLEN key
+SET key value
+SETRANGE key small value
+"""
+
+KEYS = """
+DEL {key}
+UNLINK {key}
+EXISTS {key}
+TOUCH {key}
+TYPE key
+RENAME key key
+RENAMENX key key
+COPY key key [REPLACE] [DB db]
+KEYS pattern
+RANDOMKEY
+DBSIZE
+SCAN integer [MATCH pattern] [COUNT count] [TYPE type]
+OBJECT (ENCODING|REFCOUNT|FREQ|IDLETIME|HELP|ENCODINGS) key
+OBJECT HELP
+FLUSHDB [ASYNC|SYNC]
+FLUSHALL [ASYNC|SYNC]
+EXPIREAT key unix
+PEXPIRETIME key
+GET key
+"""
+
+EXPIRY = """
+EXPIRE key seconds [NX] [XX] [GT] [LT]
+PEXPIRE key milliseconds [NX] [XX] [GT] [LT]
+EXPIREAT key unix [NX] [XX] [GT] [LT]
+PEXPIREAT key unix_ms [NX] [XX] [GT] [LT]
+TTL key
+PTTL key
+EXPIRETIME key
+PEXPIRETIME key
+PERSIST key
+GET key
+SET key value
+APPEND key value
+EXISTS {key}
+RENAME key key
+"""
+
+SORTING = """
+SORT key [BY pattern] [LIMIT small small] [GET pattern] [ASC|DESC] [ALPHA] [STORE key]
+SORT_RO key [BY pattern] [LIMIT small small] [GET pattern] [ASC|DESC] [ALPHA]
+GET key
+"""
+
+DUMPING = """
+DUMP key
+RESTORE key unix_ms value [REPLACE] [ABSTTL] [IDLETIME integer] [FREQ integer]
+RESTORE key milliseconds value [REPLACE]
+GET key
+PEXPIRETIME key
+"""
+
+TRANSACTIONS = """
+MULTI
+MULTI
+EXEC
+EXEC
+DISCARD
+WATCH {key}
+UNWATCH
+GET key
+SET key value
+INCR key
+APPEND key value
+MGET {key}
+EXPIREAT key unix
+HGET key field
+NOSUCH key
+DEL {key}
+PING
+ECHO value
+"""
+
+HASHES = """
+HSET key {field value}
+HGET key field
+HDEL key {field}
+HGETALL key
+HLEN key
+GET key
+DEL key
+TYPE key
+"""
+
+CONNECTION = """
+PING
+PING value
+ECHO value
+HELLO (2|3|4|'x) [AUTH 'default value] [SETNAME element]
+CLIENT (GETNAME|HELP|NOSUCH|LIST|INFO) [value]
+CLIENT SETNAME value
+CLIENT SETINFO (LIB-NAME|LIB-VER|'x) value
+CLIENT REPLY (ON|'x)
+CLIENT (NO-EVICT|NO-TOUCH) (ON|OFF|'x)
+CLIENT KILL (ID 99999999|ADDR 'x|USER 'x|SKIPME 'x|LADDR 'x|TYPE 'x)
+CLIENT KILL value
+CLIENT UNBLOCK integer [TIMEOUT|ERROR]
+CLIENT PAUSE (0|'x|-1) [WRITE|ALL|'x]
+CLIENT UNPAUSE
+CLIENT TRACKINGINFO
+CLIENT GETREDIR
+CLIENT CACHING (YES|NO|'x)
+CLIENT TRACKING (OFF|'x) [BCAST] [PREFIX element] [OPTIN] [OPTOUT] [NOLOOP] [REDIRECT integer]
+AUTH value
+AUTH value value
+RESET
+SELECT 0
+READONLY
+READWRITE
+ASKING
+WAIT (0|'x|-1) (0|'x|-1)
+NOSUCH
+NOSUCH value value value
+"""
+
+CLUSTER = """
+CLUSTER KEYSLOT key
+CLUSTER COUNTKEYSINSLOT integer
+CLUSTER GETKEYSINSLOT integer small
+CLUSTER COUNT-FAILURE-REPORTS value
+CLUSTER FAILOVER (FORCE|TAKEOVER|'x)
+CLUSTER (HELP|NOSUCH)
+CLUSTER NOSUCH value
+SET key value
+DEL key
+"""
+
+DATABASES = """
+SELECT db
+SWAPDB db db
+MOVE key db
+COPY key key [DB db] [REPLACE]
+DBSIZE
+FLUSHDB
+FLUSHALL
+KEYS pattern
+GET key
+SET key value
+EXPIREAT key unix
+PEXPIRETIME key
+RANDOMKEY
+EXISTS key
+DEL key
+"""
+
+TRANSACTIONS_IN_DATABASES = """
+MULTI
+MULTI
+EXEC
+EXEC
+DISCARD
+WATCH {key}
+UNWATCH
+SELECT (0|1|2|16|'x)
+MOVE key (0|1|2|16|'x)
+COPY key key DB (0|1|2)
+SET key value
+GET key
+DBSIZE
+"""
+
+
+@dataclass(frozen=True)
+class Family:
+    name: str
+    commands: list[Command]
+    is_cluster: bool = True  # compared with a node of a Redis Cluster, not with a single server
+
+
+_FILL = commands(FILL, POOLS)
+
+
+def _family(name: str, lines: str, fill: int = 1, is_cluster: bool = True) -> Family:
+    return Family(name, commands(lines, POOLS) + _FILL * fill, is_cluster)
+
+
+# Compared by the tests.
+FAMILIES = [
+    _family("expiry", EXPIRY),
+    _family("hashes", HASHES),
+]
+# Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
+COMING = [
+    _family("strings", STRINGS),
+    _family("bits", BITS),
+    _family("hyperloglog", HYPERLOGLOG),
+    _family("keys", KEYS),
+    _family("sorting", SORTING, 2),
+    _family("dumping", DUMPING),
+    _family("transactions", TRANSACTIONS),
+    _family("connection", CONNECTION),
+    _family("cluster", CLUSTER),
+    _family("databases", DATABASES, is_cluster=False),
+    _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),
+]

@@ -1,0 +1,28 @@
+"""Our side without sockets: session and service as they are, over partitions that answer at once.
+
+A command costs some microseconds here, so thousands can be compared in a second; that the same
+comes through sockets, the log and three slaves is shown with fewer (test_cluster.py).
+"""
+
+from distrodb.clock import wall_ms
+from tests.oracle.frames import Frame, pack, read_frames
+from tests.unit.session_world import World
+
+
+class PureServer(World):
+    def answer(self, partition: int) -> None:
+        """At the time of the clock, as the other server does."""
+        while self.queues[partition]:
+            request = self.queues[partition].popleft()
+            store = self.stores[partition]
+            store.advance(wall_ms(), 0)
+            request.resolve(store.execute(request.place, request.args, store.now_ms))
+
+    def connect(self) -> None:
+        self.service.close_session(self.session)
+        self.session = self.service.open_session(self._woken, "127.0.0.1:1")
+
+    def ask_all(self, commands: list[list[bytes]]) -> list[Frame]:
+        frames = read_frames(self.ask(b"".join(map(pack, commands))))
+        assert len(frames) == len(commands), f"{len(frames)} replies to {commands}"
+        return frames

@@ -1,0 +1,32 @@
+"""Each command, its options and its errors, against a real Redis: our session without sockets."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distrodb.commands.table import DISPATCHED
+from tests.oracle.compare import first_difference, sequences, story
+from tests.oracle.families import FAMILIES, Family
+from tests.oracle.ours import PureServer
+from tests.oracle.redis_server import RedisServer
+
+SIZE = 30  # commands of one sequence
+SEQUENCES = 100  # a family, in the gate
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_reply_is_as_redis_gives_it(
+    family: Family, node: RedisServer, single: RedisServer
+) -> None:
+    theirs = (node if family.is_cluster else single).connect()
+    ours = PureServer()
+    examples = SEQUENCES if settings.get_current_profile_name() == "gate" else 20 * SEQUENCES
+
+    @settings(max_examples=examples)
+    @given(st.sampled_from([2, 3]), sequences(family, DISPATCHED, SIZE))
+    def run(protocol: int, commands: list[list[bytes]]) -> None:
+        found = first_difference(theirs, ours, protocol, commands, DISPATCHED)
+        assert found is None, story(found)
+
+    run()
+    theirs.close()
