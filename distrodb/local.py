@@ -175,7 +175,7 @@ class LocalCluster:
     def take_up(self) -> list[str]:
         """Those of this directory that run already; they are left running by ``close``."""
         for node, config in self.configs.items():
-            found = None if is_free(self._address(node)) else _find(config.file)
+            found = None if is_free(config.me.listens["client"]) else _find(config.file)
             if found is not None:
                 self._processes[node] = found
         return [node for node in self._ring if node in self._processes]
@@ -428,15 +428,15 @@ class LocalCluster:
     def _check_ports(self, node: str) -> None:
         """The slave would say so too, but until then another one would answer in its place."""
         me = self.configs[node].me
-        address = held([me.client, me.peer], self._idle)
+        address = held([*me.listens.values()], self._idle)
         if address is None:
             return
         by, remedy = holder(address.port), "end what uses it"
-        if by == PERHAPS_A_SLAVE and address == me.client:
-            remedy = f"reach it with distrodb master --connect {address} (there QUIT ends it)"
+        if by == PERHAPS_A_SLAVE and address == me.listens["client"]:
+            remedy = f"reach it with distrodb master --connect {me.client} (there QUIT ends it)"
         raise problem(
             self.configs[node].file,
-            f"cluster.nodes.{'client' if address == me.client else 'peer'}",
+            f"cluster.nodes.{'client' if address == me.listens['client'] else 'peer'}",
             f"{address} is in use, {by}",
             f"{remedy}, or use another --dir and --base-port",
         )

@@ -5,6 +5,7 @@ without them too, since the last colon is the port's.
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 PORT_MAX = 65535
 _NOT_IN_A_HOST = set("[]\"'\\/,@")
@@ -18,12 +19,50 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def on_the_wire(self) -> str:
+        """As Redis writes it to clients: IPv6 without brackets."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """All addresses of a machine: one can listen there, and nobody can go there."""
+        return not self.host.strip("0.:")  # 0.0.0.0, ::, and all other ways to write them
+
+    @property
+    def is_named(self) -> bool:
+        """Its host is a name, not an IP address."""
+        return not _is_ip(self.host)
+
 
 def parse(text: str) -> Address:
     """Raises ``ValueError``, whose text says what is wrong."""
     host, colon, port = text.rpartition(":")
     if not colon or not host:
         raise ValueError("it has no host and port")
+    host = _host(host)
+    # Python's own int() takes signs, underscores, spaces and digits of any script.
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) <= PORT_MAX:
+        raise ValueError(f"its port is not 1 to {PORT_MAX}")
+    return Address(host, int(port))
+
+
+def parse_announced(text: str, port: int) -> Address:
+    """The same, where the port may be left out; ``port`` is what it is then."""
+    if text.endswith("]") or ":" not in text or _is_ip(text):
+        return Address(_host(text), port)
+    return parse(text)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host(host: str) -> str:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         if ":" not in host:
@@ -36,7 +75,4 @@ def parse(text: str) -> Address:
         raise ValueError(
             "a part of its host is empty, above 63 characters, or has some that no name has"
         ) from None
-    # Python's own int() takes signs, underscores, spaces and digits of any script.
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) <= PORT_MAX:
-        raise ValueError(f"its port is not 1 to {PORT_MAX}")
-    return Address(host, int(port))
+    return host

@@ -3,7 +3,6 @@
 A wrong file raises ``ConfigError`` with one line: the file, the key, what is wrong, the remedy.
 """
 
-import difflib
 import os
 import stat
 import tempfile
@@ -12,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distrodb.config.address import Address, parse
+from distrodb.config.address import Address
+from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.options import OPTIONS, SECTIONS, Option
+from distrodb.config.rows import nodes_of
 from distrodb.config.sections import (
     HealingConfig,
     LimitsConfig,
@@ -23,13 +24,7 @@ from distrodb.config.sections import (
 )
 from distrodb.errors import ConfigError
 
-_NODE_KEYS = ("id", "client", "peer")
 _KINDS = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
-
-
-def problem(file: Path, key: str, what: str, remedy: str) -> ConfigError:
-    """The one form in which a wrong configuration is reported."""
-    return ConfigError(f"{file}: {key}: {what}; {remedy}".replace("\n", " "))
 
 
 def load(path: str | os.PathLike[str]) -> SlaveConfig:
@@ -56,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> SlaveConfig:
 def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
     _check_names(file, plain)
     values = {option.key: _value(file, plain, option) for option in OPTIONS}
-    nodes = _nodes(file, plain)
+    nodes = nodes_of(file, plain)
     me = values["node.id"]
     if me not in [node.id for node in nodes]:
         known = ", ".join(node.id for node in nodes)
@@ -64,8 +59,8 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
             file, "node.id", f"{me!r} is not among [[cluster.nodes]]", f"use one of {known}"
         )
     join = tuple(
-        _address(file, f"node.join[{number}]", address)
-        for number, address in enumerate(values["node.join"])
+        address(file, f"node.join[{number}]", text)
+        for number, text in enumerate(values["node.join"])
     )
     if join:
         _check_joiner(file, me, nodes, join, values["cluster.partitions"])
@@ -124,7 +119,7 @@ def _check_joiner(
 def _check_names(file: Path, plain: dict[str, Any]) -> None:
     for section, content in plain.items():
         if section not in SECTIONS:
-            raise _unknown(file, section, section, SECTIONS)
+            raise unknown(file, section, section, SECTIONS)
         if not isinstance(content, dict):
             raise problem(file, section, "is not a section", f"write it as [{section}]")
         names = [option.name for option in OPTIONS if option.section == section]
@@ -132,19 +127,7 @@ def _check_names(file: Path, plain: dict[str, Any]) -> None:
             names.append("nodes")
         for name in content:
             if name not in names:
-                raise _unknown(file, f"{section}.{name}", name, names)
-
-
-def _unknown(file: Path, key: str, name: str, known: Sequence[str]) -> ConfigError:
-    close = difflib.get_close_matches(name.lower(), known, 1)
-    elsewhere = [option.section for option in OPTIONS if option.name == name]
-    if close:
-        remedy = f"did you mean {close[0]}?"
-    elif elsewhere and "." in key:
-        remedy = f"it belongs in [{elsewhere[0]}]"
-    else:
-        remedy = f"use one of {', '.join(known)}"
-    return problem(file, key, "is unknown", remedy)
+                raise unknown(file, f"{section}.{name}", name, names)
 
 
 def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
@@ -154,70 +137,20 @@ def _value(file: Path, plain: dict[str, Any], option: Option) -> Any:
     wanted = option.type
     is_wanted = type(value) is wanted or (wanted is float and type(value) is int)
     if not is_wanted:
-        what, remedy = f"{_shown(value)} is not {_KINDS[wanted]}", f"write {_KINDS[wanted]}"
+        what, remedy = f"{shown(value)} is not {_KINDS[wanted]}", f"write {_KINDS[wanted]}"
         raise problem(file, option.key, what, remedy)
     if wanted is list and not all(isinstance(text, str) for text in value):
         raise problem(file, option.key, "is not a list of strings", 'write it as ["host:port"]')
     if option.choices and value not in option.choices:
         choices = ", ".join(map(str, option.choices))
-        raise problem(file, option.key, f"is {_shown(value)}", f"use one of {choices}")
+        raise problem(file, option.key, f"is {shown(value)}", f"use one of {choices}")
     if option.low is not None and option.high is not None:
         if not option.low <= value <= option.high:
             bounds = f"use {option.low} to {option.high} {option.unit}".rstrip()
-            raise problem(file, option.key, f"is {_shown(value)}", bounds)
+            raise problem(file, option.key, f"is {shown(value)}", bounds)
     if wanted is str and option.default is None and not value:
         raise problem(file, option.key, "is empty", "give it a value")
     return float(value) if wanted is float else value
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no whole number of more than 4300 digits
-        return "a very long number"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _nodes(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
-    rows = plain.get("cluster", {}).get("nodes")
-    if not isinstance(rows, list) or not rows:
-        remedy = "list every slave with id, client and peer"
-        raise problem(file, "cluster.nodes", "is missing or empty", remedy)
-    nodes: list[NodeAddress] = []
-    taken: dict[str, str] = {}
-    for number, row in enumerate(rows):
-        key = f"cluster.nodes[{number}]"
-        if not isinstance(row, dict):
-            raise problem(file, key, "is not a table", "write it as [[cluster.nodes]]")
-        for name in row:
-            if name not in _NODE_KEYS:
-                raise _unknown(file, f"{key}.{name}", name, _NODE_KEYS)
-        for name in _NODE_KEYS:
-            if not isinstance(row.get(name), str) or not row[name]:
-                raise problem(file, f"{key}.{name}", "is missing or not a string", "add it")
-        id_ = row["id"]
-        if not id_.isascii() or not all(c.isalnum() or c in "-_." for c in id_):
-            remedy = "use letters, digits, - _ and ."
-            raise problem(file, f"{key}.id", f"{id_!r} is not an id", remedy)
-        if id_ in [node.id for node in nodes]:
-            raise problem(file, f"{key}.id", f"two slaves have the id {id_}", "rename one of them")
-        client = _address(file, f"{key}.client", row["client"])
-        peer = _address(file, f"{key}.peer", row["peer"])
-        for name, address in (("client", client), ("peer", peer)):
-            here, other = f"{key}.{name}", taken.get(str(address))
-            if other:
-                raise problem(file, here, f"{address} is also {other}", "give each its own port")
-            taken[str(address)] = here
-        nodes.append(NodeAddress(id_, client, peer))
-    return tuple(nodes)
-
-
-def _address(file: Path, key: str, text: str) -> Address:
-    try:
-        return parse(text)
-    except ValueError as error:
-        what = f"{_shown(text)} is not an address ({error})"
-        raise problem(file, key, what, 'write it as "host:port"') from None
 
 
 def check_directory(config: SlaveConfig) -> None:

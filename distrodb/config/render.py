@@ -9,10 +9,16 @@ from typing import Any
 from distrodb.config.options import OPTIONS, SECTIONS, Option
 from distrodb.config.sections import NodeAddress
 
-_ROW_TEXT = "# This slave's own row."
+_ROW_TEXT = """\
+# This slave's own row. It listens at `client` and `peer`. If others find it elsewhere, as when it
+# listens at 0.0.0.0 or [::], `announce = "HOST"` says where; "HOST:PORT" if clients find it at
+# another port, and `announce_peer` for slaves."""
 _NODES_TEXT = """\
 # Every slave that the cluster is born with, in ring order; the same list in every file. Later the
-# cluster's own map says who there is, and only this slave's own row matters."""
+# cluster's own map says who there is, and only this slave's own row matters. A slave listens at
+# `client` and `peer`. If others find it elsewhere, as when it listens at 0.0.0.0 or [::],
+# `announce = "HOST"` says where; "HOST:PORT" if clients find it at another port, and
+# `announce_peer` for slaves. What is announced is the same in every file."""
 
 
 def render(
@@ -43,12 +49,11 @@ def render(
             what = _ROW_TEXT if changed.get("node_join") else _NODES_TEXT
             lines += ["", what]
             for node in nodes:
-                lines += [
-                    "[[cluster.nodes]]",
-                    f"id = {_toml(node.id)}",
-                    f"client = {_toml(str(node.client))}",
-                    f"peer = {_toml(str(node.peer))}",
-                ]
+                lines += ["[[cluster.nodes]]", f"id = {_toml(node.id)}"]
+                lines += [f"{name} = {_toml(str(at))}" for name, at in node.listens.items()]
+                if node.listens != {"client": node.client, "peer": node.peer}:
+                    lines.append(f"announce = {_toml(str(node.client))}")
+                    lines.append(f"announce_peer = {_toml(str(node.peer))}")
     return "\n".join(lines) + "\n"
 
 

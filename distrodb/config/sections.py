@@ -12,9 +12,19 @@ _DEFAULTS: dict[str, Any] = {option.key: option.default for option in OPTIONS}
 
 @dataclass(frozen=True, slots=True)
 class NodeAddress:
+    """A row of [[cluster.nodes]]: where clients and slaves find a slave, as the cluster map says
+    it; and where it listens, if that is elsewhere."""
+
     id: str
     client: Address
     peer: Address
+    client_bind: Address | None = None
+    peer_bind: Address | None = None
+
+    @property
+    def listens(self) -> dict[str, Address]:
+        """Where it listens, by the name in its row."""
+        return {"client": self.client_bind or self.client, "peer": self.peer_bind or self.peer}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import cast
 
 from distrodb.clock import monotonic
-from distrodb.config import LimitsConfig
+from distrodb.config import Address, LimitsConfig
 from distrodb.resp.reply import error
 from distrodb.slave.core import Core
 from distrodb.slave.logging_limit import LimitedLog
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
             is_gone = True
         self._host = str(peer[0]) if peer else "a client"
         self.session = server.service.open_session(
-            self._wake, f"{peer[0]}:{peer[1]}" if peer else ""
+            self._wake, str(Address(peer[0], peer[1])) if peer else ""
         )
         server.opened(self)
         if is_gone:

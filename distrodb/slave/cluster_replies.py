@@ -6,6 +6,10 @@ milliseconds, one that gets CLUSTERDOWN from a live one waits and asks again.  A
 always listed, since clients refuse a map with holes: a partition without a leader is listed at a
 live member of its group, which answers CLUSTERDOWN.
 
+Addresses are those that slaves announce.  A host name is the endpoint that clients are told, as
+with ``cluster-preferred-endpoint-type hostname`` in Redis; no slave knows the IP address behind it,
+so where Redis writes that one there is the name too.
+
 What is large is made once and given to everybody who asks, until something in it may have changed
 (``View.version``): all clients of a slave ask again at the same moment.
 """
@@ -14,7 +18,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from distrodb.config.address import parse
+from distrodb.config.address import Address, parse
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import Partition
 from distrodb.slave.view import View
@@ -47,14 +51,13 @@ class Topology:
         self._view = view
         self._once = Once(view)
 
-    def address(self, node: str) -> tuple[str, int]:
+    def address(self, node: str) -> Address:
+        """Where clients find it, as it announces."""
         view = self._view
         row = view.map.nodes.get(node)
         if row is None:  # ourselves, when the cluster has just gone on without us
-            nodes = view.config.nodes
-            return next((n.client.host, n.client.port) for n in nodes if n.id == node)
-        client = parse(row.client)
-        return client.host, client.port
+            return next(n.client for n in view.config.nodes if n.id == node)
+        return parse(row.client)
 
     # -- what Redis Cluster clients ask ------------------------------------------------------
 
@@ -94,8 +97,8 @@ class Topology:
 
     def _slots(self) -> Reply:
         def entry(node: str) -> Reply:
-            host, port = self.address(node)
-            return [host.encode(), port, wire_id(node).encode(), []]
+            at = self.address(node)
+            return [at.host.encode(), at.port, wire_id(node).encode(), []]
 
         rows: list[Reply] = []
         for partition, leader, replicas in self.serving():
@@ -108,12 +111,14 @@ class Topology:
 
     def _shards(self) -> Reply:
         def entry(node: str, role: bytes) -> Reply:
-            host, port = self.address(node)
+            at = self.address(node)
+            host = at.host.encode()
             return {
                 b"id": wire_id(node).encode(),
-                b"port": port,
-                b"ip": host.encode(),
-                b"endpoint": host.encode(),
+                b"port": at.port,
+                b"ip": host,
+                b"endpoint": host,
+                **({b"hostname": host} if at.is_named else {}),
                 b"role": role,
                 b"replication-offset": 0,
                 b"health": b"online",
@@ -143,7 +148,7 @@ class Topology:
                 follows.setdefault(node, leader)
         lines = []
         for node in view.map.nodes:  # also those that are not in the ring at the moment
-            host, port = self.address(node)
+            at = self.address(node)
             bus = parse(view.map.nodes[node].peer).port
             flags = "myself," if node == view.id else ""
             link = "connected" if view.peers.is_alive(node) else "disconnected"
@@ -159,7 +164,8 @@ class Topology:
                 flags, master = flags + "slave", wire_id(follows[node])
             terms = (view.routing.term_of(p.id) for p in of_node)
             epoch = max(terms, default=view.map.epoch)
-            name = f"{wire_id(node)} {host}:{port}@{bus}"
+            hostname = f",{at.host}" if at.is_named else ""
+            name = f"{wire_id(node)} {at.on_the_wire}@{bus}{hostname}"
             lines.append(f"{name} {flags} {master} 0 0 {epoch} {link} {ranges}".rstrip() + "\n")
         return "".join(lines).encode()
 

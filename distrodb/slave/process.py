@@ -26,7 +26,7 @@ from typing import Any
 import uvloop
 
 from distrodb.clock import monotonic, sleep, wall_ms
-from distrodb.config import Address, SlaveConfig, check_directory, problem
+from distrodb.config import SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.raft.interfaces import SnapshotWrite
@@ -74,7 +74,7 @@ class SlaveProcess:
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
-        self._address = config.me.client
+        self._address = config.me.listens["client"]
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
         self._links = Links(
@@ -105,6 +105,8 @@ class SlaveProcess:
         except OSError as error:
             raise self._port_problem("client", error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
+        if self._address != self._config.me.client:
+            log.info("it is announced to them as %s", self._config.me.client)
         if self._config.join and self._core.maps.waits_for is not None:
             log.info(
                 "waits to be let into the cluster at %s", ", ".join(map(str, self._config.join))
@@ -275,14 +277,20 @@ class SlaveProcess:
     # -- errors ------------------------------------------------------------------------------
 
     def _port_problem(self, key: str, error: OSError) -> DistrodbError:
-        address: Address = getattr(self._config.me, key)
-        is_born = self._core.map.epoch > 0  # then the map holds its address for good
+        address = self._config.me.listens[key]
+        # The map holds for good what is announced.
+        is_known = self._core.map.epoch > 0 and address in (
+            self._config.me.client,
+            self._config.me.peer,
+        )
         if error.errno == errno.EADDRINUSE:
             why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
-            remedy += "" if is_born else ", or give this slave another one in every file"
+            remedy += "" if is_known else ", or give this slave another one in every file"
         else:
             why = str(error.strerror or error)
-            remedy = "let it, as the cluster knows it there" if is_born else "name one where it may"
+            remedy = (
+                "let it, as the cluster knows it there" if is_known else "name one where it may"
+            )
         what = f"cannot listen at {address}: {why}"
         return problem(self._config.file, f"cluster.nodes.{key}", what, remedy)
 
@@ -351,7 +359,7 @@ def run(config: SlaveConfig) -> int:
 def _wait_for_ports(config: SlaveConfig) -> None:
     """Once the directory is ours, since a second slave of it would wait in vain, and before the
     slave's clock runs.  One that stays held is named when the slave listens."""
-    addresses = (config.me.peer, config.me.client)
+    addresses = tuple(config.me.listens.values())
     if not all(map(is_free, addresses)):
         log.info("one of its ports is in use; it waits for up to %g s", HELD_S_MAX)
         held(addresses, sleep)

@@ -4,6 +4,7 @@ leader is another slave, or nobody.
 Who leads is known from the group itself where it is open here, else from gossip.
 """
 
+from distrodb.config.address import parse
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import node_of
 from distrodb.slave.open_groups import OpenGroups
@@ -15,11 +16,14 @@ class Routing:
         self.maps, self.groups, self.peers = groups.maps, groups, peers
         self._changes = 0
         self.partition_of_slot: list[int] = []
+        self._client_at: dict[str, str] = {}  # slave: where clients find it
         self.map_changed()
 
     def map_changed(self) -> None:
         partitions = self.maps.map.partitions
         self.partition_of_slot = [p.id for p in partitions for _ in range(p.first, p.last + 1)]
+        nodes = self.maps.map.nodes.values()
+        self._client_at = {node.id: parse(node.client).on_the_wire for node in nodes}
 
     def group_changed(self) -> None:
         """Some group that is open here may have another leader, term or members."""
@@ -77,4 +81,4 @@ class Routing:
             return error("CLUSTERDOWN", f"partition {partition} has no leader")
         if slot < 0:
             slot = maps.map.partitions[partition].first
-        return error("MOVED", f"{slot} {maps.map.nodes[leader].client}")
+        return error("MOVED", f"{slot} {self._client_at[leader]}")

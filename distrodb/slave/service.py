@@ -198,7 +198,7 @@ class Service:
                 "redis_mode": "cluster",
                 "process_id": process.id,
                 "run_id": wire_id(core.id),
-                "tcp_port": self._topology.address(core.id)[1],
+                "tcp_port": self._topology.address(core.id).port,
                 "uptime_in_seconds": process.uptime_s(),
             },
             "clients": {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.config.address import Address, parse
+from distrodb.config.address import Address, parse, parse_announced
 
 PACKAGE = Path(__file__).parents[2] / "distrodb"
 
@@ -48,6 +48,46 @@ def test_what_is_an_address(text, host, port, written):
 def test_what_is_none(text, why):
     with pytest.raises(ValueError, match=why):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("h", "h", 7),
+        ("h:1", "h", 1),
+        ("10.0.0.1", "10.0.0.1", 7),
+        ("::1", "::1", 7),  # an IPv6 address with a port goes in brackets here
+        ("::1:5", "::1:5", 7),
+        ("[::1]", "::1", 7),
+        ("[::1]:5", "::1", 5),
+    ],
+)
+def test_the_port_of_what_is_announced_may_be_left_out(text, host, port):
+    assert parse_announced(text, 7) == Address(host, port)
+
+
+@pytest.mark.parametrize("text", ["", ":1", "h:", "h:0", "[h]", "a b", "h:1:2x"])
+def test_what_cannot_be_announced(text):
+    with pytest.raises(ValueError, match="port|host|brackets"):
+        parse_announced(text, 7)
+
+
+def test_redis_writes_no_brackets():
+    assert Address("::1", 7).on_the_wire == "::1:7" and Address("h", 7).on_the_wire == "h:7"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0", "::0", "0:0:0:0:0:0:0:0"])
+def test_a_wildcard_however_it_is_written(host):
+    assert Address(host, 1).is_wildcard
+
+
+@pytest.mark.parametrize("host", ["::1", "10.0.0.0", "0x", "h0"])
+def test_no_wildcard(host):
+    assert not Address(host, 1).is_wildcard
+
+
+def test_a_name_is_no_ip_address():
+    assert Address("h", 1).is_named and not Address("::1", 1).is_named
 
 
 @given(st.text(max_size=20) | st.text(max_size=90).map("{}:1".format))

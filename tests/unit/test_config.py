@@ -109,6 +109,61 @@ def test_a_wrong_joiner_is_one_line(tmp_path, changed, nodes, words):
     assert line.startswith(f"{file}: {words}") and "\n" not in line
 
 
+ROW = 'id = "a"\nclient = "0.0.0.0:1"\npeer = "[::]:2"\n'
+GIVEN = '[node]\nid = "a"\ndirectory = "d"\n[[cluster.nodes]]\n'
+
+
+@pytest.mark.parametrize(
+    ("announced", "client", "peer"),
+    [
+        ('announce = "h"', "h:1", "h:2"),
+        ('announce = "h:7"', "h:7", "h:2"),
+        ('announce = "::1"', "[::1]:1", "[::1]:2"),
+        ('announce = "h"\nannounce_peer = "p"', "h:1", "p:2"),
+        ('announce = "h:7"\nannounce_peer = "[::1]:8"', "h:7", "[::1]:8"),
+    ],
+)
+def test_a_slave_listens_at_one_address_and_announces_another(tmp_path, announced, client, peer):
+    file = tmp_path / "slave.toml"
+    file.write_text(GIVEN + ROW + announced)
+    me = load(file).me
+    assert (str(me.client), str(me.peer)) == (client, peer)
+    assert {name: str(at) for name, at in me.listens.items()} == {
+        "client": "0.0.0.0:1",
+        "peer": "[::]:2",
+    }
+    file.write_text(render("a", "d", [me]))
+    assert load(file).me == me
+
+
+def test_what_is_announced_to_clients_leaves_a_peer_address_that_others_can_use(tmp_path):
+    file = tmp_path / "slave.toml"
+    file.write_text(GIVEN + 'id = "a"\nclient = "10.0.0.1:1"\npeer = "10.0.0.1:2"\nannounce = "h"')
+    assert (str(load(file).me.client), str(load(file).me.peer)) == ("h:1", "10.0.0.1:2")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (ROW, "cluster.nodes[0].client: 0.0.0.0:1 is no address that clients and slaves can"),
+        (ROW.replace("0.0.0.0", "h"), "cluster.nodes[0].peer: [::]:2 is no address that"),
+        (ROW + 'announce = "0"', "cluster.nodes[0].client: 0.0.0.0:1 is no address that clients"),
+        (ROW + 'announce = "a b"', "cluster.nodes[0].announce: 'a b' is not an address"),
+        (ROW + 'announce = "h"\nannounce_peer = "h:0"', "[0].announce_peer: 'h:0' is not an addr"),
+        (ROW + "announce = 7", "cluster.nodes[0].announce: 7 is not a string; write it as"),
+        (ROW + 'anounce = "h"', "cluster.nodes[0].anounce: is unknown; did you mean announce?"),
+        (ROW.replace("[::]:2", "0.0.0.0:1"), "[0].peer: 0.0.0.0:1 is also cluster.nodes[0].client"),
+    ],
+)
+def test_a_row_that_sends_others_nowhere_is_one_line(tmp_path, row, words):
+    file = tmp_path / "slave.toml"
+    file.write_text(GIVEN + row)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [file]
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_get_anything_but_a_config_error(tmp_path_factory, data):
     file = tmp_path_factory.getbasetemp() / "any.toml"

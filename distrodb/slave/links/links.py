@@ -73,7 +73,7 @@ class Links:
     async def start(self) -> None:
         """Listen.  Raises ``OSError`` if the port is taken."""
         loop = asyncio.get_running_loop()
-        address = self._me.peer
+        address = self._me.listens["peer"]
         self._server = await loop.create_server(
             lambda: self._link(None), address.host, address.port
         )

@@ -1,0 +1,95 @@
+"""The rows of [[cluster.nodes]]: who the slaves are, where they listen and where they are found.
+Pure.
+
+``client`` and ``peer`` are where a slave listens, and mostly where others find it too.  Where it
+is found elsewhere (it listens at all addresses of its machine, or behind a mapped port) its row
+says ``announce``: a host, or host and port, for clients.  The other slaves find it at
+``announce_peer``, else at ``peer``; if that is a wildcard, at the host of ``announce``.
+
+What always holds: nobody is sent to a wildcard.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from distrodb.config.address import Address, parse_announced
+from distrodb.config.mistakes import address, problem, shown, unknown
+from distrodb.config.sections import NodeAddress
+
+_NEEDED, _MAY_BE = ("id", "client", "peer"), ("announce", "announce_peer")
+
+
+def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
+    rows = plain.get("cluster", {}).get("nodes")
+    if not isinstance(rows, list) or not rows:
+        remedy = "list every slave with id, client and peer"
+        raise problem(file, "cluster.nodes", "is missing or empty", remedy)
+    nodes: list[NodeAddress] = []
+    taken: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        key = f"cluster.nodes[{number}]"
+        _check_texts(file, key, row)
+        id_ = row["id"]
+        if not id_.isascii() or not all(c.isalnum() or c in "-_." for c in id_):
+            remedy = "use letters, digits, - _ and ."
+            raise problem(file, f"{key}.id", f"{id_!r} is not an id", remedy)
+        if id_ in [node.id for node in nodes]:
+            raise problem(file, f"{key}.id", f"two slaves have the id {id_}", "rename one of them")
+        node = _node(file, key, row)
+        for name, place in (("client", node.client), ("peer", node.peer)):
+            here, other = f"{key}.{name}", taken.get(str(place))
+            if other:
+                raise problem(file, here, f"{place} is also {other}", "give each its own port")
+            taken[str(place)] = here
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def _check_texts(file: Path, key: str, row: object) -> None:
+    if not isinstance(row, dict):
+        raise problem(file, key, "is not a table", "write it as [[cluster.nodes]]")
+    for name in row:
+        if name not in _NEEDED + _MAY_BE:
+            raise unknown(file, f"{key}.{name}", name, _NEEDED + _MAY_BE)
+    for name in _NEEDED:
+        if not isinstance(row.get(name), str) or not row[name]:
+            raise problem(file, f"{key}.{name}", "is missing or not a string", "add it")
+    for name in _MAY_BE:
+        if name in row and not isinstance(row[name], str):
+            remedy = 'write it as "host" or "host:port"'
+            raise problem(file, f"{key}.{name}", f"{shown(row[name])} is not a string", remedy)
+
+
+def _node(file: Path, key: str, row: dict[str, str]) -> NodeAddress:
+    client = address(file, f"{key}.client", row["client"])
+    peer = address(file, f"{key}.peer", row["peer"])
+    if client == peer:
+        raise problem(file, f"{key}.peer", f"{peer} is also {key}.client", "give each its own port")
+    told_client = _announced(file, key, "announce", row, client)
+    if "announce" in row and peer.is_wildcard:
+        peer_default = Address(told_client.host, peer.port)
+    else:
+        peer_default = peer
+    told_peer = _announced(file, key, "announce_peer", row, peer_default)
+    for name, listens, told in (("client", client, told_client), ("peer", peer, told_peer)):
+        if told.is_wildcard:
+            what = f"{listens} is no address that clients and slaves can be sent to"
+            remedy = 'add announce = "HOST" to this row: the name or IP address of this machine'
+            raise problem(file, f"{key}.{name}", what, remedy)
+    return NodeAddress(
+        row["id"],
+        told_client,
+        told_peer,
+        client_bind=None if client == told_client else client,
+        peer_bind=None if peer == told_peer else peer,
+    )
+
+
+def _announced(file: Path, key: str, name: str, row: dict[str, str], default: Address) -> Address:
+    if name not in row:
+        return default
+    try:
+        return parse_announced(row[name], default.port)
+    except ValueError as error:
+        what = f"{shown(row[name])} is not an address ({error})"
+        raise problem(file, f"{key}.{name}", what, 'write it as "host" or "host:port"') from None

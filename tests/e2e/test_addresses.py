@@ -1,0 +1,141 @@
+"""What slaves announce is what clients and slaves are told and can use: IPv6, host names, and
+addresses other than those at which they listen."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+import redis
+from redis.cluster import RedisCluster
+
+from distrodb import LocalCluster, local
+from distrodb.config import Address, NodeAddress, render
+
+KEYS = [f"key{n}" for n in range(40)]  # in every partition
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def cluster_at(directory, announced: str, listens: str) -> LocalCluster:
+    """Three slaves that listen at one host and announce another."""
+    rows = [
+        NodeAddress(
+            f"node{number + 1}",
+            *(Address(announced, port) for port in pair),
+            *(Address(listens, port) for port in pair),
+        )
+        for number, pair in enumerate(local._ports(3, None))
+    ]
+    (directory / "conf").mkdir()
+    for row in rows:
+        text = render(row.id, f"../{row.id}", rows, cluster_id="addresses")
+        (directory / "conf" / f"{row.id}.toml").write_text(text)
+    return LocalCluster(directory=directory)
+
+
+@pytest.fixture(scope="module", params=["::1", "localhost"])
+def cluster(request, tmp_path_factory):
+    if request.param == "::1" and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    listens = "::" if request.param == "::1" else "0.0.0.0"
+    directory = tmp_path_factory.mktemp("cluster")
+    with cluster_at(directory, request.param, listens) as cluster:
+        cluster.host = request.param
+        yield cluster
+
+
+def port_of(cluster, node="node1") -> int:
+    return cluster.configs[node].me.client.port
+
+
+def test_redis_py_finds_every_slave_by_what_it_announces(cluster):
+    with RedisCluster(host=cluster.host, port=port_of(cluster)) as client:
+        assert all(client.set(key, key) for key in KEYS)
+        assert [client.get(key) for key in KEYS] == [key.encode() for key in KEYS]
+        nodes = client.get_nodes()
+        assert sorted(node.port for node in nodes) == sorted(
+            port_of(cluster, n) for n in cluster.nodes
+        )
+        # redis-py writes localhost as an address by itself
+        assert {node.host for node in nodes} == {"127.0.0.1" if "local" in cluster.host else "::1"}
+
+
+def test_moved_names_it_as_redis_does(cluster):
+    told = set()
+    with cluster.connection("node1") as slave:
+        for key in KEYS:
+            try:
+                slave.set(key, "1")
+            except redis.exceptions.MovedError as moved:
+                told.add(moved.message.rpartition(" ")[2])
+    assert told == {f"{cluster.host}:{port_of(cluster, node)}" for node in ("node2", "node3")}
+
+
+def test_redis_cli_follows_it(cluster):
+    command = ["redis-cli", "-h", cluster.host, "-p", str(port_of(cluster)), "-c"]
+    words = "".join(f"set {key} {key}\n" for key in KEYS)
+    done = subprocess.run(command, input=words, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split().count("OK") == len(KEYS) and not done.stderr
+    assert f"located at {cluster.host}:" in done.stdout
+
+
+def test_cluster_nodes_and_shards_name_it(cluster):
+    with cluster.connection("node1") as slave:
+        slave.set_response_callback("CLUSTER NODES", bytes.decode)
+        rows = slave.execute_command("CLUSTER NODES")
+        shards = slave.execute_command("CLUSTER SHARDS")  # redis-py makes dictionaries of it
+        slots = slave.execute_command("CLUSTER SLOTS")
+    is_named = cluster.host == "localhost"
+    for node in cluster.nodes:
+        me = cluster.configs[node].me
+        name = f"{cluster.host}:{me.client.port}@{me.peer.port}" + ",localhost" * is_named
+        assert name in rows
+    for row in slots:
+        assert row[2][0] == cluster.host.encode()
+    for shard in shards:
+        for fields in shard[b"nodes"]:
+            assert fields[b"endpoint"] == fields[b"ip"] == cluster.host.encode()
+            assert fields.get(b"hostname", b"") == b"localhost" * is_named
+
+
+def test_the_shell_and_the_status_go_there(cluster):
+    connect = str(cluster.configs["node2"].me.client)
+    command = [sys.executable, "-m", "distrodb", "master", "--connect", connect]
+    asked = [*command, "-c", "SET shell 1", "-c", "GET shell"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, 'OK\nJust "1"\n')
+    nodes = cluster.status("node3")["nodes"]
+    assert {row["client"] for row in nodes.values()} == set(cluster.addresses.values())
+
+
+def test_a_slave_joins_by_it(cluster, tmp_path):
+    [(port, peer)] = local._ports(1, None)
+    listens = "0.0.0.0" if cluster.host == "localhost" else "::"
+    row = NodeAddress(
+        "node4",
+        Address(cluster.host, port),
+        Address(cluster.host, peer),
+        Address(listens, port),
+        Address(listens, peer),
+    )
+    join = [str(Address(cluster.host, cluster.configs["node2"].me.peer.port))]
+    file = tmp_path / "node4.toml"
+    file.write_text(render("node4", "data", [row], cluster_id="addresses", node_join=join))
+    slave = subprocess.Popen(
+        [sys.executable, "-m", "distrodb", "slave", str(file)], stderr=subprocess.DEVNULL
+    )
+    try:
+        cluster.wait_until(
+            lambda: "node4" in cluster.status("node1")["ring"], "node4 is in the ring"
+        )
+    finally:
+        slave.kill()
+        slave.wait()
