@@ -230,6 +230,37 @@ OPTIONS = (
     ),
     Option(
         "limits",
+        "tcp_keepalive_s",
+        300,
+        "Seconds of silence after which the system asks a client whether it is still there; one"
+        " that vanished without a word is closed when three such questions, a third of this apart,"
+        " stay without an answer. 0: never. As Redis' tcp-keepalive.",
+        0,
+        86400,
+        unit="s",
+    ),
+    Option(
+        "limits",
+        "timeout_s",
+        0,
+        "Seconds of silence after which a client is closed, whether it is there or not; not while"
+        " it waits for an answer or for messages. 0: never. As Redis' timeout.",
+        0,
+        31536000,
+        unit="s",
+    ),
+    Option(
+        "limits",
+        "half_command_s",
+        120,
+        "Seconds within which the rest of a command must follow its beginning; then the client is"
+        " closed. What has come of it waits in memory. 0: no limit.",
+        0,
+        86400,
+        unit="s",
+    ),
+    Option(
+        "limits",
         "partition_queue_max",
         100000,
         "Commands that wait on one partition; beyond, TRYAGAIN. They wait in memory.",

@@ -18,7 +18,8 @@ Invariants:
 As in Redis, the two bytes behind a bulk string are skipped, not checked; an array with no element
 or a negative length is ignored; and inline commands (``PING`` typed into telnet) are taken, with
 Redis' quoting rules.  Unlike Redis, a line that begins as another RESP type is a protocol error,
-since it is a client that has lost its place.
+since it is a client that has lost its place; and so is one that begins with a control byte, as the
+opening of TLS or STUN does: a web page can put words of its own, with line ends, into those.
 """
 
 import re
@@ -30,9 +31,10 @@ import hiredis
 # deep) is under a megabyte.  The rarer types are looked for only if their byte occurs at all.
 _large_array = re.compile(rb"\*[0-9]{5}").search
 _large_other = re.compile(rb"[~>%|][0-9]{5}").search
-_NOT_INLINE = b"$+-:_,#(!=%~>|"
+_NOT_INLINE = b"$+-:_,#(!=%~>|" + bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r")
 _ESCAPES = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 _HEADER_BYTES_MAX = 32  # no number that is not refused is longer
+ARGUMENT_BYTES = 48  # that an argument costs in memory beside its own bytes, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,24 @@ class CommandParser:
         self._fast_bytes_max = min(limits.bulk_bytes_max, limits.command_bytes_max)
         self._reader = hiredis.Reader()
         self._framer = _Framer(limits)
+        self.held = 0  # bytes of the incomplete command that have arrived; 0 at a boundary
+        self.begun = 0  # incomplete commands so far: tells one from the next
 
     @property
-    def buffered(self) -> int:
-        """Bytes of the incomplete command held."""
-        return self._framer.held
+    def memory(self) -> int:
+        """Bytes that the incomplete command takes, about."""
+        return self._framer.held + ARGUMENT_BYTES * self._framer.arguments
+
+    def clear(self) -> None:
+        """Forget the incomplete command; feed no more."""
+        self._framer, self.held = _Framer(self._limits), 0
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """The commands that are complete now.  Raises ``ProtocolError``; then feed no more."""
         commands: list[list[bytes]] = []
-        if self._framer.held:
+        if self.held:
             data = self._framer.feed(data, commands, one=True)
+            self.held = self._framer.held
         if data and not self._is_suspicious(data):
             end = self._parse_fast(data, commands)
             if end == len(data):
@@ -77,6 +86,8 @@ class CommandParser:
             data = data[end:]
         if data:
             self._framer.feed(data, commands, one=False)
+            self.held = self._framer.held
+            self.begun += 1
         return commands
 
     def _is_suspicious(self, data: bytes) -> bool:
@@ -136,6 +147,11 @@ class _Framer:
     def held(self) -> int:
         """Bytes of the incomplete command that have arrived; 0 at a boundary."""
         return self._size + len(self._data)
+
+    @property
+    def arguments(self) -> int:
+        """Of the incomplete command, that are complete."""
+        return len(self._command)
 
     def feed(self, data: bytes, commands: list[list[bytes]], one: bool) -> bytes:
         """Add the complete commands, with ``one`` no more than one; what is left of ``data``."""

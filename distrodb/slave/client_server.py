@@ -19,6 +19,7 @@ import functools
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -27,6 +28,7 @@ from distrodb.config import Address, LimitsConfig
 from distrodb.resp.reply import error
 from distrodb.slave.core import Core
 from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.overdue import Overdue
 from distrodb.slave.service import Service
 
 log = LimitedLog("distrodb.clients")
@@ -36,6 +38,8 @@ TURN_BYTES = 4 << 20  # of all connections in one turn of the loop: some 20 ms
 READ_BYTES = 200_000  # a read as large as this is the connection's only one in a turn
 LINGER_S = 5.0  # that a connection without progress may take to end; then it is reset
 DROPPED_BYTES_MAX = 128 << 20  # of what comes after the end; beyond, the connection is reset
+LOOK_S = 1.0  # between two looks at all clients, and how finely their silence is measured
+PROBES = 3  # without an answer, a third of tcp_keepalive_s apart: then the client is gone
 REFUSED_MAX = 64  # refused connections that wait for their end at a time; others are just closed
 FULL = error("ERR", "max number of clients reached")
 
@@ -58,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own class
         peer, is_gone = None, False
         try:
+            keep_alive(transport.get_extra_info("socket"), server.service.limits.tcp_keepalive_s)
             self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
             peer = transport.get_extra_info("peername")
         except (RuntimeError, OSError):
@@ -66,6 +71,7 @@ class Connection(asyncio.Protocol):
         self.session = server.service.open_session(
             self._wake, str(Address(peer[0], peer[1])) if peer else ""
         )
+        self.session.heard_at = server.now
         server.opened(self)
         if is_gone:
             self.abort("its socket is gone")
@@ -80,6 +86,7 @@ class Connection(asyncio.Protocol):
             if self._dropped_bytes > DROPPED_BYTES_MAX:
                 self.abort("it sends on after its end")
             return
+        self.session.heard_at = self._server.now
         self.session.receive(data)
         if len(data) >= READ_BYTES or not self.session.wants_input:
             self._pause_reading()
@@ -96,6 +103,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def resume_writing(self) -> None:
+        self.session.heard_at = self._server.now
         self._wake()
 
     # -- what the server calls ---------------------------------------------------------------
@@ -110,6 +118,11 @@ class Connection(asyncio.Protocol):
             session.go_on()
             self._follow(transport)
         return size
+
+    def give_up(self, reason: str) -> None:
+        """End at once what a client's fault has come to; the log says it."""
+        log.info(self._host, f"a client at %s is closed: {reason}", self.session.address)
+        self.abort(reason)
 
     def abort(self, reason: str) -> None:
         """End at once.  What is under way may still happen."""
@@ -153,6 +166,9 @@ class Connection(asyncio.Protocol):
                 transport.resume_reading()
             if session.is_closing and not self._is_watched:
                 self._is_watched = True
+                if session.fault:
+                    what = "a client at %s is closed: %s"
+                    log.warning(self._host, what, session.address or self._host, session.fault)
                 self._watch(transport.get_write_buffer_size() + session.replies.output_bytes + 1)
         except (RuntimeError, OSError):
             self.abort("its socket is gone")
@@ -203,6 +219,16 @@ class Connection(asyncio.Protocol):
             transport.close()  # it does not close its side
 
 
+def keep_alive(client: socket.socket | None, after_s: int) -> None:
+    """Let the system ask a silent client whether it is still there; as Redis does (anet.c)."""
+    if client is None or not after_s:
+        return
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, after_s)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, after_s // PROBES))
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
 class OwnProcess:
     """This process, as sessions may ask of it."""
 
@@ -234,7 +260,10 @@ class ClientServer:
         self.service = Service(core, limits, OwnProcess(stop))
         self._connections_max = limits.connections_max
         self.schedule = schedule
-        self._connections: set[Connection] = set()
+        self.now = monotonic()  # as of the last look at all clients
+        self._overdue = Overdue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._connections: dict[int, Connection] = {}  # by their sessions' ids
         self._refused: set[Connection] = set()
         self._woken: dict[Connection, None] = {}  # in the order in which they were woken
         self._server: asyncio.Server | None = None
@@ -246,12 +275,13 @@ class ClientServer:
         self._server = await self._loop.create_server(
             lambda: Connection(self), host, port, backlog=512
         )
+        self._on_timer()
 
     # -- what connections call ---------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         if len(self._connections) < self._connections_max:
-            self._connections.add(connection)
+            self._connections[connection.session.id] = connection
             return
         self._refused.add(connection)
         connection.session.close_with(FULL)
@@ -259,7 +289,7 @@ class ClientServer:
 
     def closed(self, connection: Connection) -> None:
         self.service.close_session(connection.session)
-        self._connections.discard(connection)
+        self._connections.pop(connection.session.id, None)
         self._refused.discard(connection)
         self._woken.pop(connection, None)
 
@@ -289,11 +319,25 @@ class ClientServer:
             else:
                 self._woken[connection] = None
 
+    def look(self, now: float) -> None:
+        """Close those that have been silent, or half through a command, for too long."""
+        self.now = now
+        service = self.service
+        for number, reason in self._overdue.look(now, service.sessions, service.limits):
+            if number in self._connections:
+                self._connections[number].give_up(reason)
+
+    def _on_timer(self) -> None:
+        self.look(monotonic())
+        self._timer = self._loop.call_later(LOOK_S, self._on_timer)
+
     def stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
 
     def close(self) -> None:
         self.stop_listening()
-        for connection in [*self._connections, *self._refused]:
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in [*self._connections.values(), *self._refused]:
             connection.close()

@@ -178,12 +178,17 @@ class Service:
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 
     def settings(self) -> Mapping[str, str]:
-        config = self._core.config
-        sections = (config.raft, config.healing, config.limits)
-        return {
+        config, limits = self._core.config, self.limits
+        sections = (config.raft, config.healing, limits)
+        ours = {
             name: str(value)
             for section in sections
             for name, value in dataclasses.asdict(section).items()
+        }
+        return ours | {
+            "maxclients": str(limits.connections_max),
+            "tcp-keepalive": str(limits.tcp_keepalive_s),
+            "timeout": str(limits.timeout_s),
         }
 
     def info(self) -> Mapping[str, Mapping[str, object]]:

@@ -23,7 +23,6 @@ Limits, beside the parser's: commands under way (beyond, ``wants_input`` is Fals
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -39,14 +38,12 @@ from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
-from distrodb.resp.parse import CommandParser, ParserLimits, ProtocolError
-from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.resp.parse import ParserLimits
+from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
+from distrodb.slave.client_input import ClientInput
+from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.replies import Call, Replies
-
-# Parsed at a time: of arguments of one byte each it is some 10,000, which take 20 ms.  The rest of
-# what has come waits for the next turn.
-PARSED_BYTES = 65536
 
 
 class SessionSlave(SlaveApi, Protocol):
@@ -88,14 +85,16 @@ class Session:
         self.database = 0
         self.refusal: ErrorReply | None = None
         self._refused_until: frozenset[bytes] = frozenset()
+        self.fault = ""  # of the client, for which it is ended: for the log
+        self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
+        self.heard_at = 0.0  # seconds: when the client last sent or took something
         self._is_closing = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
-        self._backlog: deque[list[bytes] | ErrorReply] = deque()  # parsed, not yet begun
-        self._unparsed = b""  # it has come in one piece with what was parsed last
+        self.input = ClientInput(slave.parser_limits)
+        self._backlog = self.input.commands  # parsed, not yet begun
         self._alone: Call | None = None  # the call behind which nothing begins
         self._has_ended = False  # the client sends nothing more, but may read
-        self._parser = CommandParser(slave.parser_limits)
 
     # -- bytes in ----------------------------------------------------------------------------
 
@@ -103,20 +102,10 @@ class Session:
         """Bytes from the client, cut anywhere."""
         if self.is_closing:
             return
-        if self._unparsed or len(data) > PARSED_BYTES:
-            self._unparsed += data
+        if self.input.receive(data):
+            self._begin()
+        else:
             self.wake()
-            return
-        self._parse(data)
-        self._begin()
-
-    def _parse(self, data: bytes) -> None:
-        try:
-            self._backlog += self._parser.feed(data)
-        except ProtocolError as problem:
-            self._backlog += problem.commands
-            self._backlog.append(error("ERR", str(problem)))
-            self._unparsed = b""
 
     def end(self) -> None:
         """The client sends nothing more (``printf … | nc``); what it asked for is answered."""
@@ -126,13 +115,12 @@ class Session:
         """Nobody is there any more.  What is under way may still happen."""
         self._is_closing = True
         self.replies.lose()
-        self._backlog.clear()
-        self._unparsed = b""
+        self.input.clear()
 
     @property
     def wants_input(self) -> bool:
         """False: read no more from the client until this is True again."""
-        return not (self._backlog or self._unparsed)
+        return not (self._backlog or self.input.unparsed)
 
     # -- its end -----------------------------------------------------------------------------
 
@@ -177,6 +165,11 @@ class Session:
         self.push(reply)
         self._is_closing = True
 
+    def give_up(self, fault: str) -> None:
+        """End without a reply to what is wrong: the log says it, and no web page may read it."""
+        self.fault, self._is_closing = fault, True
+        self.wake()
+
     def refuse(self, reply: ErrorReply, until: frozenset[bytes]) -> None:
         self.refusal, self._refused_until = reply, until
 
@@ -188,14 +181,12 @@ class Session:
     def go_on(self) -> None:
         """Begin the commands that may begin now, and parse a slice of what has come."""
         self._begin()
-        if self._unparsed and self.is_closing:
-            self._unparsed = b""
-        elif self._unparsed and not self._backlog:
-            data = self._unparsed[:PARSED_BYTES]
-            self._unparsed = self._unparsed[PARSED_BYTES:]
-            self._parse(data)
+        if self.is_closing:
+            self.input.clear()
+        elif self.input.unparsed and not self._backlog:
+            self.input.parse()
             self._begin()
-            if self._unparsed:
+            if self.input.unparsed:
                 self.wake()
 
     def _begin(self) -> None:
@@ -210,6 +201,7 @@ class Session:
                 return
             args = backlog[0]
             if isinstance(args, ErrorReply):  # the stream cannot be followed behind it
+                self.fault = self.input.fault
                 self.close_with(args)
                 backlog.clear()
                 return
@@ -220,10 +212,8 @@ class Session:
                 row = table.get(name)
             if self.refusal is not None and name not in self._refused_until:
                 self._answer(self.refusal)
-            elif row is None:
-                self._answer(unknown_command(args))
-            elif not row.words_min <= len(args) <= row.words_max:
-                self._answer(wrong_arity(row.name))
+            elif row is None or not row.words_min <= len(args) <= row.words_max:
+                self._answer_wrong(row, args)
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return
@@ -248,6 +238,13 @@ class Session:
 
     def _answer(self, reply: Reply) -> None:
         self.replies.add().resolve(reply)
+
+    def _answer_wrong(self, row: Command | None, args: list[bytes]) -> None:
+        """What is no command, or not with so many words."""
+        if is_http(args):
+            self.give_up(HTTP)
+        else:
+            self._answer(unknown_command(args) if row is None else wrong_arity(row.name))
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""

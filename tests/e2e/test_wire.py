@@ -1,5 +1,6 @@
 """Bytes on a connection: limits, order, RESP3, and who may answer for a key."""
 
+import http.client
 import socket
 
 import pytest
@@ -124,6 +125,17 @@ def test_who_sends_far_too_much_reads_which_limit_it_was(wire, key, size):
     limit = b"invalid bulk length: %d bytes exceed value_bytes_max (1000)" % size
     assert [wire.line(), wire.line()] == [b"+PONG", b"-ERR Protocol error: " + limit]
     assert wire.rest() == b""
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_a_web_page_cannot_write(cluster, wire, key, method):
+    assert wire.ask(b"DEL", key).startswith(b":")
+    body = command(b"SET", key, b"1") + b"SET %b 1\r\n" % key
+    page = http.client.HTTPConnection(cluster.addresses["node1"], timeout=30)
+    with pytest.raises(http.client.RemoteDisconnected):
+        page.request(method, "/", body)
+        page.getresponse()
+    assert wire.ask(b"EXISTS", key) == b":0"
 
 
 def test_what_is_sent_without_end_is_dropped_and_ends(wire, key):

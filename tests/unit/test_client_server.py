@@ -1,6 +1,7 @@
 """The shell around a session, with a transport that does as uvloop's do at their worst."""
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ class Transport:
         self.calls: list[str] = []
         self.unsent = 0  # bytes that the client does not take
         self.takes = True
+        self.socket: Any = None
         self.is_gone = False  # uvloop: the handle is closed, and connection_lost does not come
 
     def _call(self, name: str) -> None:
@@ -41,7 +43,7 @@ class Transport:
         self._call("limits")
 
     def get_extra_info(self, name: str) -> Any:
-        return ("1.2.3.4", 5) if name == "peername" else None
+        return ("1.2.3.4", 5) if name == "peername" else self.socket
 
     def get_write_buffer_size(self) -> int:
         if self.is_gone:
@@ -96,8 +98,9 @@ class Server(ClientServer):
         for what, argument in timers:
             what(argument)
 
-    def connect(self) -> tuple[Connection, Transport]:
+    def connect(self, socket: Any = None) -> tuple[Connection, Transport]:
         connection, transport = Connection(self), Transport()
+        transport.socket = socket
         connection.connection_made(transport)  # type: ignore[arg-type]
         return connection, transport
 
@@ -270,6 +273,66 @@ def test_connections_beyond_the_limit_are_told_so_and_few_of_them_linger() -> No
     allowed[0][0].connection_lost(None)
     _, transport = server.connect()
     assert transport.written == []
+
+
+def test_the_system_is_asked_to_look_after_silent_clients() -> None:
+    with socket.socket() as client:
+        Server(tcp_keepalive_s=0).connect(client)
+        assert not client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        Server().connect(client)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [client.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [300, 100, 3]
+
+
+def test_who_is_silent_for_too_long_is_closed_and_its_place_is_free() -> None:
+    server = Server(timeout_s=10, connections_max=2)
+    server.look(100.0)
+    (talks, heard), (_, silent) = server.connect(), server.connect()
+    for second in range(101, 121):
+        server.look(float(second))
+        talks.data_received(pack(b"PING"))
+        server.write_replies()
+        assert silent.is_closing() == (second > 110)
+    assert not heard.is_closing()
+    _, transport = server.connect()
+    assert transport.written == []
+
+
+def test_a_client_that_takes_a_long_reply_is_not_silent() -> None:
+    server = Server(timeout_s=10)
+    server.look(100.0)
+    connection, transport = server.connect()
+    server.look(109.0)
+    connection.resume_writing()
+    server.look(118.0)
+    assert not transport.is_closing()
+
+
+def test_half_a_command_is_closed_after_its_time() -> None:
+    server = Server(half_command_s=5)
+    connection, transport = server.connect()
+    connection.data_received(pack(b"GET", b"a")[:-3])
+    for second in range(7):
+        server.look(100.0 + second)
+        assert transport.is_closing() == (second > 5)
+    assert server.service.session_count == 0
+
+
+def test_a_line_of_http_ends_the_connection_and_the_log_says_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_server.log, "_limit", RateLimit())
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nPING\r\n")
+    while server.has_work:
+        server.write_replies()
+    assert transport.written == [] and transport.calls[-1] == "eof"
+    assert [record.getMessage() for record in caplog.records] == [
+        "a client at 1.2.3.4:5 is closed: possible SECURITY ATTACK: it speaks HTTP, as a web page's"
+        " request would"
+    ]
 
 
 def test_clients_that_are_reset_fill_no_log(

@@ -44,6 +44,8 @@ def reference(data: bytes, limits: ParserLimits = LIMITS) -> Outcome:
         if data[:1] in (b"$", b"+", b"-", b":", b"_", b",", b"#", b"(", b"!", b"=", b"%", b"~",
                         b">", b"|"):  # fmt: skip
             return failed(f"expected '*', got {data[:1].decode()!r}")
+        if data[0] < 32 and not data[:1].isspace():
+            return failed(f"expected '*', got {chr(data[0])!r}")
         if data[:1] != b"*":
             line, newline, rest = data.partition(b"\n")
             if len(line) > limits.inline_bytes_max:
@@ -151,6 +153,8 @@ def test_good_commands_come_back_whatever_their_payload(commands: list[list[byte
         ),
         (b"*1\r\n:1\r\n", "expected '$', got ':'"),
         (b"$1\r\na\r\n", "expected '*', got '$'"),
+        (b"\x16\x03\x01\x02\0\nSET a b\n", "expected '*', got '\\x16'"),  # TLS
+        (b"\0\x14\0\x01\nSET a b\n", "expected '*', got '\\x00'"),  # STUN over TCP
         (b"set 'a\r\n", "unbalanced quotes in request"),
         (b"a" * 65537, "too big inline request: more than inline_bytes_max (65536)"),
     ],
@@ -189,14 +193,14 @@ def test_a_header_alone_allocates_little(header: bytes) -> None:
     assert peak < 1_500_000
 
 
-def test_buffered_counts_the_incomplete_command() -> None:
+def test_held_counts_the_incomplete_command() -> None:
     parser, data = CommandParser(ParserLimits()), pack(b"SET", b"key", b"x" * 1000)
-    assert parser.buffered == 0
+    assert parser.held == 0
     for length in range(1, len(data)):
         assert parser.feed(data[length - 1 : length]) == []
-        assert parser.buffered == length
+        assert parser.held == length
     assert parser.feed(data[-1:]) == [[b"SET", b"key", b"x" * 1000]]
-    assert parser.buffered == 0
+    assert parser.held == 0
 
 
 def test_limits_hold_at_the_byte() -> None:

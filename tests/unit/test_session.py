@@ -11,9 +11,9 @@ from distrodb.errors import InvariantViolation
 from distrodb.resp.encode import PIECE_BYTES, encode
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
+from distrodb.slave.client_input import PARSED_BYTES
 from distrodb.slave.machine_factory import new_store
 from distrodb.slave.replies import OUTPUT_NOT_READ, TOO_MUCH_OUTPUT
-from distrodb.slave.session import PARSED_BYTES
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import KEYS, PARTITIONS, World
 
