@@ -11,6 +11,7 @@ from typing import Any
 from distrodb.commands.combine import Combine
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.errors import invariant
+from distrodb.resp.reply import Status
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,9 @@ def session_row(
 def container(
     name: str, group: str, summary: str, since: str, rows: Sequence[Command], *, acl: str = ""
 ) -> Command:
-    """A command that is a name for its subcommands; their rows are named ``name|word``."""
+    """A command that is a name for its subcommands; their rows are named ``name|word``, and HELP
+    tells of them."""
+    rows = [*rows, _help_row(name, group, since, rows, acl)]
     by_word = {row.name.split("|")[1].upper().encode(): row for row in rows}
     invariant(
         all(row.name.startswith(f"{name}|") for row in rows), f"{name}: a subcommand of another"
@@ -192,8 +195,20 @@ def container(
         group=group,
         summary=summary,
         since=since,
-        categories=_categories(group, frozenset(), acl),
+        categories=frozenset({*acl.split(), "slow"}),
         subcommands=by_word,
+    )
+
+
+def _help_row(name: str, group: str, since: str, rows: Sequence[Command], acl: str) -> Command:
+    lines = [f"{name.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    for row in rows:
+        lines += [row.name.split("|")[1].upper(), f"    {row.summary}"]
+    lines += ["HELP", "    Prints this help."]
+    reply = [Status(line.encode()) for line in lines]
+    summary = "Tells of the subcommands."
+    return session_row(
+        f"{name}|help", lambda *_: reply, 2, "loading stale", group, summary, since, acl=acl
     )
 
 

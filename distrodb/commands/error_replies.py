@@ -9,20 +9,26 @@ CROSSSLOT = error("CROSSSLOT", "Keys in request don't hash to the same slot")
 SHOWN_BYTES_MAX = 128  # of what an error quotes, as in Redis
 
 
-def shown(text: bytes) -> str:
-    return text[:SHOWN_BYTES_MAX].decode(errors="replace")
+def shown(text: bytes, bytes_max: int = SHOWN_BYTES_MAX) -> str:
+    """What a client sent, for an error that quotes it: byte by byte, and up to a NUL."""
+    return text[:bytes_max].partition(b"\0")[0].decode(errors="surrogateescape")
 
 
 def unknown_command(args: Sequence[bytes]) -> ErrorReply:
-    rest = " ".join(f"'{shown(arg)}'" for arg in args[1:20])[:SHOWN_BYTES_MAX]
+    rest = ""
+    for arg in args[1 : SHOWN_BYTES_MAX // 3 + 1]:
+        if (left := SHOWN_BYTES_MAX - _size(rest)) > 0:
+            rest += f"'{shown(arg, left)}' "
     return error("ERR", f"unknown command '{shown(args[0])}', with args beginning with: {rest}")
 
 
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))
+
+
 def unknown_subcommand(args: Sequence[bytes]) -> ErrorReply:
-    name, verb = (shown(arg) for arg in args[:2])
-    return error(
-        "ERR", f"unknown subcommand or wrong number of arguments for '{verb}'. Try {name} HELP."
-    )
+    name, verb = shown(args[0]).upper(), shown(args[1])
+    return error("ERR", f"unknown subcommand '{verb}'. Try {name} HELP.")
 
 
 def wrong_arity(name: str) -> ErrorReply:

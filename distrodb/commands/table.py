@@ -9,6 +9,7 @@ from distrodb.commands import (
     expiry,
     hashes,
     keys,
+    metadata,
     server,
     strings,
     transactions,
@@ -27,7 +28,7 @@ DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS, *expiry.COMMANDS, *
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(
-    [*connection.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
+    [*connection.COMMANDS, *metadata.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
 )
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)

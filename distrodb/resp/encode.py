@@ -6,7 +6,7 @@ taken from ``encode_in_pieces`` as it can be sent.  Both give the same bytes.
 
 from collections.abc import Iterator
 
-from distrodb.resp.reply import Encoded, ErrorReply, Reply, Status, Verbatim
+from distrodb.resp.reply import Encoded, ErrorReply, Reply, SetReply, Status, Verbatim
 
 
 def encode(reply: Reply, protocol: int) -> bytes:
@@ -39,6 +39,9 @@ def encode(reply: Reply, protocol: int) -> bytes:
         if protocol == 2:
             return encode(reply.text, 2)
         return b"=%d\r\ntxt:%b\r\n" % (len(reply.text) + 4, reply.text)
+    if isinstance(reply, SetReply):
+        kind = b"*" if protocol == 2 else b"~"
+        return kind + encode(list(reply.items), protocol)[1:]
     if isinstance(reply, Encoded):
         return reply.data
     raise TypeError(f"not a reply: {reply!r}")
@@ -55,6 +58,8 @@ def size_of(reply: Reply) -> int:
         return sum(len(item) + 16 if type(item) is bytes else size_of(item) for item in reply) + 16
     if isinstance(reply, dict):
         return sum(size_of(key) + size_of(item) for key, item in reply.items()) + 16
+    if isinstance(reply, SetReply):
+        return size_of(list(reply.items))
     if isinstance(reply, (Status, ErrorReply, Verbatim)):
         return len(reply.text)
     return len(reply.data) if isinstance(reply, Encoded) else 16
@@ -99,6 +104,10 @@ def _tokens(reply: Reply, protocol: int) -> Iterator[bytes]:
         yield b"*%d\r\n" % (2 * len(reply)) if protocol == 2 else b"%%%d\r\n" % len(reply)
         for key, item in reply.items():
             yield from _tokens(key, protocol)
+            yield from _tokens(item, protocol)
+    elif isinstance(reply, SetReply):
+        yield b"*%d\r\n" % len(reply.items) if protocol == 2 else b"~%d\r\n" % len(reply.items)
+        for item in reply.items:
             yield from _tokens(item, protocol)
     else:
         yield encode(reply, protocol)

@@ -1,9 +1,10 @@
 """The values that commands answer with; resp/ turns them into bytes.  Pure.
 
 bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
-Status +OK · ErrorReply -ERR … · Verbatim text · Encoded (RESP already)
+Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,6 +36,13 @@ class Verbatim:
 
 
 @dataclass(frozen=True, slots=True)
+class SetReply:
+    """A set in RESP3, an array in RESP2."""
+
+    items: "Sequence[Reply]"
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Bytes that are RESP already; they are sent as they are."""
 
@@ -43,7 +51,7 @@ class Encoded:
 
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
-    " | Status | ErrorReply | Verbatim | Encoded | None"
+    " | Status | ErrorReply | Verbatim | SetReply | Encoded | None"
 )
 
 OK = Status(b"OK")
@@ -52,4 +60,4 @@ OK = Status(b"OK")
 def error(code: str, message: str) -> ErrorReply:
     """An error reply, always one line whatever the message quotes."""
     text = f"{code} {message}".replace("\r", " ").replace("\n", " ")
-    return ErrorReply(text.encode(errors="replace"))
+    return ErrorReply(text.encode(errors="surrogateescape"))

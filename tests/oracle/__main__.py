@@ -7,6 +7,7 @@ shortest, of each command and pair of replies, most frequent first.  For whoever
 import argparse
 import contextlib
 import random
+import re
 from collections import Counter
 
 from distrodb.commands.table import DISPATCHED
@@ -17,6 +18,7 @@ from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import redis_server
 
 SIZE = 12  # commands of a sequence: a short one is its own example
+SHOWN_MAX = 20  # kinds of a family
 
 
 def main() -> None:
@@ -52,12 +54,12 @@ def _run(family: Family, theirs: Server, ours: Server, sequences: int, seed: int
                 shortest[kind] = text
     missing = sorted({c.name.decode() for c in family.commands} - {n.decode() for n in DISPATCHED})
     print(f"== {family.name}: {len(found)} kinds of differences; not there: {' '.join(missing)}")
-    for kind, count in found.most_common():
+    for kind, count in found.most_common(SHOWN_MAX):
         print(f"-- {count} times{shortest[kind]}\n")
 
 
 def _kind(frame: Frame) -> str:
-    return shown(frame)[:30] if is_error(frame) else frame[0].decode()
+    return re.sub("'.*'", "''", shown(frame)[2:])[:40] if is_error(frame) else frame[0].decode()
 
 
 if __name__ == "__main__":

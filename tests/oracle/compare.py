@@ -13,6 +13,7 @@ from tests.oracle.frames import Frame, shown
 from tests.oracle.grammar import Command
 
 Words = list[bytes]
+SHOWN_MAX = 1000  # letters of a reply that differs
 
 
 class Server(Protocol):
@@ -65,7 +66,8 @@ def first_difference(
 
 def story(found: Found) -> str:
     lines = [" ".join(repr(word)[1:] for word in words) for words in found.asked]
-    return "\n".join(["", *lines, f"  Redis {shown(found.theirs)}", f"  ours  {shown(found.ours)}"])
+    replies = [shown(found.theirs)[:SHOWN_MAX], shown(found.ours)[:SHOWN_MAX]]
+    return "\n".join(["", *lines, f"  Redis {replies[0]}", f"  ours  {replies[1]}"])
 
 
 def sequences(family: Family, known: Iterable[bytes], size: int) -> st.SearchStrategy[list[Words]]:

@@ -20,7 +20,23 @@ class Difference:
     is_cluster: bool = True
 
 
-DIFFERENCES: list[Difference] = []
+def _command(words: Words, *names: bytes) -> bool:
+    return [word.upper() for word in words[: len(names)]] == list(names)
+
+
+_TOLD = (b"COUNT", b"LIST", b"DOCS", b"INFO", b"HELP")
+
+DIFFERENCES: list[Difference] = [
+    Difference(
+        "`COMMAND` tells of the commands that are here, and in words of its own",
+        lambda words, theirs, ours: (
+            _command(words, b"COMMAND")
+            and (len(words) == 1 or words[1].upper() in _TOLD)
+            and not is_error(theirs)
+        ),
+        ("COMMAND COUNT",),
+    ),
+]
 
 
 def is_meant(words: Words, theirs: Frame, ours: Frame) -> bool:

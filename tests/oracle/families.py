@@ -262,6 +262,22 @@ NOSUCH
 NOSUCH value value value
 """
 
+METADATA = """
+COMMAND COUNT
+COMMAND INFO (GET|SET|'mget|'nosuch) [MSET|'nosuch|'command]
+COMMAND GETKEYS (GET key|MGET {key}|MSET {key value}|PING|NOSUCH|DEL|EXPIRE key 1|COMMAND COUNT)
+COMMAND GETKEYSANDFLAGS (GET key|SET key value [GET]|MGET {key}|MSET {key value}|PING|NOSUCH)
+COMMAND LIST FILTERBY (MODULE 'x|ACLCAT 'x|PATTERN 'x|'x|PATTERN)
+COMMAND LIST 'x
+COMMAND DOCS 'nosuch
+COMMAND NOSUCH value
+"""
+
+KEYS_OF = """
+COMMAND GETKEYS (SORT key STORE key|SORT key|BITOP AND key {key}|OBJECT ENCODING key|RENAME key key)
+COMMAND GETKEYSANDFLAGS (HSET key field value|COPY key key|SORT key STORE key|GETEX key|DEL {key})
+"""
+
 CLUSTER = """
 CLUSTER KEYSLOT key
 CLUSTER COUNTKEYSINSLOT integer
@@ -327,9 +343,11 @@ def _family(name: str, lines: str, fill: int = 1, is_cluster: bool = True) -> Fa
 FAMILIES = [
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
+    _family("metadata", METADATA, 0),
 ]
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
+    _family("metadata of keys", KEYS_OF, 0),
     _family("strings", STRINGS),
     _family("bits", BITS),
     _family("hyperloglog", HYPERLOGLOG),

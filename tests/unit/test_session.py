@@ -81,7 +81,7 @@ class Model:
             self.protocol = int(args[1])
             return b"HELLO"
         else:
-            words = " ".join(f"'{arg.decode()}'" for arg in args[1:])
+            words = "".join(f"'{arg.decode()}' " for arg in args[1:])
             reply = error(
                 "ERR", f"unknown command '{args[0].decode()}', with args beginning with: {words}"
             )
