@@ -10,6 +10,7 @@ from typing import Any
 
 from distrodb.commands.combine import Combine
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
+from distrodb.commands.usage import usage_of
 from distrodb.errors import invariant
 from distrodb.resp.reply import Status
 
@@ -203,7 +204,8 @@ def container(
 def _help_row(name: str, group: str, since: str, rows: Sequence[Command], acl: str) -> Command:
     lines = [f"{name.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
     for row in rows:
-        lines += [row.name.split("|")[1].upper(), f"    {row.summary}"]
+        word = row.name.split("|")[1].upper()
+        lines += [f"{word} {usage_of(row.name)}".rstrip(), f"    {row.summary}"]
     lines += ["HELP", "    Prints this help."]
     reply = [Status(line.encode()) for line in lines]
     summary = "Tells of the subcommands."

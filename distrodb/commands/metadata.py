@@ -11,6 +11,7 @@ from distrodb.commands.api import SessionApi
 from distrodb.commands.command import Command, container, session_row
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import KeySpec
+from distrodb.commands.usage import arguments, cost_of, usage_of
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
 from distrodb.resp.reply import ErrorReply, Reply, SetReply, Status, error
 
@@ -147,6 +148,10 @@ def docs_of(row: Command) -> Reply:
         b"since": row.since.encode(),
         b"group": row.group.encode(),
     }
+    if cost := cost_of(row.name):
+        told[b"complexity"] = cost.encode()
+    if usage := usage_of(row.name):
+        told[b"arguments"] = [argument.told() for argument in arguments(usage)]
     if row.subcommands:
         told[b"subcommands"] = {
             each.name.encode(): docs_of(each) for each in row.subcommands.values()

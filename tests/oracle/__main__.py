@@ -9,13 +9,22 @@ import contextlib
 import random
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from distrodb.commands.table import DISPATCHED
-from tests.oracle.compare import COUNTED, Server, Words, first_difference, story
-from tests.oracle.families import COMING, FAMILIES, Family
+from tests.oracle import compare, conversations
+from tests.oracle.compare import COUNTED, Difference, Words
+from tests.oracle.conversations import OurClients, TheirClients
+from tests.oracle.families import (
+    COMING,
+    COMING_CONVERSATIONS,
+    CONVERSATIONS,
+    FAMILIES,
+    Family,
+)
 from tests.oracle.frames import Frame, is_error, shown
 from tests.oracle.ours import PureServer
-from tests.oracle.redis_server import redis_server
+from tests.oracle.redis_server import RedisServer, redis_server
 
 SIZE = 12  # commands of a sequence: a short one is its own example
 SHOWN_MAX = 20  # kinds of a family
@@ -29,27 +38,44 @@ def main() -> None:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
-        for family in [*FAMILIES, *COMING]:
+        for family in [*FAMILIES, *COMING, *CONVERSATIONS, *COMING_CONVERSATIONS]:
             if family.name.startswith(options.family):
-                theirs = servers[family.is_cluster].connect()
-                _run(family, theirs, PureServer(), options.sequences, options.seed)
+                chance = random.Random(options.seed)
+                ask = _asker(family, servers[family.is_cluster], chance)
+                _run(family, ask, options.sequences, chance)
     print(f"{COUNTED['compared']} replies compared, {COUNTED['meant']} differ and are meant to")
 
 
-def _run(family: Family, theirs: Server, ours: Server, sequences: int, seed: int) -> None:
-    chance = random.Random(seed)
-    commands = [command for command in family.commands if command.name in DISPATCHED]
+Ask = Callable[[list[Words]], Difference | None]
+
+
+def _asker(family: Family, server: RedisServer, chance: random.Random) -> Ask:
+    if family.clients == 1:
+        one, pure = server.connect(), PureServer()
+        return lambda asked: compare.first_difference(
+            one, pure, chance.choice([2, 3]), asked, DISPATCHED
+        )
+    theirs, ours = TheirClients(server, family.clients), OurClients(family.clients)
+    return lambda asked: conversations.first_difference(
+        theirs,
+        ours,
+        [chance.choice([2, 3]) for _ in range(family.clients)],
+        [(chance.randrange(family.clients), words) for words in asked],
+    )
+
+
+def _run(family: Family, ask: Ask, sequences: int, chance: random.Random) -> None:
+    known = {*DISPATCHED, b"NOSUCH"}
+    commands = [command for command in family.commands if command.name in known]
     found: Counter[tuple[bytes, str, str]] = Counter()
     shortest: dict[tuple[bytes, str, str], str] = {}
-    for _ in range(sequences):
-        asked: list[Words] = [
-            chance.choice(commands).words(chance.randrange) for _ in range(chance.randint(1, SIZE))
-        ]
-        if difference := first_difference(theirs, ours, chance.choice([2, 3]), asked, DISPATCHED):
-            words, their, our = difference.words, difference.theirs, difference.ours
-            kind = (words[0].upper(), _kind(their), _kind(our))
+    for _ in range(sequences if commands else 0):
+        size = chance.randint(1, SIZE)
+        asked = [chance.choice(commands).words(chance.randrange) for _ in range(size)]
+        if difference := ask(asked):
+            kind = (difference.words[0].upper(), _kind(difference.theirs), _kind(difference.ours))
             found[kind] += 1
-            text = story(difference)
+            text = difference.story()
             if len(text) < len(shortest.get(kind, text + " ")):
                 shortest[kind] = text
     missing = sorted({c.name.decode() for c in family.commands} - {n.decode() for n in DISPATCHED})
@@ -58,7 +84,8 @@ def _run(family: Family, theirs: Server, ours: Server, sequences: int, seed: int
         print(f"-- {count} times{shortest[kind]}\n")
 
 
-def _kind(frame: Frame) -> str:
+def _kind(frames: Sequence[Frame]) -> str:
+    frame = frames[0] if len(frames) == 1 else (b"*", [])
     return re.sub("'.*'", "''", shown(frame)[2:])[:40] if is_error(frame) else frame[0].decode()
 
 

@@ -20,7 +20,7 @@ class Server(Protocol):
     def ask_all(self, commands: list[Words]) -> list[Frame]: ...
 
 
-COUNTED: Counter[str] = Counter()  # commands compared, and the differences that were meant
+COUNTED: Counter[str] = Counter()  # replies compared, and the differences that were meant
 
 
 def begin(protocol: int) -> list[Words]:
@@ -36,21 +36,31 @@ def closing(commands: Iterable[bytes]) -> list[Words]:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A difference that is not meant: all that was asked up to there, and the two replies."""
+class Difference:
+    """One that is not meant: all that was asked up to there, by whom, and what somebody got."""
 
-    asked: Sequence[Words]
-    theirs: Frame
-    ours: Frame
+    asked: Sequence[tuple[int, Words]]
+    who: int
+    theirs: Sequence[Frame]
+    ours: Sequence[Frame]
 
     @property
     def words(self) -> Words:
-        return self.asked[-1]
+        return self.asked[-1][1]
+
+    def story(self) -> str:
+        lines = [
+            f"client {who}: " + " ".join(repr(word)[1:] for word in words)
+            for who, words in self.asked
+        ]
+        for name, frames in (("Redis", self.theirs), ("ours ", self.ours)):
+            lines.append(f"  {name} to client {self.who}: {' '.join(map(shown, frames))}")
+        return "\n".join(line[:SHOWN_MAX] for line in ["", *lines])
 
 
 def first_difference(
     theirs: Server, ours: Server, protocol: int, commands: list[Words], known: Iterable[bytes]
-) -> Found | None:
+) -> Difference | None:
     for server in (theirs, ours):
         server.ask_all(begin(protocol))
     asked = [*commands, *closing(known)]
@@ -59,25 +69,20 @@ def first_difference(
         COUNTED["compared"] += 1
         if not is_equal(words, their, our):
             if not is_meant(words, their, our):
-                return Found(asked[: number + 1], their, our)
+                return Difference([(0, each) for each in asked[: number + 1]], 0, [their], [our])
             COUNTED["meant"] += 1
     return None
 
 
-def story(found: Found) -> str:
-    lines = [" ".join(repr(word)[1:] for word in words) for words in found.asked]
-    replies = [shown(found.theirs)[:SHOWN_MAX], shown(found.ours)[:SHOWN_MAX]]
-    return "\n".join(["", *lines, f"  Redis {replies[0]}", f"  ours  {replies[1]}"])
-
-
 def sequences(family: Family, known: Iterable[bytes], size: int) -> st.SearchStrategy[list[Words]]:
     """Commands of a family, those in our table."""
+    known = {*known, b"NOSUCH"}
     commands = [command for command in family.commands if command.name in known]
-    return st.lists(_words(commands), min_size=1, max_size=size)
+    return st.lists(words_of(commands), min_size=1, max_size=size)
 
 
 @st.composite
-def _words(draw: st.DrawFn, commands: list[Command]) -> Words:
+def words_of(draw: st.DrawFn, commands: list[Command]) -> Words:
     return commands[draw(_below(len(commands)))].words(lambda n: draw(_below(n)))
 
 

@@ -66,6 +66,8 @@ POOLS = {
         *(b"*", b"{t}*", b"{t}?", b"{t}[ab]", b"{t}[^a]", b"{t}[a-c]", b"\\{t}a", b"none", b""),
         *(b"*a", b"{t}a", b"**", b"[", b"{t}[", b"{t}[b-a]", b"*[abc", b"\\"),
     ],
+    "channels": [b"a", b"*", b"f*", b"?", b"[ab]", b"", b"fo\\o"],
+    "prefix": [b"{t}", b"{t}a", b"{t}b", b"x", b""],
     "element": [b"a", b"b", b"c", b"", b"foo", b"1", b"\x00\xff"],
     "count": [b"0", b"1", b"10", b"1000", b"-1", b"x", b""],
     "type": [b"string", b"hash", b"list", b"set", b"zset", b"stream", b"STRING", b"x", b""],
@@ -325,18 +327,95 @@ DBSIZE
 """
 
 
+# With several clients (conversations.py).
+WATCHING = """
+WATCH {key}
+WATCH {key}
+UNWATCH
+MULTI
+MULTI
+EXEC
+EXEC
+EXEC
+DISCARD
+GET key
+SET key value
+SET key value
+INCR key
+DEL {key}
+EXPIREAT key unix
+PERSIST key
+RENAME key key
+HSET key field value
+HDEL key field
+FLUSHDB
+MSET {key value}
+NOSUCH
+"""
+
+PUBSUB = """
+SUBSCRIBE {element}
+PSUBSCRIBE {channels}
+UNSUBSCRIBE
+UNSUBSCRIBE {element}
+PUNSUBSCRIBE
+PUNSUBSCRIBE {channels}
+SSUBSCRIBE {element}
+SUNSUBSCRIBE
+SUNSUBSCRIBE {element}
+PUBLISH element value
+PUBLISH element value
+SPUBLISH element value
+PUBSUB CHANNELS
+PUBSUB CHANNELS channels
+PUBSUB NUMSUB {element}
+PUBSUB NUMPAT
+PUBSUB SHARDCHANNELS
+PUBSUB SHARDNUMSUB {element}
+PING
+PING value
+GET key
+RESET
+MULTI
+EXEC
+"""
+
+TRACKING = """
+CLIENT TRACKING ON
+CLIENT TRACKING ON BCAST
+CLIENT TRACKING ON BCAST PREFIX prefix
+CLIENT TRACKING ON [BCAST] [OPTIN] [OPTOUT] [NOLOOP] [PREFIX prefix]
+CLIENT TRACKING OFF
+CLIENT CACHING (YES|NO)
+CLIENT TRACKINGINFO
+GET key
+GET key
+MGET {key}
+SET key value
+SET key value
+DEL {key}
+EXPIREAT key unix
+HGET key field
+MULTI
+EXEC
+"""
+
+
 @dataclass(frozen=True)
 class Family:
     name: str
     commands: list[Command]
     is_cluster: bool = True  # compared with a node of a Redis Cluster, not with a single server
+    clients: int = 1
 
 
 _FILL = commands(FILL, POOLS)
 
 
-def _family(name: str, lines: str, fill: int = 1, is_cluster: bool = True) -> Family:
-    return Family(name, commands(lines, POOLS) + _FILL * fill, is_cluster)
+def _family(
+    name: str, lines: str, fill: int = 1, is_cluster: bool = True, clients: int = 1
+) -> Family:
+    return Family(name, commands(lines, POOLS) + _FILL * fill, is_cluster, clients)
 
 
 # Compared by the tests.
@@ -359,4 +438,11 @@ COMING = [
     _family("cluster", CLUSTER),
     _family("databases", DATABASES, is_cluster=False),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),
+]
+# Compared with several clients; those that are on their way.
+CONVERSATIONS: list[Family] = []
+COMING_CONVERSATIONS = [
+    _family("watching", WATCHING, 0, clients=2),
+    _family("pubsub", PUBSUB, 0, clients=3),
+    _family("tracking", TRACKING, 0, clients=2),
 ]

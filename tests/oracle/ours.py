@@ -5,6 +5,7 @@ comes through sockets, the log and three slaves is shown with fewer (test_cluste
 """
 
 from distrodb.clock import wall_ms
+from distrodb.slave.session import Session
 from tests.oracle.frames import Frame, pack, read_frames
 from tests.unit.session_world import World
 
@@ -18,9 +19,13 @@ class PureServer(World):
             store.advance(wall_ms(), 0)
             request.resolve(store.execute(request.place, request.args, store.now_ms))
 
-    def connect(self) -> None:
-        self.service.close_session(self.session)
-        self.session = self.service.open_session(self._woken, "127.0.0.1:1")
+    def connect(self) -> Session:
+        return self.service.open_session(self._woken, "127.0.0.1:1")
+
+    def finish_one(self, session: Session) -> bytes:
+        """All that is to be sent to one of several clients."""
+        self.session = session
+        return self.finish()
 
     def ask_all(self, commands: list[list[bytes]]) -> list[Frame]:
         frames = read_frames(self.ask(b"".join(map(pack, commands))))

@@ -4,6 +4,7 @@ Without the program the tests are skipped; the gate (``CI=true``) must have it.
 """
 
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from distrodb import local
 from distrodb.clock import monotonic, sleep
-from tests.oracle.frames import Cut, Frame, pack, read_frame
+from tests.oracle.frames import Cut, Frame, pack, read_frame, read_frames
 
 PATIENCE_S = 30.0
 
@@ -60,6 +61,20 @@ class Connection:
                 if not received:
                     raise ConnectionError("the server has closed the connection") from None
                 self._data, self._at = self._data[self._at :] + received, 0
+
+    def send(self, words: list[bytes]) -> None:
+        self._socket.sendall(pack(words))
+
+    def received(self) -> list[Frame]:
+        """What has come, all of it whole."""
+        while select.select([self._socket], [], [], 0)[0]:
+            received = self._socket.recv(1 << 20)
+            if not received:
+                raise ConnectionError("the server has closed the connection")
+            self._data += received
+        frames = read_frames(self._data[self._at :])
+        self._data, self._at = b"", 0
+        return frames
 
     def close(self) -> None:
         self._socket.close()

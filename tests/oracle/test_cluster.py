@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distrodb import LocalCluster
 from distrodb.commands.table import DISPATCHED
-from tests.oracle.compare import first_difference, sequences, story
+from tests.oracle.compare import first_difference, sequences
 from tests.oracle.families import FAMILIES, Family
 from tests.oracle.redis_server import Connection, RedisServer
 
@@ -41,7 +41,7 @@ def test_a_cluster_s_replies_are_as_redis_gives_them(
     @given(st.sampled_from([2, 3]), sequences(family, DISPATCHED, SIZE))
     def run(protocol: int, commands: list[list[bytes]]) -> None:
         found = first_difference(theirs, ours, protocol, commands, DISPATCHED)
-        assert found is None, story(found)
+        assert found is None, found.story()
 
     run()
     theirs.close()

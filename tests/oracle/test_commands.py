@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrodb.commands.table import DISPATCHED
-from tests.oracle.compare import first_difference, sequences, story
+from tests.oracle.compare import first_difference, sequences
 from tests.oracle.families import FAMILIES, Family
 from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
@@ -26,7 +26,7 @@ def test_every_reply_is_as_redis_gives_it(
     @given(st.sampled_from([2, 3]), sequences(family, DISPATCHED, SIZE))
     def run(protocol: int, commands: list[list[bytes]]) -> None:
         found = first_difference(theirs, ours, protocol, commands, DISPATCHED)
-        assert found is None, story(found)
+        assert found is None, found.story()
 
     run()
     theirs.close()

@@ -3,6 +3,7 @@
 import pytest
 
 from distrodb.commands.table import COMMANDS
+from distrodb.commands.usage import _USAGE, Argument, arguments, usage_of
 from tests.unit.session_world import World
 
 
@@ -41,4 +42,39 @@ def test_docs_have_subcommands_and_leave_out_what_is_not_known() -> None:
 def test_help_is_made_of_the_rows() -> None:
     lines = ask("COMMAND HELP").split(b"\r\n")[1:-1]
     assert lines[0] == b"+COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    assert b"+GETKEYS" in lines and lines[-2:] == [b"+HELP", b"+    Prints this help."]
+    assert b"+GETKEYS command [arg [arg ...]]" in lines and lines[-2:] == [
+        b"+HELP",
+        b"+    Prints this help.",
+    ]
+
+
+def test_docs_tell_of_the_arguments() -> None:
+    nx, xx = (Argument(name, "pure-token", name.upper()) for name in ("nx", "xx"))
+    assert arguments("key [NX | XX] [EX seconds] [LIMIT offset count]") == [
+        Argument("key", "key"),
+        Argument("nx_xx", "oneof", flags=["optional"], parts=[nx, xx]),
+        Argument("seconds", "integer", "EX", ["optional"]),
+        Argument(
+            "offset_count",
+            "block",
+            "LIMIT",
+            ["optional"],
+            [Argument("offset", "integer"), Argument("count", "integer")],
+        ),
+    ]
+    assert arguments("key value [key value ...]") == [
+        Argument(
+            "key_value",
+            "block",
+            flags=["multiple"],
+            parts=[Argument("key", "key"), Argument("value", "string")],
+        )
+    ]
+    assert arguments("[GET pattern [GET pattern ...]]") == [
+        Argument("pattern", "pattern", "GET", ["multiple", "multiple_token", "optional"])
+    ]
+
+
+def test_every_usage_is_read() -> None:
+    for name in _USAGE:
+        assert arguments(usage_of(name)) or not usage_of(name), name

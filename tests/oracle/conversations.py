@@ -1,0 +1,79 @@
+"""Several clients at once, here and there: what one does, and all that any of them gets then.
+
+Each step is one command of one client, and the next begins when it is done and all it caused has
+been sent, so that what reaches whom, and in which order, is no matter of chance.  How a client of
+redis-server knows that: once the server answers another connection, all that came before is done,
+since it handles what is readable in one turn of its loop; and once it answers a second time what
+the first turn had to send is sent.
+"""
+
+from typing import Protocol
+
+from tests.oracle.compare import COUNTED, Difference, Words
+from tests.oracle.differences import is_equal, is_meant
+from tests.oracle.frames import Frame, pack, read_frames
+from tests.oracle.ours import PureServer
+from tests.oracle.redis_server import RedisServer
+
+Step = tuple[int, Words]  # the number of the client, and its command
+
+
+class Clients(Protocol):
+    def ask(self, step: Step) -> list[list[Frame]]:
+        """What each of them got by it."""
+
+
+class TheirClients:
+    def __init__(self, server: RedisServer, count: int):
+        self._clients = [server.connect() for _ in range(count)]
+        self._other = server.connect()
+
+    def ask(self, step: Step) -> list[list[Frame]]:
+        number, words = step
+        self._clients[number].send(words)
+        for _ in range(2):
+            self._other.ask(b"PING")
+        return [client.received() for client in self._clients]
+
+    def close(self) -> None:
+        for connection in (*self._clients, self._other):
+            connection.close()
+
+
+class OurClients:
+    def __init__(self, count: int):
+        self._server = PureServer()
+        self._sessions = [self._server.connect() for _ in range(count)]
+
+    def ask(self, step: Step) -> list[list[Frame]]:
+        number, words = step
+        self._sessions[number].receive(pack(words))
+        reply = self._server.finish_one(self._sessions[number])
+        received = [self._server.finish_one(session) for session in self._sessions]
+        received[number] = reply + received[number]
+        return [*map(read_frames, received)]
+
+
+def first_difference(
+    theirs: Clients, ours: Clients, protocols: list[int], steps: list[Step]
+) -> Difference | None:
+    count = len(protocols)
+    for number, protocol in enumerate(protocols):
+        for words in ([b"RESET"], [b"FLUSHALL"], [b"HELLO", b"%d" % protocol]):
+            for clients in (theirs, ours):
+                clients.ask((number, words))
+    for at, step in enumerate(steps):
+        their, our = theirs.ask(step), ours.ask(step)
+        for client in range(count):
+            COUNTED["compared"] += 1
+            if not _same(step[1] if client == step[0] else [b""], their[client], our[client]):
+                return Difference(steps[: at + 1], client, their[client], our[client])
+    return None
+
+
+def _same(words: Words, theirs: list[Frame], ours: list[Frame]) -> bool:
+    if theirs == ours:
+        return True
+    if len(theirs) != 1 or len(ours) != 1:
+        return False
+    return is_equal(words, theirs[0], ours[0]) or is_meant(words, theirs[0], ours[0])
