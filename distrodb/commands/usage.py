@@ -201,7 +201,7 @@ def _read(table: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-_USAGE = _read(TABLE)
+_USAGE: dict[str, tuple[str, str]] = _read(TABLE)
 
 
 def usage_of(name: str) -> str:
@@ -249,7 +249,7 @@ def arguments(usage: str) -> list[Argument]:
 
 class _Reader:
     def __init__(self, usage: str):
-        self._tokens = [*_TOKENS.findall(usage), ""]
+        self._tokens: list[str] = [*_TOKENS.findall(usage), ""]
         self._at = 0
 
     def whole(self) -> list[Argument]:
