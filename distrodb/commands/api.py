@@ -29,6 +29,10 @@ class SessionApi(Protocol):
     library: dict[bytes, bytes]  # CLIENT SETINFO
     database: int  # SELECT
     is_readonly: bool  # reads may be answered from this slave's copy
+    is_subscribed: bool  # to channels, patterns or shard channels
+
+    def push_now(self, data: bytes) -> None:
+        """Send it an encoded message."""
 
     @property
     def id(self) -> int: ...
@@ -44,6 +48,10 @@ class SessionApi(Protocol):
     def refusal(self) -> ErrorReply | None:
         """What all commands are answered with at the moment; see ``refuse``."""
 
+    @property
+    def is_confined(self) -> bool:
+        """It has subscriptions in RESP2, where it may ask for next to nothing."""
+
     def later(self) -> Callable[[Reply], None]:
         """To be called once, with the reply to the command that runs now."""
 
@@ -57,6 +65,32 @@ class SessionApi(Protocol):
 
     def accept(self) -> None:
         """The end of ``refuse``."""
+
+
+class SubscriptionsApi(Protocol):
+    """Who of the slave's clients has subscribed to what; kinds are channels, patterns and shard
+    channels (``commands/pubsub.py``)."""
+
+    def objection(
+        self, subscriber: SessionApi, kind: int, names: Sequence[bytes]
+    ) -> ErrorReply | None: ...
+
+    def add(self, subscriber: SessionApi, kind: int, name: bytes) -> None: ...
+
+    def remove(self, subscriber: SessionApi, kind: int, name: bytes) -> None: ...
+
+    def leave(self, subscriber: SessionApi) -> None: ...
+
+    def names(self, subscriber: SessionApi, kind: int) -> list[bytes]: ...
+
+    def count(self, subscriber: SessionApi, kind: int) -> int: ...
+
+    def active(self, kind: int) -> Iterable[bytes]: ...
+
+    def subscriber_count(self, kind: int, name: bytes) -> int: ...
+
+    @property
+    def pattern_count(self) -> int: ...
 
 
 class SlaveApi(Protocol):
@@ -89,6 +123,17 @@ class SlaveApi(Protocol):
 
     def status(self) -> Mapping[str, object]:
         """DISTRODB STATUS."""
+
+    @property
+    def subscriptions(self) -> SubscriptionsApi: ...
+
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Returns how many clients of this slave have received it."""
+
+    def publish_to_shard(self, channel: bytes, message: bytes) -> int: ...
+
+    def elsewhere(self, slot: int) -> ErrorReply | None:
+        """Where to go with a shard channel of this slot, if this slave has no copy of it."""
 
     def ask_partition(
         self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]

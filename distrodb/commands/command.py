@@ -93,6 +93,7 @@ _CATEGORIES = {
     "generic": "keyspace",
     "server": "",
     "cluster": "",
+    "pubsub": "",  # by their flag
     "transactions": "transaction",
     "scripting": "scripting",
 }

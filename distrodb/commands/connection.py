@@ -27,6 +27,8 @@ def is_name(text: bytes) -> bool:
 def ping(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if len(args) > 2:
         return error("ERR", "wrong number of arguments for 'ping' command")
+    if session.is_confined:
+        return [b"pong", args[1] if len(args) == 2 else b""]
     return args[1] if len(args) == 2 else Status(b"PONG")
 
 
@@ -123,6 +125,7 @@ def select(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.accept()
+    session.slave.subscriptions.leave(session)
     session.protocol, session.name, session.is_readonly = 2, b"", False
     session.database = 0
     return Status(b"RESET")

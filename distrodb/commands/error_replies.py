@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from distrodb.commands.command import Command
 from distrodb.resp.reply import ErrorReply, error
 
 SYNTAX = error("ERR", "syntax error")
@@ -29,6 +30,16 @@ def _size(text: str) -> int:
 def unknown_subcommand(args: Sequence[bytes]) -> ErrorReply:
     name, verb = shown(args[0]).upper(), shown(args[1])
     return error("ERR", f"unknown subcommand '{verb}'. Try {name} HELP.")
+
+
+def not_for_subscribers(row: Command, args: Sequence[bytes]) -> ErrorReply:
+    found = row.subcommand(args)
+    if found is None:
+        return unknown_subcommand(args)
+    if not found.arity_ok(args):
+        return wrong_arity(found.name)
+    allowed = "(P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET"
+    return error("ERR", f"Can't execute '{found.name}': only {allowed} are allowed in this context")
 
 
 def wrong_arity(name: str) -> ErrorReply:

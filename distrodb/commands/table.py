@@ -10,6 +10,7 @@ from distrodb.commands import (
     hashes,
     keys,
     metadata,
+    pubsub,
     server,
     strings,
     transactions,
@@ -28,7 +29,14 @@ DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS, *expiry.COMMANDS, *
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(
-    [*connection.COMMANDS, *metadata.COMMANDS, *server.COMMANDS, *cluster.COMMANDS, *admin.COMMANDS]
+    [
+        *connection.COMMANDS,
+        *metadata.COMMANDS,
+        *server.COMMANDS,
+        *cluster.COMMANDS,
+        *admin.COMMANDS,
+        *pubsub.COMMANDS,
+    ]
 )
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)

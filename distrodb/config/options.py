@@ -112,20 +112,6 @@ OPTIONS = (
     ),
     Option(
         "raft",
-        "election_wait_ms",
-        1500,
-        "Milliseconds that a client's command waits while its partition has no leader, before it is"
-        " answered CLUSTERDOWN. An election mostly ends within some ten, and many clients do not"
-        " try again by themselves: what waits sees nothing of it. When there was no leader for so"
-        " long all are answered at once until there is one. Lower: clients hear sooner that a"
-        " majority is gone. Higher: slow elections are covered too, and more commands wait in"
-        " memory (64 MiB at most). Below the time after which clients give up.",
-        0,
-        60000,
-        unit="ms",
-    ),
-    Option(
-        "raft",
         "snapshot_log_bytes",
         16777216,
         "Bytes of log, per partition, after which a snapshot is taken and the log cut (but not"
@@ -221,6 +207,16 @@ OPTIONS = (
         67108864,
         "Bytes of replies that wait on one connection; beyond, reads are answered with an error.",
         65536,
+        1 << 30,
+        unit="bytes",
+    ),
+    Option(
+        "limits",
+        "subscription_bytes_max",
+        16777216,
+        "Bytes of the channels and patterns that one connection has subscribed to, and 256 for"
+        " each; beyond, SUBSCRIBE is refused.",
+        4096,
         1 << 30,
         unit="bytes",
     ),

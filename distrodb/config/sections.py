@@ -32,7 +32,6 @@ class RaftConfig:
     heartbeat_ms: int = _DEFAULTS["raft.heartbeat_ms"]
     election_timeout_ms: int = _DEFAULTS["raft.election_timeout_ms"]
     unknown_after_ms: int = _DEFAULTS["raft.unknown_after_ms"]
-    election_wait_ms: int = _DEFAULTS["raft.election_wait_ms"]
     snapshot_log_bytes: int = _DEFAULTS["raft.snapshot_log_bytes"]
     dead_after_s: float = _DEFAULTS["raft.dead_after_s"]
 
@@ -51,6 +50,7 @@ class LimitsConfig:
     arguments_max: int = _DEFAULTS["limits.arguments_max"]
     command_bytes_max: int = _DEFAULTS["limits.command_bytes_max"]
     output_bytes_max: int = _DEFAULTS["limits.output_bytes_max"]
+    subscription_bytes_max: int = _DEFAULTS["limits.subscription_bytes_max"]
     input_pending_max: int = _DEFAULTS["limits.input_pending_max"]
     connections_max: int = _DEFAULTS["limits.connections_max"]
     tcp_keepalive_s: int = _DEFAULTS["limits.tcp_keepalive_s"]

@@ -6,7 +6,16 @@ taken from ``encode_in_pieces`` as it can be sent.  Both give the same bytes.
 
 from collections.abc import Iterator
 
-from distrodb.resp.reply import Encoded, ErrorReply, Reply, SetReply, Status, Verbatim
+from distrodb.resp.reply import (
+    Encoded,
+    ErrorReply,
+    Push,
+    Reply,
+    SetReply,
+    Several,
+    Status,
+    Verbatim,
+)
 
 
 def encode(reply: Reply, protocol: int) -> bytes:
@@ -44,6 +53,10 @@ def encode(reply: Reply, protocol: int) -> bytes:
         return kind + encode(list(reply.items), protocol)[1:]
     if isinstance(reply, Encoded):
         return reply.data
+    if isinstance(reply, Push):
+        return (b"*" if protocol == 2 else b">") + encode(reply.items, protocol)[1:]
+    if isinstance(reply, Several):
+        return b"".join([encode(each, protocol) for each in reply.replies])
     raise TypeError(f"not a reply: {reply!r}")
 
 
@@ -62,6 +75,10 @@ def size_of(reply: Reply) -> int:
         return size_of(list(reply.items))
     if isinstance(reply, (Status, ErrorReply, Verbatim)):
         return len(reply.text)
+    if isinstance(reply, Push):
+        return size_of(reply.items)
+    if isinstance(reply, Several):
+        return sum(map(size_of, reply.replies))
     return len(reply.data) if isinstance(reply, Encoded) else 16
 
 
@@ -109,5 +126,8 @@ def _tokens(reply: Reply, protocol: int) -> Iterator[bytes]:
         yield b"*%d\r\n" % len(reply.items) if protocol == 2 else b"~%d\r\n" % len(reply.items)
         for item in reply.items:
             yield from _tokens(item, protocol)
+    elif isinstance(reply, Several):
+        for each in reply.replies:
+            yield from _tokens(each, protocol)
     else:
         yield encode(reply, protocol)

@@ -6,6 +6,8 @@ A string, a number and null are themselves; anything else is a list that begins 
     [1, text]  error           [4, flag]          boolean         [6, data]  RESP already
     [2, item, …]  array        [7, digits]        a number beyond 64 bits
 
+Only what a partition answers: no push, no several replies in one, no set.
+
 Caveat: a tuple comes back as a list, which is the same to every client.
 """
 

@@ -2,6 +2,7 @@
 
 bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
 Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
+Push what no command asked for · Several what answers one command with several replies
 """
 
 from collections.abc import Sequence
@@ -49,9 +50,24 @@ class Encoded:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A message, or the confirmation of a subscription: a push in RESP3, an array in RESP2."""
+
+    items: "tuple[Reply, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """One reply behind the other: SUBSCRIBE confirms each of its channels."""
+
+    replies: "tuple[Reply, ...]"
+
+
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
-    " | Status | ErrorReply | Verbatim | SetReply | Encoded | None"
+    " | Status | ErrorReply | Verbatim | SetReply | Encoded | Push | Several"
+    " | None"
 )
 
 OK = Status(b"OK")

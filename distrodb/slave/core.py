@@ -44,14 +44,17 @@ from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
+from distrodb.slave.links.framing import PUBLISHED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.open_groups import OpenGroups
 from distrodb.slave.outgoing import Outgoing, Output
 from distrodb.slave.own_records import Records
 from distrodb.slave.peers import Peers
+from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
+from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.view import View
 from distrodb.storage.records import JournalStore
 
@@ -76,6 +79,8 @@ class Core:
         self.maps, self.peers = MapKeeper(config, records), Peers(config.id)
         self.incarnation, self.links = records.incarnation, self.peers.links
         self.outgoing, self._heartbeats = Outgoing(self.links), Heartbeats(now, options.heartbeat_s)
+        subscriptions = Subscriptions(config.limits.subscription_bytes_max)
+        self.pubsub = Pubsub(subscriptions, self.outgoing, self.links)
         on_disk = Disk(store, read_snapshot, writes)
         around = Surroundings(options, self._outbox, self.budget, self._heartbeats)
         factory = GroupFactory(config, records, on_disk, around, generator)
@@ -83,8 +88,7 @@ class Core:
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)
         self._schedule = Schedule(self.groups)
-        wait_s = config.raft.election_wait_ms / 1000
-        self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
+        self._dispatch = Dispatch(self.groups, self.routing, self._schedule)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
         self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk)
         controller = Controller(config, self.peers.detector, self.peers.reports)
@@ -137,6 +141,8 @@ class Core:
     def next_due(self) -> float:
         """Seconds: when ``flush`` is due though nothing else happens; minus infinity is now."""
         if self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty:
+            return -math.inf
+        if self.pubsub.has_gathered:
             return -math.inf
         return min(
             self._schedule.next_due,
@@ -208,6 +214,10 @@ class Core:
 
     def receive_parcel(self, now: float, peer: str, kind: object, content: object) -> None:
         """A frame that is neither Raft's messages nor gossip.  Raises ``PeerError``."""
+        self._now = now
+        if kind == PUBLISHED:
+            self.pubsub.receive(content)
+            return
         raise PeerError(f"a frame of the unknown kind {kind!r:.20}")
 
     # -- what comes in: people ---------------------------------------------------------------------
@@ -215,10 +225,6 @@ class Core:
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
         self._dispatch.submit(self._now, request, partition)
-
-    def wait_for_leaders(self, size: int, go_on: Callable[[], None]) -> bool:
-        """For a command on whole partitions; see ``Dispatch``."""
-        return self._dispatch.wait_for_leaders(size, go_on)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
@@ -277,6 +283,7 @@ class Core:
             self._heartbeats.group_changed(group_id, None, None)
             self.outgoing.group_closed(group_id)
             self.routing.group_changed()
+            self._partition_left(group_id)
             self.gossip.soon()
         self._changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
@@ -291,6 +298,8 @@ class Core:
         self._collect(now)
         for name, heartbeat in self._heartbeats.take(now):
             self.outgoing.send(name, heartbeat, 0)
+        if self.pubsub.has_gathered:
+            self.pubsub.send()
         output = self.outgoing.take()
         output.journal = self.disk_writes.take(now)
         if now >= self.gossip.next_due:
@@ -314,6 +323,12 @@ class Core:
             outbox.changed.clear()
         self.outgoing.collect(outbox)
         self._dispatch.collect(outbox)
+
+    def _partition_left(self, group_id: int) -> None:
+        """This slave has no copy of it any more."""
+        if group_id != MAP_GROUP:
+            partition = self.map.partitions[group_id]
+            self.pubsub.subscriptions.leave_slots(partition.first, partition.last)
 
     def _tell_heartbeats(self, group: Group) -> None:
         self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)

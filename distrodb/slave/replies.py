@@ -1,11 +1,13 @@
 """What one connection is told: the replies to its commands, in their order, and what is pushed.
 
 A command's place in the queue is taken when it begins (``add``), so replies leave in the order of
-the commands, exactly one each, in whatever order they come.  ``push`` puts a message between them.
+the commands, exactly one each, in whatever order they come.  ``push`` puts a message behind all of
+them, ``push_now`` behind those that are answered: it waits for no command that is under way.
 
 Limit: bytes of replies that are not taken.  Beyond ``output_bytes_max`` a read is answered with an
 error, and a write with UNKNOWN, behind which the connection ends (``has_failed``): the write may
-have happened, so an error that says "no" would be wrong.
+have happened, so an error that says "no" would be wrong.  Of messages none may be left out without
+a word, so beyond the connection ends too.
 """
 
 from collections import deque
@@ -19,6 +21,7 @@ from distrodb.resp.reply import OK, Reply, error
 # A reply of so many bytes is given whatever waits already: it is no longer than the error in its
 # place, and ``input_pending_max`` bounds how many there are.
 SMALL_REPLY_BYTES = 64
+MESSAGE_BYTES = 48  # that a message costs in memory beside its own bytes, about
 TOO_MUCH_OUTPUT = error(
     "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
 )
@@ -37,6 +40,40 @@ class _LargeReply:
         self.size = size  # about
 
 
+class _Messages:
+    """Messages that no command asked for.  Their bytes are shared with others that get the same."""
+
+    __slots__ = ("_position", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[bytes] = deque()
+        self._position = 0  # in the first one: so much of it is taken
+
+    def add(self, data: bytes) -> None:
+        self._waiting.append(data)
+
+    def take(self, taken: list[bytes | memoryview], bytes_max: int) -> tuple[int, int]:
+        """What is taken, and what that has cost here, in bytes."""
+        size = cost = 0
+        while self._waiting and size < bytes_max:
+            data, begin = self._waiting[0], self._position
+            piece = (
+                memoryview(data)[begin : begin + PIECE_BYTES] if len(data) > PIECE_BYTES else data
+            )
+            taken.append(piece)
+            size += len(piece)
+            self._position += len(piece)
+            if self._position == len(data):
+                cost += len(data) + MESSAGE_BYTES
+                self._waiting.popleft()
+                self._position = 0
+        return size, cost
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+
 class Call:
     """One command of one connection; the core's ``Request``."""
 
@@ -51,7 +88,7 @@ class Call:
         self.place = place_of(database, slot) if database else slot
         self.is_write = is_write
         self.size = 32 + sum(map(len, args))
-        self.reply: bytes | _LargeReply | None = None
+        self.reply: bytes | _LargeReply | _Messages | None = None
 
     def resolve(self, reply: Reply) -> None:
         replies = self.replies
@@ -107,6 +144,37 @@ class Replies:
         """Send what no command asked for, behind the replies to what came before it."""
         self.add().resolve(message)
 
+    def push_now(self, data: bytes) -> bool:
+        """Send an encoded message behind the replies that are there already, so that it follows
+        all that its client was told, and waits for no command that is under way.  False: too much
+        waits, and nothing more may begin."""
+        if self.is_lost or self.has_failed:
+            return True
+        cost = len(data) + MESSAGE_BYTES
+        if self.output_bytes + cost > self.output_bytes_max:
+            self.has_failed = True
+            self.wake()  # also where it was woken before and could not take anything
+            return False
+        self.output_bytes += cost
+        self._messages().add(data)
+        if not self.is_woken:
+            self.is_woken = True
+            self.wake()
+        return True
+
+    def _messages(self) -> _Messages:
+        """Those at the end of what is answered."""
+        calls, place = self.calls, len(self.calls)
+        while place and calls[place - 1].reply is None:
+            place -= 1
+        last = calls[place - 1].reply if place else None
+        if isinstance(last, _Messages):
+            return last
+        call = Call(self, (), -1, 0, False)
+        call.reply = messages = _Messages()
+        calls.insert(place, call)
+        return messages
+
     def lose(self) -> None:
         """Nobody is there any more."""
         self.is_lost = True
@@ -144,6 +212,12 @@ class Replies:
                 taken.append(reply)
                 size += len(reply)
                 self.output_bytes -= len(reply)
+            elif isinstance(reply, _Messages):
+                length, cost = reply.take(taken, bytes_max - size)
+                size += length
+                self.output_bytes -= cost
+                if not reply.is_empty:
+                    break
             elif reply is None or not self._take_pieces(reply, taken, bytes_max - size):
                 break
             else:

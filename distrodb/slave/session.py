@@ -17,7 +17,7 @@ something to take or to go on with; it then calls ``take`` and ``go_on``, not fr
 if it must not be entered twice.  No clock, socket or loop is known here.
 
 What can wait or be pushed: a handler that returns ``PENDING`` keeps all commands behind it waiting
-until its reply comes (a blocking command); ``push`` puts a message between the replies.
+until its reply comes (a blocking command); ``push_now`` puts a message between the replies.
 
 Limits, beside the parser's: commands under way (beyond, ``wants_input`` is False until they are
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
@@ -30,6 +30,7 @@ from distrodb.commands.api import Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     CROSSSLOT,
+    not_for_subscribers,
     unknown_command,
     unknown_subcommand,
     wrong_arity,
@@ -44,6 +45,12 @@ from distrodb.ring.slots import share_slot, slot_of
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.replies import Call, Replies
+
+# What a client may ask for in RESP2 while it has subscribed to something.
+SUBSCRIBERS = frozenset(
+    b"SUBSCRIBE SSUBSCRIBE PSUBSCRIBE UNSUBSCRIBE SUNSUBSCRIBE PUNSUBSCRIBE PING QUIT RESET".split()
+)
+MESSAGES_NOT_READ = "messages that it does not read exceed output_bytes_max"
 
 
 class SessionSlave(SlaveApi, Protocol):
@@ -88,6 +95,7 @@ class Session:
         self.fault = ""  # of the client, for which it is ended: for the log
         self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
         self.heard_at = 0.0  # seconds: when the client last sent or took something
+        self._is_subscribed = False
         self._is_closing = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
@@ -150,6 +158,26 @@ class Session:
     @protocol.setter
     def protocol(self, protocol: int) -> None:
         self.replies.protocol = protocol
+
+    @property
+    def is_subscribed(self) -> bool:
+        """To channels, patterns or shard channels: messages come."""
+        return self._is_subscribed
+
+    @is_subscribed.setter
+    def is_subscribed(self, is_subscribed: bool) -> None:
+        self._is_subscribed = self.may_be_silent = is_subscribed
+
+    @property
+    def is_confined(self) -> bool:
+        """In RESP2 a message looks like a reply, so a subscriber may ask for next to nothing."""
+        return self._is_subscribed and self.replies.protocol == 2
+
+    def push_now(self, data: bytes) -> None:
+        """A message, encoded; a client that does not take its messages is ended."""
+        if not self.replies.push_now(data):
+            self.fault = MESSAGES_NOT_READ
+            self.slave.subscriptions.leave(self)
 
     def later(self) -> Callable[[Reply], None]:
         call = self._alone
@@ -214,6 +242,8 @@ class Session:
                 self._answer(self.refusal)
             elif row is None or not row.words_min <= len(args) <= row.words_max:
                 self._answer_wrong(row, args)
+            elif self._is_subscribed and self.is_confined and name not in SUBSCRIBERS:
+                self._answer(not_for_subscribers(row, args))
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return

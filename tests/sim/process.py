@@ -141,9 +141,10 @@ class Slave:
         self._turn_is_due = False
         wall_ms = WALL_EPOCH_MS + int(simulation.now * 1000) + self.wall_jump_ms
         output = core.flush(self.now, wall_ms)
-        for peer in sorted({*output.messages, *output.gossip}):
+        for peer in sorted({*output.messages, *output.gossip, *output.parcels}):
             simulation.checks.leaves(self, peer, output.messages.get(peer, []))
-            frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer)])
+            parcels = [parcel[:2] for parcel in output.parcels.get(peer, [])]
+            frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer), parcels])
             simulation.network.transmit(self.id, peer, frame)
         if output.journal is not None:
             sequence, operations = output.journal
@@ -199,11 +200,13 @@ class Slave:
         self.turn_soon()
 
     def receive(self, peer: str, frame: bytes) -> None:
-        messages, gossip = msgpack.unpackb(frame)
+        messages, gossip, parcels = msgpack.unpackb(frame)
         try:
             self.core.receive(self.now, peer, messages)
             if gossip is not None:
                 self.core.receive_gossip(self.now, peer, gossip)
+            for kind, content in parcels:
+                self.core.receive_parcel(self.now, peer, kind, content)
         except PeerError as problem:
             raise AssertionError(f"{self.id} takes {peer} for malicious: {problem}") from problem
         self.turn_soon()

@@ -387,7 +387,7 @@ def narrow(cluster, sender, receiver, bytes_a_second):
             lines[link][1].is_trusted = True
         outgoing, incoming = lines[link]
         is_at_rest = not outgoing.bytes
-        messages, gossip = msgpack.unpackb(frame)
+        messages, gossip, _ = msgpack.unpackb(frame)
         outgoing.put_messages(messages)
         if gossip is not None:
             outgoing.put_gossip(gossip)
@@ -399,7 +399,7 @@ def narrow(cluster, sender, receiver, bytes_a_second):
 
         def through(data):
             for kind, content in incoming.feed(data):
-                parts = [content, None] if kind == MESSAGES else [[], content]
+                parts = [content, None, []] if kind == MESSAGES else [[], content, []]
                 if cluster.slaves[a].links.get(b) is link:
                     transmit(a, b, msgpack.packb(parts))
             go_on()

@@ -8,10 +8,12 @@ from distrodb.commands.table import DISPATCHED
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
-from distrodb.resp.reply import error
+from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.slots import slot_ranges
 from distrodb.slave.machine_factory import new_store
+from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.service import Service
+from distrodb.slave.subscriptions import Subscriptions
 
 PARTITIONS = 3
 KEYS = [b"a", b"b", b"c", b"{c}d", b"f", b"g"]  # of all partitions
@@ -42,6 +44,11 @@ class World:
         self.led, self.has_copies = led, has_copies
         self.asked_to: list[str] = []
         self.wakes = 0
+        parcels = SimpleNamespace(send_parcel=lambda *parcel: self.parcels.append(parcel))
+        self.parcels: list[tuple[object, ...]] = []
+        self.pubsub = Pubsub(
+            Subscriptions(LimitsConfig(**limits).subscription_bytes_max), parcels, ["peer"]
+        )
         self.routing = self.view = self
         process = SimpleNamespace(
             id=1,
@@ -60,6 +67,9 @@ class World:
     def leads(self, partition: int) -> bool:
         return partition in self.led
 
+    def redirect(self, partition: int, slot: int) -> ErrorReply:
+        return error("MOVED", f"{slot} other:1")
+
     def leaderless(self) -> list[int]:
         return []
 
@@ -70,7 +80,7 @@ class World:
         if partition in self.led:
             self.queues[partition].append(request)
         else:
-            request.resolve(error("MOVED", f"{request.slot} other:1"))
+            request.resolve(self.redirect(partition, request.slot))
 
     # -- what a test does ----------------------------------------------------------------------
 

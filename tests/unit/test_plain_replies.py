@@ -46,7 +46,8 @@ def test_every_kind_of_reply_is_known():
     kinds = [each for _, each in inspect.getmembers(replies, inspect.isclass)]
     ours = [kind for kind in kinds if kind.__module__ == replies.__name__]
     assert {Status, ErrorReply, Verbatim, Encoded} <= set(ours)
-    for kind in ours:
+    of_sessions = {replies.Push, replies.Several, replies.SetReply}  # no partition answers these
+    for kind in set(ours) - of_sessions:
         (field,) = inspect.signature(kind).parameters
         assert from_plain(to_plain(kind(**{field: b"x"}))) == kind(**{field: b"x"})
 

@@ -21,13 +21,15 @@ from distrodb.clock import monotonic
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.slave.links.conversation import Conversation, Met
-from distrodb.slave.links.framing import Parcel
+from distrodb.slave.links.framing import PUBLISHED, Parcel
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
 READ_BYTES = 200_000  # a read as large as this is the only one in a turn of the loop
 UNSENT_BYTES = 1 << 17  # that the system keeps before it says that the socket is full
 OUTGOING_BYTES_MAX = 1 << 29  # that wait: beyond, the peer is too slow and must catch up anew
+# Bytes that wait; beyond, what clients publish is dropped: it must not cost the slaves their link.
+PUBLISHED_BYTES_MAX = 1 << 26
 
 
 class Owner(Protocol):
@@ -42,6 +44,8 @@ class Owner(Protocol):
     def received(self, link: "Link", content: object) -> None: ...
 
     def complain(self, who: str, problem: object) -> None: ...
+
+    def dropped(self, link: "Link") -> None: ...
 
 
 class Link(asyncio.Protocol):
@@ -116,7 +120,10 @@ class Link(asyncio.Protocol):
         if gossip is not None:
             outgoing.put_gossip(gossip)
         for parcel in parcels:
-            outgoing.put_parcel(*parcel)
+            if parcel[0] == PUBLISHED and outgoing.bytes > PUBLISHED_BYTES_MAX:
+                self._owner.dropped(self)
+            else:
+                outgoing.put_parcel(*parcel)
         if outgoing.bytes > OUTGOING_BYTES_MAX:
             self._owner.complain(self.peer or self.address, "it does not keep up")
             self.close()

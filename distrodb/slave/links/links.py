@@ -215,6 +215,11 @@ class Links:
         assert link.peer
         self._on_frame(link.peer, content)
 
+    def dropped(self, link: Link) -> None:
+        """Of what clients publish."""
+        what = "messages of clients for %s are lost: its link does not keep up"
+        log.warning(str(link.peer), what, link.peer)
+
     def complain(self, who: str, problem: object) -> None:
         """Log what is wrong with a link, but not each second: dials are repeated for ever."""
         text = f"link with {who} closed: {problem}"[:COMPLAINT_CHARACTERS_MAX]

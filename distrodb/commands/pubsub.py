@@ -1,0 +1,212 @@
+"""Messages between clients: SUBSCRIBE and its kind, PUBLISH, PUBSUB.
+
+A message reaches the subscribers of all slaves (slave/pubsub.py); those that PUBLISH and PUBSUB
+count are the asked slave's, as in Redis Cluster.  A shard channel belongs to the slot of its name:
+slaves that have a copy of that serve it, and others send a client there, as for a key.
+"""
+
+from collections.abc import Sequence
+
+from distrodb.commands.api import SessionApi
+from distrodb.commands.command import container, session_row
+from distrodb.commands.error_replies import CROSSSLOT, unknown_subcommand
+from distrodb.commands.key_specs import many, one
+from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
+from distrodb.resp.reply import ErrorReply, Push, Reply, Several, Status, error
+from distrodb.ring.slots import share_slot, slot_of
+
+CHANNEL, PATTERN, SHARD = range(3)  # kinds of subscriptions
+HELP = """\
+PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
+CHANNELS [<pattern>]
+    Return the currently active channels matching a <pattern> (default: '*').
+NUMPAT
+    Return number of subscriptions to patterns.
+NUMSUB [<channel> ...]
+    Return the number of subscribers for the specified channels, excluding
+    pattern subscriptions(default: no channels).
+SHARDCHANNELS [<pattern>]
+    Return the currently active shard level channels matching a <pattern> (default: '*').
+SHARDNUMSUB [<shardchannel> ...]
+    Return the number of subscribers for the specified shard level channel(s)
+HELP
+    Prints this help."""
+
+
+def _subscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[bytes]) -> Reply:
+    subscriptions = session.slave.subscriptions
+    if objection := subscriptions.objection(session, kind, names):
+        return objection
+    confirmed = []
+    for name in names:
+        subscriptions.add(session, kind, name)
+        confirmed.append(Push((word, name, subscriptions.count(session, kind))))
+    return Several(tuple(confirmed))
+
+
+def _unsubscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[bytes]) -> Reply:
+    subscriptions = session.slave.subscriptions
+    confirmed = []
+    for name in names or subscriptions.names(session, kind):
+        subscriptions.remove(session, kind, name)
+        confirmed.append(Push((word, name, subscriptions.count(session, kind))))
+    nothing = Push((word, None, subscriptions.count(session, kind)))
+    return Several(tuple(confirmed or [nothing]))
+
+
+def _elsewhere(session: SessionApi, channels: Sequence[bytes]) -> ErrorReply | None:
+    """Why shard channels are not served here."""
+    if not share_slot(channels):
+        return CROSSSLOT
+    return session.slave.elsewhere(slot_of(channels[0]))
+
+
+def subscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _subscribe(session, b"subscribe", CHANNEL, args[1:])
+
+
+def unsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _unsubscribe(session, b"unsubscribe", CHANNEL, args[1:])
+
+
+def psubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _subscribe(session, b"psubscribe", PATTERN, args[1:])
+
+
+def punsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _unsubscribe(session, b"punsubscribe", PATTERN, args[1:])
+
+
+def ssubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    elsewhere = _elsewhere(session, args[1:])
+    return elsewhere or _subscribe(session, b"ssubscribe", SHARD, args[1:])
+
+
+def sunsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    if len(args) > 1 and not share_slot(args[1:]):
+        return CROSSSLOT
+    return _unsubscribe(session, b"sunsubscribe", SHARD, args[1:])
+
+
+def publish(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return session.slave.publish(args[1], args[2])
+
+
+def spublish(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    elsewhere = _elsewhere(session, args[1:2])
+    return elsewhere or session.slave.publish_to_shard(args[1], args[2])
+
+
+def _active(session: SessionApi, args: Sequence[bytes], kind: int) -> Reply:
+    if len(args) > 3:
+        return unknown_subcommand([args[0], args[1]])
+    active = session.slave.subscriptions.active(kind)
+    if len(args) == 2:
+        return list(active)
+    if len(args[2]) > PATTERN_BYTES_MAX:
+        return error("ERR", f"a pattern of more than {PATTERN_BYTES_MAX} bytes")
+    matches = glob(args[2]).match
+    return [name for name in active if matches(name)]
+
+
+def _counts(session: SessionApi, channels: Sequence[bytes], kind: int) -> Reply:
+    count = session.slave.subscriptions.subscriber_count
+    return [item for channel in channels for item in (channel, count(kind, channel))]
+
+
+def channels(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _active(session, args, CHANNEL)
+
+
+def shard_channels(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _active(session, args, SHARD)
+
+
+def number_of_subscribers(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _counts(session, args[2:], CHANNEL)
+
+
+def number_of_shard_subscribers(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _counts(session, args[2:], SHARD)
+
+
+def number_of_patterns(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return session.slave.subscriptions.pattern_count
+
+
+def help_(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return [Status(line.encode()) for line in HELP.split("\n")]
+
+
+_CHANNEL = one("not_key")
+_CHANNELS = many("not_key")
+_LISTEN = "pubsub noscript loading stale"
+_SHOW = "pubsub loading stale"
+_ROWS = (
+    ("channels", channels, -2, _SHOW, "Lists the channels that have subscribers.", "2.8.0"),
+    ("numsub", number_of_subscribers, -2, _SHOW, "Counts subscribers of channels.", "2.8.0"),
+    ("numpat", number_of_patterns, 2, _SHOW, "Counts the patterns subscribed to.", "2.8.0"),
+    ("shardchannels", shard_channels, -2, _SHOW, "The same of shard channels.", "7.0.0"),
+    ("shardnumsub", number_of_shard_subscribers, -2, _SHOW, "The same of these.", "7.0.0"),
+    ("help", help_, 2, "loading stale", "Describes the subcommands.", "6.2.0"),
+)
+
+COMMANDS = (
+    session_row("subscribe", subscribe, -2, _LISTEN, "pubsub", "Listens to channels.", "2.0.0"),
+    session_row(
+        "unsubscribe", unsubscribe, -1, _LISTEN, "pubsub", "Stops listening to them.", "2.0.0"
+    ),
+    session_row("psubscribe", psubscribe, -2, _LISTEN, "pubsub", "Listens to patterns.", "2.0.0"),
+    session_row(
+        "punsubscribe", punsubscribe, -1, _LISTEN, "pubsub", "Stops listening to them.", "2.0.0"
+    ),
+    session_row(
+        "ssubscribe",
+        ssubscribe,
+        -2,
+        _LISTEN,
+        "pubsub",
+        "Listens to shard channels.",
+        "7.0.0",
+        keys=_CHANNELS,
+    ),
+    session_row(
+        "sunsubscribe",
+        sunsubscribe,
+        -1,
+        _LISTEN,
+        "pubsub",
+        "Stops listening to them.",
+        "7.0.0",
+        keys=_CHANNELS,
+    ),
+    session_row(
+        "publish",
+        publish,
+        3,
+        "pubsub loading stale fast",
+        "pubsub",
+        "Sends a message to all subscribers of a channel.",
+        "2.0.0",
+    ),
+    session_row(
+        "spublish",
+        spublish,
+        3,
+        "pubsub loading stale fast",
+        "pubsub",
+        "Sends a message to all subscribers of a shard channel.",
+        "7.0.0",
+        keys=_CHANNEL,
+    ),
+    container(
+        "pubsub",
+        "pubsub",
+        "About channels and their subscribers.",
+        "2.8.0",
+        [
+            session_row(f"pubsub|{word}", handler, arity, flags, "pubsub", summary, since)
+            for word, handler, arity, flags, summary, since in _ROWS
+        ],
+    ),
+)
