@@ -132,7 +132,7 @@ class SlaveApi(Protocol):
 
     def publish_to_shard(self, channel: bytes, message: bytes) -> int: ...
 
-    def elsewhere(self, slot: int) -> ErrorReply | None:
+    def shard_elsewhere(self, slot: int) -> ErrorReply | None:
         """Where to go with a shard channel of this slot, if this slave has no copy of it."""
 
     def ask_partition(

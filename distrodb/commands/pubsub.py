@@ -58,7 +58,7 @@ def _elsewhere(session: SessionApi, channels: Sequence[bytes]) -> ErrorReply | N
     """Why shard channels are not served here."""
     if not share_slot(channels):
         return CROSSSLOT
-    return session.slave.elsewhere(slot_of(channels[0]))
+    return session.slave.shard_elsewhere(slot_of(channels[0]))
 
 
 def subscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:

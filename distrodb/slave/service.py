@@ -189,7 +189,7 @@ class Service:
     def publish_to_shard(self, channel: bytes, message: bytes) -> int:
         return self._core.pubsub.publish_to_shard(channel, message)
 
-    def elsewhere(self, slot: int) -> ErrorReply | None:
+    def shard_elsewhere(self, slot: int) -> ErrorReply | None:
         core = self._core
         partition = core.routing.partition_of_slot[slot]
         is_here = core.routing.leads(partition) or core.view.copy_of(partition) is not None
