@@ -112,6 +112,20 @@ OPTIONS = (
     ),
     Option(
         "raft",
+        "election_wait_ms",
+        1500,
+        "Milliseconds that a client's command waits while its partition has no leader, before it is"
+        " answered CLUSTERDOWN. An election mostly ends within some ten, and many clients do not"
+        " try again by themselves: what waits sees nothing of it. When there was no leader for so"
+        " long all are answered at once until there is one. Lower: clients hear sooner that a"
+        " majority is gone. Higher: slow elections are covered too, and more commands wait in"
+        " memory (64 MiB at most). Below the time after which clients give up.",
+        0,
+        60000,
+        unit="ms",
+    ),
+    Option(
+        "raft",
         "snapshot_log_bytes",
         16777216,
         "Bytes of log, per partition, after which a snapshot is taken and the log cut (but not"

@@ -32,6 +32,7 @@ class RaftConfig:
     heartbeat_ms: int = _DEFAULTS["raft.heartbeat_ms"]
     election_timeout_ms: int = _DEFAULTS["raft.election_timeout_ms"]
     unknown_after_ms: int = _DEFAULTS["raft.unknown_after_ms"]
+    election_wait_ms: int = _DEFAULTS["raft.election_wait_ms"]
     snapshot_log_bytes: int = _DEFAULTS["raft.snapshot_log_bytes"]
     dead_after_s: float = _DEFAULTS["raft.dead_after_s"]
 

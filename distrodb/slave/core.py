@@ -88,7 +88,8 @@ class Core:
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)
         self._schedule = Schedule(self.groups)
-        self._dispatch = Dispatch(self.groups, self.routing, self._schedule)
+        wait_s = config.raft.election_wait_ms / 1000
+        self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
         self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk)
         controller = Controller(config, self.peers.detector, self.peers.reports)
@@ -225,6 +226,10 @@ class Core:
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
         self._dispatch.submit(self._now, request, partition)
+
+    def wait_for_leaders(self, size: int, go_on: Callable[[], None]) -> bool:
+        """For a command on whole partitions; see ``Dispatch``."""
+        return self._dispatch.wait_for_leaders(size, go_on)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""

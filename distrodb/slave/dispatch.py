@@ -6,6 +6,7 @@ slave comes to lead between two of them; one that a group hands back was never p
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Request
@@ -14,16 +15,18 @@ from distrodb.resp.reply import error
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
-from distrodb.slave.waiting import Waiting
+from distrodb.slave.waiting import ALL_HELD, GoOn, Waiting
 
 LOST = error("NOTCONTROLLER", "the cluster map has changed its leader")
 NOT_DONE = error("TRYAGAIN", "the leader changed before this could be done; it was not")
 
 
 class Dispatch:
-    def __init__(self, groups: dict[int, Group], routing: Routing, schedule: Schedule):
+    def __init__(
+        self, groups: dict[int, Group], routing: Routing, schedule: Schedule, wait_s: float
+    ):
         self._groups, self._routing, self._schedule = groups, routing, schedule
-        self._waiting = Waiting()
+        self._waiting = Waiting(wait_s)
         self._seen: object = None  # the leaders for which those that wait were looked at
 
     def submit(self, now: float, request: Request, partition: int) -> None:
@@ -31,6 +34,11 @@ class Dispatch:
         if self._waiting.has(partition):  # it must not pass those that came before it
             self._release(now)
         self._go_on(partition, request)
+
+    def wait_for_leaders(self, size: int, go_on: GoOn) -> bool:
+        """Call ``go_on`` when every partition that is held here has a leader, or there was none for
+        too long.  False: it is not called, and who asks is to be answered at once."""
+        return self._routing.maps.birth is None and self._waiting.take(ALL_HELD, size, go_on)
 
     def collect(self, outbox: Outbox) -> None:
         """What groups that lost the lead could not do."""
@@ -74,8 +82,12 @@ class Dispatch:
 
     def _release(self, now: float) -> None:
         self._seen = self._routing.version
-        for partition, request in self._waiting.release(now, self._routing.is_led):
-            self._go_on(partition, request)
+        for go_on in self._waiting.release(now, self._has_leader):
+            go_on()
+
+    def _has_leader(self, partition: int) -> bool:
+        routing = self._routing
+        return not routing.leaderless() if partition == ALL_HELD else routing.is_led(partition)
 
     def _go_on(self, partition: int, request: Request) -> None:
         group = self._groups.get(partition)
@@ -88,5 +100,6 @@ class Dispatch:
     def _wait(self, partition: int, request: Request) -> None:
         routing = self._routing
         may_wait = routing.maps.birth is None and not routing.is_led(partition)
-        if not may_wait or not self._waiting.take(partition, request):
+        go_on = partial(self._go_on, partition, request)
+        if not may_wait or not self._waiting.take(partition, request.size, go_on):
             request.resolve(routing.redirect(partition, request.slot))

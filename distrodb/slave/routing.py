@@ -69,6 +69,15 @@ class Routing:
     def redirect(self, partition: int, slot: int) -> ErrorReply:
         """Where to go instead: a reply after which a client may safely try again."""
         maps = self.maps
+        leader = self.leader_of(partition) if maps.birth is None else None
+        if leader is None or leader == maps.me:
+            return self.no_leader(partition)
+        if slot < 0:
+            slot = maps.map.partitions[partition].first
+        return error("MOVED", f"{slot} {self._client_at[leader]}")
+
+    def no_leader(self, partition: int) -> ErrorReply:
+        maps = self.maps
         if maps.waits_to_join:
             return error("CLUSTERDOWN", "this slave waits to be let into the cluster")
         if maps.waits_for is not None:
@@ -76,9 +85,4 @@ class Routing:
             return error(
                 "CLUSTERDOWN", f"this slave is empty and has not met all: waiting for {who}"
             )
-        leader = self.leader_of(partition)
-        if leader is None or leader == maps.me:
-            return error("CLUSTERDOWN", f"partition {partition} has no leader")
-        if slot < 0:
-            slot = maps.map.partitions[partition].first
-        return error("MOVED", f"{slot} {self._client_at[leader]}")
+        return error("CLUSTERDOWN", f"partition {partition} has no leader")

@@ -1,8 +1,8 @@
 """What all client sessions of a slave share, and what they may ask of the slave.
 
 The only place where sessions and the handlers of ``commands/`` meet the core: commands on keys go
-to the core as they are; a command on whole partitions is shared out as its row says (``combine``),
-and its replies are gathered.  No socket or clock: what is the process' own comes as ``process``.
+to the core as they are; a command on whole partitions is shared out (on_partitions.py).  No socket
+or clock: what is the process' own comes as ``process``.
 """
 
 import dataclasses
@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from distrodb import __version__
-from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
-from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
-from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.resp.reply import Reply
 from distrodb.slave.cluster_replies import Topology, wire_id
 from distrodb.slave.core import Core
+from distrodb.slave.on_partitions import OnPartitions, Part
 from distrodb.slave.session import Session
 from distrodb.slave.status_reply import Status
 from distrodb.slave.subscriptions import Subscriptions
@@ -43,49 +42,6 @@ class Process(Protocol):
 
     def kill(self) -> None:
         """End at once, as a crash would."""
-
-
-class _Part:
-    """One partition's share of a command; the core's ``Request``."""
-
-    __slots__ = ("args", "is_write", "place", "resolve", "size", "slot")
-
-    def __init__(
-        self, args: Sequence[bytes], is_write: bool, place: int, resolve: Callable[[Reply], None]
-    ):
-        self.args = args
-        self.slot, self.place = slot_at(place), place
-        self.is_write = is_write
-        self.size = 32 + sum(map(len, args))
-        self.resolve = resolve
-
-
-class _Gathering:
-    """The replies to the parts of one command, until all are there."""
-
-    def __init__(
-        self,
-        count: int,
-        whole: Callable[[Sequence[Reply]], Reply],
-        resolve: Callable[[Reply], None],
-    ):
-        self._replies: list[Reply] = [None] * count
-        self._missing = count
-        self._whole, self._resolve = whole, resolve
-
-    def resolver(self, number: int) -> Callable[[Reply], None]:
-        def resolved(reply: Reply) -> None:
-            self._replies[number] = reply
-            self._missing -= 1
-            if not self._missing:
-                self._finish()
-
-        return resolved
-
-    def _finish(self) -> None:
-        failed = [reply for reply in self._replies if isinstance(reply, ErrorReply)]
-        unknown = [reply for reply in failed if reply.code == "UNKNOWN"]
-        self._resolve((unknown or failed)[0] if failed else self._whole(self._replies))
 
 
 class Service:
@@ -150,7 +106,7 @@ class Service:
     def ask_partition(
         self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
     ) -> None:
-        self.submit(_Part(args, False, slot, resolve))
+        self.submit(Part(args, False, slot, resolve))
 
     def run_on_partitions(
         self,
@@ -159,23 +115,7 @@ class Service:
         database: int,
         resolve: Callable[[Reply], None],
     ) -> None:
-        core, combine = self._core, row.combine
-        if leaderless := core.routing.leaderless():
-            # Passing over it would be a FLUSHALL that did not flush, a DBSIZE that did not count.
-            resolve(error("CLUSTERDOWN", f"partition {leaderless[0]} has no leader"))
-            return
-        assert combine is not None, row.name
-        led = [Led(p.id, p.first, p.last) for p in core.map.partitions if core.routing.leads(p.id)]
-        parts = combine.parts(args, led)
-        if not parts:
-            resolve(combine.whole(args, led, []))
-            return
-        gathering = _Gathering(
-            len(parts), lambda replies: combine.whole(args, led, replies), resolve
-        )
-        for number, (partition, words) in enumerate(parts):
-            part = _Part(words, row.is_write, place_of(database, -1), gathering.resolver(number))
-            core.submit(part, partition)
+        OnPartitions(self._core, row, args, database, resolve).begin()
 
     # -- messages between clients ------------------------------------------------------------
 

@@ -1,76 +1,81 @@
 """Commands for a partition that has no leader at the moment: they wait for the next one.
 
-An election takes some ten milliseconds when a link breaks; a client that is told CLUSTERDOWN waits
-longer than that before it asks again.  So its commands wait here, and go on when there is a
-leader.  When there is none within ``WAIT_S`` all of them are answered, and from then on each at
-once, until there is one.
+An election takes some ten milliseconds when a link breaks, longer where disks are slow or votes
+split.  A client that is told CLUSTERDOWN waits longer than the first before it asks again, and many
+do not ask again at all.  So its commands wait here, and go on when there is a leader.  When there
+is none in time all of them go on too, to be answered, and from then on each at once, until there is
+one.
 
 What always holds: what waits was never proposed, so whoever waits may be answered with a retryable
 error; commands of one partition go on in the order in which they came, so a new one must not pass
 those that still wait (``has``).  Time counts from the first ``release`` after a command came.
+What waits is bounded in bytes; beyond that a command is answered at once.  That of a connection
+that ends meanwhile goes on like all others: its client may have sent it and left.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable
 
-from distrodb.raft.interfaces import Request
-
-WAIT_S = 0.4  # an election after a broken link with a split vote; silence takes longer to notice
-WAITING_MAX = 10_000  # commands of one partition: they wait in memory
 WAITING_BYTES_MAX = 64 << 20  # of all partitions: values may be large
+EACH_BYTES = 512  # that one takes beside its arguments' bytes, about: objects, and its place here
+# Stands for all partitions that this slave holds, together: commands on all of them wait for it.
+ALL_HELD = -1
+
+GoOn = Callable[[], None]
 
 
 class Waiting:
-    def __init__(self) -> None:
-        self._requests: dict[int, deque[Request]] = {}
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._waiting: dict[int, deque[tuple[int, GoOn]]] = {}  # by partition: bytes, what then
         self._since: dict[int, float] = {}  # partition: since when commands wait for its leader
         self._given_up: set[int] = set()  # partitions without one for too long
         self._bytes = 0
         # Seconds: when ``release`` is to be called next though no leader has changed.
         self.next_due = math.inf
 
-    def take(self, partition: int, request: Request) -> bool:
-        """Keep a command that cannot be served; False when it must be answered now."""
-        waiting = self._requests.setdefault(partition, deque())
-        is_full = len(waiting) >= WAITING_MAX or self._bytes >= WAITING_BYTES_MAX
-        if partition in self._given_up or is_full:
+    def take(self, partition: int, size: int, go_on: GoOn) -> bool:
+        """Keep a command of so many bytes, which cannot be served now; ``release`` gives ``go_on``.
+        False when it must be answered at once."""
+        waiting = self._waiting.setdefault(partition, deque())
+        if partition in self._given_up or self._bytes >= WAITING_BYTES_MAX:
             return False
         if partition not in self._since:
             self.next_due = -math.inf  # it has just come
-        waiting.append(request)
-        self._bytes += request.size
+        waiting.append((size + EACH_BYTES, go_on))
+        self._bytes += size + EACH_BYTES
         return True
 
     def has(self, partition: int) -> bool:
         """Commands for this partition wait."""
-        return bool(self._requests.get(partition))
+        return bool(self._waiting.get(partition))
 
-    def release(self, now: float, has_leader: Callable[[int], bool]) -> list[tuple[int, Request]]:
-        """Let go, with their partitions, those that have a leader again, or have waited for too
-        long.  Call it too when leaders have changed."""
-        released: list[tuple[int, Request]] = []
-        for partition in list(self._requests):
+    def release(self, now: float, has_leader: Callable[[int], bool]) -> list[GoOn]:
+        """Let go those that have a leader again, or have waited for too long.  Call it too when
+        leaders have changed."""
+        released: list[GoOn] = []
+        for partition in list(self._waiting):
             is_led = has_leader(partition)
             if not is_led and partition in self._given_up:
                 continue
             since = self._since.setdefault(partition, now)
-            if not is_led and now < since + WAIT_S:
+            if not is_led and now < since + self._wait_s:
                 continue
-            requests = self._requests[partition]
-            self._bytes -= sum(request.size for request in requests)
-            released += [(partition, request) for request in requests]
-            requests.clear()
+            waiting = self._waiting[partition]
+            self._bytes -= sum(size for size, _ in waiting)
+            released += [go_on for _, go_on in waiting]
+            waiting.clear()
             del self._since[partition]
             if is_led:
-                del self._requests[partition]
+                del self._waiting[partition]
                 self._given_up.discard(partition)
             else:
                 self._given_up.add(partition)
-        self.next_due = min(self._since.values(), default=math.inf) + WAIT_S
+        self.next_due = min(self._since.values(), default=math.inf) + self._wait_s
         return released
 
     @property
     def is_empty(self) -> bool:
         """No partition is known to be without a leader."""
-        return not self._requests
+        return not self._waiting

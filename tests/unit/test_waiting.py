@@ -5,31 +5,30 @@ import math
 import pytest
 
 from distrodb.slave import waiting as limits
-from distrodb.slave.waiting import WAIT_S, Waiting
-from tests.support.request import Asked
+from distrodb.slave.waiting import ALL_HELD, EACH_BYTES, Waiting
 
-
-def command(number: int) -> Asked:
-    return Asked(b"SET", b"%d" % number)
+WAIT_S = 0.5
 
 
 class Books:
     """What waits, who leads, and what went on."""
 
     def __init__(self):
-        self.waiting, self.led = Waiting(), set()
+        self.waiting, self.led = Waiting(WAIT_S), set()
         self.went_on = []
 
-    def take(self, now, *numbers, partition=1):
+    def take(self, now, *numbers, partition=1, size=64):
         """Commands come; a turn follows, as always."""
-        taken = [self.waiting.take(partition, command(number)) for number in numbers]
+        taken = [
+            self.waiting.take(partition, size, lambda n=number: self.went_on.append((partition, n)))
+            for number in numbers
+        ]
         self.release(now)
         return taken
 
     def release(self, now):
-        for partition, request in self.waiting.release(now, self.led.__contains__):
-            assert not request.is_answered, "who waits is answered by others"
-            self.went_on.append((partition, int(request.args[1])))
+        for go_on in self.waiting.release(now, self.led.__contains__):
+            go_on()
 
 
 @pytest.fixture
@@ -78,24 +77,24 @@ def test_each_partition_waits_for_its_own_leader(books):
     assert books.went_on == [(2, 2), (1, 1)]
 
 
-def test_what_waits_is_bounded_in_number(books, monkeypatch):
-    monkeypatch.setattr(limits, "WAITING_MAX", 2)
-    assert books.take(0.0, 1, 2, 3) == [True, True, False]
-    assert books.take(0.0, 4, partition=2) == [True]
-
-
 def test_what_waits_is_bounded_in_bytes_whatever_it_waits_for(books, monkeypatch):
-    monkeypatch.setattr(limits, "WAITING_BYTES_MAX", 100)
+    monkeypatch.setattr(limits, "WAITING_BYTES_MAX", 2 * EACH_BYTES + 100)
     assert books.take(0.0, 1, 2) == [True, True]
-    assert books.take(0.0, 3, partition=2) == [False]
+    assert books.take(0.0, 3, partition=2) == [False] == books.take(0.0, 4, partition=ALL_HELD)
     books.led.add(1)
     books.release(0.1)
-    assert books.take(0.1, 4, partition=2) == [True]
+    assert books.take(0.1, 5, partition=2) == [True]
+
+
+def test_what_is_small_is_bounded_too(books, monkeypatch):
+    """Each takes more than its bytes."""
+    monkeypatch.setattr(limits, "WAITING_BYTES_MAX", 10 * EACH_BYTES)
+    assert books.take(0.0, *range(20), size=0).count(True) == 10
 
 
 def test_it_says_when_to_look_again(books):
     assert books.waiting.next_due == math.inf
-    books.waiting.take(1, command(1))
+    books.waiting.take(1, 64, lambda: None)
     assert books.waiting.next_due <= 0.0  # at once: since when it waits is not known yet
     books.release(5.0)
     assert books.waiting.next_due == 5.0 + WAIT_S
