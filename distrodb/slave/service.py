@@ -16,7 +16,7 @@ from distrodb.config import LimitsConfig
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
-from distrodb.resp.reply import Reply
+from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.slave.cluster_replies import Topology, wire_id
 from distrodb.slave.core import Core
 from distrodb.slave.on_partitions import OnPartitions, Part
