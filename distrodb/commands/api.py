@@ -105,6 +105,10 @@ class SlaveApi(Protocol):
     @property
     def sessions(self) -> Iterable[SessionApi]: ...
 
+    @property
+    def databases(self) -> int:
+        """How many logical databases there are."""
+
     def settings(self) -> Mapping[str, str]:
         """The configuration, for CONFIG GET."""
 
@@ -136,7 +140,11 @@ class SlaveApi(Protocol):
         """Where to go with a shard channel of this slot, if this slave has no copy of it."""
 
     def ask_partition(
-        self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
+        self,
+        slot: int,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
     ) -> None:
         """Read from the partition of a slot, as a client's read would."""
 

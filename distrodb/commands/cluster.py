@@ -33,7 +33,9 @@ def cluster(session: SessionApi, args: Sequence[bytes]) -> Answer:
 def _count_keys_in_slot(session: SessionApi, text: bytes) -> Answer:
     if not text.isdigit() or len(text) > 5 or int(text) >= SLOT_COUNT:
         return error("ERR", "Invalid slot")
-    session.slave.ask_partition(int(text), [b"COUNTKEYSINSLOT", text], session.later())
+    session.slave.ask_partition(
+        int(text), [b"COUNTKEYSINSLOT", text], session.database, session.later()
+    )
     return PENDING
 
 

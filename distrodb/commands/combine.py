@@ -8,14 +8,17 @@ Each row of such a command names one of these; there is no default, so that a ne
 answer OK in place of its result.
 """
 
+import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from distrodb.resp.reply import OK, Reply, error
 
-POSITIONS_PER_SLOT = 64  # of SCAN's cursor; see Store.scan
-CURSOR_DIGITS_MAX = 20  # of a 64-bit number
+POSITIONS_PER_SLOT = 64  # of SCAN's cursor; see Share.scan
+_CURSOR = re.compile(rb"[+-]?[0-9]{1,20}|")
+_CURSORS = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +82,58 @@ ALL_OK = Everywhere(_all_ok)
 CONCATENATED = Everywhere(_concatenated)
 
 
+def _any_key(replies: Sequence[Reply]) -> Reply:
+    """Each partition says how many keys it has, a number, and the key that it has chosen by it.
+    The numbers choose the partition too: each as often as it has keys, about."""
+    chosen: list[tuple[int, int, bytes]] = []
+    for reply in replies:
+        match reply:
+            case [int(count), int(number), bytes(key)]:
+                chosen.append((count, number, key))
+            case []:
+                pass
+            case _:
+                return _does_not_add_up(replies)
+    numbers = b"%d " * len(chosen) % tuple(number for _, number, _ in chosen)
+    position = zlib.crc32(numbers) % max(1, sum(count for count, _, _ in chosen))
+    for count, _, key in chosen:
+        if position < count:
+            return key
+        position -= count
+    return None
+
+
+ANY_KEY = Everywhere(_any_key)
+
+
+def cursor_of(text: bytes) -> int | None:
+    """SCAN's cursor, read as Redis reads it: an unsigned number of 64 bits, which may have a sign.
+    None if it is none."""
+    if _CURSOR.fullmatch(text) is None:
+        return None
+    number = int(text or b"0")
+    return number % _CURSORS if abs(number) < _CURSORS else None
+
+
 class _FromCursor:
     """SCAN: one partition at a time.  The cursor is a position in the whole key space (see
-    ``Store.scan``), so the one that is asked is the first that does not end before it."""
+    ``Share.scan``), so the one that is asked is the first that does not end before it."""
 
     def _ahead(self, args: Sequence[bytes], led: Sequence[Led]) -> list[Led]:
-        if not _is_cursor(args[1]):
+        position = cursor_of(args[1])
+        if position is None:
             return []
-        position = int(args[1])
-        return [each for each in led if position < (each.last + 1) * POSITIONS_PER_SLOT]
+        ahead = [each for each in led if position < (each.last + 1) * POSITIONS_PER_SLOT]
+        return ahead or list(led[-1:])  # beyond the end: it says whether the options are right
 
     def parts(self, args: Sequence[bytes], led: Sequence[Led]) -> list[Part]:
         for each in self._ahead(args, led):
-            position = max(int(args[1]), each.first * POSITIONS_PER_SLOT)
+            position = max(cursor_of(args[1]) or 0, each.first * POSITIONS_PER_SLOT)
             return [(each.partition, [args[0], b"%d" % position, *args[2:]])]
         return []
 
     def whole(self, args: Sequence[bytes], led: Sequence[Led], replies: Sequence[Reply]) -> Reply:
-        if not _is_cursor(args[1]):
+        if cursor_of(args[1]) is None:
             return error("ERR", "invalid cursor")
         if not replies:
             return [b"0", []]
@@ -107,10 +144,6 @@ class _FromCursor:
         if reply[0] == b"0" and len(ahead) > 1:  # that partition is done, the next one follows
             return [b"%d" % (ahead[1].first * POSITIONS_PER_SLOT), reply[1]]
         return reply
-
-
-def _is_cursor(text: bytes) -> bool:
-    return text.isdigit() and len(text) <= CURSOR_DIGITS_MAX
 
 
 FROM_CURSOR = _FromCursor()

@@ -1,9 +1,7 @@
-"""Commands about the connection: PING ECHO HELLO CLIENT SELECT RESET QUIT.
+"""Commands about the connection: PING ECHO HELLO CLIENT RESET QUIT.
 
-Three requests are refused that change what the commands behind them mean, so an error alone would
-not do.  After SELECT of another database than 0 nothing runs until SELECT 0: what was meant for
-that database must not land in this one.  After CLIENT REPLY OFF or SKIP the client would take
-replies that it does not expect for others: the connection ends.
+CLIENT REPLY OFF and SKIP are refused, and an error alone would not do: the client would take
+replies that it does not expect for others.  So the connection ends.
 """
 
 from collections.abc import Sequence
@@ -15,9 +13,6 @@ from distrodb.resp.reply import OK, Reply, Status, error
 
 BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
 NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
-ANOTHER_DATABASE = error(
-    "ERR", "not run: SELECT of another database was refused; SELECT 0 or RESET goes on"
-)
 
 
 def is_name(text: bytes) -> bool:
@@ -72,7 +67,7 @@ def describe(session: SessionApi) -> bytes:
     library = session.library.get(b"LIB-NAME", b"").decode(errors="replace")
     version = session.library.get(b"LIB-VER", b"").decode(errors="replace")
     return (
-        f"id={session.id} addr={session.address} name={name} flags={flags} db=0"
+        f"id={session.id} addr={session.address} name={name} flags={flags} db={session.database}"
         f" resp={session.protocol} lib-name={library} lib-ver={version}\n"
     ).encode()
 
@@ -115,14 +110,6 @@ def _reply(session: SessionApi, mode: bytes) -> Reply:
     return error("ERR", f"CLIENT REPLY {mode.decode()} is not supported; the connection ends")
 
 
-def select(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    if args[1] == b"0":
-        session.accept()
-        return OK
-    session.refuse(ANOTHER_DATABASE, frozenset({b"SELECT", b"RESET", b"QUIT"}))
-    return error("ERR", "SELECT is not allowed in cluster mode")
-
-
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.accept()
     session.slave.subscriptions.leave(session)
@@ -141,7 +128,6 @@ COMMANDS = (
     session_row("echo", echo, 2, "fast", "connection", "Answers its argument."),
     session_row("hello", hello, -1, "fast", "connection", "Chooses RESP2 or RESP3.", "6.0.0"),
     session_row("client", client, -2, "", "connection", "About connections.", "2.4.0"),
-    session_row("select", select, 2, "fast", "connection", "Database 0 is the only one."),
     session_row("reset", reset, 1, "fast", "connection", "Resets the connection.", "6.2.0"),
     session_row("quit", quit_, -1, "fast", "connection", "Closes the connection."),
 )

@@ -1,4 +1,4 @@
-"""When keys expire: EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL PERSIST.
+"""When keys expire: EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME PEXPIRETIME.
 
 An expiry is a moment in the leader's time, which log entries carry: keyspace/store.py says what
 follows from it, raft/steady_time.py how that time goes.
@@ -11,7 +11,7 @@ from distrodb.commands.error_replies import shown
 from distrodb.commands.key_specs import one
 from distrodb.commands.strings import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.keys import GENERIC, Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
 
 GONE, STAYS = -2, -1  # what TTL answers for a key that is not there, or does not expire
@@ -35,8 +35,10 @@ def _expire(
         return 0
     if at_ms <= context.now_ms:
         keys.delete(key)
+        keys.event(GENERIC, b"del", key)
     else:
         keys.expire_at(key, at_ms)
+        keys.event(GENERIC, b"expire", key)
     return 1
 
 
@@ -78,6 +80,17 @@ def pexpireat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return _expire(keys, args, context, 1, 0)
 
 
+def pexpiretime(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if args[1] not in keys:
+        return GONE
+    at_ms = keys.expiry(args[1])
+    return STAYS if at_ms is None else at_ms
+
+
+def expiretime(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _in_seconds(pexpiretime(keys, args, context))
+
+
 def pttl(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if args[1] not in keys:
         return GONE
@@ -86,14 +99,18 @@ def pttl(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 
 def ttl(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    left_ms = pttl(keys, args, context)
-    return (left_ms + 500) // 1000 if isinstance(left_ms, int) and left_ms >= 0 else left_ms
+    return _in_seconds(pttl(keys, args, context))
+
+
+def _in_seconds(ms: Reply) -> Reply:
+    return (ms + 500) // 1000 if isinstance(ms, int) and ms >= 0 else ms
 
 
 def persist(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if keys.expiry(args[1]) is None:
         return 0
     keys.persist(args[1])
+    keys.event(GENERIC, b"persist", args[1])
     return 1
 
 
@@ -136,6 +153,26 @@ COMMANDS = (
     data_row("ttl", ttl, 2, _READ, _TELLS, "generic", "Seconds until a key expires.", tips=_VARIES),
     data_row(
         "pttl", pttl, 2, _READ, _TELLS, "generic", "Milliseconds until then.", "2.6.0", tips=_VARIES
+    ),
+    data_row(
+        "expiretime",
+        expiretime,
+        2,
+        _READ,
+        _TELLS,
+        "generic",
+        "The Unix time at which a key expires.",
+        "7.0.0",
+    ),
+    data_row(
+        "pexpiretime",
+        pexpiretime,
+        2,
+        _READ,
+        _TELLS,
+        "generic",
+        "The same in milliseconds.",
+        "7.0.0",
     ),
     data_row("persist", persist, 2, _WRITE, _SETS, "generic", "Lets a key stay.", "2.2.0"),
 )

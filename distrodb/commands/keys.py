@@ -1,24 +1,36 @@
-"""Commands on keys of any type, and on whole partitions."""
+"""Commands on keys of any type: there, gone, of what type, under another name, in another database.
+
+https://redis.io/docs/latest/commands/?group=generic; those on whole partitions are in keyspaces.py,
+when keys expire in expiry.py.
+"""
 
 from collections.abc import Sequence
 
-from distrodb.commands.combine import ALL_OK, FROM_CURSOR, TOTAL
 from distrodb.commands.command import SUM, data_row
-from distrodb.commands.key_specs import LOOKS, NO_KEYS, many
-from distrodb.commands.strings import NOT_AN_INTEGER, SYNTAX, parse_integer
+from distrodb.commands.databases import database_index
+from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.key_specs import LOOKS, many, one
+from distrodb.commands.strings import over_limits
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.glob import PATTERN_BYTES_MAX
-from distrodb.keyspace.keys import Keys
-from distrodb.keyspace.place_number import place_of
-from distrodb.keyspace.store import Store
-from distrodb.resp.reply import OK, Reply, Status, error
+from distrodb.keyspace.keys import GENERIC, Keys
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
+
+NO_SUCH_KEY = error("ERR", "no such key")
+SAME_OBJECT = error("ERR", "source and destination objects are the same")
 
 
 def del_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return sum(keys.delete(key) for key in args[1:])
+    """DEL and UNLINK: here both give the memory back at once."""
+    count = 0
+    for key in args[1:]:
+        if keys.delete(key):
+            keys.event(GENERIC, b"del", key)
+            count += 1
+    return count
 
 
 def exists(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """EXISTS and TOUCH: when a key was asked for last is not kept."""
     return sum(key in keys for key in args[1:])
 
 
@@ -26,117 +38,145 @@ def type_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return Status(keys.kind(args[1]) or b"none")
 
 
-def dbsize(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    return store.key_count(context.database)
+# -- another name ----------------------------------------------------------------------------------
 
 
-def flushall(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    if len(args) > 2 or (len(args) == 2 and args[1].upper() not in (b"SYNC", b"ASYNC")):
-        return SYNTAX
-    store.clear()
-    return OK
+def _carry(source: Keys, key: bytes, target: Keys, name: bytes) -> None:
+    """A key that is there gets another place or name, its expiry too; what was there is gone."""
+    value, at_ms = source.value(key), source.expiry(key)
+    assert value is not None
+    source.delete(key)
+    target.put_value(name, value)
+    if at_ms is not None:
+        target.expire_at(name, at_ms)
 
 
-def count_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    slot = parse_integer(args[1])
-    if slot is None or not store.first_slot <= slot <= store.last_slot:
-        return error("ERR", "Invalid slot")
-    return store.key_count_at(place_of(context.database, slot))
+def _rename(keys: Keys, args: Sequence[bytes], context: Context, may_replace: bool) -> bool | None:
+    """None: there is no such key."""
+    key, name = args[1:]
+    if key not in keys:
+        return None
+    if key == name:
+        return may_replace
+    if not may_replace and name in keys:
+        return False
+    _carry(keys, key, keys, name)
+    keys.event(GENERIC, b"rename_from", key)
+    keys.event(GENERIC, b"rename_to", name)
+    return True
 
 
-def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]; see ``Store.scan``."""
-    position = parse_integer(args[1])
-    if position is None or position < 0:
-        return error("ERR", "invalid cursor")
-    pattern: bytes | None = None
-    kind: bytes | None = None
-    count = 10
-    if len(args) % 2:
-        return SYNTAX
-    for option, value in zip(args[2::2], args[3::2], strict=True):
-        option = option.upper()
-        if option == b"MATCH":
-            if len(value) > PATTERN_BYTES_MAX:
-                return error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
-            pattern = value
-        elif option == b"TYPE":
-            kind = value.lower()
-        elif option == b"COUNT":
-            number = parse_integer(value)
-            if number is None:
-                return NOT_AN_INTEGER
-            if number < 1:
-                return SYNTAX
-            count = number
+def rename(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if problem := over_limits(context, args[2], b""):
+        return problem
+    return NO_SUCH_KEY if _rename(keys, args, context, True) is None else OK
+
+
+def renamenx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if problem := over_limits(context, args[2], b""):
+        return problem
+    is_renamed = _rename(keys, args, context, False)
+    return NO_SUCH_KEY if is_renamed is None else int(is_renamed)
+
+
+def copy(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """COPY source destination [DB number] [REPLACE]"""
+    key, name = args[1:3]
+    target: int | None = None
+    may_replace = False
+    words = list(args[3:])
+    while words:
+        option = words.pop(0).upper()
+        if option == b"REPLACE":
+            may_replace = True
+        elif option == b"DB" and words:
+            number = database_index(words.pop(0), context.limits.databases)
+            if isinstance(number, ErrorReply):
+                return number
+            target = number
         else:
             return SYNTAX
-    following, keys = store.scan(position, count, pattern, kind, context.database)
-    return [b"%d" % (following or 0), list(keys)]
+    to = keys if target in (None, keys.database) else keys.in_database(target or 0)
+    if to is keys and key == name:
+        return SAME_OBJECT
+    if problem := over_limits(context, name, b""):
+        return problem
+    value = keys.value(key)
+    if value is None or (name in to and not may_replace):
+        return 0
+    to.put_value(name, value if isinstance(value, bytes) else value.clone(value.generation))
+    at_ms = keys.expiry(key)
+    if at_ms is not None:
+        to.expire_at(name, at_ms)
+    to.event(GENERIC, b"copy_to", name)
+    return 1
 
 
-_EACH = "request_policy:all_shards"
-_SPECIAL = ("nondeterministic_output", "request_policy:special")
+def move(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    key, number = args[1], database_index(args[2], context.limits.databases)
+    if isinstance(number, ErrorReply):
+        return number
+    if number == keys.database:
+        return SAME_OBJECT
+    target = keys.in_database(number)
+    if key not in keys or key in target:
+        return 0
+    _carry(keys, key, target, key)
+    keys.event(GENERIC, b"move_from", key)
+    target.event(GENERIC, b"move_to", key)
+    return 1
+
+
+_MANY, _GONE = many("RO"), many("RM delete")
+_SOURCE = one("RW access delete")
 
 COMMANDS = (
-    data_row("del", del_, -2, "write", many("RM delete"), "generic", "Deletes keys.", tips=SUM),
+    data_row("del", del_, -2, "write", _GONE, "generic", "Deletes keys.", tips=SUM),
     data_row(
-        "exists",
-        exists,
-        -2,
-        "readonly fast",
-        many("RO"),
-        "generic",
-        "Counts keys that exist.",
-        tips=SUM,
+        "unlink", del_, -2, "write fast", _GONE, "generic", "Deletes keys.", "4.0.0", tips=SUM
+    ),
+    data_row(
+        "exists", exists, -2, "readonly fast", _MANY, "generic", "Counts keys that exist.", tips=SUM
+    ),
+    data_row(
+        "touch", exists, -2, "readonly fast", _MANY, "generic", "Counts keys.", "3.2.1", tips=SUM
     ),
     data_row("type", type_, 2, "readonly fast", LOOKS, "generic", "The type of a key's value."),
     data_row(
-        "dbsize",
-        dbsize,
-        1,
-        "readonly fast",
-        NO_KEYS,
-        "server",
-        "Counts the keys led here.",
-        tips=(_EACH, "response_policy:agg_sum"),
-        acl="keyspace",
-        combine=TOTAL,
-    ),
-    data_row(
-        "flushall",
-        flushall,
-        -1,
+        "rename",
+        rename,
+        3,
         "write",
-        NO_KEYS,
-        "server",
-        "Deletes all.",
-        tips=(_EACH, "response_policy:all_succeeded"),
-        acl="keyspace dangerous",
-        combine=ALL_OK,
+        (*_SOURCE, *one("OW update", 2)),
+        "generic",
+        "Gives a key another name; what had that name is gone.",
     ),
     data_row(
-        "scan",
-        scan,
-        -2,
-        "readonly",
-        NO_KEYS,
+        "renamenx",
+        renamenx,
+        3,
+        "write fast",
+        (*_SOURCE, *one("OW insert", 2)),
         "generic",
-        "Walks keys.",
-        "2.8.0",
-        tips=_SPECIAL,
-        combine=FROM_CURSOR,
+        "Gives a key another name that no key has.",
     ),
-)
-
-# What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
-COUNT_KEYS_IN_SLOT = data_row(
-    "countkeysinslot",
-    count_keys_in_slot,
-    2,
-    "readonly fast",
-    NO_KEYS,
-    "cluster",
-    "",
-    combine=TOTAL,
+    data_row(
+        "copy",
+        copy,
+        -3,
+        "write denyoom",
+        (*one("RO access"), *one("OW update", 2)),
+        "generic",
+        "Copies a key.",
+        "6.2.0",
+    ),
+    data_row(
+        "move",
+        move,
+        3,
+        "write fast",
+        one("RW access update"),
+        "generic",
+        "Moves a key to another database.",
+    ),
 )

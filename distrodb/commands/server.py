@@ -19,7 +19,6 @@ def config(session: SessionApi, args: Sequence[bytes]) -> Reply:
         "save": "",
         "appendonly": "yes",  # each write is in the journal before its reply
         "appendfsync": "always",
-        "databases": "1",
         "maxmemory": "0",
         "cluster-enabled": "yes",
         **session.slave.settings(),

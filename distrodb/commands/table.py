@@ -6,9 +6,11 @@ from distrodb.commands import (
     admin,
     cluster,
     connection,
+    databases,
     expiry,
     hashes,
     keys,
+    keyspaces,
     metadata,
     pubsub,
     server,
@@ -16,7 +18,7 @@ from distrodb.commands import (
     transactions,
 )
 from distrodb.commands.command import Command
-from distrodb.commands.keys import COUNT_KEYS_IN_SLOT
+from distrodb.commands.keyspaces import COUNT_KEYS_IN_SLOT
 
 
 def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
@@ -24,13 +26,22 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 
 
 # What a partition's machine runs, entries of the log included.
-DATA_COMMANDS = _by_name([*strings.COMMANDS, *keys.COMMANDS, *expiry.COMMANDS, *hashes.COMMANDS])
+DATA_COMMANDS = _by_name(
+    [
+        *strings.COMMANDS,
+        *keys.COMMANDS,
+        *keyspaces.COMMANDS,
+        *expiry.COMMANDS,
+        *hashes.COMMANDS,
+    ]
+)
 # The same and what a slave asks a partition by itself.
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(
     [
         *connection.COMMANDS,
+        *databases.COMMANDS,
         *metadata.COMMANDS,
         *server.COMMANDS,
         *cluster.COMMANDS,
@@ -39,4 +50,4 @@ COMMANDS = DATA_COMMANDS | _by_name(
     ]
 )
 # What a session looks up: also what is refused in a way of its own.
-DISPATCHED = COMMANDS | _by_name(transactions.REFUSED)
+DISPATCHED = COMMANDS | _by_name([*transactions.REFUSED, *databases.REFUSED])

@@ -188,6 +188,16 @@ OPTIONS = (
     ),
     Option(
         "limits",
+        "databases",
+        16,
+        "How many logical databases SELECT knows: 0 up to one less than this. The same in every"
+        " file. With fewer than before, the keys of the others stay and are not reached.",
+        1,
+        1024,
+        unit="databases",
+    ),
+    Option(
+        "limits",
         "inline_bytes_max",
         65536,
         "Bytes of an inline command (typed by hand), as in Redis.",

@@ -47,6 +47,7 @@ class HealingConfig:
 class LimitsConfig:
     key_bytes_max: int = _DEFAULTS["limits.key_bytes_max"]
     value_bytes_max: int = _DEFAULTS["limits.value_bytes_max"]
+    databases: int = _DEFAULTS["limits.databases"]
     inline_bytes_max: int = _DEFAULTS["limits.inline_bytes_max"]
     arguments_max: int = _DEFAULTS["limits.arguments_max"]
     command_bytes_max: int = _DEFAULTS["limits.command_bytes_max"]

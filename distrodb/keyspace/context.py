@@ -11,10 +11,12 @@ from typing import Any, Protocol, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole."""
+    """Bounds on one key and one value, in bytes: an entry of the log must hold them whole; and how
+    many logical databases there are for a key to be moved to."""
 
     key_bytes_max: int = 65536
     value_bytes_max: int = 16777216
+    databases: int = 16
 
 
 @dataclass(frozen=True, slots=True)

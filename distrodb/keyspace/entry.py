@@ -4,8 +4,9 @@
     2   [milliseconds, how many expired keys are removed at most, limits, [[place, [name, …]], …]]
     1   [milliseconds, [[slot, [name, argument, …]], …]], of 0.3.0: read, not written
 
-The limits are the leader's (bytes of a key, of a value): they decide what a command does, so they
-must be the same wherever the entry is applied, and slaves' files may differ or change.
+The limits are the leader's (bytes of a key, of a value; how many logical databases, 16 where that
+is missing): they decide what a command does, so they must be the same wherever the entry is
+applied, and slaves' files may differ or change.
 
 A slave that does not know the format, or a command, stops (``VersionError``): replicas of two
 versions must not differ.  That cannot be seen of a command that does something else in a newer
@@ -22,7 +23,9 @@ import msgpack
 
 from distrodb.errors import VersionError
 
-Limits = tuple[int, int]  # bytes of a key, of a value
+Limits = tuple[int, ...]  # bytes of a key, of a value; databases
+
+_LIMITS = (int, int), (int, int, int)
 
 VERSION, VERSION_1 = b"\x02", b"\x01"
 LARGE_BYTES = 1 << 16  # from where on it is worth to encode without copies
@@ -71,8 +74,8 @@ def decode_batch(payload: bytes) -> Batch:
             raise ValueError("its time is not a number")
         if type(expire_max) is not int or expire_max < 0:
             raise ValueError("how many keys expire is not a number")
-        if not is_old and (type(limits) is not tuple or tuple(map(type, limits)) != (int, int)):
-            raise ValueError("its limits are not two numbers")
+        if not is_old and (type(limits) is not tuple or tuple(map(type, limits)) not in _LIMITS):
+            raise ValueError("its limits are not two or three numbers")
         if type(rows) is not tuple:
             raise ValueError("it holds no commands")
         for place, args in rows:

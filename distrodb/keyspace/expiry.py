@@ -13,6 +13,8 @@ from itertools import islice, takewhile
 
 from sortedcontainers import SortedList
 
+from distrodb.keyspace.place_number import database_of
+
 Expiring = tuple[int, int, bytes]  # milliseconds since the epoch, place, key
 
 
@@ -28,6 +30,11 @@ class ExpiryQueue:
 
     def remove(self, at_ms: int, place: int, key: bytes) -> None:
         self._sorted.remove((at_ms, place, key))
+
+    def without(self, database: int) -> "ExpiryQueue":
+        """The same but for one database."""
+        kept = (expiring for expiring in self._sorted if database_of(expiring[1]) != database)
+        return ExpiryQueue(kept)
 
     @property
     def soonest_ms(self) -> float:

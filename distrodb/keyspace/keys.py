@@ -48,8 +48,8 @@ class Keys(Protocol):
         """Set a string, which expires when the one before would have."""
 
     def put_value(self, key: bytes, value: Value) -> None:
-        """Set a value of whatever kind that nothing else refers to; what was there is gone, its
-        expiry too."""
+        """Set a value of whatever kind that no other key has (a snapshot may); what was there is
+        gone, its expiry too."""
 
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
         """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
@@ -71,6 +71,10 @@ class Keys(Protocol):
         words."""
 
     # -- elsewhere ---------------------------------------------------------------------------
+
+    @property
+    def database(self) -> int:
+        """The logical database of these keys."""
 
     def in_database(self, database: int) -> "Keys":
         """The keys of the same slots in another logical database."""

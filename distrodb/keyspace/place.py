@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import EXPIRED, Keys
-from distrodb.keyspace.place_number import place_of, slot_at
+from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.values import Container, Value, kind_of
 
 C = TypeVar("C", bound=Container)
@@ -35,6 +35,9 @@ class Observer(Protocol):
 
     def changed(self, place: int, key: bytes) -> None:
         """A key's value or expiry may be another one now, or it may be gone."""
+
+    def flushed(self, database: int | None) -> None:
+        """All keys of a database are gone, or of all databases; ``changed`` is not told of each."""
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
         """What a command has done, in Redis' words; see ``Keys.event``."""
@@ -137,10 +140,8 @@ class Place:
             self._shared.observer.changed(self._number, key)
 
     def put_value(self, key: bytes, value: Value) -> None:
-        """Set a value of whatever kind that nothing else refers to; what was there is gone, its
-        expiry too."""
-        if not isinstance(value, bytes) and value.generation != self._shared.generation:
-            value = value.clone(self._shared.generation)
+        """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
+        it is written to); what was there is gone, its expiry too."""
         self._values[key] = value
         self._forget_expiry(key)
         self._changed(key)
@@ -203,6 +204,10 @@ class Place:
         if self._shared.observer is not None:
             self._shared.observer.event(self._number, kind, name, key)
 
+    @property
+    def database(self) -> int:
+        return database_of(self._number)
+
     def in_database(self, database: int) -> Keys:
         """The keys of the same slot in another logical database."""
         return self._shared.open(place_of(database, slot_at(self._number)))
@@ -234,6 +239,10 @@ class Place:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._values)
+
+    @property
+    def expiring_count(self) -> int:
+        return len(self._expiries)
 
     def values(self) -> Iterable[Value]:
         return self._values.values()

@@ -6,7 +6,7 @@ command share a place, and the store has one dictionary of keys for each.
     database * 16384 + slot   keys of one slot
     -1 - database             the whole of this partition's share of a database
 
-So in database 0, the only one that clients can reach now, the place of a slot is the slot.
+So in database 0 the place of a slot is the slot.
 """
 
 SLOT_BITS = 14  # 16384 slots, as in Redis Cluster

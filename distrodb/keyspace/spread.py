@@ -17,10 +17,10 @@ C = TypeVar("C", bound=Container)
 class Spread:
     def __init__(self, database: int, place_of_key: Callable[[int, bytes], Keys]):
         """``place_of_key``: the place of a key in a database, for whoever may write to it."""
-        self._database, self._place_of_key = database, place_of_key
+        self.database, self._place_of_key = database, place_of_key
 
     def _at(self, key: bytes) -> Keys:
-        return self._place_of_key(self._database, key)
+        return self._place_of_key(self.database, key)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._at(key)

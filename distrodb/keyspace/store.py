@@ -14,31 +14,30 @@ true, so if it has met a key that expires between the newest entry's time and it
 in place of a reply, and the leader lets an entry of that time pass first.
 
 Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 40 ms a million
-keys, and the first write to each container after it clones that container (values.py).  SCAN of a
-slot with very many keys (one hash tag) looks at all of them for each of its 64 windows.  DBSIZE
-counts also the keys that have expired and are not removed yet, as Redis does.
+keys, and the first write to each container after it clones that container (values.py).
 """
 
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from itertools import chain, islice
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import UNSETTLED, Context, Row, StoreLimits, Table, Unsettled
+from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.entry import Limits, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
-from distrodb.keyspace.glob import glob
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
+from distrodb.keyspace.share import Share
 from distrodb.keyspace.spread import Spread
 from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
 
-WINDOWS = 64  # of a slot, for SCAN
 SHOWN_BYTES_MAX = 64  # of the name of a command that is not known
 SAMPLE = 256  # keys that are measured to estimate the size of all
 WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
@@ -52,11 +51,12 @@ class Store:
         self.table = table
         self._limits = limits or StoreLimits()
         # This slave's own, which go into the entries that it proposes (entry.py).
-        self.limits: Limits = self._limits.key_bytes_max, self._limits.value_bytes_max
+        self.limits: Limits = astuple(self._limits)
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
         self._places: dict[int, Place] = {}
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
+        self._numbers = 0  # how many ``any_number`` has given
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -192,42 +192,32 @@ class Store:
     def key_count_at(self, place: int) -> int:
         return len(self._places.get(place, ()))
 
-    def clear(self) -> None:
-        """All databases."""
-        self._places = {}
-        self._shared.expiries = ExpiryQueue()
+    def clear(self, database: int | None = None) -> None:
+        """All databases unless one is given."""
+        if database is None:
+            self._places = {}
+            self._shared.expiries = ExpiryQueue()
+        else:
+            for place in [at for at in self._places if database_of(at) == database]:
+                del self._places[place]
+            self._shared.expiries = self._shared.expiries.without(database)
+        if self._shared.observer is not None:
+            self._shared.observer.flushed(database)
 
-    def scan(
-        self,
-        position: int,
-        count: int,
-        match: bytes | None = None,
-        kind: bytes | None = None,
-        database: int = 0,
-    ) -> tuple[int | None, list[bytes]]:
-        """At least ``count`` keys from ``position`` on (before the filters), and where to go on;
-        None is the end.
+    def share(self, database: int) -> Share:
+        """What is here of one database."""
+        return Share(self._places, database, self.first_slot, self.last_slot)
 
-        A position is ``slot * 64 + window``; a key's window comes from a checksum of the key, so
-        its position never changes: a key that is there from a scan's beginning to its end is
-        returned once.  A slot is returned whole unless it holds many keys (a hash tag).
-        """
-        accepts = None if match is None else glob(match).match
-        found: list[bytes] = []
-        seen = 0
-        slot, window = max(divmod(position, WINDOWS), (self.first_slot, 0))
-        while slot <= self.last_slot and seen < count:
-            place = self._places.get(place_of(database, slot), self._nowhere)
-            if len(place) and (window or len(place) > max(count, WINDOWS)):
-                keys = [key for key in place if zlib.crc32(key) >> 26 == window]
-                window += 1
-            else:
-                keys, window = list(place), WINDOWS
-            seen += len(keys)
-            found += place.visible(keys if accepts is None else filter(accepts, keys), kind)
-            if window == WINDOWS:
-                slot, window = slot + 1, 0
-        return (None if slot > self.last_slot else slot * WINDOWS + window), found
+    def counts(self) -> dict[int, Counts]:
+        """Of each database that is not empty."""
+        databases = {database_of(place) for place, keys in self._places.items() if len(keys)}
+        return {database: self.share(database).counts(self.now_ms) for database in databases}
+
+    def any_number(self) -> int:
+        """For what is chosen by chance: it follows from the time, and from how many were asked
+        for before on this slave.  No part of the state."""
+        self._numbers += 1
+        return zlib.crc32(b"%d %d" % (self._numbers, self._shared.clock_ms))
 
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""

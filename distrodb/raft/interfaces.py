@@ -15,7 +15,7 @@ class Machine(Protocol):
     def now_ms(self) -> int: ...  # the newest entry's time
 
     @property
-    def limits(self) -> tuple[int, int]: ...  # this slave's own, for the entries that it proposes
+    def limits(self) -> tuple[int, ...]: ...  # this slave's own, for the entries that it proposes
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 

@@ -57,7 +57,9 @@ class GroupFactory:
         self._name = member(config.id, records.incarnation)
         limits = config.limits
         self._limits = StoreLimits(
-            key_bytes_max=limits.key_bytes_max, value_bytes_max=limits.value_bytes_max
+            key_bytes_max=limits.key_bytes_max,
+            value_bytes_max=limits.value_bytes_max,
+            databases=limits.databases,
         )
         self._records, self._disk = records, disk
         self._surroundings, self._generator = surroundings, generator

@@ -13,6 +13,8 @@ from distrodb import __version__
 from distrodb.commands.command import Command
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
+from distrodb.keyspace.counts import keyspace_lines
+from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
@@ -104,9 +106,13 @@ class Service:
         return None if core.routing.leads(partition) else core.view.copy_of(partition)
 
     def ask_partition(
-        self, slot: int, args: Sequence[bytes], resolve: Callable[[Reply], None]
+        self,
+        slot: int,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
     ) -> None:
-        self.submit(Part(args, False, slot, resolve))
+        self.submit(Part(args, False, place_of(database, slot), resolve))
 
     def run_on_partitions(
         self,
@@ -137,6 +143,10 @@ class Service:
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 
+    @property
+    def databases(self) -> int:
+        return self.limits.databases
+
     def settings(self) -> Mapping[str, str]:
         config, limits = self._core.config, self.limits
         sections = (config.raft, config.healing, limits)
@@ -154,8 +164,6 @@ class Service:
     def info(self) -> Mapping[str, Mapping[str, object]]:
         core, process = self._core, self._process
         led = core.view.led_stores
-        keys = sum(store.key_count() for store in led)
-        expiring = sum(store.expiring_count for store in led)
         return {
             "server": {
                 "redis_version": REDIS_VERSION,
@@ -183,7 +191,7 @@ class Service:
                 "partitions_led": len(led),
                 "partitions_held": len(core.view.partitions),
             },
-            "keyspace": {"db0": f"keys={keys},expires={expiring},avg_ttl=0"} if keys else {},
+            "keyspace": keyspace_lines(store.counts() for store in led),
         }
 
     def cluster_slots(self) -> Reply:

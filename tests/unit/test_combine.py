@@ -2,7 +2,7 @@
 
 import pytest
 
-from distrodb.commands.combine import ALL_OK, CONCATENATED, FROM_CURSOR, TOTAL, Led
+from distrodb.commands.combine import ALL_OK, ANY_KEY, CONCATENATED, FROM_CURSOR, TOTAL, Led
 from distrodb.commands.command import data_row
 from distrodb.commands.key_specs import NO_KEYS, READS
 from distrodb.commands.table import DATA_COMMANDS, DISPATCHED, MACHINE_COMMANDS
@@ -52,10 +52,19 @@ def test_every_command_on_partitions_is_asked_and_added_up() -> None:
         if cursor == b"0":
             break
     assert sorted(found) == sorted(KEYS)
+    ((*all_keys,),) = read_replies(world.ask(pack(b"KEYS", b"*")))
+    assert sorted(all_keys) == sorted(KEYS)
+    some = {read_replies(world.ask(pack(b"RANDOMKEY")))[0] for _ in range(200)}
+    assert some == set(KEYS)
+    assert world.ask(pack(b"SELECT", b"1") + pack(b"FLUSHDB") + pack(b"DBSIZE")).endswith(b":0\r\n")
+    assert world.ask(pack(b"SELECT", b"0") + pack(b"DBSIZE")) == b"+OK\r\n:%d\r\n" % len(KEYS)
     assert world.ask(pack(b"FLUSHALL") + pack(b"DBSIZE")) == b"+OK\r\n:0\r\n"
     assert {name for name, row in DATA_COMMANDS.items() if row.combine} == {
         b"DBSIZE",
         b"FLUSHALL",
+        b"FLUSHDB",
+        b"KEYS",
+        b"RANDOMKEY",
         b"SCAN",
     }
 
@@ -69,6 +78,9 @@ def test_every_command_on_partitions_is_asked_and_added_up() -> None:
         (ALL_OK, [], OK),
         (CONCATENATED, [[b"a"], [b"b", 1]], [b"a", b"b", 1]),
         (CONCATENATED, [], []),
+        (ANY_KEY, [], None),
+        (ANY_KEY, [[], []], None),
+        (ANY_KEY, [[], [1, 5, b"a"]], b"a"),
     ],
 )
 def test_replies_add_up(combine: object, replies: list[Reply], whole: Reply) -> None:
@@ -77,7 +89,13 @@ def test_replies_add_up(combine: object, replies: list[Reply], whole: Reply) -> 
 
 @pytest.mark.parametrize(
     ("combine", "replies"),
-    [(TOTAL, [1, OK]), (TOTAL, [1, True]), (ALL_OK, [OK, 1]), (CONCATENATED, [[], 1])],
+    [
+        (TOTAL, [1, OK]),
+        (TOTAL, [1, True]),
+        (ALL_OK, [OK, 1]),
+        (CONCATENATED, [[], 1]),
+        (ANY_KEY, [[1]]),
+    ],
 )
 def test_what_does_not_add_up_is_an_error_and_never_ok(
     combine: object, replies: list[Reply]
@@ -89,8 +107,8 @@ def test_what_does_not_add_up_is_an_error_and_never_ok(
 def test_the_first_error_is_the_answer_and_unknown_before_others() -> None:
     world = World()
     for failed, expected in (
-        ([1, error("MOVED", "1 a:1"), 2], b"-MOVED"),
-        ([error("MOVED", "1 a:1"), error("UNKNOWN", "perhaps"), OK], b"-UNKNOWN"),
+        ([1, error("TRYAGAIN", "full"), 2], b"-TRYAGAIN"),
+        ([error("TRYAGAIN", "full"), error("UNKNOWN", "perhaps"), OK], b"-UNKNOWN"),
     ):
         world.session.receive(pack(b"FLUSHALL"))
         for queue, reply in zip(world.queues, failed, strict=True):
@@ -109,6 +127,6 @@ def test_a_cursor_goes_from_one_led_partition_to_the_next() -> None:
     assert scan(b"0", [b"64", [b"a"]]) == ([(0, [b"SCAN", b"0", *rest])], [b"64", [b"a"]])
     assert scan(b"64", [b"0", [b"b"]]) == ([(0, [b"SCAN", b"64", *rest])], [b"12800", [b"b"]])
     assert scan(b"6400", [b"0", []]) == ([(2, [b"SCAN", b"12800", *rest])], [b"0", []])
-    assert scan(b"19200", None) == ([], [b"0", []])
-    for cursor in (b"x", b"-1", b"9" * 21):
+    assert scan(b"19200", [b"0", []]) == ([(2, [b"SCAN", b"19200", *rest])], [b"0", []])
+    for cursor in (b"x", b"1.5", b"9" * 21):
         assert scan(cursor, None) == ([], error("ERR", "invalid cursor"))

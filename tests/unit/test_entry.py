@@ -83,7 +83,7 @@ def test_another_version_is_refused() -> None:
         decode_batch(b"\x03" + encode_batch(1, [], 0, LIMITS)[1:])
 
 
-@pytest.mark.parametrize("limits", [None, [], [1], [1, b"2"], [1, 2, 3], [1, True]])
-def test_limits_are_two_numbers(limits: Any) -> None:
+@pytest.mark.parametrize("limits", [None, [], [1], [1, b"2"], [1, 2, 3, 4], [1, True]])
+def test_limits_are_two_or_three_numbers(limits: Any) -> None:
     with pytest.raises(ValueError, match="a log entry"):
         decode_batch(b"\x02" + msgpack.packb([1, 0, limits, []]))

@@ -308,17 +308,6 @@ def test_a_refused_multi_ends(end: bytes) -> None:
     assert world.ask(pack(b"INCR", b"a")) == b":1\r\n"
 
 
-def test_nothing_lands_in_database_0_that_was_for_another_one() -> None:
-    world = World()
-    replies = read_replies(
-        world.ask(pack(b"SELECT", b"3") + pack(b"SET", b"a", b"3") + pack(b"EXEC"))
-    )
-    assert all(isinstance(reply, ErrorReply) for reply in replies) and len(replies) == 3
-    assert world.ask(pack(b"SELECT", b"0") + pack(b"GET", b"a")) == b"+OK\r\n$-1\r\n"
-    assert world.ask(pack(b"SELECT", b"3")).startswith(b"-ERR SELECT is not allowed")
-    assert world.ask(pack(b"RESET") + pack(b"SET", b"a", b"1")) == b"+RESET\r\n+OK\r\n"
-
-
 @pytest.mark.parametrize("mode", [b"OFF", b"SKIP"])
 def test_client_reply_off_ends_the_connection(mode: bytes) -> None:
     world = World()

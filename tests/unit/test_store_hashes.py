@@ -79,7 +79,9 @@ def test_every_command_on_one_value_is_asked_of_the_wrong_kind() -> None:
     """A new command that forgets to ask for its kind is found here."""
     store = make()
     any_kind = {"set", "setnx", "mget", "mset", "del", "exists", "type"}
+    any_kind |= {"unlink", "touch", "rename", "renamenx", "copy", "move"}
     any_kind |= {"expire", "pexpire", "expireat", "pexpireat", "ttl", "pttl", "persist"}
+    any_kind |= {"expiretime", "pexpiretime"}
     for row in DATA_COMMANDS.values():
         if row.scope == "key" and row.name not in any_kind:
             key = b"s" if row.group == "hash" else b"h"

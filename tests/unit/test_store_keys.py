@@ -1,3 +1,5 @@
+from dataclasses import astuple
+
 import pytest
 
 from distrodb.commands.table import DATA_COMMANDS
@@ -143,4 +145,4 @@ def test_an_entry_is_applied_within_its_own_limits_whatever_a_slave_s_file_says(
     replies = [store.apply(encode_batch(50, batch, 0, stores[0].limits)) for store in stores]
     assert replies[0] == replies[1] and stores[0].digest() == stores[1].digest()
     assert replies[0][:2] == [OK, 20] and stores[0].key_count() == 1
-    assert stores[1].limits == (theirs.key_bytes_max, theirs.value_bytes_max)
+    assert stores[1].limits == astuple(theirs)

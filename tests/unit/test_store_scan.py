@@ -18,7 +18,7 @@ def scan_all(store: Store, count: int, match: bytes | None = None) -> list[bytes
     found: list[bytes] = []
     position: int | None = 0
     while position is not None:
-        position, keys = store.scan(position, count, match)
+        position, keys = store.share(0).scan(position, count, match)
         found += keys
     return found
 
@@ -49,7 +49,7 @@ def test_keys_that_stay_are_returned_once_while_others_come_and_go(random, count
         for _ in range(random.randrange(40)):
             slot, key = random.randrange(3), b"x%d" % random.randrange(200)
             store.execute(slot, random.choice([[b"SET", key, b""], [b"DEL", key]]), 0)
-        position, keys = store.scan(position, count)
+        position, keys = store.share(0).scan(position, count)
         found += keys
     assert sorted(key for key in found if key in set(staying)) == sorted(staying)
 
@@ -70,9 +70,16 @@ def test_the_command_and_its_options() -> None:
     assert len(run("SCAN 0 count 100 type STRING")[1]) == 30  # type: ignore[index]
     assert run("SCAN 99999999") == [b"0", []]
     syntax, integer = error("ERR", "syntax error"), error("ERR", "invalid cursor")
-    assert run("SCAN x") == run("SCAN -1") == integer
+    assert run("SCAN x") == run("SCAN 1.5") == run("SCAN -") == integer
+    assert run("SCAN 18446744073709551616") == integer
+    assert run("SCAN -1") == run("SCAN 18446744073709551615") == [b"0", []]
+    assert run("SCAN ") == run("SCAN +0") == run("SCAN 0")
     assert run("SCAN 0 MATCH") == run("SCAN 0 COUNT 0") == run("SCAN 0 FOO 1") == syntax
-    assert run("SCAN 0 COUNT x") == error("ERR", "value is not an integer or out of range")
+    assert (
+        run("SCAN 0 COUNT x MATCH")
+        == run("SCAN 0 COUNT x")
+        == error("ERR", "value is not an integer or out of range")
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""Commands on whole partitions: KEYS SCAN RANDOMKEY DBSIZE FLUSHDB FLUSHALL.
+
+All but FLUSHALL speak of the database that is selected.  How the answers of partitions become one
+is in each row (combine.py).
+"""
+
+from collections.abc import Sequence
+
+from distrodb.commands.combine import (
+    ALL_OK,
+    ANY_KEY,
+    CONCATENATED,
+    FROM_CURSOR,
+    TOTAL,
+    cursor_of,
+)
+from distrodb.commands.command import data_row
+from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.key_specs import NO_KEYS
+from distrodb.commands.strings import NOT_AN_INTEGER, parse_integer
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.glob import PATTERN_BYTES_MAX
+from distrodb.keyspace.place_number import place_of
+from distrodb.keyspace.store import Store
+from distrodb.resp.reply import OK, Reply, error
+
+LONG_PATTERN = error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
+INVALID_CURSOR = error("ERR", "invalid cursor")
+
+
+def dbsize(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    return store.key_count(context.database)
+
+
+def keys_(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    if len(args[1]) > PATTERN_BYTES_MAX:
+        return LONG_PATTERN
+    return list(store.share(context.database).matching(args[1]))
+
+
+def randomkey(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    """Of one partition: how many keys it has, the number by which one was chosen, and that one."""
+    number = store.any_number()
+    key = store.share(context.database).any_key(number)
+    return [] if key is None else [store.key_count(context.database), number, key]
+
+
+def _flushes(args: Sequence[bytes]) -> bool:
+    """Both options mean the same here: it is done when it is answered."""
+    return len(args) == 1 or (len(args) == 2 and args[1].upper() in (b"SYNC", b"ASYNC"))
+
+
+def flushdb(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    if not _flushes(args):
+        return SYNTAX
+    store.clear(context.database)
+    return OK
+
+
+def flushall(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    if not _flushes(args):
+        return SYNTAX
+    store.clear()
+    return OK
+
+
+def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]; see ``Share.scan``."""
+    position = cursor_of(args[1])
+    if position is None:
+        return INVALID_CURSOR
+    pattern: bytes | None = None
+    kind: bytes | None = None
+    count = 10
+    words = list(args[2:])
+    while words:
+        option, value = words.pop(0).upper(), words.pop(0) if words else None
+        if option == b"COUNT" and value is not None:
+            number = parse_integer(value)
+            if number is None:
+                return NOT_AN_INTEGER
+            if number < 1:
+                return SYNTAX
+            count = number
+        elif option == b"MATCH" and value is not None:
+            pattern = value
+        elif option == b"TYPE" and value is not None:
+            kind = value.lower()
+        else:
+            return SYNTAX
+    if pattern is not None and len(pattern) > PATTERN_BYTES_MAX:
+        return LONG_PATTERN
+    following, keys = store.share(context.database).scan(position, count, pattern, kind)
+    return [b"%d" % (following or 0), list(keys)]
+
+
+def count_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> Reply:
+    slot = parse_integer(args[1])
+    if slot is None or not store.first_slot <= slot <= store.last_slot:
+        return error("ERR", "Invalid slot")
+    return store.key_count_at(place_of(context.database, slot))
+
+
+_EACH = "request_policy:all_shards"
+_ALL_SUCCEED = (_EACH, "response_policy:all_succeeded")
+
+COMMANDS = (
+    data_row(
+        "keys",
+        keys_,
+        2,
+        "readonly",
+        NO_KEYS,
+        "generic",
+        "All keys that a pattern fits.",
+        tips=(_EACH, "nondeterministic_output_order"),
+        acl="dangerous",
+        combine=CONCATENATED,
+    ),
+    data_row(
+        "scan",
+        scan,
+        -2,
+        "readonly",
+        NO_KEYS,
+        "generic",
+        "Walks keys.",
+        "2.8.0",
+        tips=("nondeterministic_output", "request_policy:special"),
+        combine=FROM_CURSOR,
+    ),
+    data_row(
+        "randomkey",
+        randomkey,
+        1,
+        "readonly",
+        NO_KEYS,
+        "generic",
+        "Any key.",
+        tips=(_EACH, "nondeterministic_output"),
+        combine=ANY_KEY,
+    ),
+    data_row(
+        "dbsize",
+        dbsize,
+        1,
+        "readonly fast",
+        NO_KEYS,
+        "server",
+        "Counts the keys led here.",
+        tips=(_EACH, "response_policy:agg_sum"),
+        acl="keyspace",
+        combine=TOTAL,
+    ),
+    data_row(
+        "flushdb",
+        flushdb,
+        -1,
+        "write",
+        NO_KEYS,
+        "server",
+        "Deletes all keys of this database.",
+        tips=_ALL_SUCCEED,
+        acl="keyspace dangerous",
+        combine=ALL_OK,
+    ),
+    data_row(
+        "flushall",
+        flushall,
+        -1,
+        "write",
+        NO_KEYS,
+        "server",
+        "Deletes all keys of all databases.",
+        tips=_ALL_SUCCEED,
+        acl="keyspace dangerous",
+        combine=ALL_OK,
+    ),
+)
+
+# What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
+COUNT_KEYS_IN_SLOT = data_row(
+    "countkeysinslot",
+    count_keys_in_slot,
+    2,
+    "readonly fast",
+    NO_KEYS,
+    "cluster",
+    "",
+    combine=TOTAL,
+)
