@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import session_row
-from distrodb.commands.strings import NOT_AN_INTEGER, parse_integer
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from distrodb.commands.command import data_row
 from distrodb.commands.error_replies import shown
 from distrodb.commands.key_specs import one
-from distrodb.commands.strings import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
+from distrodb.commands.numbers import INT_MAX, INT_MIN, NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, Keys
 from distrodb.resp.reply import ErrorReply, Reply, error

@@ -17,7 +17,7 @@ from distrodb.commands.combine import (
 from distrodb.commands.command import data_row
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import NO_KEYS
-from distrodb.commands.strings import NOT_AN_INTEGER, parse_integer
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX
 from distrodb.keyspace.place_number import place_of

@@ -1,28 +1,25 @@
-"""String commands (https://redis.io/docs/latest/commands/?group=string)."""
+"""Strings as a whole and in part (https://redis.io/docs/latest/commands/?group=string).
+
+Numbers in strings are in counters.py, their bits in bits.py.
+"""
 
 from collections.abc import Sequence
 
+from distrodb.commands import lcs as lcs_
 from distrodb.commands.command import data_row
-from distrodb.commands.key_specs import INSERTS, LOOKS, READS, UPDATES, many, one
+from distrodb.commands.error_replies import SYNTAX, wrong_arity
+from distrodb.commands.key_specs import INSERTS, LOOKS, READS, KeySpec, many, one
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
+from distrodb.commands.string_options import Options, digest, moment_ms, parse_options
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.keys import GENERIC, STRING, Keys
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
-NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
-OVERFLOW = error("ERR", "increment or decrement would overflow")
-SYNTAX = error("ERR", "syntax error")
-INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-
-
-def parse_integer(text: bytes) -> int | None:
-    """A 64-bit integer in Redis' strict form (no sign +, spaces, leading zeros), or None."""
-    if not 0 < len(text) <= 20:
-        return None
-    try:
-        number = int(text)
-    except ValueError:
-        return None
-    return number if b"%d" % number == text and INT_MIN <= number <= INT_MAX else None
+_WHEN = frozenset({b"EX", b"PX", b"EXAT", b"PXAT"})
+_SET_OPTIONS = _WHEN | {b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE", b"GET", b"KEEPTTL"}
+_GETEX_OPTIONS = _WHEN | {b"PERSIST"}
+_MSETEX_OPTIONS = _WHEN | {b"NX", b"XX", b"KEEPTTL"}
+_DELEX_OPTIONS = frozenset({b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"})
 
 
 def over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | None:
@@ -34,13 +31,16 @@ def over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | None
     return None
 
 
+# -- whole values ------------------------------------------------------------------------------
+
+
 def get(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return keys.string(args[1])
 
 
 def set_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    """SET key value [NX | XX] [GET].  Options of expiry come with a later version and are refused
-    clearly; an expiry that was there is gone."""
+    """SET key value [NX | XX | IFEQ v | IFNE v | IFDEQ d | IFDNE d] [GET] [EX s | PX ms | EXAT s |
+    PXAT ms | KEEPTTL] (https://redis.io/docs/latest/commands/set/)."""
     key, value = args[1], args[2]
     if (
         len(key) > context.limits.key_bytes_max or len(value) > context.limits.value_bytes_max
@@ -48,23 +48,44 @@ def set_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return problem
     if len(args) == 3:
         keys.put(key, value)
+        keys.event(STRING, b"set", key)
         return OK
-    options = [option.upper() for option in args[3:]]
-    for option in options:
-        if option in (b"EX", b"PX", b"EXAT", b"PXAT", b"KEEPTTL"):
-            return error("ERR", f"SET option {option.decode()} is not supported yet")
-        if option not in (b"NX", b"XX", b"GET"):
-            return SYNTAX
-    if b"NX" in options and b"XX" in options:
-        return SYNTAX
-    before = keys.string(key) if b"GET" in options else None
-    is_there = key in keys
-    blocked = (b"NX" in options and is_there) or (b"XX" in options and not is_there)
-    if not blocked:
-        keys.put(key, value)
-    if b"GET" in options:
+    options = parse_options(args[3:], _SET_OPTIONS)
+    if isinstance(options, ErrorReply):
+        return options
+    return _set(keys, "set", key, value, options, context)
+
+
+def _set(
+    keys: Keys, name: str, key: bytes, value: bytes, options: Options, context: Context
+) -> Reply:
+    at_ms = options.expiry_ms(name, context.now_ms)
+    if isinstance(at_ms, ErrorReply):
+        return at_ms
+    if options.gets or options.is_about_value:
+        before = keys.string(key)
+        allowed = options.holds(before)
+    else:
+        before = None
+        allowed = options.holds(b"" if key in keys else None)
+    if isinstance(allowed, ErrorReply):
+        return allowed
+    if allowed:
+        _put(keys, key, value, at_ms, options.keeps_expiry)
+    if options.gets:
         return before
-    return None if blocked else OK
+    return OK if allowed else None
+
+
+def _put(keys: Keys, key: bytes, value: bytes, at_ms: int | None, keeps_expiry: bool) -> None:
+    if keeps_expiry:
+        keys.update(key, value)
+    else:
+        keys.put(key, value)
+    keys.event(STRING, b"set", key)
+    if at_ms is not None:
+        keys.expire_at(key, at_ms)
+        keys.event(GENERIC, b"expire", key)
 
 
 def setnx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -72,8 +93,97 @@ def setnx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return problem
     if args[1] in keys:
         return 0
-    keys.put(args[1], args[2])
+    _put(keys, args[1], args[2], None, False)
     return 1
+
+
+def _set_until(
+    keys: Keys, name: str, args: Sequence[bytes], unit_ms: int, context: Context
+) -> Reply:
+    if problem := over_limits(context, args[1], args[3]):
+        return problem
+    at_ms = moment_ms(name, args[2], unit_ms, context.now_ms)
+    if isinstance(at_ms, ErrorReply):
+        return at_ms
+    _put(keys, args[1], args[3], at_ms, False)
+    return OK
+
+
+def setex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _set_until(keys, "setex", args, 1000, context)
+
+
+def psetex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _set_until(keys, "psetex", args, 1, context)
+
+
+def getset(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if problem := over_limits(context, args[1], args[2]):
+        return problem
+    before = keys.string(args[1])
+    _put(keys, args[1], args[2], None, False)
+    return before
+
+
+def getdel(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    before = keys.string(args[1])
+    if before is not None:
+        _delete(keys, args[1])
+    return before
+
+
+def _delete(keys: Keys, key: bytes) -> None:
+    keys.delete(key)
+    keys.event(GENERIC, b"del", key)
+
+
+def getex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]."""
+    key = args[1]
+    options = parse_options(args[2:], _GETEX_OPTIONS)
+    if isinstance(options, ErrorReply):
+        return options
+    value = keys.string(key)
+    if value is None:
+        return None
+    at_ms = options.expiry_ms("getex", context.now_ms)
+    if isinstance(at_ms, ErrorReply):
+        return at_ms
+    if at_ms is not None and at_ms <= context.now_ms:
+        _delete(keys, key)
+    elif at_ms is not None:
+        keys.expire_at(key, at_ms)
+        keys.event(GENERIC, b"expire", key)
+    elif options.persists and keys.expiry(key) is not None:
+        keys.persist(key)
+        keys.event(GENERIC, b"persist", key)
+    return value
+
+
+def digest_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    value = keys.string(args[1])
+    return None if value is None else digest(value)
+
+
+def delex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """DELEX key [IFEQ v | IFNE v | IFDEQ d | IFDNE d]; without a condition as DEL."""
+    key = args[1]
+    options = parse_options(args[2:], _DELEX_OPTIONS)
+    if isinstance(options, ErrorReply):
+        return options
+    if options.is_about_value:
+        value = keys.string(key)
+        allowed = value is not None and options.holds(value)
+    else:
+        allowed = key in keys
+    if isinstance(allowed, ErrorReply):
+        return allowed
+    if allowed:
+        _delete(keys, key)
+    return int(allowed)
+
+
+# -- several -----------------------------------------------------------------------------------
 
 
 def mget(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -81,16 +191,63 @@ def mget(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return [keys.string_if_any(key) for key in args[1:]]
 
 
-def mset(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    if len(args) % 2 == 0:
-        return error("ERR", "wrong number of arguments for 'mset' command")
-    pairs = list(zip(args[1::2], args[2::2], strict=True))
+def _pairs(args: Sequence[bytes], context: Context) -> list[tuple[bytes, bytes]] | ErrorReply:
+    pairs = list(zip(args[::2], args[1::2], strict=True))
     for key, value in pairs:
         if problem := over_limits(context, key, value):
             return problem
+    return pairs
+
+
+def mset(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if len(args) % 2 == 0:
+        return wrong_arity("mset")
+    pairs = _pairs(args[1:], context)
+    if isinstance(pairs, ErrorReply):
+        return pairs
     for key, value in pairs:
-        keys.put(key, value)
+        _put(keys, key, value, None, False)
     return OK
+
+
+def msetnx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    if len(args) % 2 == 0:
+        return wrong_arity("msetnx")
+    pairs = _pairs(args[1:], context)
+    if isinstance(pairs, ErrorReply):
+        return pairs
+    if any(key in keys for key, _ in pairs):
+        return 0
+    for key, value in pairs:
+        _put(keys, key, value, None, False)
+    return 1
+
+
+def msetex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """MSETEX numkeys key value [key value …] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+    (https://redis.io/docs/latest/commands/msetex/)."""
+    count = parse_integer(args[1])
+    if count is None or count <= 0:
+        return error("ERR", "invalid numkeys value")
+    if 2 + 2 * count > len(args):
+        return error("ERR", "wrong number of key-value pairs")
+    options = parse_options(args[2 + 2 * count :], _MSETEX_OPTIONS)
+    if isinstance(options, ErrorReply):
+        return options
+    at_ms = options.expiry_ms("msetex", context.now_ms)
+    if isinstance(at_ms, ErrorReply):
+        return at_ms
+    pairs = _pairs(args[2 : 2 + 2 * count], context)
+    if isinstance(pairs, ErrorReply):
+        return pairs
+    if options.condition and any((key in keys) == (options.condition == b"NX") for key, _ in pairs):
+        return 0
+    for key, value in pairs:
+        _put(keys, key, value, at_ms, options.keeps_expiry)
+    return 1
+
+
+# -- parts of a value --------------------------------------------------------------------------
 
 
 def strlen(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -102,56 +259,143 @@ def append(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if problem := over_limits(context, args[1], value):
         return problem
     keys.update(args[1], value)
+    keys.event(STRING, b"append", args[1])
     return len(value)
 
 
-def _add(keys: Keys, key: bytes, delta: int, context: Context) -> Reply:
-    before = keys.string(key)
-    number = 0 if before is None else parse_integer(before)
-    if number is None:
+def getrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """GETRANGE key start end, both included; negative ones count from the end."""
+    start, end = parse_integer(args[2]), parse_integer(args[3])
+    if start is None or end is None:
         return NOT_AN_INTEGER
-    number += delta
-    if not INT_MIN <= number <= INT_MAX:
-        return OVERFLOW
+    value = keys.string(args[1]) or b""
+    if start < 0 and end < 0 and start > end:
+        return b""
+    start = max(0, start + len(value)) if start < 0 else start
+    end = max(0, end + len(value)) if end < 0 else end
+    return value[start : end + 1]
+
+
+def setrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """SETRANGE key offset value; what lies between is filled with zero bytes."""
+    key, offset, part = args[1], parse_integer(args[2]), args[3]
+    if offset is None:
+        return NOT_AN_INTEGER
+    if offset < 0:
+        return error("ERR", "offset is out of range")
+    value = keys.string(key) or b""
+    if not part:
+        return len(value)
+    limit = context.limits.value_bytes_max
+    if offset + len(part) > limit:
+        return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
     if problem := over_limits(context, key, b""):
         return problem
-    keys.update(key, b"%d" % number)
-    return number
+    written = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
+    keys.update(key, written)
+    keys.event(STRING, b"setrange", key)
+    return len(written)
 
 
-def incr(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _add(keys, args[1], 1, context)
+def lcs(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """LCS key key [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]."""
+    if any(keys.kind(key) not in (None, b"string") for key in args[1:3]):
+        return error("ERR", "The specified keys must contain string values")
+    asked = _lcs_options(args[3:])
+    if isinstance(asked, ErrorReply):
+        return asked
+    options, length_min = asked
+    if {b"LEN", b"IDX"} <= options:
+        return error("ERR", "If you want both the length and indexes, please just use IDX.")
+    one_, other = keys.string(args[1]) or b"", keys.string(args[2]) or b""
+    if len(one_) * len(other) > lcs_.CELLS_MAX:
+        return error("ERR", f"LCS of more than {lcs_.CELLS_MAX} pairs of bytes takes too long")
+    if b"LEN" in options:
+        return lcs_.length(one_, other)
+    if b"IDX" not in options:
+        return lcs_.common(one_, lcs_.matches(one_, other))
+    with_length = b"WITHMATCHLEN" in options
+    found = list(lcs_.matches(one_, other))
+    shown: list[Reply] = [
+        [
+            [match.first_of_one, match.last_of_one],
+            [match.first_of_other, match.last_of_other],
+            *([match.length] if with_length else []),
+        ]
+        for match in found
+        if match.length >= length_min
+    ]
+    return {b"matches": shown, b"len": sum(match.length for match in found)}
 
 
-def decr(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _add(keys, args[1], -1, context)
+def _lcs_options(words: Sequence[bytes]) -> tuple[set[bytes], int] | ErrorReply:
+    options: set[bytes] = set()
+    length_min = 0
+    rest = list(words)
+    while rest:
+        option = rest.pop(0).upper()
+        if option == b"MINMATCHLEN" and rest:
+            number = parse_integer(rest.pop(0))
+            if number is None:
+                return NOT_AN_INTEGER
+            length_min = max(0, number)
+        elif option in (b"LEN", b"IDX", b"WITHMATCHLEN"):
+            options.add(option)
+        else:
+            return SYNTAX
+    return options, length_min
 
 
-def incrby(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    delta = parse_integer(args[2])
-    return NOT_AN_INTEGER if delta is None else _add(keys, args[1], delta, context)
-
-
-def decrby(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    delta = parse_integer(args[2])
-    if delta is None:
-        return NOT_AN_INTEGER
-    if delta == INT_MIN:
-        return error("ERR", "decrement would overflow")
-    return _add(keys, args[1], -delta, context)
-
+# -- rows --------------------------------------------------------------------------------------
 
 _SET_ALL = ("request_policy:multi_shard", "response_policy:all_succeeded")
-_WRITE, _FAST = "write denyoom", "write denyoom fast"
-_SETS = one(
+_WRITE, _FAST, _READ = "write denyoom", "write denyoom fast", "readonly"
+_VARIES = one(
     "RW access update variable_flags",
     notes="RW and ACCESS due to the optional `GET` argument",
 )
+_TIMED = one("RW access update", notes="RW and UPDATE because it changes the TTL")
+_REPLACES, _OVERWRITES = one("RW access update"), one("OW update")
+_PAIRS = (KeySpec("OW update", 1, count_at=0, first=1, step=2),)
 
 COMMANDS = (
     data_row("get", get, 2, "readonly fast", READS, "string", "Returns the value of a key."),
-    data_row("set", set_, -3, _WRITE, _SETS, "string", "Sets the value of a key."),
+    data_row("set", set_, -3, _WRITE, _VARIES, "string", "Sets the value of a key."),
     data_row("setnx", setnx, 3, _FAST, one("OW insert"), "string", "Sets a key that is new."),
+    data_row("setex", setex, 4, _WRITE, _OVERWRITES, "string", "Sets, in seconds.", "2.0.0"),
+    data_row("psetex", psetex, 4, _WRITE, _OVERWRITES, "string", "Sets, in ms.", "2.6.0"),
+    data_row("getset", getset, 3, _FAST, _REPLACES, "string", "Sets, returns what was there."),
+    data_row(
+        "getdel",
+        getdel,
+        2,
+        "write fast",
+        one("RW access delete"),
+        "string",
+        "Returns and deletes a value.",
+        "6.2.0",
+    ),
+    data_row(
+        "getex",
+        getex,
+        -2,
+        "write fast",
+        _TIMED,
+        "string",
+        "Returns a value and sets when it expires.",
+        "6.2.0",
+    ),
+    data_row("digest", digest_, 2, "readonly fast", READS, "string", "Hash of a value.", "8.4.0"),
+    data_row(
+        "delex",
+        delex,
+        -2,
+        "write fast",
+        one("RW delete variable_flags"),
+        "string",
+        "Deletes a key if its value is as expected.",
+        "8.4.0",
+    ),
     data_row(
         "mget",
         mget,
@@ -173,10 +417,41 @@ COMMANDS = (
         "1.0.1",
         tips=_SET_ALL,
     ),
+    data_row(
+        "msetnx",
+        msetnx,
+        -3,
+        _WRITE,
+        many("OW insert", step=2),
+        "string",
+        "Sets keys if all of them are new.",
+        "1.0.1",
+        tips=("request_policy:multi_shard", "response_policy:agg_min"),
+    ),
+    data_row(
+        "msetex",
+        msetex,
+        -4,
+        _WRITE,
+        _PAIRS,
+        "string",
+        "Sets keys and when they expire.",
+        "8.4.0",
+        tips=("request_policy:multi_shard", "response_policy:agg_min"),
+    ),
     data_row("strlen", strlen, 2, "readonly fast", LOOKS, "string", "Length of a value.", "2.2.0"),
     data_row("append", append, 3, _FAST, INSERTS, "string", "Appends to a value.", "2.0.0"),
-    data_row("incr", incr, 2, _FAST, UPDATES, "string", "Increments an integer by one."),
-    data_row("decr", decr, 2, _FAST, UPDATES, "string", "Decrements an integer by one."),
-    data_row("incrby", incrby, 3, _FAST, UPDATES, "string", "Increments an integer."),
-    data_row("decrby", decrby, 3, _FAST, UPDATES, "string", "Decrements an integer."),
+    data_row("getrange", getrange, 4, _READ, READS, "string", "A part of a value.", "2.4.0"),
+    data_row("substr", getrange, 4, _READ, READS, "string", "As GETRANGE, its old name."),
+    data_row("setrange", setrange, 4, _WRITE, one("RW update"), "string", "Writes part.", "2.2.0"),
+    data_row(
+        "lcs",
+        lcs,
+        -3,
+        _READ,
+        many("RO access", last=1),
+        "string",
+        "The longest common subsequence of two values.",
+        "7.0.0",
+    ),
 )

@@ -4,11 +4,15 @@ from collections.abc import Iterable
 
 from distrodb.commands import (
     admin,
+    bitfield,
+    bits,
     cluster,
     connection,
+    counters,
     databases,
     expiry,
     hashes,
+    hyperloglog,
     keys,
     keyspaces,
     metadata,
@@ -20,34 +24,20 @@ from distrodb.commands import (
 from distrodb.commands.command import Command
 from distrodb.commands.keyspaces import COUNT_KEYS_IN_SLOT
 
+# The families of commands on data, and of those that a slave answers by itself.
+_DATA = (strings, counters, bits, bitfield, hyperloglog, keys, keyspaces, expiry, hashes)
+_SESSION = (connection, databases, metadata, server, cluster, admin, pubsub)
+
 
 def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
     return {row.name.upper().encode(): row for row in rows}
 
 
 # What a partition's machine runs, entries of the log included.
-DATA_COMMANDS = _by_name(
-    [
-        *strings.COMMANDS,
-        *keys.COMMANDS,
-        *keyspaces.COMMANDS,
-        *expiry.COMMANDS,
-        *hashes.COMMANDS,
-    ]
-)
+DATA_COMMANDS = _by_name(row for family in _DATA for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
 # What COMMAND tells of.
-COMMANDS = DATA_COMMANDS | _by_name(
-    [
-        *connection.COMMANDS,
-        *databases.COMMANDS,
-        *metadata.COMMANDS,
-        *server.COMMANDS,
-        *cluster.COMMANDS,
-        *admin.COMMANDS,
-        *pubsub.COMMANDS,
-    ]
-)
+COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name([*transactions.REFUSED, *databases.REFUSED])

@@ -80,6 +80,8 @@ def test_every_command_on_one_value_is_asked_of_the_wrong_kind() -> None:
     store = make()
     any_kind = {"set", "setnx", "mget", "mset", "del", "exists", "type"}
     any_kind |= {"unlink", "touch", "rename", "renamenx", "copy", "move"}
+    any_kind |= {"setex", "psetex", "msetnx", "msetex", "delex", "digest", "bitop", "bitfield"}
+    any_kind |= {"bitfield_ro", "bitcount", "lcs", "pfmerge"}
     any_kind |= {"expire", "pexpire", "expireat", "pexpireat", "ttl", "pttl", "persist"}
     any_kind |= {"expiretime", "pexpiretime"}
     for row in DATA_COMMANDS.values():

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.commands.strings import INT_MAX, INT_MIN, parse_integer
+from distrodb.commands.numbers import INT_MAX, INT_MIN, parse_integer
+from distrodb.commands.string_options import BAD_DIGEST, digest
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
@@ -41,8 +42,32 @@ def run(store: Store, line: str) -> Reply:
         ("SET c z XX GET", None, b"1x", b"7"),
         ("SET a z NX XX", SYNTAX, b"1x", b"7"),
         ("SET a z FOO", SYNTAX, b"1x", b"7"),
-        ("SET a z EX 1", error("ERR", "SET option EX is not supported yet"), b"1x", b"7"),
-        ("SET a z keepttl", error("ERR", "SET option KEEPTTL is not supported yet"), b"1x", b"7"),
+        ("SET a z EX 1", OK, b"z", b"7"),
+        ("SET a z EX", SYNTAX, b"1x", b"7"),
+        ("SET a z EX 0", error("ERR", "invalid expire time in 'set' command"), b"1x", b"7"),
+        ("SET a z keepttl", OK, b"z", b"7"),
+        ("SET a z IFEQ 1x", OK, b"z", b"7"),
+        ("SET a z IFEQ 2x", None, b"1x", b"7"),
+        ("SET a z IFEQ 2x GET", b"1x", b"1x", b"7"),
+        ("SET a z IFNE 2x", OK, b"z", b"7"),
+        ("SET a z IFNE 1x", None, b"1x", b"7"),
+        ("SET none z IFEQ 1x", None, b"1x", b"7"),
+        ("SET none z IFNE 1x", OK, b"1x", b"7"),
+        ("SET a z IFDEQ 1e2b9ec0b4c6a1a6", None, b"1x", b"7"),
+        ("SET a z IFDEQ 123", BAD_DIGEST, b"1x", b"7"),
+        ("SET a z NX IFEQ 1x", SYNTAX, b"1x", b"7"),
+        ("SET a z IFEQ", SYNTAX, b"1x", b"7"),
+        ("DELEX a IFEQ 2x", 0, b"1x", b"7"),
+        ("DELEX a IFEQ 1x", 1, None, b"7"),
+        ("DELEX a IFNE 2x", 1, None, b"7"),
+        ("DELEX a", 1, None, b"7"),
+        ("DELEX none IFNE 1x", 0, b"1x", b"7"),
+        ("MSETEX 2 a p n q", 1, b"p", b"q"),
+        ("MSETEX 2 a p none q NX", 0, b"1x", b"7"),
+        ("MSETEX 2 a p n q XX EX 100", 1, b"p", b"q"),
+        ("MSETEX 3 a p n q", error("ERR", "wrong number of key-value pairs"), b"1x", b"7"),
+        ("MSETEX 0 a p n q", error("ERR", "invalid numkeys value"), b"1x", b"7"),
+        ("MSETEX 1 a p n q", SYNTAX, b"1x", b"7"),
         ("SETNX a z", 0, b"1x", b"7"),
         ("SETNX c z", 1, b"1x", b"7"),
         ("MGET a none n", [b"1x", None, b"7"], b"1x", b"7"),
@@ -145,3 +170,14 @@ def test_execute_takes_any_command_and_errors_change_nothing(
     reply = store.execute(slot, [name, *rest], 0)
     if isinstance(reply, ErrorReply):
         assert store.digest() == before
+
+
+def test_conditions_on_a_digest() -> None:
+    """XXH3 of 64 bits, as `redis-cli DIGEST` shows it; in capitals too."""
+    store = make(a="1x", n="7")
+    found = run(store, "DIGEST a")
+    assert found == digest(b"1x") and digest(b"hello") == b"9555e8555c62dcfd"
+    assert run(store, "DIGEST none") is None
+    assert run(store, f"SET a y IFDNE {found.decode()}") is None  # type: ignore[union-attr]
+    assert run(store, f"SET a y IFDEQ {found.decode().upper()}") == OK  # type: ignore[union-attr]
+    assert run(store, "DELEX a IFDNE " + digest(b"z").decode()) == 1

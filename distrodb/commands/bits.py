@@ -1,0 +1,223 @@
+"""Bits of strings (https://redis.io/docs/latest/commands/?group=bitmap); fields are in bitfield.py.
+
+Bit 0 is the highest of the first byte.
+
+Caveat: strings do not change in place, so SETBIT copies the value: some milliseconds for one of
+16 MiB, where Redis takes none.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+from distrodb.commands.command import data_row
+from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.key_specs import READS, KeySpec, one
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
+from distrodb.commands.strings import over_limits
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.keys import GENERIC, STRING, Keys
+from distrodb.resp.reply import ErrorReply, Reply, error
+
+OFFSET_MAX = (1 << 32) - 1  # as in Redis, whatever the longest value is
+BAD_OFFSET = error("ERR", "bit offset is not an integer or out of range")
+
+
+def parse_offset(text: bytes) -> int | None:
+    offset = parse_integer(text)
+    return offset if offset is not None and 0 <= offset <= OFFSET_MAX else None
+
+
+def room_for(context: Context, key: bytes, value: bytes, bits: int) -> "bytearray | ErrorReply":
+    """The value to write to, with so many bits at least."""
+    size = (bits + 7) // 8
+    limit = context.limits.value_bytes_max
+    if size > limit:
+        return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
+    return over_limits(context, key, b"") or bytearray(value.ljust(size, b"\0"))
+
+
+def setbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    key, offset = args[1], parse_offset(args[2])
+    if offset is None:
+        return BAD_OFFSET
+    if args[3] not in (b"0", b"1"):
+        return error("ERR", "bit is not an integer or out of range")
+    value = room_for(context, key, keys.string(key) or b"", offset + 1)
+    if isinstance(value, ErrorReply):
+        return value
+    mask = 0x80 >> (offset & 7)
+    before = value[offset >> 3] & mask
+    value[offset >> 3] = value[offset >> 3] & ~mask | (mask if args[3] == b"1" else 0)
+    keys.update(key, bytes(value))
+    keys.event(STRING, b"setbit", key)
+    return int(before > 0)
+
+
+def getbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    offset = parse_offset(args[2])
+    if offset is None:
+        return BAD_OFFSET
+    value = keys.string(args[1]) or b""
+    return value[offset >> 3] >> (7 - (offset & 7)) & 1 if offset >> 3 < len(value) else 0
+
+
+# -- counting and finding ----------------------------------------------------------------------
+
+
+def _clamped(start: int, end: int, unit: bytes, length: int) -> tuple[int, int]:
+    """First and last bit, both included; the last one is before the first if there is none.
+    ``length``: the value's, in bytes."""
+    is_in_bits = unit.upper() == b"BIT"
+    total = 8 * length if is_in_bits else length
+    start = max(0, start + total) if start < 0 else start
+    end = min(max(0, end + total) if end < 0 else end, total - 1)
+    if start > end:
+        return 0, -1
+    return (start, end) if is_in_bits else (8 * start, 8 * end + 7)
+
+
+def _is_unit(word: bytes) -> bool:
+    return word.upper() in (b"BYTE", b"BIT")
+
+
+def _bits(value: bytes, start: int, end: int) -> int:
+    """Those from start to end, as a number; the first one is its highest."""
+    number = int.from_bytes(value[start >> 3 : (end >> 3) + 1], "big")
+    return number >> (7 - (end & 7)) & ((1 << (end - start + 1)) - 1)
+
+
+def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """BITCOUNT key [start end [BYTE | BIT]]."""
+    value = keys.string(args[1])
+    if value is None:
+        return 0
+    if len(args) == 3 or len(args) > 5:
+        return SYNTAX
+    if len(args) == 2:
+        return int.from_bytes(value, "big").bit_count()
+    start, end = parse_integer(args[2]), parse_integer(args[3])
+    if start is None or end is None:
+        return NOT_AN_INTEGER
+    unit = args[4] if len(args) == 5 else b"BYTE"
+    if not _is_unit(unit):
+        return SYNTAX
+    if start < 0 and end < 0 and start > end:
+        return 0
+    start, end = _clamped(start, end, unit, len(value))
+    return _bits(value, start, end).bit_count() if start <= end else 0
+
+
+def bitpos(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """BITPOS key bit [start [end [BYTE | BIT]]].  A string is followed by zeros, unless an end is
+    given."""
+    bit = parse_integer(args[2])
+    if bit is None:
+        return NOT_AN_INTEGER
+    if bit not in (0, 1):
+        return error("ERR", "The bit argument must be 1 or 0.")
+    value = keys.string(args[1])
+    if value is None:
+        return -1 if bit else 0
+    if len(args) > 6:
+        return SYNTAX
+    start = parse_integer(args[3]) if len(args) > 3 else 0
+    unit = args[5] if len(args) > 5 else b"BYTE"
+    if start is None:
+        return NOT_AN_INTEGER
+    if not _is_unit(unit):
+        return SYNTAX
+    has_end = len(args) > 4
+    last = parse_integer(args[4]) if has_end else -1
+    if last is None:
+        return NOT_AN_INTEGER
+    start, end = _clamped(start, last, unit, len(value))
+    if start > end:
+        return -1
+    count = end - start + 1
+    bits = _bits(value, start, end) if bit else _bits(value, start, end) ^ ((1 << count) - 1)
+    if bits:
+        return start + count - bits.bit_length()
+    return -1 if bit or has_end else end + 1
+
+
+# -- BITOP -------------------------------------------------------------------------------------
+
+
+def _any_of(sources: Sequence[int]) -> int:
+    return reduce(lambda one_, other: one_ | other, sources, 0)
+
+
+def _exactly_one(sources: Sequence[int]) -> int:
+    seen = twice = 0
+    for source in sources:
+        twice |= seen & source
+        seen |= source
+    return seen & ~twice
+
+
+# Of the sources as numbers, the longest one's bytes wide; NOT is below.
+_OPERATIONS: dict[bytes, Callable[[Sequence[int]], int]] = {
+    b"AND": lambda sources: reduce(lambda one_, other: one_ & other, sources),
+    b"OR": _any_of,
+    b"XOR": lambda sources: reduce(lambda one_, other: one_ ^ other, sources),
+    b"DIFF": lambda sources: sources[0] & ~_any_of(sources[1:]),
+    b"DIFF1": lambda sources: _any_of(sources[1:]) & ~sources[0],
+    b"ANDOR": lambda sources: sources[0] & _any_of(sources[1:]),
+    b"ONE": _exactly_one,
+}
+_AT_LEAST_TWO = (b"DIFF", b"DIFF1", b"ANDOR")
+
+
+def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    """BITOP operation destination source [source …]."""
+    operation, destination = args[1].upper(), args[2]
+    if operation != b"NOT" and operation not in _OPERATIONS:
+        return SYNTAX
+    if operation == b"NOT" and len(args) != 4:
+        return error("ERR", "BITOP NOT must be called with a single source key.")
+    if operation in _AT_LEAST_TWO and len(args) < 5:
+        name = operation.decode()
+        return error("ERR", f"BITOP {name} must be called with at least two source keys.")
+    values = [keys.string(key) or b"" for key in args[3:]]
+    size = max(map(len, values))
+    if problem := over_limits(context, destination, b""):
+        return problem
+    if not size:
+        if keys.delete(destination):
+            keys.event(GENERIC, b"del", destination)
+        return 0
+    sources = [int.from_bytes(value.ljust(size, b"\0"), "big") for value in values]
+    everything = (1 << 8 * size) - 1
+    result = sources[0] ^ everything if operation == b"NOT" else _OPERATIONS[operation](sources)
+    keys.put(destination, result.to_bytes(size, "big"))
+    keys.event(STRING, b"set", destination)
+    return size
+
+
+_TARGET_AND_SOURCES = (KeySpec("OW update", 2), KeySpec("RO access", 3, last=-1))
+
+COMMANDS = (
+    data_row(
+        "setbit",
+        setbit,
+        4,
+        "write denyoom",
+        one("RW access update"),
+        "bitmap",
+        "Sets a bit, returns what it was.",
+        "2.2.0",
+    ),
+    data_row("getbit", getbit, 3, "readonly fast", READS, "bitmap", "Returns a bit.", "2.2.0"),
+    data_row("bitcount", bitcount, -2, "readonly", READS, "bitmap", "Counts ones.", "2.6.0"),
+    data_row("bitpos", bitpos, -3, "readonly", READS, "bitmap", "The first such bit.", "2.8.7"),
+    data_row(
+        "bitop",
+        bitop,
+        -4,
+        "write denyoom",
+        _TARGET_AND_SOURCES,
+        "bitmap",
+        "Combines strings bit by bit.",
+        "2.6.0",
+    ),
+)
