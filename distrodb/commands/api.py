@@ -93,6 +93,35 @@ class SubscriptionsApi(Protocol):
     def pattern_count(self) -> int: ...
 
 
+class ClusterApi(Protocol):
+    """What CLUSTER tells; slave/cluster_replies.py."""
+
+    def slots(self) -> Reply: ...
+
+    def shards(self) -> Reply: ...
+
+    def nodes(self) -> Reply: ...
+
+    def info(self) -> Reply: ...
+
+    def links(self) -> Reply: ...
+
+    def my_id(self) -> Reply: ...
+
+    def my_shard_id(self) -> Reply: ...
+
+    def node_of(self, wire_id: bytes) -> str | None:
+        """The slave with that id in Redis' form."""
+
+    def replicas_of(self, node: str) -> Reply:
+        """None if the node is a replica itself."""
+
+    def failure_reports(self, node: str) -> int: ...
+
+    def take_over(self) -> Reply:
+        """CLUSTER FAILOVER."""
+
+
 class SlaveApi(Protocol):
     @property
     def version(self) -> str:
@@ -115,15 +144,8 @@ class SlaveApi(Protocol):
     def info(self) -> Mapping[str, Mapping[str, object]]:
         """INFO: sections and their fields."""
 
-    def cluster_slots(self) -> Reply: ...
-
-    def cluster_shards(self) -> Reply: ...
-
-    def cluster_nodes(self) -> Reply: ...
-
-    def cluster_info(self) -> Reply: ...
-
-    def cluster_id(self) -> Reply: ...
+    @property
+    def cluster(self) -> "ClusterApi": ...
 
     def status(self) -> Mapping[str, object]:
         """DISTRODB STATUS."""
@@ -147,6 +169,15 @@ class SlaveApi(Protocol):
         resolve: Callable[[Reply], None],
     ) -> None:
         """Read from the partition of a slot, as a client's read would."""
+
+    def run_on_partitions(
+        self,
+        row: Command,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
+    ) -> None:
+        """A command on all partitions that are led here."""
 
     def change_map(self, words: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """Ask the cluster map's leader for a change of the ring."""

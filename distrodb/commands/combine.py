@@ -77,9 +77,19 @@ def _concatenated(replies: Sequence[Reply]) -> Reply:
     return whole
 
 
+def _merged(replies: Sequence[Reply]) -> Reply:
+    whole: dict[Reply, Reply] = {}
+    for reply in replies:
+        if not isinstance(reply, dict):
+            return _does_not_add_up(replies)
+        whole |= reply
+    return whole
+
+
 TOTAL = Everywhere(_total)
 ALL_OK = Everywhere(_all_ok)
 CONCATENATED = Everywhere(_concatenated)
+MERGED = Everywhere(_merged)
 
 
 def _any_key(replies: Sequence[Reply]) -> Reply:

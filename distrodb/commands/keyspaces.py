@@ -20,7 +20,6 @@ from distrodb.commands.key_specs import NO_KEYS
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX
-from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, Reply, error
 
@@ -92,13 +91,6 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
         return LONG_PATTERN
     following, keys = store.share(context.database).scan(position, count, pattern, kind)
     return [b"%d" % (following or 0), list(keys)]
-
-
-def count_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    slot = parse_integer(args[1])
-    if slot is None or not store.first_slot <= slot <= store.last_slot:
-        return error("ERR", "Invalid slot")
-    return store.key_count_at(place_of(context.database, slot))
 
 
 _EACH = "request_policy:all_shards"
@@ -176,16 +168,4 @@ COMMANDS = (
         acl="keyspace dangerous",
         combine=ALL_OK,
     ),
-)
-
-# What the slave asks a partition on behalf of CLUSTER COUNTKEYSINSLOT; not a client's command.
-COUNT_KEYS_IN_SLOT = data_row(
-    "countkeysinslot",
-    count_keys_in_slot,
-    2,
-    "readonly fast",
-    NO_KEYS,
-    "cluster",
-    "",
-    combine=TOTAL,
 )

@@ -18,11 +18,11 @@ from distrodb.commands import (
     metadata,
     pubsub,
     server,
+    slots,
     strings,
     transactions,
 )
 from distrodb.commands.command import Command
-from distrodb.commands.keyspaces import COUNT_KEYS_IN_SLOT
 
 # The families of commands on data, and of those that a slave answers by itself.
 _DATA = (strings, counters, bits, bitfield, hyperloglog, keys, keyspaces, expiry, hashes)
@@ -36,8 +36,8 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 # What a partition's machine runs, entries of the log included.
 DATA_COMMANDS = _by_name(row for family in _DATA for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
-MACHINE_COMMANDS = DATA_COMMANDS | _by_name([COUNT_KEYS_IN_SLOT])
+MACHINE_COMMANDS = DATA_COMMANDS | _by_name(slots.ASKED)
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)
 # What a session looks up: also what is refused in a way of its own.
-DISPATCHED = COMMANDS | _by_name([*transactions.REFUSED, *databases.REFUSED])
+DISPATCHED = COMMANDS | _by_name([*transactions.REFUSED, *databases.REFUSED, *cluster.REFUSED])

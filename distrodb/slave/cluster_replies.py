@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from distrodb.config.address import Address, parse
-from distrodb.resp.reply import Reply
+from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import Partition
 from distrodb.slave.view import View
 
@@ -139,14 +139,22 @@ class Topology:
         return self._once(self._nodes)
 
     def _nodes(self) -> bytes:
-        view = self._view
-        led: dict[str, list[Partition]] = {}
+        return "".join(line + "\n" for line in self._once(self._lines).values()).encode()
+
+    def _masters(self) -> dict[str, str]:
+        """The live slaves that are replicas to clients, and whose."""
         follows: dict[str, str] = {}
-        for partition, leader, replicas in self.serving():
-            led.setdefault(leader, []).append(partition)
+        for _, leader, replicas in self.serving():
             for node in replicas:
                 follows.setdefault(node, leader)
-        lines = []
+        return follows
+
+    def _lines(self) -> dict[str, str]:
+        view, follows = self._view, self._once(self._masters)
+        led: dict[str, list[Partition]] = {}
+        for partition, leader, _ in self.serving():
+            led.setdefault(leader, []).append(partition)
+        lines = {}
         for node in view.map.nodes:  # also those that are not in the ring at the moment
             at = self.address(node)
             bus = parse(view.map.nodes[node].peer).port
@@ -158,16 +166,77 @@ class Topology:
             )
             if not view.peers.is_alive(node):
                 flags, master = flags + "master,fail", "-"
-            elif node in led or node not in follows:
-                flags, master = flags + "master", "-"
-            else:
+            elif node in follows:
                 flags, master = flags + "slave", wire_id(follows[node])
+            else:
+                flags, master = flags + "master", "-"
             terms = (view.routing.term_of(p.id) for p in of_node)
             epoch = max(terms, default=view.map.epoch)
             hostname = f",{at.host}" if at.is_named else ""
             name = f"{wire_id(node)} {at.on_the_wire}@{bus}{hostname}"
-            lines.append(f"{name} {flags} {master} 0 0 {epoch} {link} {ranges}".rstrip() + "\n")
-        return "".join(lines).encode()
+            lines[node] = f"{name} {flags} {master} 0 0 {epoch} {link} {ranges}".rstrip()
+        return lines
+
+    def node_of(self, wire: bytes) -> str | None:
+        """The slave with that id in Redis' form."""
+        return next((n for n in self._view.map.nodes if wire_id(n).encode() == wire), None)
+
+    def replicas_of(self, node: str) -> Reply:
+        """CLUSTER REPLICAS; None if the slave is a replica itself."""
+        lines, masters = self._once(self._lines), self._once(self._masters)
+        if node in masters:
+            return None
+        return [lines[replica].encode() for replica, of in masters.items() if of == node]
+
+    def my_id(self) -> bytes:
+        return wire_id(self._view.id).encode()
+
+    def my_shard_id(self) -> bytes:
+        """CLUSTER MYSHARDID: the same for a master and its replicas, as CLUSTER NODES has them."""
+        me = self._view.id
+        return wire_id(f"shard of {self._once(self._masters).get(me, me)}").encode()
+
+    def links(self) -> Reply:
+        """CLUSTER LINKS: one a pair of slaves, dialled by the one whose row is the later one.  What
+        waits to be sent on it is not known here, and told as nothing."""
+        view = self._view
+        order = list(view.map.nodes)
+        rows: list[Reply] = []
+        for peer in view.peers.links:
+            if peer in view.map.nodes and view.id in view.map.nodes:
+                is_ours = order.index(view.id) > order.index(peer)
+                rows.append(
+                    {
+                        b"direction": b"to" if is_ours else b"from",
+                        b"node": wire_id(peer).encode(),
+                        b"create-time": view.peers.linked_ms.get(peer, 0),
+                        b"events": b"r",
+                        b"send-buffer-allocated": 0,
+                        b"send-buffer-used": 0,
+                    }
+                )
+        return rows
+
+    def failure_reports(self, node: str) -> int:
+        """CLUSTER COUNT-FAILURE-REPORTS: how many of the others that we hear do not hear it."""
+        peers = self._view.peers
+        return sum(node not in peers.detector.hears(peer) for peer in peers.links if peer != node)
+
+    def take_over(self) -> Reply:
+        """CLUSTER FAILOVER.  Owners lead: a lead that is elsewhere comes back to a slave that owns
+        the partition as soon as that has the log."""
+        view = self._view
+        owned = [p for p in view.map.partitions if p.owner == view.id]
+        if any(not view.routing.leads(partition.id) for partition in owned):
+            return OK
+        if owned or not view.partitions:
+            return error("ERR", "You should send CLUSTER FAILOVER to a replica")
+        held = view.partitions[0].id
+        return error(
+            "ERR",
+            "a partition is led by its owner, and this slave owns none;"
+            f" DISTRODB MOVE {held} {view.id} makes it the owner of one",
+        )
 
     def info(self) -> bytes:
         """CLUSTER INFO."""

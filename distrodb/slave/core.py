@@ -294,6 +294,8 @@ class Core:
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
         time_ms = self._time.follow(now, wall_ms)
+        if len(self.links) > len(self.peers.linked_ms):
+            self.peers.stamp(wall_ms)
         may_start, may_write = not self._leadership.is_leaving, not self.disk_writes.is_awaited
         if MAP_GROUP in self._schedule.tick(now, time_ms, may_start, may_write):
             self._changes.mark()

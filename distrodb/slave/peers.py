@@ -14,6 +14,7 @@ class Peers:
     def __init__(self, me: str):
         self._me = me
         self.links: dict[str, str] = {}  # peer: incarnation
+        self.linked_ms: dict[str, int] = {}  # since when, by the machine's clock
         self.gossip = GossipBook()
         self.detector = FailureDetector(me)
         self.reports = Reports()
@@ -35,10 +36,16 @@ class Peers:
     def link_down(self, now: float, peer: str) -> str:
         """Returns the incarnation that was linked."""
         incarnation = self.links.pop(peer)
+        self.linked_ms.pop(peer, None)
         self.detector.lost(peer)
         self.gossip.lost(peer)
         self._links_changed(now)
         return incarnation
+
+    def stamp(self, wall_ms: int) -> None:
+        """What time it is, for the links that are new."""
+        for peer in self.links.keys() - self.linked_ms.keys():
+            self.linked_ms[peer] = wall_ms
 
     def _links_changed(self, now: float) -> None:
         self.detector.heard(now, self._me, self.links)

@@ -58,7 +58,7 @@ class Service:
         table: Mapping[bytes, Command] = DISPATCHED,
     ):
         self._core, self.limits, self._process = core, limits, process
-        self._topology, self._status = Topology(core.view), Status(core.view)
+        self.cluster, self._status = Topology(core.view), Status(core.view)
         self.table = dict(table)
         self.parser_limits = ParserLimits(
             inline_bytes_max=limits.inline_bytes_max,
@@ -171,7 +171,7 @@ class Service:
                 "redis_mode": "cluster",
                 "process_id": process.id,
                 "run_id": wire_id(core.id),
-                "tcp_port": self._topology.address(core.id).port,
+                "tcp_port": self.cluster.address(core.id).port,
                 "uptime_in_seconds": process.uptime_s(),
             },
             "clients": {
@@ -193,21 +193,6 @@ class Service:
             },
             "keyspace": keyspace_lines(store.counts() for store in led),
         }
-
-    def cluster_slots(self) -> Reply:
-        return self._topology.slots()
-
-    def cluster_shards(self) -> Reply:
-        return self._topology.shards()
-
-    def cluster_nodes(self) -> Reply:
-        return self._topology.nodes()
-
-    def cluster_info(self) -> Reply:
-        return self._topology.info()
-
-    def cluster_id(self) -> Reply:
-        return wire_id(self._core.id).encode()
 
     def status(self) -> Mapping[str, object]:
         return self._status.whole()

@@ -23,7 +23,7 @@ Limits, beside the parser's: commands under way (beyond, ``wants_input`` is Fals
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from distrodb.commands.api import Pending, SlaveApi
@@ -67,15 +67,6 @@ class SessionSlave(SlaveApi, Protocol):
 
     def submit(self, request: Request) -> None:
         """A command on keys of one slot."""
-
-    def run_on_partitions(
-        self,
-        row: Command,
-        args: Sequence[bytes],
-        database: int,
-        resolve: Callable[[Reply], None],
-    ) -> None:
-        """A command on all partitions that are led here."""
 
     def copy_to_read(self, slot: int) -> Store | None:
         """The copy of a partition that is led elsewhere, for stale reads."""

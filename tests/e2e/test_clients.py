@@ -5,10 +5,13 @@ import subprocess
 
 import pytest
 import redis
+from redis.cluster import LoadBalancingStrategy
 
 from distrodb import LocalCluster
 from distrodb.clock import monotonic, sleep
 from distrodb.ring.slots import slot_of
+
+ROUND_ROBIN = LoadBalancingStrategy.ROUND_ROBIN_REPLICAS
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,53 @@ def test_redis_cli_through_a_kill(cluster):
     cluster.start("node1")
     cluster.wait_ready()
     assert redis_cli(cluster, "get", "through", node="node1") == "2"
+
+
+def test_cluster_tells_who_there_is(cluster):
+    cluster.wait_healed()
+    ids = {}
+    for node in cluster.nodes:
+        with cluster.connection(node) as slave:
+            ids[node] = slave.execute_command("CLUSTER MYID").decode()
+            assert len(slave.execute_command("CLUSTER MYSHARDID")) == 40
+            assert slave.execute_command("CLUSTER REPLICAS", ids[node]) == {}
+            assert slave.execute_command("CLUSTER COUNT-FAILURE-REPORTS", ids["node1"]) == 0
+            with pytest.raises(redis.ResponseError, match="should send CLUSTER FAILOVER to a repl"):
+                slave.execute_command("CLUSTER FAILOVER")
+    links = {}
+    for node in cluster.nodes:
+        with cluster.connection(node) as slave:
+            found = slave.execute_command("CLUSTER LINKS")
+            rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in found]
+            links[node] = {(row[b"node"].decode(), row[b"direction"]) for row in rows}
+            assert all(row[b"create-time"] > 1_700_000_000_000 for row in rows)
+    assert links["node2"] == {(ids["node1"], b"to"), (ids["node3"], b"from")}
+    assert {len(set(ids.values())), *map(len, links.values())} == {3, 2}
+
+
+def test_the_replicas_of_a_leader_of_all():
+    """Slaves that lead nothing are replicas to clients, and can be read from."""
+    with LocalCluster(nodes=3, partitions=1) as cluster:
+        cluster.wait_healed()
+        client = cluster.client(load_balancing_strategy=ROUND_ROBIN)
+        leader = client.get_node_from_key("a")
+        with client.get_redis_connection(leader) as slave:
+            me = slave.execute_command("CLUSTER MYID")
+            shard = slave.execute_command("CLUSTER MYSHARDID")
+            replicas = slave.execute_command("CLUSTER REPLICAS", me)
+            assert len(replicas) == 2 and {row["master_id"] for row in replicas.values()} == {
+                me.decode()
+            }
+        for replica in client.get_replicas():
+            with client.get_redis_connection(replica) as slave:
+                assert slave.execute_command("CLUSTER MYSHARDID") == shard
+                mine = slave.execute_command("CLUSTER MYID")
+                with pytest.raises(redis.ResponseError, match="is not a master"):
+                    slave.execute_command("CLUSTER REPLICAS", mine)
+                with pytest.raises(redis.ResponseError, match="DISTRODB MOVE 0 node"):
+                    slave.execute_command("CLUSTER FAILOVER")
+        assert client.set("a", "1")
+        cluster.wait_until(lambda: client.get("a") == b"1", "the replicas have it")
 
 
 def test_redis_benchmark_runs(cluster):

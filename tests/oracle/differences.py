@@ -36,6 +36,11 @@ DIFFERENCES: list[Difference] = [
         ),
         ("COMMAND COUNT",),
     ),
+    Difference(
+        "`HELP` tells of the subcommands that are here",
+        lambda words, theirs, ours: words[1:2] == [b"HELP"] and not is_error(theirs),
+        ("CLUSTER HELP",),
+    ),
 ]
 
 

@@ -424,6 +424,7 @@ FAMILIES = [
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
     _family("metadata", METADATA, 0),
+    _family("cluster", CLUSTER),
 ]
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
@@ -435,7 +436,6 @@ COMING = [
     _family("dumping", DUMPING),
     _family("transactions", TRANSACTIONS),
     _family("connection", CONNECTION),
-    _family("cluster", CLUSTER),
     _family("databases", DATABASES, is_cluster=False),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),
 ]

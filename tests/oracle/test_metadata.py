@@ -15,7 +15,7 @@ Told = dict[str, Any]
 MEANT: dict[tuple[str, str], str] = {}
 NOT_IN_REDIS = {"distrodb"}
 # Families that are being written anew; theirs are compared when they are there.
-COMING = {"connection", "server", "cluster"}
+COMING = {"connection", "server"}
 
 
 def rows(table: dict[bytes, Command]) -> list[Command]:

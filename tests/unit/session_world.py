@@ -30,11 +30,13 @@ class World:
         **limits: int,
     ):
         ranges = slot_ranges(PARTITIONS)
+        self.id = "me"
         self.map = SimpleNamespace(
+            nodes={},
             partitions=[
-                SimpleNamespace(id=number, first=first, last=last)
+                SimpleNamespace(id=number, first=first, last=last, owner="me")
                 for number, (first, last) in enumerate(ranges)
-            ]
+            ],
         )
         self.partition_of_slot = [
             number for number, (first, last) in enumerate(ranges) for _ in range(first, last + 1)
