@@ -37,6 +37,13 @@ def shutdown(session: SessionApi, args: Sequence[bytes]) -> Answer:
 
 
 COMMANDS = (
-    session_row("shutdown", shutdown, -1, "admin", "server", "Ends this slave."),
+    session_row(
+        "shutdown",
+        shutdown,
+        -1,
+        "admin noscript loading stale no_multi allow_busy",
+        "server",
+        "Ends this slave.",
+    ),
     session_row("distrodb", distrodb, -2, "admin", "cluster", "DISTRODB STATUS: the map as JSON."),
 )

@@ -23,6 +23,23 @@ PENDING = Pending()  # what a handler returns when its reply comes later
 Answer: TypeAlias = "Reply | Pending"
 
 
+class TransactionsApi(Protocol):
+    @property
+    def is_open(self) -> bool:
+        """Commands are queued, behind a MULTI."""
+
+    def open(self) -> None: ...
+
+    def drop(self) -> None:
+        """Forget what is queued and watched."""
+
+    def execute(self) -> Answer: ...
+
+    def watch(self, keys: Sequence[bytes]) -> Answer: ...
+
+    def unwatch(self) -> None: ...
+
+
 class SessionApi(Protocol):
     protocol: int  # 2 or 3
     name: bytes  # CLIENT SETNAME
@@ -45,8 +62,7 @@ class SessionApi(Protocol):
     def slave(self) -> "SlaveApi": ...
 
     @property
-    def refusal(self) -> ErrorReply | None:
-        """What all commands are answered with at the moment; see ``refuse``."""
+    def transactions(self) -> TransactionsApi: ...
 
     @property
     def is_confined(self) -> bool:
@@ -57,14 +73,6 @@ class SessionApi(Protocol):
 
     def close(self) -> None:
         """No command behind this one runs; the connection ends when its replies are sent."""
-
-    def refuse(self, reply: ErrorReply, until: frozenset[bytes]) -> None:
-        """Answer all commands with this and run none of them, but those whose names (in capitals)
-        are in ``until``: for what is behind a command that was refused and that would mean
-        something else without it."""
-
-    def accept(self) -> None:
-        """The end of ``refuse``."""
 
 
 class SubscriptionsApi(Protocol):

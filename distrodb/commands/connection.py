@@ -111,8 +111,8 @@ def _reply(session: SessionApi, mode: bytes) -> Reply:
 
 
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    session.accept()
     session.slave.subscriptions.leave(session)
+    session.transactions.drop()
     session.protocol, session.name, session.is_readonly = 2, b"", False
     session.database = 0
     return Status(b"RESET")

@@ -43,4 +43,7 @@ def not_for_subscribers(row: Command, args: Sequence[bytes]) -> ErrorReply:
 
 
 def wrong_arity(name: str) -> ErrorReply:
+    if name == "exec":
+        what = "Transaction discarded because of: wrong number of arguments for 'exec' command"
+        return error("EXECABORT", what)
     return error("ERR", f"wrong number of arguments for '{name}' command")

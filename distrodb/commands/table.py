@@ -26,7 +26,7 @@ from distrodb.commands.command import Command
 
 # The families of commands on data, and of those that a slave answers by itself.
 _DATA = (strings, counters, bits, bitfield, hyperloglog, keys, keyspaces, expiry, hashes)
-_SESSION = (connection, databases, metadata, server, cluster, admin, pubsub)
+_SESSION = (transactions, connection, databases, metadata, server, cluster, admin, pubsub)
 
 
 def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
@@ -36,8 +36,8 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 # What a partition's machine runs, entries of the log included.
 DATA_COMMANDS = _by_name(row for family in _DATA for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
-MACHINE_COMMANDS = DATA_COMMANDS | _by_name(slots.ASKED)
+MACHINE_COMMANDS = DATA_COMMANDS | _by_name([*slots.ASKED, *transactions.MACHINE_COMMANDS])
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)
 # What a session looks up: also what is refused in a way of its own.
-DISPATCHED = COMMANDS | _by_name([*transactions.REFUSED, *databases.REFUSED, *cluster.REFUSED])
+DISPATCHED = COMMANDS | _by_name([*databases.REFUSED, *cluster.REFUSED])

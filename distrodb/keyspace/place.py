@@ -112,6 +112,10 @@ class Place:
         at_ms = self._expiries.get(key)
         return None if at_ms is None or self._is_expired(key) else at_ms
 
+    def expires_by(self, key: bytes, at_ms: int) -> bool:
+        """It is not removed yet, and will have expired by then."""
+        return self._expiries.get(key, at_ms + 1) <= at_ms
+
     def visible(self, keys: Iterable[bytes], kind: bytes | None) -> list[bytes]:
         """Those of these keys that are there, and of that kind if one is given."""
         if kind is not None:

@@ -30,11 +30,14 @@ from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.entry import Limits, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.observers import Observers
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
 from distrodb.keyspace.spread import Spread
+from distrodb.keyspace.transaction import EXEC, commands_of
 from distrodb.keyspace.values import CONTAINERS, STRING
+from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
 
@@ -57,6 +60,8 @@ class Store:
         self._places: dict[int, Place] = {}
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
         self._numbers = 0  # how many ``any_number`` has given
+        self.watched = Watched(self._expires_by)
+        self._observers = Observers()
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -87,6 +92,8 @@ class Store:
             if row is None or not row.words_min <= count <= row.words_max:
                 what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
                 raise VersionError(what if row is None else f"{what} of {count} words")
+            if name == EXEC:
+                self._check_known(commands_of(args) or ())
 
     def _use_limits(self, limits: Limits) -> None:
         self.limits = limits
@@ -124,6 +131,10 @@ class Store:
         except WrongType:
             return WRONG_TYPE
         return reply
+
+    def is_write(self, args: Sequence[bytes]) -> bool:
+        row = self._row(args)
+        return row is not None and row.is_write
 
     def _row(self, args: Sequence[bytes]) -> Row | None:
         row = self.table.get(args[0]) or self.table.get(args[0].upper())
@@ -166,9 +177,20 @@ class Store:
             keys = self._places[place] = Place(place, self._shared)
         return keys
 
-    def observe(self, observer: Observer | None) -> None:
+    def observe(self, observer: Observer) -> None:
         """Let somebody know from now on what happens to keys here."""
-        self._shared.observer = observer
+        self._observers.add(observer)
+        self._shared.observer = self._observers.one
+
+    def watch(self, keys: Sequence[tuple[int, bytes]]) -> bytes:
+        """Keys with their places, for a transaction (watched.py); the token."""
+        for place, key in keys:
+            self._places.get(place, self._nowhere).expiry(key)  # notes it if it has just expired
+        self.observe(self.watched)
+        return self.watched.add(keys)
+
+    def _expires_by(self, place: int, key: bytes, at_ms: int) -> bool:
+        return self._places.get(place, self._nowhere).expires_by(key, at_ms)
 
     # -- what is there -----------------------------------------------------------------------
 
@@ -198,6 +220,11 @@ class Store:
 
     def clear(self, database: int | None = None) -> None:
         """All databases unless one is given."""
+        self.watched.clear(
+            lambda place, key: (
+                database in (None, database_of(place)) and key in self._places.get(place, ())
+            )
+        )
         if database is None:
             self._places = {}
             self._shared.expiries = ExpiryQueue()

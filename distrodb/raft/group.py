@@ -195,6 +195,8 @@ class Group:
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
         if leads_in is not None and leads_in != self._led_in:
             self._proposals.gain_leadership(now)
+        if leads_in != self._led_in:
+            self.machine.watched.begin(leads_in or 0)
         self._led_in = leads_in
         self._snapshots.role_changed()
 
@@ -215,7 +217,10 @@ class Group:
 
     def snapshot_written(self, now: float, done: SnapshotDone) -> None:
         """It is durable (file and directory)."""
-        self.machine = self._snapshots.written(now, done) or self.machine
+        restored = self._snapshots.written(now, done)
+        if restored is not None:
+            self.machine = restored
+            restored.watched.begin(self._led_in or 0)
         self._note_changes(now)
 
     def copying(self) -> list[Copying]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distrodb.keyspace.context import Unsettled
+from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import Reply
 
 
@@ -30,6 +31,9 @@ class Machine(Protocol):
         depends on that time, so an entry of it must be applied before it is given."""
 
     @property
+    def watched(self) -> Watched: ...  # its keys that transactions depend on
+
+    @property
     def next_expiry_ms(self) -> float: ...  # when an entry is due that removes what has expired
 
     def snapshot(self) -> Iterator[bytes]: ...
@@ -46,8 +50,7 @@ class Request(Protocol):
     @property
     def place(self) -> int: ...  # database and slot: see keyspace/place_number.py
 
-    @property
-    def args(self) -> Sequence[bytes]: ...
+    args: Sequence[bytes]  # a transaction's change when its conditions are decided on
 
     @property
     def is_write(self) -> bool: ...

@@ -154,6 +154,13 @@ class Library(syncobj.SyncObj):
         return self._SyncObj__raftLastApplied
 
     @property
+    def is_settled(self) -> bool:
+        """All entries of the state machine that are in the log are applied."""
+        log = self._log
+        behind = log.between(max(self.applied_index + 1, log.first_index), log.last_index)
+        return all(command[:1] != REGULAR for command, _, _ in behind)
+
+    @property
     def first_index_of_term(self) -> int:
         """Of a leader: the index of the entry with which its term began."""
         return self._SyncObj__noopIDx

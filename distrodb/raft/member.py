@@ -91,6 +91,11 @@ class Member:
         return self._library.applied_index
 
     @property
+    def is_settled(self) -> bool:
+        """All commands that are in the log are applied."""
+        return self._library.is_settled
+
+    @property
     def commit_index(self) -> int:
         return self._library.commit_index
 

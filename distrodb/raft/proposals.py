@@ -12,7 +12,12 @@ Invariants:
 - a batch of writes is never proposed twice: when the lead was lost, later commands of the same
   connections were handed back, and may have run elsewhere by now.  When another entry has taken the
   batch's place it surely did not happen, and is answered so;
-- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably.
+- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably;
+- a transaction whose keys are watched is decided on when it is proposed (``_decide``), as the first
+  write of its batch.  Nothing can come between that and its entry: no other batch is under way (a
+  sweep and a tick are batches too) and this member is ready, so all commands of the log are
+  applied; configurations change no key; that its own entry first removes what has expired counts.
+  If the lead was lost by then, its entry is committed behind exactly this log, or never.
 
 Time: an entry carries its leader's (steady_time.py).  A batch of reads is answered at the leader's
 time too, which may be ahead of the newest entry's.  When nobody asks, an entry without commands
@@ -28,6 +33,7 @@ from collections.abc import Sequence
 from distrodb.errors import invariant
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
+from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import GroupOptions, Machine, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
@@ -131,10 +137,15 @@ class Proposals:
         if not (self._queue or is_sweep):
             return
         requests: list[Request] = []
-        writes = []
-        size, queue = 0, self._queue
+        writes: list[tuple[int, Sequence[bytes]]] = []
+        size, queue, is_watched = 0, self._queue, len(machine.watched)
         while queue and size < self._options.batch_bytes_max:
             request = queue.popleft()
+            if is_watched and request.is_write and is_undecided(request.args):
+                if writes:  # what they do to the watched keys is seen when they are applied
+                    queue.appendleft(request)
+                    break
+                _decide(request, time_ms, member, machine)
             size += request.size
             requests.append(request)
             if request.is_write:
@@ -255,6 +266,13 @@ class Proposals:
     def _end(self, batch: _Batch) -> None:
         if self._batch is batch:
             self._batch = None
+
+
+def _decide(request: Request, now_ms: int, member: Member, machine: Machine) -> None:
+    """Whether a transaction whose keys are watched runs, at the moment when it is proposed."""
+    invariant(member.is_settled, "watched keys may change before their transaction runs")
+    holds = machine.watched.holds(conditions_of(request.args), now_ms)
+    request.args = decided(request.args, holds)
 
 
 def _answer_unknown(batch: _Batch) -> None:

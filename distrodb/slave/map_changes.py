@@ -23,7 +23,10 @@ class MapRequest:
     is_write, slot, place, size = True, -1, -1, 64
 
     def __init__(self, command: Sequence[str], resolve: Callable[[Reply], None] = lambda _: None):
-        self.args = [command[0].upper().encode(), *(word.encode() for word in command[1:])]
+        self.args: Sequence[bytes] = [
+            command[0].upper().encode(),
+            *(word.encode() for word in command[1:]),
+        ]
         self.resolve = resolve
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from distrodb.errors import VersionError
 from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.map_commands import NAMES, apply
@@ -25,6 +26,7 @@ class MapMachine:
     def __init__(self, cluster_map: ClusterMap):
         self.map = cluster_map
         self.now_ms = 0
+        self.watched = Watched()  # there are no transactions
 
     def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         before = self.map

@@ -6,10 +6,11 @@ or clock: what is the process' own comes as ``process``.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from distrodb import __version__
+from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
@@ -112,7 +113,27 @@ class Service:
         database: int,
         resolve: Callable[[Reply], None],
     ) -> None:
-        self.submit(Part(args, False, place_of(database, slot), resolve))
+        self.ask(place_of(database, slot), args, False, resolve)
+
+    def ask(
+        self, place: int, args: Sequence[bytes], is_write: bool, resolve: Callable[[Reply], None]
+    ) -> None:
+        self.submit(Part(args, is_write, place, resolve))
+
+    def partition_of(self, slot: int) -> int:
+        return self._core.routing.partition_of_slot[slot]
+
+    def may_share(self, slots: Set[int]) -> bool:
+        return len(slots) <= 1
+
+    def elsewhere(self, slot: int) -> ErrorReply | None:
+        routing, partition = self._core.routing, self.partition_of(slot)
+        is_elsewhere = not routing.leads(partition) and routing.leader_of(partition) is not None
+        return routing.redirect(partition, slot) if is_elsewhere else None
+
+    def only_partition(self) -> Led | None:
+        first, *others = self._core.map.partitions
+        return None if others else Led(first.id, first.first, first.last)
 
     def run_on_partitions(
         self,

@@ -23,10 +23,10 @@ Limits, beside the parser's: commands under way (beyond, ``wants_input`` is Fals
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from distrodb.commands.api import Pending, SlaveApi
+from distrodb.commands.api import Answer, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     CROSSSLOT,
@@ -35,9 +35,7 @@ from distrodb.commands.error_replies import (
     unknown_subcommand,
     wrong_arity,
 )
-from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
-from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
@@ -45,6 +43,7 @@ from distrodb.ring.slots import share_slot, slot_of
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.replies import Call, Replies
+from distrodb.slave.transactions import Transactions, TransactionSlave
 
 # What a client may ask for in RESP2 while it has subscribed to something.
 SUBSCRIBERS = frozenset(
@@ -53,11 +52,8 @@ SUBSCRIBERS = frozenset(
 MESSAGES_NOT_READ = "messages that it does not read exceed output_bytes_max"
 
 
-class SessionSlave(SlaveApi, Protocol):
+class SessionSlave(SlaveApi, TransactionSlave, Protocol):
     """What a session needs of its slave beside what handlers may ask (service.py)."""
-
-    @property
-    def limits(self) -> LimitsConfig: ...
 
     @property
     def parser_limits(self) -> ParserLimits: ...
@@ -67,9 +63,6 @@ class SessionSlave(SlaveApi, Protocol):
 
     def submit(self, request: Request) -> None:
         """A command on keys of one slot."""
-
-    def copy_to_read(self, slot: int) -> Store | None:
-        """The copy of a partition that is led elsewhere, for stale reads."""
 
 
 class Session:
@@ -81,8 +74,9 @@ class Session:
         self.library: dict[bytes, bytes] = {}
         self.is_readonly = False
         self.database = 0
-        self.refusal: ErrorReply | None = None
-        self._refused_until: frozenset[bytes] = frozenset()
+        # Asked for each command before it begins: whether it has answered it.
+        self.divert: Callable[[Command | None, list[bytes]], bool] | None = None
+        self.transactions = Transactions(self)
         self.fault = ""  # of the client, for which it is ended: for the log
         self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
         self.heard_at = 0.0  # seconds: when the client last sent or took something
@@ -93,6 +87,7 @@ class Session:
         self.input = ClientInput(slave.parser_limits)
         self._backlog = self.input.commands  # parsed, not yet begun
         self._alone: Call | None = None  # the call behind which nothing begins
+        self._inside: Callable[[Reply], None] | None = None  # of a command that is part of another
         self._has_ended = False  # the client sends nothing more, but may read
 
     # -- bytes in ----------------------------------------------------------------------------
@@ -174,7 +169,21 @@ class Session:
         call = self._alone
         if call is None:
             raise RuntimeError("no handler runs")
-        return call.resolve
+        return self._inside or call.resolve
+
+    def note_write(self) -> None:
+        if self._alone is not None:
+            self._alone.is_write = True
+
+    def run_inside(
+        self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
+    ) -> Answer:
+        self._inside = resolve
+        try:
+            answer: Answer = row.handler(self, args)
+        finally:
+            self._inside = None
+        return answer
 
     def close(self) -> None:
         self._is_closing = True
@@ -188,12 +197,6 @@ class Session:
         """End without a reply to what is wrong: the log says it, and no web page may read it."""
         self.fault, self._is_closing = fault, True
         self.wake()
-
-    def refuse(self, reply: ErrorReply, until: frozenset[bytes]) -> None:
-        self.refusal, self._refused_until = reply, until
-
-    def accept(self) -> None:
-        self.refusal = None
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -224,17 +227,15 @@ class Session:
                 self.close_with(args)
                 backlog.clear()
                 return
-            name = args[0]
-            row = table.get(name)
+            row = table.get(args[0])
             if row is None:
-                name = name.upper()
-                row = table.get(name)
-            if self.refusal is not None and name not in self._refused_until:
-                self._answer(self.refusal)
+                row = table.get(args[0].upper())
+            if self.divert is not None and self.divert(row, args):
+                pass
             elif row is None or not row.words_min <= len(args) <= row.words_max:
                 self._answer_wrong(row, args)
-            elif self._is_subscribed and self.is_confined and name not in SUBSCRIBERS:
-                self._answer(not_for_subscribers(row, args))
+            elif self._is_subscribed and self.is_confined and args[0].upper() not in SUBSCRIBERS:
+                self.answer(not_for_subscribers(row, args))
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return
@@ -246,9 +247,9 @@ class Session:
         """A command that runs alone, or one of several that have a name together."""
         found = row.subcommand(args)
         if found is None:
-            self._answer(unknown_subcommand(args))
+            self.answer(unknown_subcommand(args))
         elif not found.arity_ok(args):
-            self._answer(wrong_arity(found.name))
+            self.answer(wrong_arity(found.name))
         elif found.is_on_keys:
             return self._begin_on_keys(found, args)
         elif self.replies.unanswered:
@@ -257,7 +258,7 @@ class Session:
             self._begin_alone(found, args)
         return True
 
-    def _answer(self, reply: Reply) -> None:
+    def answer(self, reply: Reply) -> None:
         self.replies.add().resolve(reply)
 
     def _answer_wrong(self, row: Command | None, args: list[bytes]) -> None:
@@ -265,7 +266,7 @@ class Session:
         if is_http(args):
             self.give_up(HTTP)
         else:
-            self._answer(unknown_command(args) if row is None else wrong_arity(row.name))
+            self.answer(unknown_command(args) if row is None else wrong_arity(row.name))
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
@@ -274,7 +275,7 @@ class Session:
         else:
             keys = row.keys_of(args)
             if keys and not share_slot(keys):
-                self._answer(CROSSSLOT)
+                self.answer(CROSSSLOT)
                 return True
             slot = slot_of(keys[0]) if keys else 0  # its words make no sense: the handler says so
         is_write = row.is_write
@@ -284,7 +285,7 @@ class Session:
                 if self.replies.unanswered:
                     return False
                 place = place_of(self.database, slot)
-                self._answer(copy.execute(place, args, copy.now_ms))
+                self.answer(copy.execute(place, args, copy.now_ms))
                 return True
         self.slave.submit(self.replies.add(args, slot, self.database, is_write))
         return True

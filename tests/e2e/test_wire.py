@@ -188,13 +188,22 @@ def test_replies_keep_their_order_whoever_answers(cluster):
         assert [wire.line().split()[0] for _ in expected] == expected
 
 
-def test_nothing_behind_a_refused_multi_is_run(wire, key):
+def test_a_transaction_runs_as_a_whole(wire, key):
     wire.ask(b"DEL", key)
-    transaction = [(b"MULTI",), (b"SET", key, b"1"), (b"FLUSHALL",), (b"EXEC",), (b"EXISTS", key)]
-    wire.send(b"".join(command(*args) for args in transaction))
-    lines = [wire.line() for _ in transaction]
-    assert [line[:4] for line in lines[:3]] == [b"-ERR"] * 3
-    assert lines[3].startswith(b"-EXECABORT") and lines[4] == b":0"
+    words = [(b"MULTI",), (b"SET", key, b"x"), (b"INCR", key), (b"PING",), (b"EXEC",)]
+    wire.send(b"".join(command(*args) for args in words))
+    assert [wire.line() for _ in range(4)] == [b"+OK", *[b"+QUEUED"] * 3]
+    assert [wire.line()[:4] for _ in range(4)] == [b"*3", b"+OK", b"-ERR", b"+PON"]
+
+
+def test_a_watched_key_that_was_touched_stops_its_transaction(wire, key):
+    for between, reply in [((b"SET", key, b"1"), b"*-1"), ((b"STRLEN", key), b"*1")]:
+        wire.ask(b"SET", key, b"1")
+        assert wire.ask(b"WATCH", key) == b"+OK"
+        wire.ask(*between)
+        assert wire.ask(b"MULTI") == b"+OK" and wire.ask(b"INCR", key) == b"+QUEUED"
+        assert wire.ask(b"EXEC") == reply
+    assert wire.line() == b":2"
 
 
 def test_what_is_for_another_database_does_not_land_in_this_one(wire, key):

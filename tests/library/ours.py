@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgpack
 
 from distrodb.keyspace.entry import decode_batch, encode_batch
+from distrodb.keyspace.watched import Watched
 from distrodb.raft import messages as m
 from distrodb.raft import replication
 from distrodb.raft.group import Group, Surroundings
@@ -46,6 +47,7 @@ class ListMachine:
     def __init__(self, values: Iterable[bytes] = ()):
         self.values = list(values)
         self.now_ms = 0
+        self.watched = Watched()
 
     def execute(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         if args[0] == b"READ":

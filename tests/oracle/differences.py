@@ -41,6 +41,14 @@ DIFFERENCES: list[Difference] = [
         lambda words, theirs, ours: words[1:2] == [b"HELP"] and not is_error(theirs),
         ("CLUSTER HELP",),
     ),
+    Difference(
+        "`WATCH` takes keys of one partition",
+        lambda words, theirs, ours: (
+            (_command(words, b"WATCH") or _command(words, b"EXEC"))
+            and ours == (b"-", b"CROSSSLOT Watched keys are in another partition")
+        ),
+        ("WATCH a", "WATCH b"),
+    ),
 ]
 
 

@@ -425,6 +425,7 @@ FAMILIES = [
     _family("hashes", HASHES),
     _family("metadata", METADATA, 0),
     _family("cluster", CLUSTER),
+    _family("transactions", TRANSACTIONS),
 ]
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
@@ -434,7 +435,6 @@ COMING = [
     _family("hyperloglog", HYPERLOGLOG),
     _family("sorting", SORTING, 2),
     _family("dumping", DUMPING),
-    _family("transactions", TRANSACTIONS),
     _family("connection", CONNECTION),
     _family("databases", DATABASES, is_cluster=False),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),

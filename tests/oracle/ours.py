@@ -17,7 +17,7 @@ class PureServer(World):
             request = self.queues[partition].popleft()
             store = self.stores[partition]
             store.advance(wall_ms(), 0)
-            request.resolve(store.execute(request.place, request.args, store.now_ms))
+            self.run(partition, request, store.now_ms)
 
     def connect(self) -> Session:
         return self.service.open_session(self._woken, "127.0.0.1:1")

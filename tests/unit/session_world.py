@@ -7,6 +7,7 @@ from distrodb.commands.command import Command
 from distrodb.commands.table import DISPATCHED
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.store import Store
+from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.slots import slot_ranges
@@ -42,6 +43,8 @@ class World:
             number for number, (first, last) in enumerate(ranges) for _ in range(first, last + 1)
         ]
         self.stores = [new_store(first, last) for first, last in ranges]
+        for store in self.stores:
+            store.watched.begin(1)
         self.queues: list[deque[Request]] = [deque() for _ in ranges]
         self.led, self.has_copies = led, has_copies
         self.asked_to: list[str] = []
@@ -69,11 +72,14 @@ class World:
     def leads(self, partition: int) -> bool:
         return partition in self.led
 
-    def redirect(self, partition: int, slot: int) -> ErrorReply:
-        return error("MOVED", f"{slot} other:1")
-
     def leaderless(self) -> list[int]:
         return []
+
+    def leader_of(self, partition: int) -> str | None:
+        return "us" if partition in self.led else "other"
+
+    def redirect(self, partition: int, slot: int) -> ErrorReply:
+        return error("MOVED", f"{slot} other:1")
 
     def copy_of(self, partition: int) -> Store | None:
         return self.stores[partition] if partition in self.has_copies else None
@@ -89,9 +95,15 @@ class World:
     def answer(self, partition: int) -> None:
         """The partition's next command, if one waits."""
         if self.queues[partition]:
-            request = self.queues[partition].popleft()
-            store = self.stores[partition]
-            request.resolve(store.execute(request.place, request.args, 0))
+            self.run(partition, self.queues[partition].popleft(), 0)
+
+    def run(self, partition: int, request: Request, now_ms: int) -> None:
+        """As the partition's leader does (raft/proposals.py)."""
+        store = self.stores[partition]
+        if is_undecided(request.args):
+            holds = store.watched.holds(conditions_of(request.args), now_ms)
+            request.args = decided(request.args, holds)
+        request.resolve(store.execute(request.place, request.args, now_ms))
 
     def take(self, bytes_max: int = 1 << 30) -> bytes:
         return b"".join(self.session.take(bytes_max))

@@ -287,27 +287,6 @@ def test_hello_does_not_change_the_replies_before_it() -> None:
 # -- refusals ----------------------------------------------------------------------------------
 
 
-def test_nothing_behind_a_refused_multi_runs() -> None:
-    world = World()
-    data = pack(b"MULTI") + pack(b"SET", b"a", b"1") + pack(b"FLUSHALL") + pack(b"EXEC")
-    replies = read_replies(world.ask(data + pack(b"GET", b"a") + pack(b"SET", b"a", b"2")))
-    assert all(isinstance(reply, ErrorReply) for reply in replies[:4])
-    assert replies[3].text.startswith(b"EXECABORT")
-    assert replies[4:] == [None, OK]  # it goes on behind the EXEC
-    assert read_replies(world.ask(pack(b"EXEC") + pack(b"DISCARD"))) == [
-        ErrorReply(b"ERR EXEC without MULTI"),
-        ErrorReply(b"ERR DISCARD without MULTI"),
-    ]
-
-
-@pytest.mark.parametrize("end", [b"DISCARD", b"RESET"])
-def test_a_refused_multi_ends(end: bytes) -> None:
-    world = World()
-    replies = read_replies(world.ask(pack(b"MULTI") + pack(b"INCR", b"a") + pack(end)))
-    assert not isinstance(replies[2], ErrorReply)
-    assert world.ask(pack(b"INCR", b"a")) == b":1\r\n"
-
-
 @pytest.mark.parametrize("mode", [b"OFF", b"SKIP"])
 def test_client_reply_off_ends_the_connection(mode: bytes) -> None:
     world = World()

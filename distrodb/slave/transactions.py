@@ -1,0 +1,354 @@
+"""What one connection has queued behind MULTI and what it watches, until EXEC.  Pure.
+
+Behind a MULTI each command is looked up, counted and checked for its keys as always, and queued; an
+error there makes EXEC fail (EXECABORT).  EXEC sends all that a partition is to do as one command,
+so it is one entry of its log, atomic and isolated; a transaction that only reads is one read.  What
+the slave itself answers (PING, SELECT, CLIENT, …) runs when the partition has answered, in its
+place among the replies: so it does not run when the transaction does not.
+
+A WATCH goes to the partition's leader, behind what the connection has done, and its answer is kept
+with the keys (keyspace/watched.py).  A transaction with watched keys is a write, whatever is in it:
+the leader decides when it proposes it.
+
+Limits: all that is queued is one command of the log, so it is bounded like one, in bytes and words.
+
+Caveat: on whole partitions (DBSIZE, FLUSHALL) there can be no atomic command where a cluster has
+more than one; there it is refused when it is queued.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from typing import NamedTuple, Protocol
+
+from distrodb.commands.api import PENDING, Answer, Pending
+from distrodb.commands.combine import Led
+from distrodb.commands.command import Command
+from distrodb.commands.databases import database_index
+from distrodb.commands.error_replies import CROSSSLOT
+from distrodb.config import LimitsConfig
+from distrodb.keyspace.place_number import place_of
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
+from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
+from distrodb.ring.slots import slot_of
+
+QUEUED = Status(b"QUEUED")
+NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
+ABORTED = error("EXECABORT", "Transaction discarded because of previous errors.")
+NOT_ALLOWED = error("ERR", "Command not allowed inside a transaction")
+OTHER_PARTITION = error("CROSSSLOT", "Watched keys are in another partition")
+NULL_ARRAY = Encoded(b"*-1\r\n")  # in RESP2; in RESP3 there is one null
+WATCHED_MAX = 10_000  # keys of one connection; a leader keeps some more (keyspace/watched.py)
+TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_MAX} keys")
+# The place of a command whose words make no sense, so that no key is found: its handler says so.
+ANYWHERE = -2
+
+
+class TransactionSlave(Protocol):
+    """What this needs of the slave (service.py)."""
+
+    @property
+    def limits(self) -> LimitsConfig: ...
+
+    @property
+    def databases(self) -> int:
+        """How many there are."""
+
+    def partition_of(self, slot: int) -> int: ...
+
+    def may_share(self, slots: Set[int]) -> bool:
+        """Keys of these slots may be in one command, or one transaction."""
+
+    def elsewhere(self, slot: int) -> ErrorReply | None:
+        """Where to go instead, if another slave is known to lead it."""
+
+    def only_partition(self) -> Led | None:
+        """The one that holds all keys; None if there are several."""
+
+    def copy_to_read(self, slot: int) -> Store | None:
+        """The copy of a partition that is led elsewhere, for stale reads."""
+
+    def ask(
+        self, place: int, args: Sequence[bytes], is_write: bool, resolve: Callable[[Reply], None]
+    ) -> None:
+        """Let the partition of a place run a command of its machine."""
+
+
+class TransactionSession(Protocol):
+    """And of the session."""
+
+    database: int
+    is_readonly: bool
+    # Asked for each command before it begins: whether it has answered it.
+    divert: Callable[[Command | None, list[bytes]], bool] | None
+
+    @property
+    def protocol(self) -> int: ...
+
+    @property
+    def slave(self) -> TransactionSlave: ...
+
+    def answer(self, reply: Reply) -> None:
+        """The reply to a command that does not begin."""
+
+    def later(self) -> Callable[[Reply], None]: ...
+
+    def note_write(self) -> None:
+        """The command that runs now writes."""
+
+    def run_inside(
+        self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
+    ) -> Answer:
+        """Run one of the slave's own commands as a part of the one that runs now."""
+
+
+class _Queued(NamedTuple):
+    row: Command
+    args: list[bytes]
+    database: int
+    slot: int | None  # -1: several, or all; None: no partition is asked
+    led: Led | None = None  # of a command on whole partitions
+
+    @property
+    def words(self) -> Sequence[bytes]:
+        """What the partition gets."""
+        if self.led is None or self.row.combine is None:
+            return self.args
+        return self.row.combine.parts(self.args, [self.led])[0][1]
+
+    def whole(self, reply: Reply) -> Reply:
+        """The reply to the client, from the partition's."""
+        if self.led is None or self.row.combine is None or isinstance(reply, ErrorReply):
+            return reply
+        return self.row.combine.whole(self.args, [self.led], [reply])
+
+    def run(self, session: TransactionSession, resolve: Callable[[Reply], None]) -> Answer:
+        """Of one for which no partition is asked."""
+        if self.led is None or self.row.combine is None:
+            return session.run_inside(self.row, self.args, resolve)
+        return self.row.combine.whole(self.args, [self.led], [])
+
+
+class Transactions:
+    def __init__(self, session: TransactionSession):
+        self._session = session
+        self._queue: list[_Queued] = []
+        self._watched: dict[tuple[int, int, bytes], bytes] = {}  # database, slot, key: token
+        self.is_open = False  # behind a MULTI
+        self._has_failed = False  # a command could not be queued
+        self._database = 0  # of the commands that follow, by a SELECT among those queued
+        self._slots: set[int] = set()
+        self._words = 0
+        self.queued_bytes = 0  # of what is queued and watched
+
+    # -- MULTI, and what follows it ----------------------------------------------------------
+
+    def open(self) -> None:
+        self.is_open = True
+        self._database = self._session.database
+        self._session.divert = self._divert
+
+    def drop(self) -> None:
+        """Forget what is queued and watched."""
+        self._queue, self._slots = [], set()
+        self.is_open = self._has_failed = False
+        self._words = 0
+        self._session.divert = None
+        self.unwatch()
+
+    def _divert(self, row: Command | None, args: list[bytes]) -> bool:
+        """Queue a command.  False: it runs, or its error is answered as everywhere."""
+        found = None if row is None else row.subcommand(args)
+        if found is None or not found.arity_ok(args):
+            self._has_failed = True
+            if found is not None and found.name == "exec":
+                self.drop()
+            return False
+        if found.name in NOT_QUEUED:
+            return False
+        problem = self._put(found, args)
+        if problem is not None:
+            self._has_failed = True
+        self._session.answer(QUEUED if problem is None else problem)
+        return True
+
+    def _put(self, row: Command, args: list[bytes]) -> ErrorReply | None:
+        """Why it cannot be queued."""
+        if "no_multi" in row.flags:
+            return NOT_ALLOWED
+        slot, led = None, None
+        slots: set[int] = set()
+        if row.is_on_keys:
+            slots = {slot_of(key) for key in row.keys_of(args)}
+            if problem := self._wrong_slots(row, slots):
+                return problem
+            slot = ANYWHERE if not slots else min(slots) if len(slots) == 1 else -1
+        elif row.scope == "partition":
+            slot, led = -1, self._session.slave.only_partition()
+            if led is None or row.combine is None:
+                what = "is on all partitions, so it cannot be part of a transaction"
+                return error("ERR", f"'{row.name}' {what}")
+            if not row.combine.parts(args, [led]):
+                slot = None
+        if self._has_failed:
+            return None  # nothing of it will run
+        self._slots |= slots
+        queued = _Queued(row, args, self._database, slot, led)
+        if row.name == "select":
+            selected = database_index(args[1], self._session.slave.databases)
+            if isinstance(selected, int):
+                self._database = selected
+        return self._keep(queued)
+
+    def _wrong_slots(self, row: Command, slots: Set[int]) -> ErrorReply | None:
+        slave = self._session.slave
+        if not slots:
+            return None
+        if not slave.may_share(slots):
+            return CROSSSLOT
+        slot = min(slots)
+        reads_copy = self._session.is_readonly and not row.is_write
+        if reads_copy and slave.copy_to_read(slot) is not None:
+            return None
+        return slave.elsewhere(slot)
+
+    def _keep(self, queued: _Queued) -> ErrorReply | None:
+        limits, size = self._session.slave.limits, sum(map(len, queued.args))
+        self._words += len(queued.args) + 2
+        self.queued_bytes += size
+        if self._words > limits.arguments_max:
+            return error("ERR", "the transaction exceeds arguments_max")
+        if self.queued_bytes > limits.command_bytes_max:
+            return error("ERR", "the transaction exceeds command_bytes_max")
+        self._queue.append(queued)
+        return None
+
+    # -- WATCH -------------------------------------------------------------------------------
+
+    def watch(self, keys: Sequence[bytes]) -> Answer:
+        session = self._session
+        slave, database = session.slave, session.database
+        slots = {slot_of(key) for key in keys}
+        if not slave.may_share(slots):
+            self._has_failed = self.is_open
+            return CROSSSLOT
+        if self.is_open:
+            return error("ERR", "WATCH inside MULTI is not allowed")
+        slot = min(slots)
+        for _, watched_slot, _ in self._watched:  # all of them are in one partition
+            if slave.partition_of(slot) != slave.partition_of(watched_slot):
+                return OTHER_PARTITION
+            break
+        if len(self._watched) + len(keys) > WATCHED_MAX:
+            return TOO_MANY_WATCHED
+        resolve = session.later()
+
+        def answered(reply: Reply) -> None:
+            if isinstance(reply, bytes):
+                for key in keys:  # what was watched before counts from then on
+                    if self._watched.setdefault((database, slot_of(key), key), reply) is reply:
+                        self.queued_bytes += len(key)
+                reply = OK
+            resolve(reply)
+
+        slave.ask(place_of(database, slot), [WATCH, *keys], False, answered)
+        return PENDING
+
+    def unwatch(self) -> None:
+        self._watched = {}
+        self.queued_bytes = sum(len(word) for queued in self._queue for word in queued.args)
+
+    # -- EXEC --------------------------------------------------------------------------------
+
+    def execute(self) -> Answer:
+        session, slave = self._session, self._session.slave
+        queue, watched, slots = self._queue, self._watched, self._slots
+        has_failed = self._has_failed
+        self.drop()
+        if not slave.may_share(slots):
+            return CROSSSLOT
+        if has_failed:
+            return ABORTED
+        slot = min(slots, default=0)
+        if watched:
+            _, watched_slot, _ = next(iter(watched))
+            if not slots:
+                slot = watched_slot
+            if slave.partition_of(slot) != slave.partition_of(watched_slot):
+                return OTHER_PARTITION
+        for_partition = [queued for queued in queue if queued.slot is not None]
+        commands = [(_place(queued, slot), queued.words) for queued in for_partition]
+        resolve = session.later()
+        if not commands and not watched:
+            _Assembly(session, queue, [], resolve).go_on()
+            return PENDING
+        writes = any(queued.row.is_write for queued in for_partition)
+        copy = None if writes or watched or not session.is_readonly else slave.copy_to_read(slot)
+        if copy is not None:
+            replies = [copy.execute(place, words, copy.now_ms) for place, words in commands]
+            _Assembly(session, queue, replies, resolve).go_on()
+            return PENDING
+
+        def answered(reply: Reply) -> None:
+            if isinstance(reply, list):
+                _Assembly(session, queue, reply, resolve).go_on()
+            elif reply is None:
+                resolve(NULL_ARRAY if session.protocol == 2 else None)
+            else:
+                resolve(reply)
+
+        is_write = writes or bool(watched)
+        if is_write:
+            session.note_write()
+        conditions = [
+            Condition(token, place_of(database, at), key)
+            for (database, at, key), token in watched.items()
+        ]
+        name = EXEC if is_write else EXEC_RO
+        words = [name, *pack(commands, conditions)]
+        slave.ask(place_of(session.database, slot), words, is_write, answered)
+        return PENDING
+
+
+def _place(queued: _Queued, slot: int) -> int:
+    """Of one that a partition runs; ``slot``: some slot of that partition."""
+    at = slot if queued.slot is None or queued.slot == ANYWHERE else queued.slot
+    return place_of(queued.database, at)
+
+
+class _Assembly:
+    """The reply to EXEC, from the partition's replies and those of the slave's own commands, which
+    run now, one after another."""
+
+    def __init__(
+        self,
+        session: TransactionSession,
+        queue: Iterable[_Queued],
+        replies: Iterable[Reply],
+        resolve: Callable[[Reply], None],
+    ):
+        self._session, self._resolve = session, resolve
+        self._queue: Iterator[_Queued] = iter(queue)
+        self._replies = iter(replies)
+        self._whole: list[Reply] = []
+        self._is_running = False
+
+    def go_on(self) -> None:
+        for queued in self._queue:
+            if queued.slot is not None:
+                self._whole.append(queued.whole(next(self._replies)))
+                continue
+            count = len(self._whole)
+            self._is_running = True
+            answer = queued.run(self._session, self._take)
+            self._is_running = False
+            if not isinstance(answer, Pending):
+                self._whole.append(answer)
+            elif len(self._whole) == count:
+                return  # its reply comes later
+        self._resolve(self._whole)
+
+    def _take(self, reply: Reply) -> None:
+        """Of one that did not answer at once."""
+        self._whole.append(reply)
+        if not self._is_running:
+            self.go_on()

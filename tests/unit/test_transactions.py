@@ -1,0 +1,330 @@
+"""Transactions of one connection: what is queued, what fails, what runs, and in which order.
+
+What Redis answers to MULTI, EXEC and their kind is compared with a real one in tests/oracle.
+"""
+
+import pytest
+
+from distrodb.commands.api import PENDING
+from distrodb.commands.command import session_row
+from distrodb.commands.table import DISPATCHED
+from distrodb.keyspace.transaction import Condition
+from distrodb.keyspace.watched import KEYS_MAX, Watched
+from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.ring.slots import slot_of
+from distrodb.slave.machine_factory import new_store
+from tests.support.resp import pack, read_replies
+from tests.unit.session_world import World
+
+
+def ask(world: World, *lines: str) -> list[Reply]:
+    return read_replies(world.ask(b"".join(pack(*line.encode().split()) for line in lines)))
+
+
+def begin(world: World, *lines: str) -> None:
+    """Send, and let nobody answer."""
+    world.session.receive(b"".join(pack(*line.encode().split()) for line in lines))
+
+
+def code(reply: Reply) -> str:
+    assert isinstance(reply, ErrorReply), reply
+    return reply.code
+
+
+# -- MULTI and EXEC ------------------------------------------------------------------------------
+
+
+def test_a_transaction_is_one_request() -> None:
+    world = World()
+    begin(world, "MULTI", "SET c 1", "INCR c", "APPEND {c}d x", "EXEC")
+    (request,) = [request for queue in world.queues for request in queue]
+    assert request.is_write
+    assert read_replies(world.finish())[-1] == [OK, 2, 1]
+
+
+def test_one_that_only_reads_is_a_read() -> None:
+    world = World()
+    ask(world, "SET c 1")
+    begin(world, "MULTI", "GET c", "STRLEN c", "EXEC")
+    (request,) = [request for queue in world.queues for request in queue]
+    assert not request.is_write
+    assert read_replies(world.finish())[-1] == [b"1", 1]
+
+
+def test_an_error_at_run_time_does_not_stop_the_others() -> None:
+    replies = ask(World(), "MULTI", "SET c x", "INCR c", "HGET c f", "SET c y", "EXEC", "GET c")
+    assert replies[5][0] == replies[5][3] == OK and replies[6] == b"y"
+    assert [code(reply) for reply in replies[5][1:3]] == ["ERR", "WRONGTYPE"]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["BREW c", "GET", "COMMAND BREW", "MGET a c", "SHUTDOWN", "DBSIZE"]
+)
+def test_an_error_while_it_is_queued_aborts_it(wrong: str) -> None:
+    world = World()
+    replies = ask(world, "MULTI", "SET c 1", wrong, "SET c 2", "EXEC", "EXISTS c", "EXEC")
+    assert isinstance(replies[2], ErrorReply) and code(replies[4]) == "EXECABORT"
+    assert replies[5] == 0 and code(replies[6]) == "ERR"
+
+
+def test_what_is_led_elsewhere_is_said_when_it_is_queued() -> None:
+    replies = ask(World(led=(0, 1)), "MULTI", "GET a", "EXEC")
+    assert code(replies[1]) == "MOVED" and code(replies[2]) == "EXECABORT"
+
+
+def test_keys_of_two_slots_are_no_transaction() -> None:
+    world = World()
+    replies = ask(world, "MULTI", "SET a 1", "SET b 1", "EXEC", "EXISTS a", "EXISTS b")
+    assert code(replies[3]) == "CROSSSLOT" and replies[4:] == [0, 0]
+
+
+def test_what_the_slave_answers_has_its_place_among_the_replies() -> None:
+    world = World()
+    lines = ["ECHO x", "SET c 1", "CLIENT SETNAME me", "GET c", "CLIENT GETNAME"]
+    assert ask(world, "MULTI", *lines, "EXEC")[-1] == [b"x", OK, OK, b"1", b"me"]
+    assert ask(world, "MULTI", "ECHO x", "EXEC", "MULTI", "EXEC")[2::2] == [[b"x"], []]
+
+
+def test_what_the_slave_answers_does_not_run_without_the_transaction() -> None:
+    world = World()
+    ask(world, "WATCH c", "SET c 1")
+    assert ask(world, "MULTI", "CLIENT SETNAME me", "GET c", "EXEC")[-1] is None
+    assert ask(world, "CLIENT GETNAME") == [None]
+
+
+def test_a_reply_that_comes_later_takes_its_place() -> None:
+    waiting = []
+
+    def wait(session, args):
+        resolve = session.later()
+        if args[1] == b"now":
+            resolve(b"now")
+        else:
+            waiting.append(resolve)
+        return PENDING
+
+    row = session_row("later", wait, 2, "", "server", "")
+    world = World(table=DISPATCHED | {b"LATER": row})
+    many = ["LATER now"] * 2000  # none of them goes deeper than the one before
+    begin(world, "MULTI", "LATER a", "SET c 1", "LATER b", *many, "EXEC", "PING")
+    before = world.finish()
+    assert before.count(b"+QUEUED") == 2003 and len(waiting) == 1
+    waiting[0](b"first")
+    assert world.finish() == b"" and len(waiting) == 2
+    waiting[1](b"second")
+    whole, _ = read_replies(world.finish())
+    assert whole[:4] == [b"first", OK, b"second", b"now"] and len(whole) == 2003
+
+
+@pytest.mark.parametrize("end", ["DISCARD", "RESET"])
+def test_what_is_queued_and_watched_is_forgotten(end: str) -> None:
+    world = World()
+    replies = ask(world, "WATCH c", "MULTI", "SET c 1", end, "SET c 2", "MULTI", "GET c", "EXEC")
+    assert replies[-1] == [b"2"]
+    assert world.session.transactions.queued_bytes == 0
+
+
+def test_quit_ends_it() -> None:
+    world = World()
+    assert ask(world, "MULTI", "SET c 1", "QUIT")[-1] == OK
+    assert world.session.is_finished and not any(world.queues)
+
+
+def test_a_command_without_keys_to_be_found_finds_its_own_error() -> None:
+    """It goes where the others go."""
+    for key in ("a", "b", "c"):
+        replies = ask(World(), "MULTI", f"MSET {key} 1 {key}", f"GET {key}", "EXEC")
+        assert code(replies[3][0]) == "ERR" and replies[3][1] is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [({"command_bytes_max": 2048}, "command_bytes_max"), ({"arguments_max": 16}, "arguments_max")],
+)
+def test_all_of_it_is_bounded_like_one_command(limits: dict[str, int], name: str) -> None:
+    world = World(**limits)
+    lines = [f"SET c {'x' * 300}"] * 20
+    replies = ask(world, "MULTI", *lines, "EXEC", "EXISTS c")
+    assert name in str(next(reply for reply in replies if isinstance(reply, ErrorReply)))
+    assert code(replies[-2]) == "EXECABORT" and replies[-1] == 0
+
+
+def test_replies_without_bound_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distrodb.commands.transactions.REPLIES_BYTES_MAX", 1000)
+    ask(world := World(), f"SET c {'x' * 600}")
+    (*_, replies) = ask(world, "MULTI", *["GET c"] * 5, "APPEND c y", "GET c", "EXEC")
+    assert [type(reply) for reply in replies] == [bytes] * 2 + [ErrorReply] * 3 + [int, ErrorReply]
+
+
+def test_a_write_s_reply_that_is_too_long_is_unknown() -> None:
+    world = World(output_bytes_max=65536)
+    ask(world, f"SET c {'x' * 60000}")
+    replies = ask(world, "MULTI", "GET c", "GET c", "APPEND c y", "EXEC")
+    assert code(replies[-1]) == "UNKNOWN"
+
+
+def test_on_a_slave_of_one_partition_it_may_be_on_all_keys() -> None:
+    world = World()
+    world.map.partitions = world.map.partitions[:1]
+    replies = ask(world, "MULTI", "SET b 1", "DBSIZE", "SCAN 0", "SCAN x", "FLUSHALL", "EXEC")
+    ok, count, (_, found), wrong, flushed = replies[-1]
+    assert (ok, count, found, flushed) == (OK, 1, [b"b"], OK) and code(wrong) == "ERR"
+
+
+def test_reads_of_a_copy() -> None:
+    world = World(led=(0, 1), has_copies=(2,))
+    world.stores[2].execute(slot_of(b"a"), [b"SET", b"a", b"1"], 0)
+    assert ask(world, "READONLY", "MULTI", "GET a", "PING", "EXEC")[-1][0] == b"1"
+    assert code(ask(world, "MULTI", "SET a 1", "EXEC")[1]) == "MOVED"
+
+
+# -- WATCH -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("touch", "runs"),
+    [
+        ("SET c 1", False),  # the same value
+        ("GET c", True),
+        ("SETNX c 2", True),
+        ("PERSIST c", True),
+        ("PEXPIRE c 9999", False),
+        ("DEL c", False),
+        ("DEL {c}other", True),
+        ("FLUSHALL", False),
+        ("UNWATCH", True),
+    ],
+)
+def test_a_touched_key_stops_the_transaction(touch: str, runs: bool) -> None:
+    world = World()
+    replies = ask(world, "SET c 1", "WATCH c", touch, "MULTI", "SET c 3", "EXEC")
+    assert replies[-1] == ([OK] if runs else None)
+
+
+def test_a_key_that_was_not_there_is_not_touched_by_what_clears_all() -> None:
+    assert ask(World(), "WATCH c", "FLUSHALL", "MULTI", "GET c", "EXEC")[-1] == [None]
+
+
+def test_the_first_watch_of_a_key_counts() -> None:
+    assert ask(World(), "WATCH c", "SET c 1", "WATCH c", "MULTI", "EXEC")[-1] is None
+
+
+@pytest.mark.parametrize("end", ["EXEC", "DISCARD"])
+def test_watches_end_with_the_transaction(end: str) -> None:
+    world = World()
+    ask(world, "WATCH c", "SET c 1", "MULTI", end)
+    assert ask(world, "MULTI", "GET c", "EXEC")[-1] == [b"1"]
+
+
+def test_two_that_watch_the_same_key() -> None:
+    one = World()
+    other = one.service.open_session(lambda: None)
+    ask(one, "WATCH c")
+    other.receive(pack(b"WATCH", b"c") + pack(b"MULTI") + pack(b"SET", b"c", b"1") + pack(b"EXEC"))
+    one.finish()
+    other.go_on()
+    one.finish()
+    other.go_on()
+    one.finish()
+    assert read_replies(b"".join(other.take(1 << 20)))[-1] == [OK]
+    assert ask(one, "MULTI", "SET c 2", "EXEC", "GET c")[-2:] == [None, b"1"]
+
+
+def test_a_null_in_both_protocols() -> None:
+    world = World()
+    lines = [pack(b"WATCH", b"c"), pack(b"DEL", b"c"), pack(b"SET", b"c", b"1"), pack(b"MULTI")]
+    assert world.ask(b"".join(lines) + pack(b"EXEC")).endswith(b"*-1\r\n")
+    assert world.ask(pack(b"HELLO", b"3") + b"".join(lines) + pack(b"EXEC")).endswith(b"_\r\n")
+
+
+def test_watched_keys_of_another_partition() -> None:
+    world = World()
+    assert code(ask(world, "WATCH a", "WATCH b")[1]) == "CROSSSLOT"
+    assert code(ask(world, "MULTI", "GET b", "EXEC")[2]) == "CROSSSLOT"
+    assert ask(world, "MULTI", "GET b", "EXEC")[2] == [None]
+
+
+def test_a_connection_watches_so_many_keys_at_most() -> None:
+    world = World()
+    for number in range(2):
+        keys = [b"{c}%d.%d" % (number, n) for n in range(5000)]
+        assert world.ask(pack(b"WATCH", *keys)) == b"+OK\r\n"
+    assert code(ask(world, "WATCH c")[0]) == "ERR"
+
+
+# -- what a leader knows of watched keys -----------------------------------------------------------
+
+
+def holds(watched: Watched, token: bytes, place: int, key: bytes) -> bool:
+    return watched.holds([Condition(token, place, key)], 0)
+
+
+def test_a_token_is_worth_something_in_one_lead_only() -> None:
+    watched = Watched()
+    watched.begin(3)
+    token = watched.add([(1, b"a")])
+    assert holds(watched, token, 1, b"a")
+    assert not holds(watched, token, 2, b"a") and not holds(watched, token, 1, b"b")
+    watched.begin(4)
+    assert watched.add([(1, b"a")]) != token
+    assert not holds(watched, token, 1, b"a")
+
+
+def test_a_key_that_is_watched_again_is_worth_nothing_to_who_watched_it_before_it_was_touched():
+    watched = Watched()
+    watched.begin(1)
+    before = watched.add([(1, b"a")])
+    watched.changed(1, b"a")
+    after = watched.add([(1, b"a")])
+    assert not holds(watched, before, 1, b"a") and watched.holds([Condition(after, 1, b"a")], 0)
+
+
+def test_what_was_watched_first_goes_first() -> None:
+    watched = Watched()
+    watched.begin(1)
+    first, second = watched.add([(1, b"first")]), watched.add([(1, b"second")])
+    assert watched.holds(
+        [Condition(watched.add([(1, b"first")]), 1, b"first")], 0
+    )  # again: it stays
+    watched.add([(2, b"%d" % n) for n in range(KEYS_MAX - 1)])
+    assert len(watched) == KEYS_MAX
+    assert holds(watched, first, 1, b"first")
+    assert not holds(watched, second, 1, b"second")
+    watched.add([(3, bytes(1 << 20)), (4, bytes(1 << 20)), (5, bytes(3 << 20))])
+    assert len(watched) == 2
+
+
+def test_an_expired_key_is_a_changed_one() -> None:
+    store = new_store(0, 16383)
+    store.watched.begin(1)
+    place = slot_of(b"a")
+    store.execute(place, [b"SET", b"a", b"1"], 1000)
+    store.execute(place, [b"PEXPIRE", b"a", b"500"], 1000)
+    token = store.watch([(place, b"a")])
+    conditions = [(token, place, b"a")]
+    assert store.watched.holds(conditions, 1499) and not store.watched.holds(conditions, 1500)
+    store.advance(1600, 10)  # removed
+    assert not store.watched.holds(conditions, 1600)
+    token = store.watch([(place, b"a")])  # it is not there
+    assert store.watched.holds([(token, place, b"a")], 9999)
+
+
+# -- databases -------------------------------------------------------------------------------------
+
+
+def test_a_select_among_what_is_queued_counts_for_what_follows() -> None:
+    world = World()
+    lines = ["SET c 0", "SELECT 2", "SET c 2", "SELECT 99", "APPEND c x", "MOVE c 0"]
+    replies = ask(world, "MULTI", *lines, "EXEC", "GET c", "SELECT 0", "GET c")
+    assert replies[7][:3] == [OK, OK, OK] and code(replies[7][3]) == "ERR"
+    assert replies[7][4:] == [2, 0] and replies[8:] == [b"2x", OK, b"0"]
+
+
+def test_a_key_is_watched_in_its_database() -> None:
+    world = World()
+    assert ask(world, "SELECT 1", "WATCH c", "SELECT 0", "SET c 1", "MULTI", "EXEC")[-1] == []
+    assert ask(world, "WATCH c", "SELECT 1", "FLUSHDB", "MULTI", "EXEC")[-1] == []
+    assert (
+        ask(world, "SET c 1", "WATCH c", "SELECT 0", "SELECT 1", "FLUSHDB", "MULTI", "EXEC")[-1]
+        is None
+    )
