@@ -47,6 +47,8 @@ class SessionApi(Protocol):
     database: int  # SELECT
     is_readonly: bool  # reads may be answered from this slave's copy
     is_subscribed: bool  # to channels, patterns or shard channels
+    kept_bytes: int  # for the client beside its input and replies; who keeps them adds them
+    is_spared: bool  # CLIENT NO-EVICT: by maxmemory_clients
 
     def push_now(self, data: bytes) -> None:
         """Send it an encoded message."""

@@ -246,6 +246,18 @@ OPTIONS = (
     ),
     Option(
         "limits",
+        "maxmemory_clients",
+        0,
+        "Bytes that the inputs and outputs of all clients may take together: half commands,"
+        " commands that wait, replies that are not taken. Beyond, the client that holds the most is"
+        " closed."
+        " 0: an eighth of the memory of the machine, or of the container. As Redis' option.",
+        0,
+        1 << 40,
+        unit="bytes",
+    ),
+    Option(
+        "limits",
         "input_pending_max",
         1024,
         "Commands of one connection under way; beyond, it is not read until they are answered.",

@@ -26,6 +26,7 @@ from typing import cast
 from distrodb.clock import monotonic
 from distrodb.config import Address, LimitsConfig
 from distrodb.resp.reply import error
+from distrodb.slave.client_memory import NOTED_BYTES
 from distrodb.slave.core import Core
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.overdue import Overdue
@@ -86,13 +87,15 @@ class Connection(asyncio.Protocol):
             if self._dropped_bytes > DROPPED_BYTES_MAX:
                 self.abort("it sends on after its end")
             return
-        self.session.heard_at = self._server.now
-        self.session.receive(data)
-        if len(data) >= READ_BYTES or not self.session.wants_input:
-            self._pause_reading()
-            self._wake()
-        else:
-            self._server.schedule()
+        session, server = self.session, self._server
+        session.heard_at = server.now
+        session.receive(data)
+        if len(data) >= NOTED_BYTES or not session.wants_input:
+            server.note(self)
+            if len(data) >= READ_BYTES or not session.wants_input:
+                self._pause_reading()
+                self._wake()
+        server.schedule()
 
     def eof_received(self) -> bool:
         self._peer_has_ended = True
@@ -114,10 +117,21 @@ class Connection(asyncio.Protocol):
         if transport is None or session.replies.is_lost or transport.is_closing():
             return 0
         size = self._send(transport)
+        if size >= NOTED_BYTES or session.replies.output_bytes >= NOTED_BYTES:
+            self._server.note(self)
         if self._is_paused or not session.is_at_rest:
             session.go_on()
             self._follow(transport)
         return size
+
+    @property
+    def memory(self) -> int:
+        """Bytes that are kept here for the client, about."""
+        unsent = 0
+        if self._transport is not None:
+            with contextlib.suppress(RuntimeError):  # its handle is gone
+                unsent = self._transport.get_write_buffer_size()
+        return self.session.memory + unsent
 
     def give_up(self, reason: str) -> None:
         """End at once what a client's fault has come to; the log says it."""
@@ -258,7 +272,6 @@ class ClientServer:
         stop: Callable[[], None],
     ):
         self.service = Service(core, limits, OwnProcess(stop))
-        self._connections_max = limits.connections_max
         self.schedule = schedule
         self.now = monotonic()  # as of the last look at all clients
         self._overdue = Overdue()
@@ -280,7 +293,7 @@ class ClientServer:
     # -- what connections call ---------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
-        if len(self._connections) < self._connections_max:
+        if len(self._connections) < self.service.limits.connections_max:
             self._connections[connection.session.id] = connection
             return
         self._refused.add(connection)
@@ -295,6 +308,10 @@ class ClientServer:
 
     def may_linger(self, connection: Connection) -> bool:
         return connection not in self._refused or len(self._refused) <= REFUSED_MAX
+
+    def note(self, connection: Connection) -> None:
+        """It holds something: input that waits, or output that is not taken."""
+        self.service.client_memory.note(connection.session.id, connection.memory)
 
     def wake(self, connection: Connection) -> None:
         self._woken[connection] = None
@@ -318,6 +335,8 @@ class ClientServer:
                 size += connection.write()
             else:
                 self._woken[connection] = None
+        if self.service.client_memory.may_exceed(self.service.limits.maxmemory_clients):
+            self._bound_memory()
 
     def look(self, now: float) -> None:
         """Close those that have been silent, or half through a command, for too long."""
@@ -326,6 +345,27 @@ class ClientServer:
         for number, reason in self._overdue.look(now, service.sessions, service.limits):
             if number in self._connections:
                 self._connections[number].give_up(reason)
+        self._bound_memory()
+
+    def _bound_memory(self) -> None:
+        """Count what all clients hold, and close the largest of them if it is too much."""
+        memory, bound = self.service.client_memory, self.service.limits.maxmemory_clients
+        connections = self._connections
+        memory.count((number, each.memory) for number, each in connections.items())
+        total = memory.total
+        spared = [number for number, each in connections.items() if each.session.is_spared]
+        for number, size in memory.beyond(bound, spared):
+            address = connections[number].session.address
+            log.warning(
+                "maxmemory_clients",
+                "a client at %s is closed, the one that holds the most (%d bytes): all together"
+                " hold %d, and maxmemory_clients is %d",
+                address,
+                size,
+                total,
+                bound,
+            )
+            connections[number].abort("maxmemory_clients")
 
     def _on_timer(self) -> None:
         self.look(monotonic())

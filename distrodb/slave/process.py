@@ -26,7 +26,7 @@ from typing import Any
 import uvloop
 
 from distrodb.clock import monotonic, sleep, wall_ms
-from distrodb.config import SlaveConfig, check_directory, problem
+from distrodb.config import LimitsConfig, SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.raft.interfaces import SnapshotWrite
@@ -37,8 +37,9 @@ from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
 from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
-from distrodb.slave.startup import check_against_map, remedy, room_for_connections
+from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
@@ -60,7 +61,8 @@ limited = LimitedLog("distrodb")
 
 
 class SlaveProcess:
-    def __init__(self, config: SlaveConfig, directory: Directory, connections_max: int):
+    def __init__(self, config: SlaveConfig, directory: Directory, limits: LimitsConfig):
+        """``limits``: as they are on this machine."""
         self._config, self._directory = config, directory
         self._store, self._files = directory.journal, directory.snapshots
         self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
@@ -86,7 +88,6 @@ class SlaveProcess:
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
-        limits = dataclasses.replace(config.limits, connections_max=connections_max)
         self._clients = ClientServer(self._core, limits, self._schedule, self.stop)
 
     async def run(self) -> None:
@@ -320,6 +321,15 @@ def serious(context: dict[str, Any]) -> BaseException | None:
     return None
 
 
+def _limits_here(config: SlaveConfig) -> LimitsConfig:
+    """What the machine has decides where the file leaves it open, or wants more than there is."""
+    return dataclasses.replace(
+        config.limits,
+        connections_max=_raise_descriptor_limit(config),
+        maxmemory_clients=config.limits.maxmemory_clients or memory_bytes() // CLIENTS_SHARE,
+    )
+
+
 def _raise_descriptor_limit(config: SlaveConfig) -> int:
     """Connections that may be open at once, so that files and peers never lack a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -345,7 +355,7 @@ def run(config: SlaveConfig) -> int:
         directory = Directory(config.directory)
         directory.identify(f"{config.cluster_id} {config.id}")
         _wait_for_ports(config)
-        slave = SlaveProcess(config, directory, connections_max=_raise_descriptor_limit(config))
+        slave = SlaveProcess(config, directory, _limits_here(config))
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
         raise CorruptionError(f"{where}{problem}; {remedy(config)}") from None

@@ -22,6 +22,12 @@ from distrodb.resp.reply import OK, Reply, error
 # place, and ``input_pending_max`` bounds how many there are.
 SMALL_REPLY_BYTES = 64
 MESSAGE_BYTES = 48  # that a message costs in memory beside its own bytes, about
+CALL_BYTES = 250  # that a command or message takes in memory beside its own bytes, about
+# A reply of so many bytes is encoded when it is taken.  Until then it refers to the values that the
+# store has anyway; copies of them, for thousands of commands that are answered in the same turn,
+# would take memory before anybody could say that it is too much.
+LATE_BYTES = 4096
+MESSAGES_NOT_READ = "messages that it does not read exceed output_bytes_max"
 TOO_MUCH_OUTPUT = error(
     "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
 )
@@ -88,7 +94,8 @@ class Call:
         self.place = place_of(database, slot) if database else slot
         self.is_write = is_write
         self.size = 32 + sum(map(len, args))
-        self.reply: bytes | _LargeReply | _Messages | None = None
+        # A tuple: pieces of bytes.
+        self.reply: bytes | tuple[bytes, ...] | _LargeReply | _Messages | None = None
 
     def resolve(self, reply: Reply) -> None:
         replies = self.replies
@@ -98,7 +105,7 @@ class Call:
             return
         if reply is OK:  # the three most frequent ones first
             data = b"+OK\r\n"
-        elif type(reply) is bytes and len(reply) < PIECE_BYTES:
+        elif type(reply) is bytes and len(reply) < LATE_BYTES:
             data = b"$%d\r\n%b\r\n" % (len(reply), reply)
         elif reply is None:
             data = b"$-1\r\n" if replies.protocol == 2 else b"_\r\n"
@@ -123,9 +130,11 @@ class Replies:
         self.calls: deque[Call] = deque()  # whose replies are not taken, in order
         self.unanswered = 0  # calls under way
         self.output_bytes = 0  # of replies that are not taken
+        self.input_bytes = 0  # of the commands that they answer
         self.is_woken = False
         self.is_lost = False  # nobody is there to read
-        self.has_failed = False  # a write's reply could not be kept: nothing more may begin
+        self.has_failed = False  # what had to be told could not be kept: nothing more may begin
+        self.fault = ""  # why it has failed, for the log
 
     def add(
         self,
@@ -138,11 +147,20 @@ class Replies:
         call = Call(self, args, slot, database, is_write)
         self.calls.append(call)
         self.unanswered += 1
+        self.input_bytes += call.size
         return call
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all of this takes, about."""
+        return self.input_bytes + self.output_bytes + CALL_BYTES * len(self.calls)
 
     def push(self, message: Reply) -> None:
         """Send what no command asked for, behind the replies to what came before it."""
         self.add().resolve(message)
+
+    def _fail(self, fault: str) -> None:
+        self.has_failed, self.fault = True, fault
 
     def push_now(self, data: bytes) -> bool:
         """Send an encoded message behind the replies that are there already, so that it follows
@@ -152,7 +170,7 @@ class Replies:
             return True
         cost = len(data) + MESSAGE_BYTES
         if self.output_bytes + cost > self.output_bytes_max:
-            self.has_failed = True
+            self._fail(MESSAGES_NOT_READ)
             self.wake()  # also where it was woken before and could not take anything
             return False
         self.output_bytes += cost
@@ -173,12 +191,14 @@ class Replies:
         call = Call(self, (), -1, 0, False)
         call.reply = messages = _Messages()
         calls.insert(place, call)
+        self.input_bytes += call.size
         return messages
 
     def lose(self) -> None:
         """Nobody is there any more."""
         self.is_lost = True
         self.calls.clear()
+        self.input_bytes = self.output_bytes = 0
 
     def set_reply(self, call: Call, reply: Reply) -> None:
         """Any reply to a call, within the limit on what is not taken."""
@@ -187,8 +207,11 @@ class Replies:
             reply, size = TOO_MUCH_OUTPUT, 0
             if call.is_write:
                 reply = OUTPUT_NOT_READ
-                self.has_failed = True
-        if size < PIECE_BYTES:
+                self._fail("replies that it does not read exceed output_bytes_max")
+        if type(reply) is bytes and LATE_BYTES <= size < PIECE_BYTES:
+            call.reply = b"$%d\r\n" % size, reply, b"\r\n"
+            self.output_bytes += size
+        elif size < LATE_BYTES:
             call.reply = data = encode(reply, self.protocol)
             self.output_bytes += len(data)
         else:
@@ -218,11 +241,15 @@ class Replies:
                 self.output_bytes -= cost
                 if not reply.is_empty:
                     break
+            elif isinstance(reply, tuple):
+                taken += reply
+                size += len(reply[1])
+                self.output_bytes -= len(reply[1])
             elif reply is None or not self._take_pieces(reply, taken, bytes_max - size):
                 break
             else:
                 size = sum(map(len, taken))
-            calls.popleft()
+            self.input_bytes -= calls.popleft().size
         return taken
 
     def _take_pieces(

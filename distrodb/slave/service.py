@@ -20,6 +20,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
+from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology, wire_id
 from distrodb.slave.core import Core
 from distrodb.slave.on_partitions import OnPartitions, Part
@@ -70,6 +71,7 @@ class Service:
             arguments_max=limits.arguments_max,
             command_bytes_max=limits.command_bytes_max,
         )
+        self.client_memory = ClientMemory()
         self._sessions: dict[int, Session] = {}
         self._sessions_opened = 0
 
@@ -85,6 +87,7 @@ class Service:
         session.lose()
         self.subscriptions.leave(session)
         self._sessions.pop(session.id, None)
+        self.client_memory.forget(session.id)
 
     @property
     def sessions(self) -> Iterable[Session]:
@@ -178,6 +181,7 @@ class Service:
         }
         return ours | {
             "maxclients": str(limits.connections_max),
+            "maxmemory-clients": str(limits.maxmemory_clients),
             "tcp-keepalive": str(limits.tcp_keepalive_s),
             "timeout": str(limits.timeout_s),
         }

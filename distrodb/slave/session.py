@@ -49,7 +49,6 @@ from distrodb.slave.transactions import Transactions, TransactionSlave
 SUBSCRIBERS = frozenset(
     b"SUBSCRIBE SSUBSCRIBE PSUBSCRIBE UNSUBSCRIBE SUNSUBSCRIBE PUNSUBSCRIBE PING QUIT RESET".split()
 )
-MESSAGES_NOT_READ = "messages that it does not read exceed output_bytes_max"
 
 
 class SessionSlave(SlaveApi, TransactionSlave, Protocol):
@@ -77,8 +76,12 @@ class Session:
         # Asked for each command before it begins: whether it has answered it.
         self.divert: Callable[[Command | None, list[bytes]], bool] | None = None
         self.transactions = Transactions(self)
-        self.fault = ""  # of the client, for which it is ended: for the log
+        self._fault = ""
         self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
+        self.is_spared = False  # by ``maxmemory_clients``: CLIENT NO-EVICT
+        # Bytes that others keep for the client, about: whoever keeps them (names of channels) adds
+        # them here.
+        self.kept_bytes = 0
         self.heard_at = 0.0  # seconds: when the client last sent or took something
         self._is_subscribed = False
         self._is_closing = False
@@ -116,12 +119,23 @@ class Session:
         """False: read no more from the client until this is True again."""
         return not (self._backlog or self.input.unparsed)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the client makes its slave keep, about; see client_memory.py."""
+        kept_bytes = self.kept_bytes + self.transactions.memory
+        return self.input.memory + self.replies.memory + kept_bytes
+
     # -- its end -----------------------------------------------------------------------------
 
     @property
     def is_closing(self) -> bool:
         """No more commands begin."""
         return self._is_closing or self.replies.has_failed
+
+    @property
+    def fault(self) -> str:
+        """Of the client, for which it is ended: for the log."""
+        return self._fault or self.replies.fault
 
     @property
     def is_at_rest(self) -> bool:
@@ -162,7 +176,6 @@ class Session:
     def push_now(self, data: bytes) -> None:
         """A message, encoded; a client that does not take its messages is ended."""
         if not self.replies.push_now(data):
-            self.fault = MESSAGES_NOT_READ
             self.slave.subscriptions.leave(self)
 
     def later(self) -> Callable[[Reply], None]:
@@ -195,7 +208,7 @@ class Session:
 
     def give_up(self, fault: str) -> None:
         """End without a reply to what is wrong: the log says it, and no web page may read it."""
-        self.fault, self._is_closing = fault, True
+        self._fault, self._is_closing = fault, True
         self.wake()
 
     # -- commands ----------------------------------------------------------------------------
@@ -223,7 +236,7 @@ class Session:
                 return
             args = backlog[0]
             if isinstance(args, ErrorReply):  # the stream cannot be followed behind it
-                self.fault = self.input.fault
+                self._fault = self.input.fault
                 self.close_with(args)
                 backlog.clear()
                 return

@@ -6,6 +6,10 @@ from distrodb.ring.clustermap import ClusterMap
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
 CONNECTIONS_MIN = 16
+# A part of the memory: what clients' inputs and outputs may take together if no option says it.
+# Four clients that send the largest values, or a few that do not take their replies, fit in on a
+# machine of 512 MiB; and several slaves of one machine do not fill it.
+CLIENTS_SHARE = 8
 
 
 def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:

@@ -35,6 +35,7 @@ class Subscriber(Protocol):
     """A client's session."""
 
     is_subscribed: bool  # to anything
+    kept_bytes: int  # for the client: its names among them
 
     @property
     def protocol(self) -> int: ...
@@ -88,6 +89,7 @@ class Subscriptions:
             return
         own.names[kind][name] = None
         own.bytes += len(name) + NAME_BYTES
+        subscriber.kept_bytes += len(name) + NAME_BYTES
         subscribers = self._by_name[kind].setdefault(name, {})
         subscribers[subscriber] = None
         if kind == PATTERN:
@@ -102,6 +104,7 @@ class Subscriptions:
             return
         del own.names[kind][name]
         own.bytes -= len(name) + NAME_BYTES
+        subscriber.kept_bytes -= len(name) + NAME_BYTES
         if kind == PATTERN:
             own.pattern_bytes -= len(name)
         self._forget(subscriber, kind, name)
@@ -124,6 +127,7 @@ class Subscriptions:
             for kind, names in enumerate(own.names):
                 for name in names:
                     self._forget(subscriber, kind, name)
+            subscriber.kept_bytes -= own.bytes
             subscriber.is_subscribed = False
 
     # -- what is subscribed to ---------------------------------------------------------------

@@ -28,6 +28,7 @@ from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
+from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
 
@@ -139,6 +140,11 @@ class Transactions:
         self._slots: set[int] = set()
         self._words = 0
         self.queued_bytes = 0  # of what is queued and watched
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all of this takes, about."""
+        return self.queued_bytes + ARGUMENT_BYTES * (self._words + 4 * len(self._watched))
 
     # -- MULTI, and what follows it ----------------------------------------------------------
 

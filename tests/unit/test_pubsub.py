@@ -8,8 +8,8 @@ from distrodb.errors import PeerError
 from distrodb.ring.slots import slot_of
 from distrodb.slave.links.framing import PUBLISHED
 from distrodb.slave.pubsub import PARCEL_BYTES, Pubsub
-from distrodb.slave.replies import MESSAGE_BYTES
-from distrodb.slave.session import MESSAGES_NOT_READ, Session
+from distrodb.slave.replies import MESSAGE_BYTES, MESSAGES_NOT_READ
+from distrodb.slave.session import Session
 from distrodb.slave.subscriptions import CHANNEL, Subscriptions
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import World
@@ -132,6 +132,7 @@ def test_a_shard_channel_is_served_where_its_slot_is() -> None:
 class Client:
     protocol = 2
     is_subscribed = False
+    kept_bytes = 0
 
     def __init__(self) -> None:
         self.told: list[bytes] = []

@@ -74,7 +74,14 @@ def test_pure_packages_do_no_io(package):
 
 
 # Of a slave: its sockets, threads, loop; and the logger that asks the clock.
-SHELLS = {"client_server.py", "process.py", "links/link.py", "links/links.py", "logging_limit.py"}
+SHELLS = {
+    "client_server.py",
+    "process.py",
+    "links/link.py",
+    "links/links.py",
+    "logging_limit.py",
+    "machine_memory.py",
+}
 
 
 def test_a_slave_s_duties_know_no_socket_clock_or_thread():

@@ -17,6 +17,7 @@ from distrodb.slave.subscriptions import (
 class Client:
     protocol = 2
     is_subscribed = False
+    kept_bytes = 0
 
     def __init__(self) -> None:
         self.told: list[bytes] = []
