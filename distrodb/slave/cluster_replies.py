@@ -65,8 +65,10 @@ class Topology:
         """For each partition the slave to ask, and the live ones that have a copy and lead nothing.
 
         A slave that leads a partition and has a copy of another one is listed as a leader only: to
-        Redis Cluster clients a node is a master or a replica (redis-py forgets the first role of
-        one that is listed in both).
+        Redis Cluster clients a node is a master or a replica.  Of one that is listed as both, older
+        redis-py keeps the last role and node-redis the first, so FLUSHALL, DBSIZE or SCAN on all
+        masters would pass over it; ioredis keeps the master, to which it sends no READONLY, so each
+        read from a replica would be redirected.
         """
         return self._once(self._serving)
 
@@ -106,7 +108,8 @@ class Topology:
         return rows
 
     def shards(self) -> Reply:
-        """CLUSTER SHARDS: one shard a partition."""
+        """CLUSTER SHARDS: one shard a leader, with all that it leads, since clients know a shard by
+        its master; a slave is in one shard only, as in CLUSTER NODES."""
         return self._once(self._shards)
 
     def _shards(self) -> Reply:
@@ -124,14 +127,23 @@ class Topology:
                 b"health": b"online",
             }
 
+        masters = self._once(self._masters)
         rows: list[Reply] = []
-        for partition, leader, replicas in self.serving():
-            nodes: list[Reply] = [
-                entry(leader, b"master"),
-                *(entry(node, b"replica") for node in replicas),
-            ]
-            rows.append({b"slots": [partition.first, partition.last], b"nodes": nodes})
+        for leader, ranges in self._once(self._led).items():
+            nodes: list[Reply] = [entry(leader, b"master")]
+            nodes += [entry(node, b"replica") for node, of in masters.items() if of == leader]
+            rows.append({b"slots": [slot for pair in ranges for slot in pair], b"nodes": nodes})
         return rows
+
+    def _led(self) -> dict[str, list[tuple[int, int]]]:
+        """Ranges of slots, by the slave to ask; those that touch are one."""
+        led: dict[str, list[tuple[int, int]]] = {}
+        for partition, leader, _ in self.serving():
+            ranges, first = led.setdefault(leader, []), partition.first
+            if ranges and ranges[-1][1] == first - 1:
+                first = ranges.pop()[0]
+            ranges.append((first, partition.last))
+        return led
 
     def nodes(self) -> bytes:
         """CLUSTER NODES.  A slave that leads is shown as a master with the slots it leads, another
@@ -151,18 +163,19 @@ class Topology:
 
     def _lines(self) -> dict[str, str]:
         view, follows = self._view, self._once(self._masters)
-        led: dict[str, list[Partition]] = {}
+        led = self._once(self._led)
+        terms: dict[str, int] = {}  # the newest that it leads in
         for partition, leader, _ in self.serving():
-            led.setdefault(leader, []).append(partition)
+            terms[leader] = max(terms.get(leader, 0), view.routing.term_of(partition.id))
         lines = {}
         for node in view.map.nodes:  # also those that are not in the ring at the moment
             at = self.address(node)
             bus = parse(view.map.nodes[node].peer).port
             flags = "myself," if node == view.id else ""
             link = "connected" if view.peers.is_alive(node) else "disconnected"
-            of_node = led.get(node, [])
             ranges = " ".join(
-                str(p.first) if p.first == p.last else f"{p.first}-{p.last}" for p in of_node
+                str(first) if first == last else f"{first}-{last}"
+                for first, last in led.get(node, [])
             )
             if not view.peers.is_alive(node):
                 flags, master = flags + "master,fail", "-"
@@ -170,8 +183,7 @@ class Topology:
                 flags, master = flags + "slave", wire_id(follows[node])
             else:
                 flags, master = flags + "master", "-"
-            terms = (view.routing.term_of(p.id) for p in of_node)
-            epoch = max(terms, default=view.map.epoch)
+            epoch = terms.get(node, view.map.epoch)
             hostname = f",{at.host}" if at.is_named else ""
             name = f"{wire_id(node)} {at.on_the_wire}@{bus}{hostname}"
             lines[node] = f"{name} {flags} {master} 0 0 {epoch} {link} {ranges}".rstrip()

@@ -196,7 +196,7 @@ class Service:
                 "redis_mode": "cluster",
                 "process_id": process.id,
                 "run_id": wire_id(core.id),
-                "tcp_port": self.cluster.address(core.id).port,
+                "tcp_port": core.config.me.listens["client"].port,
                 "uptime_in_seconds": process.uptime_s(),
             },
             "clients": {

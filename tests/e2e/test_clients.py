@@ -69,6 +69,10 @@ def test_cluster_tells_who_there_is(cluster):
             assert slave.execute_command("CLUSTER COUNT-FAILURE-REPORTS", ids["node1"]) == 0
             with pytest.raises(redis.ResponseError, match="should send CLUSTER FAILOVER to a repl"):
                 slave.execute_command("CLUSTER FAILOVER")
+            shards = slave.execute_command("CLUSTER SHARDS")
+            # A master is in one shard, with the slots of both its partitions.
+            assert [len(shard[b"slots"]) for shard in shards] == [4, 4, 4]
+            assert all(len(shard[b"nodes"]) == 1 for shard in shards)
     links = {}
     for node in cluster.nodes:
         with cluster.connection(node) as slave:
