@@ -473,6 +473,7 @@ def _options_of(config: SlaveConfig) -> dict[str, Any]:
         "raft": asdict(config.raft),
         "healing": asdict(config.healing),
         "limits": asdict(config.limits),
+        "clients": asdict(config.clients),
     }
     return {
         "cluster_id": config.cluster_id,

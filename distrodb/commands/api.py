@@ -40,6 +40,19 @@ class TransactionsApi(Protocol):
     def unwatch(self) -> None: ...
 
 
+class TrackerApi(Protocol):
+    """How a client tracks the keys that it reads (slave/tracking.py)."""
+
+    flags: frozenset[bytes]  # BCAST, OPTIN, OPTOUT, NOLOOP
+    prefixes: tuple[bytes, ...]
+    caching: bool | None  # CLIENT CACHING, for the next command
+    is_broken: bool  # whoever was to be told instead is gone
+
+    @property
+    def redirect_id(self) -> int:
+        """Who is told instead; 0: nobody."""
+
+
 class SessionApi(Protocol):
     protocol: int  # 2 or 3
     name: bytes  # CLIENT SETNAME
@@ -49,6 +62,10 @@ class SessionApi(Protocol):
     is_subscribed: bool  # to channels, patterns or shard channels
     kept_bytes: int  # for the client beside its input and replies; who keeps them adds them
     is_spared: bool  # CLIENT NO-EVICT: by maxmemory_clients
+
+    @property
+    def tracker(self) -> TrackerApi | None:
+        """None while it does not track."""
 
     def push_now(self, data: bytes) -> None:
         """Send it an encoded message."""
@@ -159,6 +176,20 @@ class SlaveApi(Protocol):
 
     def status(self) -> Mapping[str, object]:
         """DISTRODB STATUS."""
+
+    def has_session(self, id_: int) -> bool: ...
+
+    def track(
+        self,
+        session: SessionApi,
+        flags: frozenset[bytes],
+        prefixes: tuple[bytes, ...],
+        redirect: int,
+    ) -> None:
+        """A client tracks the keys that it reads.  ``redirect``: the id of the one that is told
+        instead; 0: nobody."""
+
+    def track_nothing(self, session: SessionApi) -> None: ...
 
     @property
     def subscriptions(self) -> SubscriptionsApi: ...

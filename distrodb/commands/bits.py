@@ -48,8 +48,10 @@ def setbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     mask = 0x80 >> (offset & 7)
     before = value[offset >> 3] & mask
     value[offset >> 3] = value[offset >> 3] & ~mask | (mask if args[3] == b"1" else 0)
-    keys.update(key, bytes(value))
-    keys.event(STRING, b"setbit", key)
+    is_other = (before > 0) != (args[3] == b"1")
+    if is_other or len(value) != len(keys.string(key) or b""):
+        keys.update(key, bytes(value))
+        keys.event(STRING, b"setbit", key)
     return int(before > 0)
 
 

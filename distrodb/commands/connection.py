@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import session_row
-from distrodb.commands.error_replies import SYNTAX, shown, unknown_subcommand
+from distrodb.commands.error_replies import SYNTAX, shown, unknown_subcommand, wrong_arity
+from distrodb.commands.tracking import SUBCOMMANDS as TRACKING
 from distrodb.resp.reply import OK, Reply, Status, error
 
 BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
 NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
+
+_TRACKING = {row.name.partition("|")[2].upper().encode(): row for row in TRACKING}
 
 
 def is_name(text: bytes) -> bool:
@@ -75,6 +78,9 @@ def describe(session: SessionApi) -> bytes:
 def client(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """CLIENT ID | INFO | LIST | GETNAME | SETNAME name | SETINFO attribute value | REPLY ON."""
     verb = args[1].upper()
+    found = _TRACKING.get(verb)
+    if found is not None:
+        return found.handler(session, args) if found.arity_ok(args) else wrong_arity(found.name)
     if verb == b"ID" and len(args) == 2:
         return session.id
     if verb == b"INFO" and len(args) == 2:
@@ -113,6 +119,7 @@ def _reply(session: SessionApi, mode: bytes) -> Reply:
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.slave.subscriptions.leave(session)
     session.transactions.drop()
+    session.slave.track_nothing(session)
     session.protocol, session.name, session.is_readonly = 2, b"", False
     session.database = 0
     return Status(b"RESET")

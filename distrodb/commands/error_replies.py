@@ -32,6 +32,13 @@ def unknown_subcommand(args: Sequence[bytes]) -> ErrorReply:
     return error("ERR", f"unknown subcommand '{verb}'. Try {name} HELP.")
 
 
+def wrong_subcommand(args: Sequence[bytes]) -> ErrorReply:
+    """Of one that its handler finds to have a wrong number of words."""
+    name, verb = shown(args[0]).upper(), shown(args[1])
+    what = f"unknown subcommand or wrong number of arguments for '{verb}'"
+    return error("ERR", f"{what}. Try {name} HELP.")
+
+
 def not_for_subscribers(row: Command, args: Sequence[bytes]) -> ErrorReply:
     found = row.subcommand(args)
     if found is None:

@@ -7,7 +7,7 @@ from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.key_specs import DELETES, LOOKS, READS, one
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.keys import GENERIC, HASH, Keys
 from distrodb.keyspace.values import Hash
 from distrodb.resp.reply import Reply, error
 
@@ -23,7 +23,9 @@ def hset(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
             limit = context.limits.value_bytes_max
             return error("ERR", f"field exceeds value_bytes_max ({limit} bytes)")
     written = keys.container_to_write(key, Hash)
-    return sum(written.set(field, value) for field, value in pairs)
+    count = sum(written.set(field, value) for field, value in pairs)
+    keys.event(HASH, b"hset", key)
+    return count
 
 
 def hget(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -38,7 +40,10 @@ def hdel(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return 0
     written = keys.container_to_write(key, Hash)
     count = sum(written.delete(field) for field in fields)
+    keys.event(HASH, b"hdel", key)
     keys.drop_if_empty(key)
+    if key not in keys:
+        keys.event(GENERIC, b"del", key)
     return count
 
 

@@ -9,28 +9,13 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import container, session_row
-from distrodb.commands.error_replies import CROSSSLOT, unknown_subcommand
+from distrodb.commands.error_replies import CROSSSLOT, wrong_subcommand
 from distrodb.commands.key_specs import many, one
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
-from distrodb.resp.reply import ErrorReply, Push, Reply, Several, Status, error
+from distrodb.resp.reply import ErrorReply, Push, Reply, Several, error
 from distrodb.ring.slots import share_slot, slot_of
 
 CHANNEL, PATTERN, SHARD = range(3)  # kinds of subscriptions
-HELP = """\
-PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
-CHANNELS [<pattern>]
-    Return the currently active channels matching a <pattern> (default: '*').
-NUMPAT
-    Return number of subscriptions to patterns.
-NUMSUB [<channel> ...]
-    Return the number of subscribers for the specified channels, excluding
-    pattern subscriptions(default: no channels).
-SHARDCHANNELS [<pattern>]
-    Return the currently active shard level channels matching a <pattern> (default: '*').
-SHARDNUMSUB [<shardchannel> ...]
-    Return the number of subscribers for the specified shard level channel(s)
-HELP
-    Prints this help."""
 
 
 def _subscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[bytes]) -> Reply:
@@ -99,7 +84,7 @@ def spublish(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def _active(session: SessionApi, args: Sequence[bytes], kind: int) -> Reply:
     if len(args) > 3:
-        return unknown_subcommand([args[0], args[1]])
+        return wrong_subcommand(args)
     active = session.slave.subscriptions.active(kind)
     if len(args) == 2:
         return list(active)
@@ -134,25 +119,49 @@ def number_of_patterns(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return session.slave.subscriptions.pattern_count
 
 
-def help_(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return [Status(line.encode()) for line in HELP.split("\n")]
-
-
 _CHANNEL = one("not_key")
 _CHANNELS = many("not_key")
 _LISTEN = "pubsub noscript loading stale"
 _SHOW = "pubsub loading stale"
 _ROWS = (
-    ("channels", channels, -2, _SHOW, "Lists the channels that have subscribers.", "2.8.0"),
-    ("numsub", number_of_subscribers, -2, _SHOW, "Counts subscribers of channels.", "2.8.0"),
-    ("numpat", number_of_patterns, 2, _SHOW, "Counts the patterns subscribed to.", "2.8.0"),
-    ("shardchannels", shard_channels, -2, _SHOW, "The same of shard channels.", "7.0.0"),
-    ("shardnumsub", number_of_shard_subscribers, -2, _SHOW, "The same of these.", "7.0.0"),
-    ("help", help_, 2, "loading stale", "Describes the subcommands.", "6.2.0"),
+    ("channels", channels, -2, _SHOW, "Returns the active channels.", "2.8.0"),
+    (
+        "numsub",
+        number_of_subscribers,
+        -2,
+        _SHOW,
+        "Returns a count of subscribers to channels.",
+        "2.8.0",
+    ),
+    (
+        "numpat",
+        number_of_patterns,
+        2,
+        _SHOW,
+        "Returns a count of unique pattern subscriptions.",
+        "2.8.0",
+    ),
+    ("shardchannels", shard_channels, -2, _SHOW, "Returns the active shard channels.", "7.0.0"),
+    (
+        "shardnumsub",
+        number_of_shard_subscribers,
+        -2,
+        _SHOW,
+        "Returns the count of subscribers of shard channels.",
+        "7.0.0",
+    ),
 )
 
 COMMANDS = (
-    session_row("subscribe", subscribe, -2, _LISTEN, "pubsub", "Listens to channels.", "2.0.0"),
+    session_row(
+        "subscribe",
+        subscribe,
+        -2,
+        _LISTEN,
+        "pubsub",
+        "Listens for messages published to channels.",
+        "2.0.0",
+    ),
     session_row(
         "unsubscribe", unsubscribe, -1, _LISTEN, "pubsub", "Stops listening to them.", "2.0.0"
     ),

@@ -16,6 +16,7 @@ from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.options import OPTIONS, SECTIONS, Option
 from distrodb.config.rows import nodes_of
 from distrodb.config.sections import (
+    ClientsConfig,
     HealingConfig,
     LimitsConfig,
     NodeAddress,
@@ -24,6 +25,7 @@ from distrodb.config.sections import (
 )
 from distrodb.errors import ConfigError
 
+EVENT_LETTERS = "Ag$lshzxeKEtmdn"  # of notify-keyspace-events
 _KINDS = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
 
 
@@ -72,6 +74,14 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
             f"set it above {3 * values['raft.heartbeat_ms']}",
         )
 
+    if set(values["clients.notify_keyspace_events"]) - set(EVENT_LETTERS):
+        raise problem(
+            file,
+            "clients.notify_keyspace_events",
+            f"is {shown(values['clients.notify_keyspace_events'])}",
+            f"use letters of {EVENT_LETTERS}",
+        )
+
     try:
         directory = file.parent / values["node.directory"]
         if directory.is_symlink() and not directory.exists():  # a disk that is not mounted, say
@@ -98,6 +108,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         log_level=values["log.level"],
         join=join,
         healing=HealingConfig(**section("healing")),
+        clients=ClientsConfig(**section("clients")),
         partitions_wanted=values["cluster.partitions"],
     )
 

@@ -334,6 +334,24 @@ OPTIONS = (
         unit="bytes",
     ),
     Option(
+        "clients",
+        "notify_keyspace_events",
+        "",
+        "Which changes of keys that this slave leads are told to clients that subscribe to"
+        " __keyspace@0__:* or __keyevent@0__:*, as Redis' notify-keyspace-events: K or E, and A or"
+        " some of g$lshzxetdnm. Empty: none. Each costs a message to every slave.",
+    ),
+    Option(
+        "clients",
+        "tracking_table_max_keys",
+        1000000,
+        "Keys that this slave remembers for CLIENT TRACKING, some 400 bytes each; beyond, clients"
+        " are told of the oldest as if it had changed. As Redis' tracking-table-max-keys.",
+        1,
+        1 << 30,
+        unit="keys",
+    ),
+    Option(
         "log",
         "level",
         "info",

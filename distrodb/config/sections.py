@@ -65,6 +65,12 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientsConfig:
+    notify_keyspace_events: str = _DEFAULTS["clients.notify_keyspace_events"]
+    tracking_table_max_keys: int = _DEFAULTS["clients.tracking_table_max_keys"]
+
+
+@dataclass(frozen=True, slots=True)
 class SlaveConfig:
     file: Path
     id: str
@@ -79,6 +85,7 @@ class SlaveConfig:
     log_level: str
     join: tuple[Address, ...] = ()
     healing: HealingConfig = HealingConfig()
+    clients: ClientsConfig = ClientsConfig()
     partitions_wanted: int = 0  # what the file says; 0: any number
 
     @property

@@ -11,6 +11,10 @@ class Observers:
         if observer not in self._all:
             self._all.append(observer)
 
+    def remove(self, observer: Observer) -> None:
+        if observer in self._all:
+            self._all.remove(observer)
+
     @property
     def one(self) -> Observer | None:
         """Who is to be told; None while nobody is there, which costs a write least."""
@@ -22,10 +26,10 @@ class Observers:
         for observer in self._all:
             observer.changed(place, key)
 
-    def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
-        for observer in self._all:
-            observer.event(place, kind, name, key)
-
     def flushed(self, database: int | None) -> None:
         for observer in self._all:
             observer.flushed(database)
+
+    def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
+        for observer in self._all:
+            observer.event(place, kind, name, key)

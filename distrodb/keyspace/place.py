@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from distrodb.keyspace.expiry import ExpiryQueue
-from distrodb.keyspace.keys import EXPIRED, Keys
+from distrodb.keyspace.keys import EXPIRED, NEW, Keys
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.values import Container, Value, kind_of
 
@@ -137,15 +137,19 @@ class Place:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a string; whatever was there is gone, its expiry too."""
+        observer = self._shared.observer
+        if observer is not None:
+            self._tell_if_new(key)
         self._values[key] = value
         if self._expiries:
             self._forget_expiry(key)
-        if self._shared.observer is not None:
-            self._shared.observer.changed(self._number, key)
+        if observer is not None:
+            observer.changed(self._number, key)
 
     def put_value(self, key: bytes, value: Value) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
         it is written to); what was there is gone, its expiry too."""
+        self.event(NEW, b"new", key)  # to Redis what was there before was deleted
         self._values[key] = value
         self._forget_expiry(key)
         self._changed(key)
@@ -154,6 +158,7 @@ class Place:
         """Set a string, which expires when the one before would have."""
         if self._is_expired(key):
             self._expire(key)
+        self._tell_if_new(key)
         self._values[key] = value
         self._changed(key)
 
@@ -165,6 +170,7 @@ class Place:
             self._expire(key)
         value = self._values.get(key)
         if value is None:
+            self._tell_if_new(key)
             made = self._values[key] = kind(generation)
             self._changed(key)
             return made
@@ -215,6 +221,16 @@ class Place:
     def in_database(self, database: int) -> Keys:
         """The keys of the same slot in another logical database."""
         return self._shared.open(place_of(database, slot_at(self._number)))
+
+    def _tell_if_new(self, key: bytes) -> None:
+        """A key that will be there, whatever was."""
+        if self._shared.observer is None:
+            return
+        if key not in self._values:
+            self.event(NEW, b"new", key)
+        elif self._is_expired(key):
+            self.event(EXPIRED, b"expired", key)
+            self.event(NEW, b"new", key)
 
     def _changed(self, key: bytes) -> None:
         if self._shared.observer is not None:

@@ -182,6 +182,11 @@ class Store:
         self._observers.add(observer)
         self._shared.observer = self._observers.one
 
+    def ignore(self, observer: Observer) -> None:
+        """The end of ``observe``."""
+        self._observers.remove(observer)
+        self._shared.observer = self._observers.one
+
     def watch(self, keys: Sequence[tuple[int, bytes]]) -> bytes:
         """Keys with their places, for a transaction (watched.py); the token."""
         for place, key in keys:

@@ -47,6 +47,8 @@ from distrodb.slave.leadership import Leadership
 from distrodb.slave.links.framing import PUBLISHED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
+from distrodb.slave.notifications import Notifications
+from distrodb.slave.observing import Observing
 from distrodb.slave.open_groups import OpenGroups
 from distrodb.slave.outgoing import Outgoing, Output
 from distrodb.slave.own_records import Records
@@ -55,6 +57,7 @@ from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.subscriptions import Subscriptions
+from distrodb.slave.tracking import Tracking
 from distrodb.slave.view import View
 from distrodb.storage.records import JournalStore
 
@@ -87,6 +90,11 @@ class Core:
         self._open = OpenGroups(self.maps, factory, on_disk)
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)
+        self._observing = Observing(self._open)
+        self.notifications = Notifications(self.pubsub, self._observing, self.routing.answers_for)
+        self.notifications.flags = config.clients.notify_keyspace_events
+        keys_max = config.clients.tracking_table_max_keys
+        self.tracking = Tracking(keys_max, self._observing, self.routing)
         self._schedule = Schedule(self.groups)
         wait_s = config.raft.election_wait_ms / 1000
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
@@ -128,7 +136,9 @@ class Core:
             self._follow(now, machine.map)
 
     def _open_groups(self, now: float, born_into: ClusterMap | None = None) -> None:
-        self._schedule.touch_all(self._open.open(now, self.links, born_into))
+        opened = self._open.open(now, self.links, born_into)
+        self._schedule.touch_all(opened)
+        self._observing.opened(opened)
         self.routing.group_changed()
 
     # -- what comes in: time and links ---------------------------------------------------------
@@ -262,7 +272,10 @@ class Core:
         if self._open.is_written_in_vain(done.write):
             return
         group = self.groups[done.write.group]
+        machine = group.machine
         group.snapshot_written(now, done)
+        if group.machine is not machine:
+            self._observing.replaced(group)
         if group.log.meta.snapshot_index == done.write.index:
             self.outgoing.snapshot_is_named(group.log.last_sequence, group.id, done.write.index)
         self._schedule.touch(group.id)
@@ -305,8 +318,7 @@ class Core:
         self._collect(now)
         for name, heartbeat in self._heartbeats.take(now):
             self.outgoing.send(name, heartbeat, 0)
-        if self.pubsub.has_gathered:
-            self.pubsub.send()
+        self._tell_clients()
         output = self.outgoing.take()
         output.journal = self.disk_writes.take(now)
         if now >= self.gossip.next_due:
@@ -324,6 +336,7 @@ class Core:
                 self._tell_heartbeats(self.groups[group_id])
                 self._schedule.touch(group_id)
                 self._leadership.mark(group_id)
+                self.tracking.leads(group_id, self.groups[group_id].member.leads_in)
                 self._open.changed(now, group_id)
                 self.routing.group_changed()
                 self.gossip.soon()
@@ -331,11 +344,21 @@ class Core:
         self.outgoing.collect(outbox)
         self._dispatch.collect(outbox)
 
+    def _tell_clients(self) -> None:
+        """What has come about in this turn and no command asked for."""
+        if self.tracking.has_pending:
+            self.tracking.tell()
+        if self.notifications.has_events:
+            self.notifications.publish()
+        if self.pubsub.has_gathered:
+            self.pubsub.send()
+
     def _partition_left(self, group_id: int) -> None:
         """This slave has no copy of it any more."""
         if group_id != MAP_GROUP:
             partition = self.map.partitions[group_id]
             self.pubsub.subscriptions.leave_slots(partition.first, partition.last)
+            self.tracking.lost_sight_of(group_id)
 
     def _tell_heartbeats(self, group: Group) -> None:
         self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)

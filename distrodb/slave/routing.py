@@ -5,6 +5,7 @@ Who leads is known from the group itself where it is open here, else from gossip
 """
 
 from distrodb.config.address import parse
+from distrodb.keyspace.place_number import slot_at
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import node_of
 from distrodb.slave.open_groups import OpenGroups
@@ -54,6 +55,11 @@ class Routing:
         """This slave does."""
         group = self.groups.all.get(group_id)
         return group is not None and group.member.is_leader
+
+    def answers_for(self, place: int) -> bool:
+        """This slave leads its partition, and has applied an entry of its own term."""
+        group = self.groups.all.get(self.partition_of_slot[slot_at(place)])
+        return group is not None and group.member.is_ready
 
     def term_of(self, group_id: int) -> int:
         group = self.groups.all.get(group_id)

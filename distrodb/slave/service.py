@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from distrodb import __version__
+from distrodb.commands.api import SessionApi
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.table import COMMANDS, DISPATCHED
@@ -86,6 +87,7 @@ class Service:
     def close_session(self, session: Session) -> None:
         session.lose()
         self.subscriptions.leave(session)
+        self.track_nothing(session)
         self._sessions.pop(session.id, None)
         self.client_memory.forget(session.id)
 
@@ -158,6 +160,26 @@ class Service:
 
     def publish_to_shard(self, channel: bytes, message: bytes) -> int:
         return self._core.pubsub.publish_to_shard(channel, message)
+
+    def has_session(self, id_: int) -> bool:
+        return id_ in self._sessions
+
+    def track(
+        self,
+        session: SessionApi,
+        flags: frozenset[bytes],
+        prefixes: tuple[bytes, ...],
+        redirect: int,
+    ) -> None:
+        client, to = self._sessions[session.id], self._sessions.get(redirect)
+        begin = self._core.tracking.begin
+        client.tracker = begin(client, client.tracker, flags, prefixes, to)
+
+    def track_nothing(self, session: SessionApi) -> None:
+        client = self._sessions.get(session.id)
+        if client is not None and client.tracker is not None:
+            self._core.tracking.end(client.tracker)
+            client.tracker = None
 
     def shard_elsewhere(self, slot: int) -> ErrorReply | None:
         core = self._core

@@ -43,6 +43,7 @@ from distrodb.ring.slots import share_slot, slot_of
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.replies import Call, Replies
+from distrodb.slave.tracking import Tracker
 from distrodb.slave.transactions import Transactions, TransactionSlave
 
 # What a client may ask for in RESP2 while it has subscribed to something.
@@ -83,6 +84,7 @@ class Session:
         # them here.
         self.kept_bytes = 0
         self.heard_at = 0.0  # seconds: when the client last sent or took something
+        self.tracker: Tracker | None = None  # it is told when what it has read changes
         self._is_subscribed = False
         self._is_closing = False
         self._pending_max = slave.limits.input_pending_max
@@ -136,6 +138,11 @@ class Session:
     def fault(self) -> str:
         """Of the client, for which it is ended: for the log."""
         return self._fault or self.replies.fault
+
+    @property
+    def is_gone(self) -> bool:
+        """Nobody is there to be told anything."""
+        return self.replies.is_lost
 
     @property
     def is_at_rest(self) -> bool:
@@ -299,12 +306,20 @@ class Session:
                     return False
                 place = place_of(self.database, slot)
                 self.answer(copy.execute(place, args, copy.now_ms))
+                if self.tracker is not None and self.tracker.takes_next():
+                    self.tracker.read(place, row.keys_of(args))
                 return True
-        self.slave.submit(self.replies.add(args, slot, self.database, is_write))
+        call = self.replies.add(args, slot, self.database, is_write)
+        if self.tracker is None:
+            self.slave.submit(call)
+        else:
+            self.slave.submit(self.tracker.follow(call, row.keys_of(args)))
         return True
 
     def _begin_alone(self, row: Command, args: list[bytes]) -> None:
         call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
+        if self.tracker is not None and not row.name.startswith("client"):
+            self.tracker.takes_next()
         if row.scope == "partition":
             self.slave.run_on_partitions(row, args, self.database, call.resolve)
             return

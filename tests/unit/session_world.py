@@ -6,15 +6,19 @@ from types import SimpleNamespace
 from distrodb.commands.command import Command
 from distrodb.commands.table import DISPATCHED
 from distrodb.config import LimitsConfig
+from distrodb.keyspace.place_number import slot_at
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.slots import slot_ranges
 from distrodb.slave.machine_factory import new_store
+from distrodb.slave.notifications import Notifications
+from distrodb.slave.observing import Observing
 from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.service import Service
 from distrodb.slave.subscriptions import Subscriptions
+from distrodb.slave.tracking import Tracking
 
 PARTITIONS = 3
 KEYS = [b"a", b"b", b"c", b"{c}d", b"f", b"g"]  # of all partitions
@@ -55,6 +59,10 @@ class World:
             Subscriptions(LimitsConfig(**limits).subscription_bytes_max), parcels, ["peer"]
         )
         self.routing = self.view = self
+        groups = [SimpleNamespace(machine=store) for store in self.stores]
+        observing = Observing(SimpleNamespace(partitions=groups))  # type: ignore[arg-type]
+        self.notifications = Notifications(self.pubsub, observing, self.answers_for)
+        self.tracking = Tracking(keys_max=1000, observing=observing, routing=self)  # type: ignore[arg-type]
         process = SimpleNamespace(
             id=1,
             stop=lambda: self.asked_to.append("stop"),
@@ -72,14 +80,17 @@ class World:
     def leads(self, partition: int) -> bool:
         return partition in self.led
 
+    def answers_for(self, place: int) -> bool:
+        return self.leads(self.partition_of_slot[slot_at(place)])
+
+    def redirect(self, partition: int, slot: int) -> ErrorReply:
+        return error("MOVED", f"{slot} other:1")
+
     def leaderless(self) -> list[int]:
         return []
 
     def leader_of(self, partition: int) -> str | None:
         return "us" if partition in self.led else "other"
-
-    def redirect(self, partition: int, slot: int) -> ErrorReply:
-        return error("MOVED", f"{slot} other:1")
 
     def copy_of(self, partition: int) -> Store | None:
         return self.stores[partition] if partition in self.has_copies else None
@@ -104,6 +115,11 @@ class World:
             holds = store.watched.holds(conditions_of(request.args), now_ms)
             request.args = decided(request.args, holds)
         request.resolve(store.execute(request.place, request.args, now_ms))
+
+    def tell_clients(self) -> None:
+        """The end of a turn, as of ``Core.flush``."""
+        self.tracking.tell()
+        self.notifications.publish()
 
     def take(self, bytes_max: int = 1 << 30) -> bytes:
         return b"".join(self.session.take(bytes_max))

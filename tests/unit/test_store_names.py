@@ -2,6 +2,7 @@
 
 import pytest
 
+from distrodb.keyspace.keys import NEW
 from distrodb.keyspace.place import Observer
 from distrodb.keyspace.place_number import database_of, place_of
 from distrodb.keyspace.store import Store
@@ -24,7 +25,8 @@ class Notes(Observer):
         self.changes.append((database_of(place), key))
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
-        self.events.append((database_of(place), name, key))
+        if kind != NEW:  # beside what a command says itself
+            self.events.append((database_of(place), name, key))
 
     def flushed(self, database: int | None) -> None:
         self.flushes.append(database)

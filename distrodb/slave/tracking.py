@@ -1,0 +1,269 @@
+"""Client-side caching: clients are told when keys that they have read are not as they were
+(https://redis.io/docs/latest/develop/reference/client-side-caching/).  Pure.
+
+A client that tracks is remembered with each key that it has read here, at the moment when its read
+is answered; the next change of the key is told to it once, at the end of the turn, so behind that
+answer.  With BCAST it is told of all changes of keys with certain prefixes that this slave leads.
+
+What holds: **a change is never missed.**  Where this slave cannot see changes any more (it has lost
+the lead of a partition, a copy came whole, the copy is gone) whoever has read there is told to
+forget everything.  A leader that is cut off gives up its lead once it has heard no majority for an
+election timeout: so long a client may keep a value that another leader has changed.  A client whose
+connection ends must forget everything by itself, as with Redis.
+
+Bound: keys that are remembered (``keys_max``); beyond, the oldest is told as if it had changed.
+
+Caveats: NOLOOP leaves out what the client's own command has written, also if another client wrote
+the same key just before, in the same turn: its own write is the newer one.  A client is told of a
+key with nothing about its database, as in Redis, but only of those that it has read.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from distrodb.keyspace.place_number import slot_at
+from distrodb.raft.interfaces import Request
+from distrodb.resp.encode import encode
+from distrodb.resp.reply import ErrorReply, Push, Reply
+from distrodb.slave.observing import Observing
+from distrodb.slave.routing import Routing
+
+CHANNEL = b"__redis__:invalidate"  # by which clients of RESP2 are told
+
+
+class Client(Protocol):
+    """A session."""
+
+    is_readonly: bool
+    is_subscribed: bool
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def protocol(self) -> int: ...
+
+    @property
+    def is_gone(self) -> bool: ...
+
+    def push_now(self, data: bytes) -> None: ...
+
+
+class Tracker:
+    """One client that tracks."""
+
+    def __init__(self, tracking: "Tracking", client: Client):
+        self._tracking = tracking
+        self.client: Client | None = client  # None: it has ended
+        self.flags: frozenset[bytes] = frozenset()  # BCAST, OPTIN, OPTOUT, NOLOOP
+        self.prefixes: tuple[bytes, ...] = ()
+        self.redirect: Client | None = None  # who is told instead
+        self.caching: bool | None = None  # CLIENT CACHING, for the next command
+        self.is_broken = False  # whoever was to be told instead is gone
+
+    @property
+    def redirect_id(self) -> int:
+        return 0 if self.redirect is None else self.redirect.id
+
+    def takes_next(self) -> bool:
+        """Whether what the command that begins now reads is remembered."""
+        caching, self.caching = self.caching, None
+        if not self.flags:
+            return True
+        if b"OPTIN" in self.flags:
+            return caching is True
+        return b"BCAST" not in self.flags and not (b"OPTOUT" in self.flags and caching is False)
+
+    def follow(self, request: Request, keys: Sequence[bytes]) -> Request:
+        """The same request, of which it is seen when it is answered."""
+        is_taken = self.takes_next()
+        is_seen = b"NOLOOP" in self.flags if request.is_write else is_taken
+        return Followed(request, self, keys) if is_seen else request
+
+    def read(self, place: int, keys: Iterable[bytes]) -> None:
+        """Its read of these has been answered."""
+        self._tracking.remember(self, place, keys)
+
+    def wrote(self, keys: Iterable[bytes]) -> None:
+        self._tracking.spare(self, keys)
+
+
+class Followed:
+    """A request of a client that tracks; the core's ``Request``."""
+
+    __slots__ = ("_keys", "_request", "_tracker", "args", "is_write", "place", "size", "slot")
+
+    def __init__(self, request: Request, tracker: Tracker, keys: Sequence[bytes]):
+        self.args, self.is_write = request.args, request.is_write
+        self.place, self.size, self.slot = request.place, request.size, request.slot
+        self._request, self._tracker, self._keys = request, tracker, keys
+
+    def resolve(self, reply: Reply) -> None:
+        self._request.resolve(reply)
+        if self.is_write:
+            self._tracker.wrote(self._keys)
+        elif not isinstance(reply, ErrorReply):
+            self._tracker.read(self.place, self._keys)
+
+
+class Tracking:
+    """The ``Observer`` of all stores while any client tracks."""
+
+    def __init__(self, keys_max: int, observing: Observing, routing: Routing):
+        self.keys_max = keys_max
+        self._observing, self._routing = observing, routing
+        self._led: dict[int, int] = {}  # partition: the term in which this slave leads it
+        self._trackers: dict[Tracker, None] = {}
+        self._readers: dict[tuple[int, bytes], set[Tracker]] = {}  # by place and key; oldest first
+        self._partitions: dict[int, set[Tracker]] = {}  # who has read there
+        self._by_prefix: dict[bytes, set[Tracker]] = {}
+        # What is to be told at the end of the turn; None: to forget everything.
+        self._pending: dict[Tracker, dict[bytes, None] | None] = {}
+
+    # -- who tracks --------------------------------------------------------------------------
+
+    def begin(
+        self,
+        client: Client,
+        tracker: Tracker | None,
+        flags: frozenset[bytes],
+        prefixes: tuple[bytes, ...],
+        redirect: Client | None,
+    ) -> Tracker:
+        """A client tracks from now on; or in another way, with its ``tracker`` of before."""
+        if tracker is None:
+            tracker = Tracker(self, client)
+            self._trackers[tracker] = None
+            self._observing.add(self)
+        tracker.flags, tracker.prefixes, tracker.redirect = flags, prefixes, redirect
+        tracker.is_broken = False
+        for prefix in prefixes:
+            self._by_prefix.setdefault(prefix, set()).add(tracker)
+        return tracker
+
+    def end(self, tracker: Tracker) -> None:
+        """Its client has gone, or tracks no more.  It stays with the keys that it has read, until
+        they change."""
+        del self._trackers[tracker]
+        tracker.client = tracker.redirect = None
+        for prefix in tracker.prefixes:
+            self._by_prefix[prefix].discard(tracker)
+            if not self._by_prefix[prefix]:
+                del self._by_prefix[prefix]
+        self._pending.pop(tracker, None)
+        if not self._trackers:
+            self._observing.remove(self)
+            self._readers, self._partitions = {}, {}
+
+    @property
+    def client_count(self) -> int:
+        return len(self._trackers)
+
+    @property
+    def key_count(self) -> int:
+        return len(self._readers)
+
+    @property
+    def prefix_count(self) -> int:
+        return len(self._by_prefix)
+
+    # -- reads -------------------------------------------------------------------------------
+
+    def remember(self, tracker: Tracker, place: int, keys: Iterable[bytes]) -> None:
+        if tracker.client is None:
+            return
+        readers = self._readers
+        for key in keys:
+            known = readers.get((place, key))
+            if known is None:
+                readers[place, key] = {tracker}
+            else:
+                known.add(tracker)
+        partition = self._routing.partition_of_slot[slot_at(place)]
+        self._partitions.setdefault(partition, set()).add(tracker)
+        while len(readers) > self.keys_max:
+            oldest = next(iter(readers))
+            self._invalidate(readers.pop(oldest), oldest[1])
+
+    def spare(self, tracker: Tracker, keys: Iterable[bytes]) -> None:
+        """It has written these itself, and does not want to hear of it."""
+        pending = self._pending.get(tracker)
+        if pending is not None:
+            for key in keys:
+                pending.pop(key, None)
+
+    # -- what a store tells ------------------------------------------------------------------
+
+    def changed(self, place: int, key: bytes) -> None:
+        readers = self._readers.pop((place, key), None)
+        if readers is not None:
+            self._invalidate(readers, key)
+        for prefix, trackers in self._by_prefix.items():
+            if key.startswith(prefix):
+                is_led = self._routing.answers_for(place)
+                self._invalidate([t for t in trackers if is_led or _reads_copies(t)], key)
+
+    def flushed(self, database: int | None) -> None:
+        for tracker in self._trackers:
+            self._pending[tracker] = None
+
+    def event(self, place: int, kind: str, name: bytes, key: bytes) -> None: ...
+
+    def _invalidate(self, trackers: Iterable[Tracker], key: bytes) -> None:
+        for tracker in trackers:
+            if tracker.client is not None:
+                pending = self._pending.setdefault(tracker, {})
+                if pending is not None:
+                    pending[key] = None
+
+    # -- what the slave tells ----------------------------------------------------------------
+
+    def leads(self, partition: int, term: int | None) -> None:
+        """This slave leads it in that term, or does not."""
+        if self._led.get(partition) == term:
+            return
+        if partition in self._led:
+            del self._led[partition]
+            self.lost_sight_of(partition)
+        if term is not None:
+            self._led[partition] = term
+
+    def lost_sight_of(self, partition: int) -> None:
+        """Changes there may come about without being seen here from now on."""
+        for tracker in self._partitions.pop(partition, ()):
+            if tracker.client is not None:
+                self._pending[tracker] = None
+        for trackers in self._by_prefix.values():
+            self._pending.update(dict.fromkeys(trackers))
+
+    # -- at the end of a turn ----------------------------------------------------------------
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._pending)
+
+    def tell(self) -> None:
+        pending, self._pending = self._pending, {}
+        for tracker, keys in pending.items():
+            if keys is None or keys:
+                _tell(tracker, None if keys is None else tuple(keys))
+
+
+def _reads_copies(tracker: Tracker) -> bool:
+    return tracker.client is not None and tracker.client.is_readonly
+
+
+def _tell(tracker: Tracker, keys: tuple[bytes, ...] | None) -> None:
+    client, redirect = tracker.client, tracker.redirect
+    if client is None:
+        return
+    if redirect is not None and redirect.is_gone:
+        tracker.is_broken = True
+        if client.protocol > 2:
+            client.push_now(encode(Push((b"tracking-redir-broken", redirect.id)), 3))
+        return
+    listener = redirect or client
+    if listener.protocol > 2:
+        listener.push_now(encode(Push((b"invalidate", keys)), 3))
+    elif redirect is not None and listener.is_subscribed:
+        listener.push_now(encode(Push((b"message", CHANNEL, keys)), 2))

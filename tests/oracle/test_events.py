@@ -1,0 +1,80 @@
+"""Each write command of the table says its events as Redis does: run here and there, with keyspace
+notifications on, and the messages compared."""
+
+import pytest
+
+from distrodb.commands.table import DATA_COMMANDS
+from tests.oracle.frames import pack, read_frames
+from tests.oracle.ours import PureServer
+from tests.oracle.redis_server import RedisServer
+
+# Commands that Redis 7.0 does not know, with the events that their documentation names.
+NEWER = {"delex", "msetex"}
+# Each line begins with an empty database.
+LINES = """
+SET a 1 | SET a 2 EX 100 | SET a 3 KEEPTTL | SET a 4 NX | SET a 5 XX GET | SET a 1 EXAT 1
+SETNX a 1 | SETNX a 2
+SETEX a 100 1 | PSETEX a 100000 2
+GETSET a 1 | GETSET a 2
+GETDEL a | SET a 1 | GETDEL a
+SET a 1 | GETEX a | GETEX a EX 100 | GETEX a PERSIST | GETEX a PERSIST | GETEX a EXAT 1
+MSET {a}1 1 {a}2 2 {a}1 3
+MSETNX {a}1 1 {a}2 2 | MSETNX {a}1 1
+APPEND a 1 | APPEND a 2
+SETRANGE a 2 x | SETRANGE a 0 y | SETRANGE b 0 y | SETRANGE {a}x 3 |
+INCR a | INCRBY a 2 | DECR a | DECRBY a 2 | INCRBYFLOAT a 1.5 | INCR a
+SETBIT a 1 1 | SETBIT a 1 1
+SET a x | BITOP AND {a}1 a | BITOP NOT {a}1 {a}2
+BITFIELD a SET u8 0 1 INCRBY u8 0 1 | BITFIELD a GET u8 0 | BITFIELD {a}2 GET u8 0
+PFADD a 1 2 | PFADD a 1 | PFADD {a}2 | PFMERGE {a}3 a | PFMERGE {a}4
+SET a 1 | DEL a {a}b | DEL a | SET a 1 | UNLINK a
+SET a 1 | RENAME a {a}2 | SET a 1 | RENAME a {a}2 | RENAME {a}2 {a}2
+SET a 1 | SET {a}2 2 | RENAMENX a {a}2 | RENAMENX a {a}3
+SET a 1 EX 100 | COPY a {a}2 | COPY a {a}2 | COPY a {a}2 REPLACE
+SET a 1 | FLUSHDB
+SET a 1 | FLUSHALL
+SET a 1 | EXPIRE a 100 | EXPIRE b 100 | EXPIRE a 100 NX | EXPIRE a -1
+SET a 1 | PEXPIRE a 100000 | PEXPIRE a -1
+SET a 1 | EXPIREAT a 99999999999 | EXPIREAT a 1
+SET a 1 | PEXPIREAT a 99999999999000 | PEXPIREAT a 1
+SET a 1 EX 100 | PERSIST a | PERSIST a
+HSET a f 1 g 2 | HSET a f 1 | HDEL a f | HDEL a f | HDEL a g
+SET a 1 | MOVE a 1 | MOVE a 1
+"""
+
+
+def lines() -> list[list[list[bytes]]]:
+    found = []
+    for line in LINES.strip().splitlines():
+        found.append([words.encode().split() for words in line.split(" | ") if words.strip()])
+    return found
+
+
+def test_every_write_command_is_here() -> None:
+    tried = {words[0].lower().decode() for line in lines() for words in line}
+    writes = {row.name for row in DATA_COMMANDS.values() if row.is_write}
+    assert writes - tried <= NEWER
+
+
+@pytest.mark.parametrize("line", lines(), ids=lambda line: b" ".join(line[0]).decode())
+def test_events_are_as_redis_says_them(single: RedisServer, line: list[list[bytes]]) -> None:
+    listener, writer, world = single.connect(), single.connect(), PureServer()
+    writer.ask_all([[b"CONFIG", b"SET", b"notify-keyspace-events", b"KEAn"], [b"FLUSHALL"]])
+    world.notifications.flags = "KEAn"
+    session = world.service.open_session(lambda: None)
+    listen = [b"PSUBSCRIBE", b"__key*__:*"]
+    listener.ask_all([listen])
+    session.receive(pack(listen))
+    session.take(1 << 20)
+    for words in line:
+        writer.ask_all([words, [b"PUBLISH", b"__key__:end", b""]])
+        expected = []
+        while not expected or expected[-1][1][2] != (b"$", b"__key__:end"):
+            expected.append(listener.read())
+        world.ask(pack(words))
+        world.tell_clients()
+        told = read_frames(b"".join(session.take(1 << 20)))
+        assert told == expected[:-1], b" ".join(words).decode()
+    writer.ask_all([[b"CONFIG", b"SET", b"notify-keyspace-events", b""]])
+    for connection in (listener, writer):
+        connection.close()
