@@ -78,9 +78,20 @@ class Routing:
         leader = self.leader_of(partition) if maps.birth is None else None
         if leader is None or leader == maps.me:
             return self.no_leader(partition)
+        return self._moved(partition, slot, leader)
+
+    def redirect_to_copy(self, partition: int, slot: int) -> ErrorReply:
+        """The same for what any member of the group serves."""
+        reply, group = self.redirect(partition, slot), self.maps.map.partitions[partition].group
+        alive = [node for node in group if node in self.peers.links]
+        if reply.code == "MOVED" or not alive or self.maps.birth is not None:
+            return reply
+        return self._moved(partition, slot, alive[0])
+
+    def _moved(self, partition: int, slot: int, node: str) -> ErrorReply:
         if slot < 0:
-            slot = maps.map.partitions[partition].first
-        return error("MOVED", f"{slot} {self._client_at[leader]}")
+            slot = self.maps.map.partitions[partition].first
+        return error("MOVED", f"{slot} {self._client_at[node]}")
 
     def no_leader(self, partition: int) -> ErrorReply:
         maps = self.maps

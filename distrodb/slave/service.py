@@ -185,7 +185,7 @@ class Service:
         core = self._core
         partition = core.routing.partition_of_slot[slot]
         is_here = core.routing.leads(partition) or core.view.copy_of(partition) is not None
-        return None if is_here else core.routing.redirect(partition, slot)
+        return None if is_here else core.routing.redirect_to_copy(partition, slot)
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 

@@ -40,8 +40,8 @@ class _Process:
 class Connection:
     def __init__(self, slave: "Slave", generator: random.Random):
         self._slave, self._random = slave, generator
-        service = Service(slave.core, slave.config.limits, _Process())
-        self._session = service.open_session(self._woken)
+        self._service = Service(slave.core, slave.config.limits, _Process())
+        self._session = self._service.open_session(self._woken)
         self._goes_on = False
         self._waiting: deque[Callable[[Reply], None]] = deque()
         self._received = b""
@@ -60,6 +60,10 @@ class Connection:
         for part in (data[:place], data[place:]):
             self._session.receive(part)
         self._slave.turn_soon()
+
+    def close(self) -> None:
+        """As when the socket breaks."""
+        self._service.close_session(self._session)
 
     def _woken(self) -> None:
         while pieces := self._session.take(TAKEN_BYTES):

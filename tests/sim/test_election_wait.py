@@ -6,6 +6,8 @@ Which slave gets them, how the election goes and when each command comes differ 
 import pytest
 
 from distrodb.resp.reply import OK, ErrorReply
+from distrodb.ring.slots import slot_of
+from tests.sim.connection import Connection
 from tests.sim.simulation import Simulation
 
 KEYS = "abcdef"  # of all partitions
@@ -50,9 +52,9 @@ def test_without_the_wait_clients_would_hear_of_it():
     }
 
 
-def test_a_command_on_whole_partitions_counts_all_that_are_led_when_it_runs():
-    """Both that live answer for what they have come to lead, and pass over nothing."""
-    cluster = Simulation(3, nodes=3, partitions=3)
+def without_a_leader(seed: int, nodes: int = 3) -> tuple[Simulation, str]:
+    """A cluster at the moment when all have noticed that a leader is gone; who that was."""
+    cluster = Simulation(seed, nodes=nodes, partitions=nodes)
     for key in KEYS:
         assert cluster.ask("SET", key, "old") == OK
     dead = cluster.leader("a")
@@ -60,11 +62,56 @@ def test_a_command_on_whole_partitions_counts_all_that_are_led_when_it_runs():
     alive = [node for node in cluster.slaves if node != dead]
     cluster.at_once(lambda: all(dead not in cluster.slaves[n].core.links for n in alive))
     assert cluster.leader("a") is None
+    return cluster, dead
+
+
+def test_a_command_on_whole_partitions_counts_all_that_are_led_when_it_runs():
+    """Both that live answer for what they have come to lead, and pass over nothing."""
+    cluster, dead = without_a_leader(3)
+    alive = [node for node in cluster.slaves if node != dead]
     counts: list[object] = []
     for node in alive:
         cluster.submit(node, "DBSIZE", done=counts.append)
     cluster.run_until(lambda: len(counts) == 2, 5.0)
     assert sum(counts) == len(KEYS)
+
+
+def test_a_transaction_waits_as_a_whole():
+    cluster, dead = without_a_leader(2)
+    node = next(node for node in cluster.slaves if node != dead)
+    replies: list[object] = []
+    words = [(b"MULTI",), (b"SET", b"a", b"new"), (b"GET", b"a"), (b"EXEC",)]
+    Connection(cluster.slaves[node], cluster.random_for_clients).ask_all(
+        words, lambda _, reply: replies.append(reply)
+    )
+    cluster.run_until(lambda: len(replies) == 4, 5.0)
+    if isinstance(replies[3], ErrorReply):
+        assert replies[3].code == "MOVED"
+    else:
+        assert replies[3] == [OK, b"new"]
+
+
+def test_what_waits_outlives_its_connection_and_harms_nobody():
+    """Its client has sent it and left: it may happen or not."""
+    cluster, dead = without_a_leader(2)
+    node = next(node for node in cluster.slaves if node != dead)
+    connection = Connection(cluster.slaves[node], cluster.random_for_clients)
+    connection.ask_all([(b"SET", b"a", b"new"), (b"DBSIZE",)], lambda *_: None)
+    connection.close()
+    cluster.run_until(lambda: cluster.leader("a") is not None)
+    assert cluster.ask("GET", "a") in (b"old", b"new")
+    assert cluster.slaves[node].core._dispatch._waiting.is_empty
+
+
+def test_a_shard_channel_is_served_by_any_copy_while_there_is_no_leader():
+    cluster, dead = without_a_leader(4, nodes=5)
+    core = next(slave.core for node, slave in cluster.slaves.items() if node != dead)
+    partition = core.map.partition_of_slot(slot_of(b"a"))
+    outsider = next(node for node in cluster.slaves if node not in partition.group)
+    replies: list[object] = []
+    cluster.submit(outsider, "SPUBLISH", "a", "x", done=replies.append)
+    cluster.run_until(lambda: bool(replies), 5.0)
+    assert isinstance(replies[0], ErrorReply) and replies[0].code == "MOVED"
 
 
 def test_without_a_majority_all_are_answered_after_the_time_and_then_at_once():
