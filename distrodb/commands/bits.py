@@ -100,11 +100,11 @@ def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     start, end = parse_integer(args[2]), parse_integer(args[3])
     if start is None or end is None:
         return NOT_AN_INTEGER
+    if start < 0 and end < 0 and start > end:
+        return 0
     unit = args[4] if len(args) == 5 else b"BYTE"
     if not _is_unit(unit):
         return SYNTAX
-    if start < 0 and end < 0 and start > end:
-        return 0
     start, end = _clamped(start, end, unit, len(value))
     return _bits(value, start, end).bit_count() if start <= end else 0
 

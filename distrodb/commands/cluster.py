@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import Command, container, session_row
-from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.commands.error_replies import SYNTAX, shown, wrong_subcommand
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.slots import KEY_COUNTS, Counts
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -76,10 +76,7 @@ def failover(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """CLUSTER FAILOVER [FORCE | TAKEOVER]: this slave shall lead what it owns.  That is on its way
     whenever it is not so already, so there is nothing to begin."""
     if len(args) > 3:
-        return error(
-            "ERR",
-            "unknown subcommand or wrong number of arguments for 'failover'. Try CLUSTER HELP.",
-        )
+        return wrong_subcommand(args)
     if len(args) == 3 and args[2].upper() not in (b"FORCE", b"TAKEOVER"):
         return SYNTAX
     return session.slave.cluster.take_over()

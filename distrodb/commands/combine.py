@@ -117,8 +117,9 @@ ANY_KEY = Everywhere(_any_key)
 
 
 def cursor_of(text: bytes) -> int | None:
-    """SCAN's cursor, read as Redis reads it: an unsigned number of 64 bits, which may have a sign.
-    None if it is none."""
+    """SCAN's cursor, read as Redis reads it: an unsigned number of 64 bits, which may have a sign,
+    up to a NUL.  None if it is none."""
+    text = text.partition(b"\0")[0]
     if _CURSOR.fullmatch(text) is None:
         return None
     number = int(text or b"0")

@@ -46,11 +46,17 @@ def not_for_subscribers(row: Command, args: Sequence[bytes]) -> ErrorReply:
     if not found.arity_ok(args):
         return wrong_arity(found.name)
     allowed = "(P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET"
-    return error("ERR", f"Can't execute '{found.name}': only {allowed} are allowed in this context")
+    return _rejected(
+        found.name, f"Can't execute '{found.name}': only {allowed} are allowed in this context"
+    )
 
 
 def wrong_arity(name: str) -> ErrorReply:
+    return _rejected(name, f"wrong number of arguments for '{name}' command")
+
+
+def _rejected(name: str, why: str) -> ErrorReply:
+    """An EXEC that does not even begin ends its transaction."""
     if name == "exec":
-        what = "Transaction discarded because of: wrong number of arguments for 'exec' command"
-        return error("EXECABORT", what)
-    return error("ERR", f"wrong number of arguments for '{name}' command")
+        return error("EXECABORT", f"Transaction discarded because of: {why}")
+    return error("ERR", why)

@@ -94,7 +94,7 @@ def parse_options(words: Sequence[bytes], known: frozenset[bytes]) -> Options | 
 
 
 def _take(found: Options, option: bytes, value: bytes) -> bool:
-    """False if it excludes one that was there before."""
+    """False if it excludes one that was there before; of one that comes again the last holds."""
     if option in _CONDITIONS:
         is_again = found.condition == option and option in (b"NX", b"XX")
         if found.condition and not is_again:
@@ -103,7 +103,7 @@ def _take(found: Options, option: bytes, value: bytes) -> bool:
     elif option == b"GET":
         found.gets = True
     elif option in _EXPIRIES:
-        if found.expiry or found.keeps_expiry or found.persists:
+        if found.expiry not in (b"", option) or found.keeps_expiry or found.persists:
             return False
         found.expiry, found.number = option, value
     elif option == b"KEEPTTL":

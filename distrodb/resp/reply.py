@@ -75,5 +75,5 @@ OK = Status(b"OK")
 
 def error(code: str, message: str) -> ErrorReply:
     """An error reply, always one line whatever the message quotes."""
-    text = f"{code} {message}".replace("\r", " ").replace("\n", " ")
+    text = f"{code} {message}".strip("\r\n").replace("\r", " ").replace("\n", " ")
     return ErrorReply(text.encode(errors="surrogateescape"))

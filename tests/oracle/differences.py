@@ -18,10 +18,21 @@ class Difference:
     is_meant: Callable[[Words, Frame, Frame], bool]  # the command, Redis' reply and ours
     example: tuple[str, ...]  # commands that show it, by the last one
     is_cluster: bool = True
+    parts_ways: bool = False  # what follows is not comparable
 
 
 def _command(words: Words, *names: bytes) -> bool:
     return [word.upper() for word in words[: len(names)]] == list(names)
+
+
+def _says(frame: Frame, text: bytes) -> bool:
+    return is_error(frame) and text in frame[1]
+
+
+def _without_count(frame: Frame) -> bytes:
+    """A HyperLogLog but for the bytes of its header that keep its count."""
+    value: bytes = frame[1] or b""
+    return value[:8] + value[16:] if value.startswith(b"H") else repr(id(frame)).encode()
 
 
 _TOLD = (b"COUNT", b"LIST", b"DOCS", b"INFO", b"HELP")
@@ -38,7 +49,9 @@ DIFFERENCES: list[Difference] = [
     ),
     Difference(
         "`HELP` tells of the subcommands that are here",
-        lambda words, theirs, ours: words[1:2] == [b"HELP"] and not is_error(theirs),
+        lambda words, theirs, ours: (
+            len(words) > 1 and words[1].upper() == b"HELP" and not is_error(theirs)
+        ),
         ("CLUSTER HELP",),
     ),
     Difference(
@@ -48,12 +61,56 @@ DIFFERENCES: list[Difference] = [
             and ours == (b"-", b"CROSSSLOT Watched keys are in another partition")
         ),
         ("WATCH a", "WATCH b"),
+        parts_ways=True,
+    ),
+    Difference(
+        "A value that would get too long is refused by the name of its limit, `value_bytes_max`",
+        lambda words, theirs, ours: (
+            _says(theirs, b"string exceeds maximum allowed size")
+            and _says(ours, b"value exceeds value_bytes_max")
+        ),
+        ("SETRANGE k 4294967296 x",),
+    ),
+    Difference(
+        "`DBSIZE` counts a key that has expired until it is removed in the background; Redis"
+        " removes those that it meets",
+        lambda words, theirs, ours: _command(words, b"DBSIZE") and ours[1] > theirs[1],
+        ("SET k x PXAT 1", "GET k", "DBSIZE"),
+    ),
+    Difference(
+        "`PFCOUNT` writes nothing: the count that Redis keeps in the value stays marked as old",
+        lambda words, theirs, ours: (
+            theirs[0] == ours[0] == b"$" and _without_count(theirs) == _without_count(ours)
+        ),
+        ("PFADD k a", "PFCOUNT k", "GET k"),
+    ),
+    Difference(
+        "A command on all partitions (`DBSIZE`, `FLUSHALL`, …) cannot be part of a transaction",
+        lambda words, theirs, ours: _says(ours, b"is on all partitions"),
+        ("MULTI", "DBSIZE"),
+        parts_ways=True,
+    ),
+    Difference(
+        "Shard channels of several slots are refused when a transaction runs, not when they are"
+        " queued",
+        lambda words, theirs, ours: _says(theirs, b"CROSSSLOT") and ours == (b"+", b"QUEUED"),
+        ("MULTI", "SSUBSCRIBE a b"),
+        parts_ways=True,
+    ),
+    Difference(
+        "`SWAPDB` is refused: partitions cannot swap at one moment",
+        lambda words, theirs, ours: (
+            _command(words, b"SWAPDB") and _says(ours, b"SWAPDB is not supported")
+        ),
+        ("SWAPDB 0 1",),
+        is_cluster=False,
     ),
 ]
 
 
-def is_meant(words: Words, theirs: Frame, ours: Frame) -> bool:
-    return any(difference.is_meant(words, theirs, ours) for difference in DIFFERENCES)
+def meant(words: Words, theirs: Frame, ours: Frame) -> Difference | None:
+    """The one that it is, if it is one of these."""
+    return next((each for each in DIFFERENCES if each.is_meant(words, theirs, ours)), None)
 
 
 # -- replies that are equal in what they say -------------------------------------------------------
@@ -77,6 +134,8 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
         return bool(sorted(theirs[1]) == sorted(ours[1]))
     if name == b"HGETALL":
         return _pairs(theirs) == _pairs(ours)
+    if words[0].upper() == b"PUBSUB" and words[1].upper() in (b"CHANNELS", b"SHARDCHANNELS"):
+        return bool(sorted(theirs[1]) == sorted(ours[1]))
     if name == b"RANDOMKEY":
         return None not in (theirs[1], ours[1])
     return name == b"SCAN"  # its cursors are each server's own

@@ -66,7 +66,21 @@ POOLS = {
         *(b"*", b"{t}*", b"{t}?", b"{t}[ab]", b"{t}[^a]", b"{t}[a-c]", b"\\{t}a", b"none", b""),
         *(b"*a", b"{t}a", b"**", b"[", b"{t}[", b"{t}[b-a]", b"*[abc", b"\\"),
     ],
-    "channels": [b"a", b"*", b"f*", b"?", b"[ab]", b"", b"fo\\o"],
+    # DUMP of 10, hello world, a hundred a, an empty string, a hash of one field; then damaged ones.
+    "payload": [
+        b"\x00\xc0\n\n\x00n\x9fWE\x0e\xaec\xbb",
+        b"\x00\x0bhello world\n\x00\x0b\xfcI\xb9\xa6\xc7\xa04",
+        b"\x00\xc3\t@d\x01aa\xe0W\x00\x01aa\n\x00\xe8\xa3\xb5\x07\xb0m\xf2q",
+        b"\x00\x00\n\x00]\x9b\\@\x0f\x7f\xa2\xda",
+        b"\x10\x12\x12\x00\x00\x00\x04\x00\x81f\x02\x01\x01\x81g\x02\x81x\x02\xff\n\x00\xf2\xc5\xd7;[\x9b\xc3Z",
+        b"\x00\xc0\n\n\x00n\x9fWE\x0e\xaec\xbc",
+        b"\x00\xc0\n\xff\x00n\x9fWE\x0e\xaec\xbb",
+        b"",
+        b"x",
+    ],
+    # No empty channel: to Redis it fits no pattern, not even *.
+    "channel": [b"a", b"b", b"c", b"foo", b"1", b"\x00\xff"],
+    "channel_pattern": [b"a", b"*", b"f*", b"?", b"[ab]", b"", b"fo\\o"],
     "prefix": [b"{t}", b"{t}a", b"{t}b", b"x", b""],
     "element": [b"a", b"b", b"c", b"", b"foo", b"1", b"\x00\xff"],
     "count": [b"0", b"1", b"10", b"1000", b"-1", b"x", b""],
@@ -145,7 +159,7 @@ PFMERGE key {key}
 GET key
 STRLEN key
 SET key value
-SETRANGE key small value
+SETRANGE key (0|1|3|4) 'x
 """
 
 KEYS = """
@@ -195,8 +209,12 @@ GET key
 
 DUMPING = """
 DUMP key
-RESTORE key unix_ms value [REPLACE] [ABSTTL] [IDLETIME integer] [FREQ integer]
-RESTORE key milliseconds value [REPLACE]
+RESTORE key unix_ms payload [REPLACE] [ABSTTL] [IDLETIME integer] [FREQ integer]
+RESTORE key milliseconds payload [REPLACE]
+RESTORE key 0 payload REPLACE
+RESTORE key 0 value [REPLACE]
+OBJECT ENCODING key
+APPEND key value
 GET key
 PEXPIRETIME key
 """
@@ -243,10 +261,10 @@ CLIENT SETNAME value
 CLIENT SETINFO (LIB-NAME|LIB-VER|'x) value
 CLIENT REPLY (ON|'x)
 CLIENT (NO-EVICT|NO-TOUCH) (ON|OFF|'x)
-CLIENT KILL (ID 99999999|ADDR 'x|USER 'x|SKIPME 'x|LADDR 'x|TYPE 'x)
-CLIENT KILL value
+!CLIENT KILL (ID 99999999|ADDR 'x|USER 'x|SKIPME 'x|LADDR 'x|TYPE 'x)
+!CLIENT KILL value
 CLIENT UNBLOCK integer [TIMEOUT|ERROR]
-CLIENT PAUSE (0|'x|-1) [WRITE|ALL|'x]
+!CLIENT PAUSE (0|'x|-1) [WRITE|ALL|'x]
 CLIENT UNPAUSE
 CLIENT TRACKINGINFO
 CLIENT GETREDIR
@@ -259,7 +277,7 @@ SELECT 0
 READONLY
 READWRITE
 ASKING
-WAIT (0|'x|-1) (0|'x|-1)
+!WAIT (0|'x|-1) (0|'x|-1)
 NOSUCH
 NOSUCH value value value
 """
@@ -354,30 +372,34 @@ NOSUCH
 """
 
 PUBSUB = """
-SUBSCRIBE {element}
-PSUBSCRIBE {channels}
+SUBSCRIBE {channel}
+PSUBSCRIBE {channel_pattern}
 UNSUBSCRIBE
-UNSUBSCRIBE {element}
+UNSUBSCRIBE {channel}
 PUNSUBSCRIBE
-PUNSUBSCRIBE {channels}
-SSUBSCRIBE {element}
+PUNSUBSCRIBE {channel_pattern}
+SSUBSCRIBE {channel}
 SUNSUBSCRIBE
-SUNSUBSCRIBE {element}
-PUBLISH element value
-PUBLISH element value
-SPUBLISH element value
+SUNSUBSCRIBE {channel}
+PUBLISH channel value
+PUBLISH channel value
+SPUBLISH channel value
 PUBSUB CHANNELS
-PUBSUB CHANNELS channels
-PUBSUB NUMSUB {element}
+PUBSUB CHANNELS channel_pattern
+PUBSUB NUMSUB {channel}
 PUBSUB NUMPAT
 PUBSUB SHARDCHANNELS
-PUBSUB SHARDNUMSUB {element}
+PUBSUB SHARDNUMSUB {channel}
 PING
 PING value
 GET key
 RESET
+"""
+
+PUBSUB_IN_TRANSACTIONS = """
 MULTI
 EXEC
+EXEC value
 """
 
 TRACKING = """
@@ -420,6 +442,9 @@ def _family(
 
 # Compared by the tests.
 FAMILIES = [
+    _family("strings", STRINGS),
+    _family("bits", BITS),
+    _family("hyperloglog", HYPERLOGLOG),
     _family("keys", KEYS),
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
@@ -430,9 +455,6 @@ FAMILIES = [
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
     _family("metadata of keys", KEYS_OF, 0),
-    _family("strings", STRINGS),
-    _family("bits", BITS),
-    _family("hyperloglog", HYPERLOGLOG),
     _family("sorting", SORTING, 2),
     _family("dumping", DUMPING),
     _family("connection", CONNECTION),
@@ -440,9 +462,11 @@ COMING = [
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),
 ]
 # Compared with several clients; those that are on their way.
-CONVERSATIONS: list[Family] = []
-COMING_CONVERSATIONS = [
-    _family("watching", WATCHING, 0, clients=2),
+CONVERSATIONS = [
     _family("pubsub", PUBSUB, 0, clients=3),
+    _family("watching", WATCHING, 0, clients=2),
+    _family("pubsub in transactions", PUBSUB + PUBSUB_IN_TRANSACTIONS, 0, clients=3),
+]
+COMING_CONVERSATIONS = [
     _family("tracking", TRACKING, 0, clients=2),
 ]

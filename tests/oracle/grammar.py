@@ -9,6 +9,8 @@ A line is read from left to right:
     (a|b c)     one of these
     {key value} once or a few times
 
+A line that begins with ! is never made wrong: what would come might hold up the server.
+
 ``Command.words`` makes a command of it.  Choices come from ``pick`` (a number below n), so that
 hypothesis can choose, and shrink, or a seeded generator.  Of what is made most is right; the rest
 is wrong in the ways of people: an argument too few or too many, options repeated, in another order
@@ -108,7 +110,7 @@ class Command:
     name: bytes  # in capitals
     parts: list[Node]
     options: list[list[Node]]
-    junk: Sequence[bytes]  # values of any kind
+    junk: Sequence[bytes]  # values of any kind; none: it is never wrong
 
     def words(self, pick: Pick) -> Words:
         how = pick(16)
@@ -122,6 +124,8 @@ class Command:
                     options.append(option[chosen - 1](pick))
         words = [word for part in self.parts for word in part(pick)]
         words += [word for option in options for word in option]
+        if not self.junk:
+            return words
         if how == 5:
             words = words[: 1 + pick(len(words))]
         elif how == 6:
@@ -140,6 +144,8 @@ def commands(lines: str, pools: Mapping[str, Sequence[bytes]]) -> list[Command]:
     for line in lines.splitlines():
         line = line.partition("#")[0].strip()
         if line:
-            parts, options = _Reader(line, pools).read()
-            found.append(Command(line, line.split()[0].encode(), parts, options, junk))
+            is_exact = line.startswith("!")
+            parts, options = _Reader(line.removeprefix("!"), pools).read()
+            name = line.removeprefix("!").split()[0].encode()
+            found.append(Command(line, name, parts, options, [] if is_exact else junk))
     return found
