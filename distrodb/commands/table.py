@@ -10,12 +10,15 @@ from distrodb.commands import (
     connection,
     counters,
     databases,
+    dump,
     expiry,
     hashes,
     hyperloglog,
     keys,
     keyspaces,
+    memory,
     metadata,
+    object,
     pubsub,
     server,
     slots,
@@ -25,7 +28,9 @@ from distrodb.commands import (
 from distrodb.commands.command import Command
 
 # The families of commands on data, and of those that a slave answers by itself.
-_DATA = (strings, counters, bits, bitfield, hyperloglog, keys, keyspaces, expiry, hashes)
+_STRINGS = (strings, counters, bits, bitfield, hyperloglog)
+_KEYS = (keys, keyspaces, expiry, dump, object, memory)
+_DATA = (*_STRINGS, *_KEYS, hashes)
 _SESSION = (transactions, connection, databases, metadata, server, cluster, admin, pubsub)
 
 

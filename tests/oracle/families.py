@@ -446,6 +446,7 @@ FAMILIES = [
     _family("bits", BITS),
     _family("hyperloglog", HYPERLOGLOG),
     _family("keys", KEYS),
+    _family("dumping", DUMPING),
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
     _family("metadata", METADATA, 0),
@@ -456,7 +457,6 @@ FAMILIES = [
 COMING = [
     _family("metadata of keys", KEYS_OF, 0),
     _family("sorting", SORTING, 2),
-    _family("dumping", DUMPING),
     _family("connection", CONNECTION),
     _family("databases", DATABASES, is_cluster=False),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),

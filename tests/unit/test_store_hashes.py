@@ -83,7 +83,7 @@ def test_every_command_on_one_value_is_asked_of_the_wrong_kind() -> None:
     any_kind |= {"setex", "psetex", "msetnx", "msetex", "delex", "digest", "bitop", "bitfield"}
     any_kind |= {"bitfield_ro", "bitcount", "lcs", "pfmerge"}
     any_kind |= {"expire", "pexpire", "expireat", "pexpireat", "ttl", "pttl", "persist"}
-    any_kind |= {"expiretime", "pexpiretime"}
+    any_kind |= {"expiretime", "pexpiretime", "dump", "restore"}
     for row in DATA_COMMANDS.values():
         if row.scope == "key" and row.name not in any_kind:
             key = b"s" if row.group == "hash" else b"h"

@@ -1,0 +1,324 @@
+"""A value as Redis' DUMP writes it and RESTORE reads it: what tools carry from server to server.
+
+    type (1 byte) · the value as in an RDB file · RDB version (2 bytes) · CRC-64 (8 bytes)
+
+all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tells of the encodings.
+We write strings and hashes plainly, in version 9, which Redis 5 and all since then accept; we read
+what Redis up to 8 writes for them: small integers, LZF, ziplists and listpacks.
+
+What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, and
+the work by ``STEPS_MAX``, since entries of the log are applied while everybody waits.  It depends
+on nothing but the bytes, so replicas agree.
+
+A new kind of value is a line in ``_READERS`` and ``_WRITERS``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from distrodb.keyspace.values import Hash, Value
+
+VERSION = 9  # of the payloads that we write
+VERSION_MAX = 12  # Redis 8's
+FOOTER_BYTES = 10
+# Of one payload: a piece of a compressed string is one step, a string is two.  So many take 0.7 s,
+# about; 16 MB of JSON, compressed, stay below.
+STEPS_MAX = 1 << 21
+STRING_STEPS = 2
+
+_STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
+_INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
+
+
+class BadFormat(ValueError):
+    """Not a value that we know."""
+
+
+class TooLarge(ValueError):
+    """A value beyond the bounds; the text says which."""
+
+
+def crc64(data: bytes | bytearray) -> int:
+    """CRC-64/Jones, as Redis computes it."""
+    # Imported here, since a slave mostly lives without; a table in Python takes 5 s for 16 MB.
+    import anycrc
+
+    checksum: int = anycrc.Model("CRC64-REDIS").calc(data)
+    return checksum
+
+
+def is_intact(payload: bytes) -> bool:
+    """Of a version that we read, and undamaged."""
+    if len(payload) < FOOTER_BYTES:
+        return False
+    version = int.from_bytes(payload[-10:-8], "little")
+    if version > VERSION_MAX:
+        return False
+    return crc64(payload[:-8]) == int.from_bytes(payload[-8:], "little")
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def dump(value: Value) -> bytes:
+    kind, write = _WRITERS[type(value)]
+    body = bytearray([kind])
+    write(body, value)
+    body += VERSION.to_bytes(2, "little")
+    body += crc64(body).to_bytes(8, "little")
+    return bytes(body)
+
+
+def _put_length(to: bytearray, length: int) -> None:
+    if length < 1 << 6:
+        to.append(length)
+    elif length < 1 << 14:
+        to += (1 << 14 | length).to_bytes(2, "big")
+    else:
+        to += b"\x80" + length.to_bytes(4, "big")
+
+
+def _put_string(to: bytearray, text: bytes) -> None:
+    _put_length(to, len(text))
+    to += text
+
+
+def _put_hash(to: bytearray, value: Hash) -> None:
+    _put_length(to, len(value))
+    for field, text in value.fields.items():
+        _put_string(to, field)
+        _put_string(to, text)
+
+
+_WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
+    bytes: (_STRING, _put_string),
+    Hash: (_HASH, _put_hash),
+}
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def load(payload: bytes, bytes_max: int) -> Value:
+    """The value of an intact payload.  Raises ``BadFormat`` and ``TooLarge``."""
+    read = _READERS.get(payload[0])
+    if read is None:
+        raise BadFormat(f"type {payload[0]}")
+    reader = _Reader(payload[1:-FOOTER_BYTES], bytes_max)
+    try:
+        value = read(reader)
+    except IndexError:
+        raise BadFormat("it ends too early") from None
+    if reader.position != len(reader.data):
+        raise BadFormat("there is more behind it")
+    return value
+
+
+class _Reader:
+    """The bytes of one payload, or of a list that is packed into it."""
+
+    def __init__(self, data: bytes, bytes_max: int):
+        self.data, self.position = data, 0
+        self.bytes_max = bytes_max
+        self._steps = STEPS_MAX
+
+    def byte(self) -> int:
+        self.position += 1
+        return self.data[self.position - 1]
+
+    def take(self, count: int) -> bytes:
+        end = self.position + count
+        if count < 0 or end > len(self.data):
+            raise BadFormat("it ends too early")
+        taken = self.data[self.position : end]
+        self.position = end
+        return taken
+
+    def integer(self, count: int) -> int:
+        """A signed one of so many bytes."""
+        return int.from_bytes(self.take(count), "little", signed=True)
+
+    def step(self, count: int) -> None:
+        self._steps -= count
+        if self._steps < 0:
+            raise TooLarge("a serialized value of too many parts")
+
+    def length(self) -> int:
+        length, is_special = self._length()
+        if is_special:
+            raise BadFormat("a length that is none")
+        return length
+
+    def _length(self) -> tuple[int, bool]:
+        """A length, or how a string is written that is not plain."""
+        first = self.byte()
+        kind, rest = first >> 6, first & 63
+        if kind == 0:
+            return rest, False
+        if kind == 1:
+            return rest << 8 | self.byte(), False
+        if kind == 3:
+            return rest, True
+        if first not in (0x80, 0x81):
+            raise BadFormat("a length that is none")
+        return int.from_bytes(self.take(4 if first == 0x80 else 8), "big"), False
+
+    def string(self) -> bytes:
+        self._steps -= STRING_STEPS
+        if self._steps < 0:
+            self.step(0)
+        first = self.data[self.position]
+        if first < 64:  # a short one that is plain: by far the most
+            begin = self.position + 1
+            self.position = end = begin + first
+            return self.data[begin:end]
+        length, is_special = self._length()
+        if not is_special:
+            self._check_size(length)
+            return self.take(length)
+        if length in (_INT8, _INT16, _INT32):
+            return b"%d" % self.integer(1 << length)
+        if length != _LZF:
+            raise BadFormat("a string of an unknown encoding")
+        packed_bytes, whole_bytes = self.length(), self.length()
+        self._check_size(whole_bytes)
+        return self._unpack(self.take(packed_bytes), whole_bytes)
+
+    def _check_size(self, length: int) -> None:
+        if length > self.bytes_max:
+            raise TooLarge(f"value exceeds value_bytes_max ({self.bytes_max} bytes)")
+
+    def _unpack(self, data: bytes, whole_bytes: int) -> bytes:
+        """LZF: runs of bytes as they are, and copies of what came before."""
+        out, size, position, end = bytearray(), 0, 0, len(data)
+        steps = 0
+        while position < end and size <= whole_bytes:
+            steps += 1
+            if steps & 4095 == 0:
+                self.step(4096)
+            control = data[position]
+            if control < 32:
+                following = position + control + 2
+                out += data[position + 1 : following]
+                position = following
+                size += control + 1
+                continue
+            length, back = (control >> 5) + 2, ((control & 31) << 8) + 1
+            position += 1
+            if length == 9:
+                length += data[position]
+                position += 1
+            back += data[position]
+            position += 1
+            begin = size - back
+            if begin < 0:
+                raise BadFormat("a copy of what is not there")
+            if back >= length:
+                out += out[begin : begin + length]
+            else:  # it overlaps itself: what it copies repeats
+                out += (out[begin:] * (length // back + 1))[:length]
+            size += length
+        if position != end or size != whole_bytes:
+            raise BadFormat("a compressed string of another length")
+        return bytes(out)
+
+    def inner(self) -> "_Reader":
+        """What is packed into a string, to be read by itself."""
+        packed = self.string()
+        inner = _Reader(packed, self.bytes_max)
+        inner._steps = self._steps
+        self._steps = 0  # nothing is behind it
+        return inner
+
+
+def _hash(items: Iterator[bytes]) -> Hash:
+    """Of fields and their values in turn."""
+    value = Hash(0)
+    for field in items:
+        text = next(items, None)
+        if text is None or not value.set(field, text):
+            raise BadFormat("a field twice, or without a value")
+    if not len(value):
+        raise BadFormat("an empty hash")
+    return value
+
+
+def _plain_hash(reader: _Reader) -> Hash:
+    count = reader.length()
+    return _hash(reader.string() for _ in range(2 * count))
+
+
+def _ziplist(reader: _Reader) -> Iterator[bytes]:
+    inner = reader.inner()
+    if inner.integer(4) != len(inner.data):
+        raise BadFormat("a ziplist of another length")
+    inner.take(6)  # where its last entry is, and how many there are
+    while (before := inner.byte()) != 255:
+        if before == 254:  # the length of the entry before in four bytes
+            inner.take(4)
+        inner.step(STRING_STEPS)
+        yield _ziplist_entry(inner)
+    if inner.position != len(inner.data):
+        raise BadFormat("there is more behind a ziplist")
+
+
+def _ziplist_entry(inner: _Reader) -> bytes:
+    first = inner.byte()
+    kind, rest = first >> 6, first & 63
+    if kind == 0:
+        return inner.take(rest)
+    if kind == 1:
+        return inner.take(rest << 8 | inner.byte())
+    if kind == 2:
+        return inner.take(int.from_bytes(inner.take(4), "big"))
+    if 0xF1 <= first <= 0xFD:
+        return b"%d" % (first - 0xF1)
+    if first not in _ZIPLIST_INTEGERS:
+        raise BadFormat("an entry of an unknown encoding")
+    return b"%d" % inner.integer(_ZIPLIST_INTEGERS[first])
+
+
+def _listpack(reader: _Reader) -> Iterator[bytes]:
+    inner = reader.inner()
+    if int.from_bytes(inner.take(4), "little") != len(inner.data):
+        raise BadFormat("a listpack of another length")
+    inner.take(2)  # how many entries there are, if they are few
+    while (first := inner.byte()) != 255:
+        inner.step(STRING_STEPS)
+        begin = inner.position - 1
+        text = _listpack_entry(inner, first)
+        size = inner.position - begin  # written behind it, in seven bits a byte
+        inner.take(1 + sum(size >= bound for bound in _LISTPACK_SIZES))
+        yield text
+    if inner.position != len(inner.data):
+        raise BadFormat("there is more behind a listpack")
+
+
+def _listpack_entry(inner: _Reader, first: int) -> bytes:
+    if first < 0x80:
+        return b"%d" % first
+    if first < 0xC0:
+        return inner.take(first & 63)
+    if first < 0xE0:
+        number = (first & 31) << 8 | inner.byte()
+        return b"%d" % (number - (1 << 13) if number >= 1 << 12 else number)
+    if first < 0xF0:
+        return inner.take((first & 15) << 8 | inner.byte())
+    if first == 0xF0:
+        return inner.take(int.from_bytes(inner.take(4), "little"))
+    if first not in _LISTPACK_INTEGERS:
+        raise BadFormat("an entry of an unknown encoding")
+    return b"%d" % inner.integer(_LISTPACK_INTEGERS[first])
+
+
+# Bytes of the integers that a first byte announces.
+_ZIPLIST_INTEGERS = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
+_LISTPACK_INTEGERS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
+_LISTPACK_SIZES = (128, 16383, 2097151, 268435455)  # from each on one byte more says the size
+
+_READERS: Mapping[int, Callable[[_Reader], Value]] = {
+    _STRING: _Reader.string,
+    _HASH: _plain_hash,
+    _HASH_ZIPLIST: lambda reader: _hash(_ziplist(reader)),
+    _HASH_LISTPACK: lambda reader: _hash(_listpack(reader)),
+}

@@ -1,0 +1,36 @@
+"""Values go from our server to a real one and back, as tools that copy keys carry them."""
+
+import pytest
+
+from tests.oracle.ours import PureServer
+from tests.oracle.redis_server import RedisServer
+
+OK = (b"+", b"OK")
+VALUES = [
+    [b"SET", b"k", text]
+    for text in (
+        *(b"", b"hello", b"0", b"-129", b"32768", b"2147483648", b"-9223372036854775808", b"007"),
+        *(b"x" * 19, b"x" * 64, b"ab" * 9000, b"text " * 5000, bytes(range(256)) * 300),
+    )
+]
+FIELDS = [
+    *(b"f", b"1", b"", b"2", b"127", b"128", b"-1", b"4095", b"4096", b"-4097", b"32768"),
+    *(b"8388608", b"2147483648", b"-9223372036854775808", b"x" * 64, b"y" * 63),
+]
+VALUES += [[b"HSET", b"k", *FIELDS], [b"HSET", b"k", b"large", b"ab" * 40000]]
+VALUES += [[b"HSET", b"k", *(b"%d" % (n // 2 if n % 2 else n) for n in range(2000))]]
+
+
+@pytest.mark.parametrize("command", VALUES, ids=lambda words: repr(b" ".join(words[:4])[:40]))
+def test_a_value_is_the_same_here_and_there(command: list[bytes], single: RedisServer) -> None:
+    theirs, ours = single.connect(), PureServer()
+    see = [b"GET", b"k"] if command[0] == b"SET" else [b"HGETALL", b"k"]
+    for one, other in ((theirs, ours), (ours, theirs)):
+        for server in (one, other):
+            server.ask_all([[b"FLUSHALL"]])
+        _, (_, payload), seen = one.ask_all([command, [b"DUMP", b"k"], see])
+        asked = [[b"RESTORE", b"k", b"100000", payload], see, [b"TTL", b"k"]]
+        reply, found, (_, ttl) = other.ask_all(asked)
+        assert reply == OK and 95 <= ttl <= 100
+        assert sorted(map(repr, found[1])) == sorted(map(repr, seen[1]))
+    theirs.close()

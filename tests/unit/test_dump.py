@@ -1,0 +1,317 @@
+"""DUMP and RESTORE: Redis' bytes are read, ours are such, and damaged or hostile ones are refused.
+
+The payloads below are redis-server 7.0.15's; the last one is a hash as Redis 6.2 writes it (a
+ziplist), and 7.0 has read it.
+"""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distrodb.keyspace.dump import (
+    BadFormat,
+    TooLarge,
+    crc64,
+    dump,
+    is_intact,
+    load,
+)
+from distrodb.keyspace.place import Place, Shared
+from distrodb.keyspace.values import Hash, Value
+from distrodb.resp.reply import OK, Reply, error
+from tests.support.stores import ask, new_store
+
+MAX = 1000
+PAYLOADS: list[tuple[str, bytes | dict[bytes, bytes]]] = [
+    (
+        "00000a005d9b5c400f7fa2da",
+        b"",
+    ),
+    (
+        "000568656c6c6f0a006372df766534200a",
+        b"hello",
+    ),
+    (
+        "00c0010a002678e7b6d10111fc",
+        b"1",
+    ),
+    (
+        "00c0ff0a000c937e2485089dc5",
+        b"-1",
+    ),
+    (
+        "00c139300a009d94ea2793fc08b9",
+        b"12345",
+    ),
+    (
+        "00c290eefeff0a002875de7b13eb2800",
+        b"-70000",
+    ),
+    (
+        "000e31323334353637383930313233340a00afcb8c7b76a08b6a",
+        b"12345678901234",
+    ),
+    (
+        "00c3094064017878e057000178780a005db7f663bb08625f",
+        b"x" * 100,
+    ),
+    (
+        "00c314414308616263646566676861e0ff07e126070278797a0a007a91602b52811fe9",
+        b"abcdefgh" * 40 + b"xyz",
+    ),
+    (
+        "00c31343e802616261e0ff01e0ff01e0ff01e0c2010161620a00b47609dbfd1d6016",
+        b"ab" * 500,
+    ),
+    (
+        "10c3406d40971f9700000016008161020101856669656c6406bd61206c6f6e6765722076616c7501"
+        "6520e0240e1f313e816e02dffb02816d02cfa002816f02f2c063ff04817002f2ffff7f0481710102"
+        "f4206f008020030300098172600c40001180098173027f01817402c0800280018001ff0a0014d8ca"
+        "be00ca1b9d",
+        {
+            b"a": b"1",
+            b"field": b"a longer value " * 4 + b"1",
+            b"n": b"-5",
+            b"m": b"4000",
+            b"o": b"-40000",
+            b"p": b"8388607",
+            b"q": b"2147483648",
+            b"r": b"-9223372036854775808",
+            b"s": b"127",
+            b"t": b"128",
+            b"": b"",
+        },
+    ),
+    (
+        "10c33043720e720300000400846c6f6e6705e09676e08c0002019886409f05657207e2bf77e0ff00"
+        "e0ff00e0a2000578797a05c1ff0a009128087cc7dd99bf",
+        {b"long": b"v" * 150, b"longer": b"w" * 700 + b"xyz"},
+    ),
+    (
+        "04020167c064016601760a00f26df90b166acbbc",
+        {b"f": b"v", b"g": b"100"},
+    ),
+    (
+        "0d417a7a01000073010000100000016103f202016203fefb03016303c0a00f04016403f0c063ff05"
+        "016503d0ffffff7f06016603e0ffffffffffffff7f0a016703412c76767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676767676767676767676767676767676767676767676767676767676767676767676"
+        "76767676767676fe2f0100000168070474657874ff09002bd13c8495725a0a",
+        {
+            b"a": b"1",
+            b"b": b"-5",
+            b"c": b"4000",
+            b"d": b"-40000",
+            b"e": b"2147483647",
+            b"f": b"9223372036854775807",
+            b"g": b"v" * 300,
+            b"h": b"text",
+        },
+    ),
+]
+
+
+def sealed(body: bytes, version: int = 9) -> bytes:
+    body += version.to_bytes(2, "little")
+    return body + crc64(body).to_bytes(8, "little")
+
+
+def plain(value: Value) -> bytes | dict[bytes, bytes]:
+    return value if isinstance(value, bytes) else dict(value.fields)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("data", "value"), PAYLOADS)
+def test_what_redis_has_written_is_read(data: str, value: bytes | dict[bytes, bytes]) -> None:
+    payload = bytes.fromhex(data)
+    assert is_intact(payload)
+    assert plain(load(payload, MAX)) == value
+
+
+texts = st.binary(max_size=40) | st.integers(-(2**63), 2**63).map(lambda n: b"%d" % n)
+
+
+@given(texts | st.dictionaries(texts, texts, min_size=1).map(lambda fields: fields))
+def test_what_is_written_is_read(value: bytes | dict[bytes, bytes]) -> None:
+    ours: Value = value if isinstance(value, bytes) else Hash(0)
+    for field, text in value.items() if isinstance(value, dict) else ():
+        ours.set(field, text)  # type: ignore[union-attr]
+    assert plain(load(dump(ours), MAX)) == value
+
+
+def test_a_checksum_is_redis_own() -> None:
+    assert crc64(b"123456789") == 0xE9C6D914C4B8D9CA
+
+
+@given(st.binary(max_size=30), st.integers(0, 29), st.integers(1, 255))
+def test_a_damaged_payload_is_noticed(text: bytes, at: int, change: int) -> None:
+    payload = bytearray(dump(text))
+    payload[at % len(payload)] ^= change
+    assert not is_intact(bytes(payload))
+
+
+@pytest.mark.parametrize("payload", [b"", b"x" * 9, sealed(b"\x00\x01a", 13), dump(b"a")[:-1]])
+def test_what_is_no_payload_is_refused(payload: bytes) -> None:
+    assert not is_intact(payload)
+
+
+kinds = st.sampled_from([0, 4, 13, 16]).map(lambda kind: bytes([kind]))
+
+
+@given(kinds, st.binary(max_size=60) | st.sampled_from([b"", b"\x00"]))
+def test_hostile_bytes_are_refused_or_a_value(kind: bytes, body: bytes) -> None:
+    """Whoever can compute a checksum can send anything."""
+    try:
+        value = load(sealed(kind + body), MAX)
+    except (BadFormat, TooLarge):
+        return
+    assert isinstance(value, bytes) or len(value)
+
+
+@given(st.sampled_from([data for data, _ in PAYLOADS]), st.data())
+def test_so_are_changed_ones(data: str, draw: st.DataObject) -> None:
+    body = bytearray(bytes.fromhex(data)[:-10])
+    for _ in range(draw.draw(st.integers(1, 3))):
+        body[draw.draw(st.integers(0, len(body) - 1))] = draw.draw(st.integers(0, 255))
+    with contextlib.suppress(BadFormat, TooLarge):
+        load(sealed(bytes(body)), MAX)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"\x05\x00", BadFormat),  # a type that we do not know
+        (b"\x00\x02a", BadFormat),  # too short
+        (b"\x00\x01ab", BadFormat),  # too long
+        (b"\x00\xc4", BadFormat),  # an unknown encoding
+        (b"\x04\xc0\x01", BadFormat),  # no count
+        (b"\x04\x00", BadFormat),  # no fields
+        (b"\x04\x01\x01a", BadFormat),  # no value
+        (b"\x04\x02\x01a\x011\x01a\x012", BadFormat),  # a field twice
+        (b"\x00\x81" + b"\xff" * 8, TooLarge),
+        (b"\x00\x80\x00\x00\x03\xe9" + b"x" * 1001, TooLarge),
+        (b"\x00\xc3\x02\x43\xe9\x00a", TooLarge),  # would unpack to 1001 bytes
+        (b"\x00\xc3\x02\x05\x20\x00", BadFormat),  # a copy of what is not there
+        (b"\x00\xc3\x05\x05\x01ab\x20", BadFormat),  # ends within a copy
+        (b"\x00\xc3\x03\x05\x01ab", BadFormat),  # of another length than it says
+        (b"\x04\x80\xff\xff\xff\xff\x01a\x01b", BadFormat),  # fewer fields than it says
+    ],
+)
+def test_a_wrong_value_is_refused(body: bytes, problem: type[Exception]) -> None:
+    with pytest.raises(problem):
+        load(sealed(body), MAX)
+
+
+def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distrodb.keyspace.dump.STEPS_MAX", 10000)
+    fields = b"".join(b"\x04%04d\x00" % number for number in range(2501))
+    copies = b"\x00x" * 20000
+    lengths = (len(copies).to_bytes(4, "big"), (20000).to_bytes(4, "big"))
+    for body in (
+        b"\x04" + _length(2501) + fields,
+        b"\x00\xc3\x80" + lengths[0] + b"\x80" + lengths[1] + copies,
+        b"\x10" + _string(_listpack(b"".join(b"\x84%04d\x05" % n for n in range(5001)))),
+    ):
+        with pytest.raises(TooLarge, match="too many parts"):
+            load(sealed(body), 1 << 20)
+
+
+def _length(count: int) -> bytes:
+    return b"\x80" + count.to_bytes(4, "big")
+
+
+def _string(text: bytes) -> bytes:
+    return _length(len(text)) + text
+
+
+def _listpack(entries: bytes) -> bytes:
+    return (len(entries) + 7).to_bytes(4, "little") + b"\xff\xff" + entries + b"\xff"
+
+
+# -- the commands ----------------------------------------------------------------------------------
+
+A = dump(b"1")
+BUSY = error("BUSYKEY", "Target key name already exists.")
+SYNTAX = error("ERR", "syntax error")
+NO_INTEGER = error("ERR", "value is not an integer or out of range")
+
+
+def restore(*words: bytes) -> tuple[Reply, Reply, Reply]:
+    """RESTORE, GET and PTTL of key a, where b is there already; it is 1000."""
+    store = new_store(0, 9)
+    ask(store, "SET b 2", 1000)
+    reply = store.execute(0, [b"RESTORE", *words], 1000)
+    return reply, ask(store, f"GET {words[0].decode()}"), ask(store, f"PTTL {words[0].decode()}")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([b"a", b"0", A], (OK, b"1", -1)),
+        ([b"a", b"50", A], (OK, b"1", 50)),
+        ([b"a", b"1050", A, b"ABSTTL"], (OK, b"1", 50)),
+        ([b"a", b"1000", A, b"absttl"], (OK, None, -2)),
+        ([b"a", b"9223372036854775807", A], (OK, b"1", 2**63 - 1 - 1000)),
+        ([b"b", b"0", A], (BUSY, b"2", -1)),
+        ([b"b", b"x", b"y"], (BUSY, b"2", -1)),
+        ([b"b", b"0", A, b"REPLACE"], (OK, b"1", -1)),
+        ([b"b", b"1", A, b"REPLACE", b"ABSTTL"], (OK, None, -2)),
+        ([b"b", b"0", b"y", b"REPLACE", b"FOO"], (SYNTAX, b"2", -1)),
+        ([b"a", b"0", A, b"IDLETIME", b"5"], (OK, b"1", -1)),
+        ([b"a", b"0", A, b"IDLETIME", b"-1"], None),
+        ([b"a", b"0", A, b"FREQ", b"256"], None),
+        ([b"a", b"0", A, b"FREQ", b"1", b"IDLETIME", b"1"], (SYNTAX, None, -2)),
+        ([b"a", b"0", A, b"IDLETIME"], (SYNTAX, None, -2)),
+        ([b"a", b"0", A, b"FREQ", b"x"], (NO_INTEGER, None, -2)),
+        ([b"a", b"x", A], (NO_INTEGER, None, -2)),
+        ([b"a", b"-1", A], None),
+        ([b"a", b"0", A[:-1]], None),
+        ([b"a", b"0", sealed(b"\x05\x00")], (error("ERR", "Bad data format"), None, -2)),
+    ],
+)
+def test_restore(words: list[bytes], expected: tuple[Reply, Reply, Reply] | None) -> None:
+    errors = {
+        b"IDLETIME": "Invalid IDLETIME value, must be >= 0",
+        b"FREQ": "Invalid FREQ value, must be >= 0 and <= 255",
+        A: "Invalid TTL value, must be >= 0",
+        A[:-1]: "DUMP payload version or checksum are wrong",
+    }
+    if expected is None:
+        text = errors[words[3] if len(words) > 3 else words[2]]
+        expected = error("ERR", text), None, -2
+    assert restore(*words) == expected
+
+
+def test_a_value_goes_from_store_to_store() -> None:
+    one, other = new_store(0, 9), new_store(0, 9)
+    for line in ("SET s 17", "HSET h a 1 b 2"):
+        ask(one, line)
+    for key in (b"s", b"h"):
+        payload = one.execute(0, [b"DUMP", key], 0)
+        assert isinstance(payload, bytes)
+        assert other.execute(0, [b"RESTORE", key, b"0", payload], 0) == OK
+    assert one.digest() == other.digest()
+    assert ask(one, "DUMP none") is None
+
+
+def test_a_restored_hash_is_nobody_elses() -> None:
+    """A snapshot that was begun keeps what it has."""
+    shared = Shared(lambda number: Place(number, shared))
+    shared.generation = 3
+    place = Place(0, shared)
+    made = load(dump(_hash()), MAX)
+    place.put_value(b"h", made)
+    place.container_to_write(b"h", Hash).set(b"a", b"2")
+    assert plain(made) == {b"a": b"1"}
+
+
+def _hash() -> Hash:
+    value = Hash(0)
+    value.set(b"a", b"1")
+    return value
