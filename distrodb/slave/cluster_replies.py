@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from distrodb.config.address import Address, parse
-from distrodb.resp.reply import OK, Reply, error
+from distrodb.resp.reply import OK, Reply, Verbatim, error
 from distrodb.ring.clustermap import Partition
 from distrodb.slave.view import View
 
@@ -145,13 +145,13 @@ class Topology:
             ranges.append((first, partition.last))
         return led
 
-    def nodes(self) -> bytes:
+    def nodes(self) -> Verbatim:
         """CLUSTER NODES.  A slave that leads is shown as a master with the slots it leads, another
         one as a replica of a leader that it has a copy of."""
         return self._once(self._nodes)
 
-    def _nodes(self) -> bytes:
-        return "".join(line + "\n" for line in self._once(self._lines).values()).encode()
+    def _nodes(self) -> Verbatim:
+        return Verbatim("".join(line + "\n" for line in self._once(self._lines).values()).encode())
 
     def _masters(self) -> dict[str, str]:
         """The live slaves that are replicas to clients, and whose."""
@@ -250,11 +250,11 @@ class Topology:
             f" DISTRODB MOVE {held} {view.id} makes it the owner of one",
         )
 
-    def info(self) -> bytes:
+    def info(self) -> Verbatim:
         """CLUSTER INFO."""
         return self._once(self._info)
 
-    def _info(self) -> bytes:
+    def _info(self) -> Verbatim:
         view = self._view
         leaders = [(p, view.routing.leader_of(p.id)) for p in view.map.partitions]
         covered = sum(
@@ -263,7 +263,6 @@ class Topology:
             if leader is not None and view.peers.is_alive(leader)
         )
         fields = {
-            "cluster_enabled": 1,
             "cluster_state": "ok" if covered == 16384 else "fail",
             "cluster_slots_assigned": 16384,
             "cluster_slots_ok": covered,
@@ -274,4 +273,5 @@ class Topology:
             "cluster_current_epoch": view.map.epoch,
             "cluster_my_epoch": view.map.epoch,
         }
-        return "".join(f"{name}:{value}\r\n" for name, value in fields.items()).encode()
+        text = "".join(f"{name}:{value}\r\n" for name, value in fields.items())
+        return Verbatim(text.encode())
