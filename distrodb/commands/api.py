@@ -155,6 +155,10 @@ class SlaveApi(Protocol):
         """distrodb's."""
 
     @property
+    def mode(self) -> str:
+        """``cluster``, or ``standalone`` for a gateway."""
+
+    @property
     def commands(self) -> Mapping[bytes, Command]:
         """What COMMAND tells of, by name in capitals."""
 

@@ -54,25 +54,25 @@ class Everywhere:
         return self.fold(replies)
 
 
-def _does_not_add_up(replies: Sequence[Reply]) -> Reply:
+def does_not_add_up(replies: Sequence[Reply]) -> Reply:
     kinds = ", ".join(sorted({type(reply).__name__ for reply in replies}))
     return error("ERR", f"internal error: the partitions' replies ({kinds}) do not add up")
 
 
 def _total(replies: Sequence[Reply]) -> Reply:
     numbers = [reply for reply in replies if type(reply) is int]
-    return sum(numbers) if len(numbers) == len(replies) else _does_not_add_up(replies)
+    return sum(numbers) if len(numbers) == len(replies) else does_not_add_up(replies)
 
 
 def _all_ok(replies: Sequence[Reply]) -> Reply:
-    return OK if all(reply == OK for reply in replies) else _does_not_add_up(replies)
+    return OK if all(reply == OK for reply in replies) else does_not_add_up(replies)
 
 
 def _concatenated(replies: Sequence[Reply]) -> Reply:
     whole: list[Reply] = []
     for reply in replies:
         if not isinstance(reply, list):
-            return _does_not_add_up(replies)
+            return does_not_add_up(replies)
         whole += reply
     return whole
 
@@ -81,7 +81,7 @@ def _merged(replies: Sequence[Reply]) -> Reply:
     whole: dict[Reply, Reply] = {}
     for reply in replies:
         if not isinstance(reply, dict):
-            return _does_not_add_up(replies)
+            return does_not_add_up(replies)
         whole |= reply
     return whole
 
@@ -103,7 +103,7 @@ def _any_key(replies: Sequence[Reply]) -> Reply:
             case []:
                 pass
             case _:
-                return _does_not_add_up(replies)
+                return does_not_add_up(replies)
     numbers = b"%d " * len(chosen) % tuple(number for _, number, _ in chosen)
     position = zlib.crc32(numbers) % max(1, sum(count for count, _, _ in chosen))
     for count, _, key in chosen:
@@ -150,7 +150,7 @@ class _FromCursor:
             return [b"0", []]
         reply = replies[0]
         if not isinstance(reply, list) or len(reply) != 2:
-            return _does_not_add_up(replies)
+            return does_not_add_up(replies)
         ahead = self._ahead(args, led)
         if reply[0] == b"0" and len(ahead) > 1:  # that partition is done, the next one follows
             return [b"%d" % (ahead[1].first * POSITIONS_PER_SLOT), reply[1]]

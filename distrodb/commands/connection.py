@@ -58,7 +58,7 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
         b"version": session.slave.version.encode(),
         b"proto": protocol,
         b"id": session.id,
-        b"mode": b"cluster",
+        b"mode": session.slave.mode.encode(),
         b"role": b"master",
         b"modules": [],
     }

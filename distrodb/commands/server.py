@@ -20,7 +20,7 @@ def config(session: SessionApi, args: Sequence[bytes]) -> Reply:
         "appendonly": "yes",  # each write is in the journal before its reply
         "appendfsync": "always",
         "maxmemory": "0",
-        "cluster-enabled": "yes",
+        "cluster-enabled": "yes" if session.slave.mode == "cluster" else "no",
         **session.slave.settings(),
     }
     patterns = [pattern.decode(errors="replace").lower() for pattern in args[2:]]

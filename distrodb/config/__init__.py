@@ -9,6 +9,7 @@ from distrodb.config.load import check_directory, load
 from distrodb.config.mistakes import problem
 from distrodb.config.render import render
 from distrodb.config.sections import (
+    GatewayConfig,
     HealingConfig,
     LimitsConfig,
     NodeAddress,
@@ -18,6 +19,7 @@ from distrodb.config.sections import (
 
 __all__ = [
     "Address",
+    "GatewayConfig",
     "HealingConfig",
     "LimitsConfig",
     "NodeAddress",

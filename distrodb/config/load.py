@@ -17,6 +17,7 @@ from distrodb.config.options import OPTIONS, SECTIONS, Option
 from distrodb.config.rows import nodes_of
 from distrodb.config.sections import (
     ClientsConfig,
+    GatewayConfig,
     HealingConfig,
     LimitsConfig,
     NodeAddress,
@@ -109,6 +110,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         join=join,
         healing=HealingConfig(**section("healing")),
         clients=ClientsConfig(**section("clients")),
+        gateway=GatewayConfig(**section("gateway")),
         partitions_wanted=values["cluster.partitions"],
     )
 

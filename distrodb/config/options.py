@@ -169,6 +169,18 @@ OPTIONS = (
         unit="bytes a second",
     ),
     Option(
+        "gateway",
+        "wait_ms",
+        10000,
+        "Milliseconds that a command which came to a slave's gateway may wait for its partition's"
+        " leader to answer, through elections; then it is answered CLUSTERDOWN, or UNKNOWN if it is"
+        " a write that may have happened. Higher: clients see no error, but a longer pause, when a"
+        " majority is gone for a while.",
+        100,
+        600000,
+        unit="ms",
+    ),
+    Option(
         "limits",
         "key_bytes_max",
         65536,

@@ -44,6 +44,11 @@ class HealingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    wait_ms: int = _DEFAULTS["gateway.wait_ms"]
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsConfig:
     key_bytes_max: int = _DEFAULTS["limits.key_bytes_max"]
     value_bytes_max: int = _DEFAULTS["limits.value_bytes_max"]
@@ -86,6 +91,7 @@ class SlaveConfig:
     join: tuple[Address, ...] = ()
     healing: HealingConfig = HealingConfig()
     clients: ClientsConfig = ClientsConfig()
+    gateway: GatewayConfig = GatewayConfig()
     partitions_wanted: int = 0  # what the file says; 0: any number
 
     @property

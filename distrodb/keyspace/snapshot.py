@@ -2,7 +2,8 @@
 
 Each chunk is the CRC32 of the rest (4 bytes, big-endian), then msgpack:
 
-    header  ["distrodb store", version, milliseconds, first slot, last slot, number of keys]
+    header  ["distrodb store", version, milliseconds, first slot, last slot, number of keys,
+             origins opened, number of origins]
     items   [[place, tag, item, item, ...], ...]
 
 The tag says of what kind the values of a row are (values.py), plus 64 if its keys expire:
@@ -10,11 +11,15 @@ The tag says of what kind the values of a row are (values.py), plus 64 if its ke
     tag        an item is  key, value
     tag + 64   an item is  key, expiry in milliseconds since the epoch, value
 
+A row with the tag 128 is no key's, but a gateway's (origins.py), in the order of their use:
+
+    origin, 128, number that ran last, number, reply, number, reply, ...
+
 A container may come in several items of its key, in order, so that a large one is no large chunk.
 The number of keys tells a snapshot that ends too early from a whole one.
 
-Version 1, of 0.3.0, is read and not written: its rows are those of strings that stay, and its
-slots the places of database 0.
+Versions 1 and 2 are read and not written.  Version 2 knows no origins; the rows of version 1, of
+0.3.0, are those of strings that stay, and its slots the places of database 0.
 
 Caveat: a chunk is larger than 256 KiB by as much as one key and string, or field of a container.
 """
@@ -26,11 +31,15 @@ from typing import Any, NamedTuple, TypeAlias
 import msgpack
 
 from distrodb.keyspace.values import CONTAINERS, STRING, Value
+from distrodb.resp.encode import size_of
+from distrodb.resp.plain import to_plain
+from distrodb.resp.reply import Reply
 
 CHUNK_BYTES = 256 * 1024  # few enough to send between heartbeats, many enough to cost little each
 ITEM_BYTES = 16  # what an item costs beside its key and value, roughly
-NAME, VERSION, VERSIONS = "distrodb store", 2, (1, 2)
+NAME, VERSION, VERSIONS_BEFORE = "distrodb store", 3, (1, 2)
 EXPIRES = 64  # added to a tag
+ORIGIN = 128  # in place of a tag
 _BYTES = {bytes}
 
 Keys: TypeAlias = tuple[Mapping[bytes, Value], Mapping[bytes, int]]  # values, and expiries
@@ -41,6 +50,8 @@ class Header(NamedTuple):
     first_slot: int
     last_slot: int
     key_count: int
+    origins_opened: int = 0
+    origin_count: int = 0
 
 
 class Row(NamedTuple):
@@ -53,9 +64,22 @@ class Row(NamedTuple):
     values: list[Any]
 
 
-def encode(header: Header, places: Mapping[int, Keys]) -> Iterator[bytes]:
-    """``places`` must not change until the last chunk is taken."""
+class OriginRow(NamedTuple):
+    """A gateway's numbers, or a part of its replies."""
+
+    number: int
+    last: int
+    replies: list[tuple[Any, Any]]  # number, and the reply in plain form
+
+
+def encode(
+    header: Header,
+    places: Mapping[int, Keys],
+    origins: Iterable[tuple[int, int, Mapping[int, Reply]]] = (),
+) -> Iterator[bytes]:
+    """``places`` and ``origins`` must not change until the last chunk is taken."""
     yield _pack([NAME, VERSION, *header])
+    yield from _origins(origins)
     rows: list[list[Any]] = []  # of the chunk that is being filled
     size = 0
     for place in sorted(places):
@@ -81,6 +105,22 @@ def encode(header: Header, places: Mapping[int, Keys]) -> Iterator[bytes]:
         yield _pack(rows)
 
 
+def _origins(origins: Iterable[tuple[int, int, Mapping[int, Reply]]]) -> Iterator[bytes]:
+    rows: list[list[Any]] = []
+    size = 0
+    for number, last, replies in origins:
+        rows.append([number, ORIGIN, last])
+        size += ITEM_BYTES
+        for sequence, reply in replies.items():
+            rows[-1] += sequence, to_plain(reply)
+            size += size_of(reply) + ITEM_BYTES
+            if size >= CHUNK_BYTES:
+                yield _pack(rows)
+                rows, size = [[number, ORIGIN, last]], 0
+    if rows:
+        yield _pack(rows)
+
+
 def _items(
     place: int, key: bytes, value: Value, at_ms: int | None
 ) -> Iterator[tuple[list[Any], int]]:
@@ -99,12 +139,14 @@ def decode_header(chunk: bytes) -> Header:
     """Raises ``ValueError`` for a damaged or unknown header."""
     match _unpack(chunk):
         case ["distrodb store", int(version), int(now_ms), int(first), int(last), int(key_count)]:
-            if version in VERSIONS:
+            if version in VERSIONS_BEFORE:
                 return Header(now_ms, first, last, key_count)
+        case ["distrodb store", 3, *numbers] if list(map(type, numbers)) == [int] * 6:
+            return Header(*numbers)
     raise ValueError("not a store's snapshot, or one of another version")
 
 
-def decode_items(chunk: bytes) -> Iterator[Row]:
+def decode_items(chunk: bytes) -> Iterator[Row | OriginRow]:
     """Raises ``ValueError`` for a damaged chunk.  The values of a row are those of its kind, but
     whether a part of a container makes sense is for the container to say."""
     rows = _unpack(chunk)
@@ -112,7 +154,7 @@ def decode_items(chunk: bytes) -> Iterator[Row]:
         yield _row(row)
 
 
-def _row(plain: Any) -> Row:
+def _row(plain: Any) -> Row | OriginRow:
     match plain:
         case [int(place), 0, *items] if items and len(items) % 2 == 0:
             if set(map(type, items)) == _BYTES:
@@ -128,6 +170,8 @@ def _row(plain: Any) -> Row:
                     return Row(place, tag, keys, None, values)
                 if set(map(type, times)) == {int}:
                     return Row(place, tag, keys, times, values)
+        case [int(number), 128, int(last), *replies] if len(replies) % 2 == 0:
+            return OriginRow(number, last, list(zip(replies[::2], replies[1::2], strict=True)))
     raise ValueError("a snapshot's chunk with an item of an unknown type")
 
 

@@ -17,7 +17,6 @@ Caveats: a snapshot copies the dictionaries (not the values) when it is taken, a
 keys, and the first write to each container after it clones that container (values.py).
 """
 
-import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
@@ -27,10 +26,12 @@ from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import UNSETTLED, Context, Row, StoreLimits, Table, Unsettled
 from distrodb.keyspace.counts import Counts
+from distrodb.keyspace.digest import digest_of
 from distrodb.keyspace.entry import Limits, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.observers import Observers
+from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
@@ -58,6 +59,7 @@ class Store:
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
         self._places: dict[int, Place] = {}
+        self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
         self._numbers = 0  # how many ``any_number`` has given
         self.watched = Watched(self._expires_by)
@@ -70,17 +72,20 @@ class Store:
         """The newest entry's time."""
         return self._shared.now_ms
 
-    def apply(self, payload: bytes) -> list[Reply]:
+    def apply(self, payload: bytes) -> "Sequence[Reply | NoReply]":
         """Run the write commands of one log entry, within the limits that it names.  Raises
         ``ValueError`` for a damaged one, ``VersionError`` for one that is not known; the state is
         as before then."""
-        now_ms, expire_max, limits, commands = decode_batch(payload)
+        now_ms, expire_max, limits, commands, marks = decode_batch(payload)
         self._check_known(commands)
         self.advance(now_ms, expire_max)
         now_ms, execute, ours = self._shared.now_ms, self.execute, self.limits
         if limits is not None and limits != ours:
             self._use_limits(limits)
-        replies = [execute(place, args, now_ms) for place, args in commands]
+        if marks:
+            replies = _run_marked(self, commands, marks, now_ms)
+        else:
+            replies = [execute(place, args, now_ms) for place, args in commands]
         if self.limits != ours:
             self._use_limits(ours)
         return replies
@@ -135,6 +140,16 @@ class Store:
     def is_write(self, args: Sequence[bytes]) -> bool:
         row = self._row(args)
         return row is not None and row.is_write
+
+    def execute_once(
+        self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
+    ) -> "Reply | NoReply":
+        """Run a command that a gateway has forwarded, if it has not run before (origins.py)."""
+        known = self.origins.look(mark)
+        if isinstance(known, Unseen):
+            known = self.execute(place, args, now_ms)
+            self.origins.keep(mark, known)
+        return known
 
     def _row(self, args: Sequence[bytes]) -> Row | None:
         row = self.table.get(args[0]) or self.table.get(args[0].upper())
@@ -257,16 +272,7 @@ class Store:
 
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""
-        digest = hashlib.sha256(b"%d" % self.now_ms)
-        for place in sorted(self._places):
-            values, expiries = self._places[place].copy()
-            for key, value in sorted(values.items(), key=lambda item: item[0]):
-                tag = STRING if isinstance(value, bytes) else value.tag
-                data = value if isinstance(value, bytes) else value.canonical()
-                at_ms = expiries.get(key, -1)
-                digest.update(b"%d %d %d %d %d " % (place, tag, at_ms, len(key), len(data)))
-                digest.update(key + data)
-        return digest.hexdigest()
+        return digest_of(self.now_ms, self._places, self.origins)
 
     # -- snapshots ---------------------------------------------------------------------------
 
@@ -275,8 +281,10 @@ class Store:
         self._shared.generation += 1  # containers of before are cloned before they are written to
         places = {place: keys.copy() for place, keys in self._places.items()}
         key_count = sum(len(values) for values, _ in places.values())
-        header = snapshot.Header(self.now_ms, self.first_slot, self.last_slot, key_count)
-        return snapshot.encode(header, places)
+        header = snapshot.Header(
+            self.now_ms, self.first_slot, self.last_slot, key_count, *self.origins.counts
+        )
+        return snapshot.encode(header, places, self.origins.rows())
 
     def size_estimate(self) -> int:
         """About the bytes of a snapshot, as far as a few keys tell."""
@@ -287,7 +295,25 @@ class Store:
             len(key) + (len(value) if isinstance(value, bytes) else value.size) + 5
             for key, value in islice(items, SAMPLE)
         ]
-        return sum(sizes) * self.key_count() // max(1, len(sizes))
+        return sum(sizes) * self.key_count() // max(1, len(sizes)) + self.origins.bytes
+
+
+def _run_marked(
+    store: Store,
+    commands: Sequence[tuple[int, Sequence[bytes]]],
+    marks: Sequence[tuple[int, int, int, int]],
+    now_ms: int,
+) -> "list[Reply | NoReply]":
+    """The commands of an entry, some of which may have run before."""
+    by_number = {number: mark for number, *mark in marks}
+    replies: list[Reply | NoReply] = []
+    for number, (place, args) in enumerate(commands):
+        if number in by_number:
+            origin, sequence, answered = by_number[number]
+            replies.append(store.execute_once((origin, sequence, answered), place, args, now_ms))
+        else:
+            replies.append(store.execute(place, args, now_ms))
+    return replies
 
 
 class StoreBuilder:
@@ -296,7 +322,7 @@ class StoreBuilder:
     def __init__(self, table: Table, limits: StoreLimits | None = None):
         self._table, self._limits = table, limits
         self._store: Store | None = None
-        self._missing = 0  # keys
+        self._missing = self._missing_origins = 0  # keys, and origins of gateways
 
     def add(self, chunk: bytes) -> None:
         if self._store is None:
@@ -304,9 +330,16 @@ class StoreBuilder:
             self._store = Store(header.first_slot, header.last_slot, self._table, self._limits)
             self._store.advance(header.now_ms, 0)
             self._missing = header.key_count
+            self._store.origins.opened = header.origins_opened
+            self._missing_origins = header.origin_count
             return
         store = self._store
         for row in snapshot.decode_items(chunk):
+            if isinstance(row, snapshot.OriginRow):
+                before = len(store.origins)
+                store.origins.restore(*row)
+                self._missing_origins -= len(store.origins) - before
+                continue
             place = store._places.get(row.place)
             if place is None:
                 if not store._is_ours(row.place):
@@ -336,8 +369,9 @@ class StoreBuilder:
     def finish(self) -> Store:
         if self._store is None:
             raise ValueError("a snapshot without a header")
-        if self._missing:
-            raise ValueError(f"a snapshot that lacks {self._missing} keys")
+        if self._missing or self._missing_origins:
+            lacks = f"{self._missing} keys and {self._missing_origins} origins"
+            raise ValueError(f"a snapshot that lacks {lacks}")
         store = self._store
         store._shared.expiries = ExpiryQueue(
             chain.from_iterable(keys.expiring() for keys in store._places.values())

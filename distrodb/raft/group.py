@@ -61,7 +61,8 @@ class Group:
         state = MemberState(now, log.group, name, log, outbox, generator, surroundings.pulse)
         self.member = Member(state, options.heartbeat_s, options.election_timeout_s, self._apply)
         self._proposals = Proposals(log.group, options, log)
-        self.submit = self._proposals.submit  # the caller has seen that this member leads
+        # The caller has seen that this member leads.
+        self.submit, self.submit_marked = self._proposals.submit, self._proposals.submit_marked
         patience_s = options.election_timeout_s * SNAPSHOT_TIMEOUTS
         self._snapshots = Snapshots(
             self.member, log, options, outbox, surroundings.budget, restore, patience_s

@@ -1,10 +1,12 @@
 """What a group asks of its surroundings, and what it hands out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from distrodb.keyspace.context import Unsettled
+from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import Reply
 
@@ -20,7 +22,12 @@ class Machine(Protocol):
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
-    def apply(self, payload: bytes) -> list[Reply]:
+    def execute_once(
+        self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
+    ) -> "Reply | NoReply":
+        """A command that may have run before; then it does not run again."""
+
+    def apply(self, payload: bytes) -> "Sequence[Reply | NoReply]":
         """Raises ``VersionError`` for what it does not know: it is not skipped."""
 
     def advance(self, now_ms: int, expire_max: int) -> None:
@@ -59,6 +66,19 @@ class Request(Protocol):
     def size(self) -> int: ...  # bytes
 
     def resolve(self, reply: Reply) -> None: ...
+
+
+class Marked(ABC):
+    """A ``Request`` that will be asked again, here or elsewhere, if it is not answered with a
+    reply.  A write has a mark by which the log tells whether it has run before; a read has none."""
+
+    __slots__ = ("mark",)
+
+    mark: Mark | None
+
+    @abstractmethod
+    def fail(self, why: NoReply) -> None:
+        """In place of ``resolve``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,14 @@ from collections.abc import Sequence
 from distrodb.errors import invariant
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
+from distrodb.keyspace.origins import NoReply
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
-from distrodb.raft.interfaces import GroupOptions, Machine, Request
+from distrodb.raft.interfaces import GroupOptions, Machine, Marked, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.member import Member
 from distrodb.raft.steady_time import SteadyTime
-from distrodb.resp.reply import error
+from distrodb.resp.reply import Reply, error
 
 # Seconds between two entries that do nothing but remove expired keys; each costs a sync.  While
 # more keys are left than one removes, the next one follows at once.
@@ -54,7 +55,16 @@ UNKNOWN = error(
 
 
 class _Batch:
-    __slots__ = ("expire_max", "given_up_at", "now_ms", "position", "requests", "round", "size")
+    __slots__ = (
+        "expire_max",
+        "given_up_at",
+        "marks",
+        "now_ms",
+        "position",
+        "requests",
+        "round",
+        "size",
+    )
 
     def __init__(self, requests: list[Request]):
         self.requests: Sequence[Request] = requests
@@ -62,6 +72,7 @@ class _Batch:
         self.now_ms = 0  # the leader's time when it was made, that of its entry
         self.expire_max = 0  # how many expired keys the entry removes
         self.size = 0  # bytes of all commands, about
+        self.marks: Sequence[tuple[int, int, int, int]] = ()  # of its entry (keyspace/entry.py)
         self.round = 0  # the read round that confirms it, if it holds reads alone
         self.given_up_at = math.inf  # seconds: its leader has lost the lead, and waits so long
 
@@ -76,6 +87,7 @@ class Proposals:
         # By (index, term) of their entries: the one under way, and those of a lost lead.
         self._proposed: dict[tuple[int, int], _Batch] = {}
         self._overwritten: list[Request] = []  # commands of such entries: surely not done
+        self._may_be_marked = False  # some of the requests
         self._time: SteadyTime | None = None  # of this lead
         self._look_at = math.inf  # seconds: when to see whether keys have expired
 
@@ -83,6 +95,9 @@ class Proposals:
         """Queue a command; the caller has seen that this member leads."""
         options, waiting = self._options, len(self._queue)
         if waiting >= options.queue_max or self._queue_bytes >= options.queue_bytes_max:
+            if isinstance(request, Marked):
+                request.fail(NoReply.NOT_DONE)
+                return
             request.resolve(
                 error("TRYAGAIN", f"partition {self._group} has {waiting} commands waiting")
             )
@@ -90,6 +105,11 @@ class Proposals:
         self._queue.append(request)
         self._queue_bytes += request.size
         self._writes_waiting += request.is_write
+
+    def submit_marked(self, request: Request) -> None:
+        """The same for a command that may have run before."""
+        self._may_be_marked = True
+        self.submit(request)
 
     @property
     def is_busy(self) -> bool:
@@ -154,6 +174,8 @@ class Proposals:
         self._writes_waiting -= len(writes)
         self._batch = batch = _Batch(requests)
         batch.now_ms, batch.size = time_ms, size
+        if self._may_be_marked:
+            batch.marks = _marks_of(requests)
         if writes or is_sweep:
             self._propose(now, batch, writes, member, machine)
         else:
@@ -173,7 +195,9 @@ class Proposals:
             batch.expire_max = EXPIRE_MAX
         position = batch.position = self._log.last_index + 1, member.term
         self._proposed[position] = batch
-        payload = encode_batch(batch.now_ms, writes, batch.expire_max, machine.limits, batch.size)
+        payload = encode_batch(
+            batch.now_ms, writes, batch.expire_max, machine.limits, batch.size, batch.marks
+        )
         at = member.propose(now, payload, lambda fate: self._settled(position, fate))
         invariant(at == position, "an entry is elsewhere than its commands wait")
 
@@ -188,8 +212,11 @@ class Proposals:
         next_expiry_ms = machine.next_expiry_ms
         machine.advance(batch.now_ms, batch.expire_max)
         now_ms = machine.now_ms
-        for request in batch.requests:
-            request.resolve(machine.execute(request.place, request.args, now_ms))
+        if batch.marks:
+            _execute_marked(batch, now_ms, machine)
+        else:
+            for request in batch.requests:
+                request.resolve(machine.execute(request.place, request.args, now_ms))
         is_sooner = machine.next_expiry_ms < next_expiry_ms
         if self._time is not None and (is_sooner or machine.next_expiry_ms <= now_ms):
             self._look_at = 0.0  # sooner than was known, or more are left to remove
@@ -275,6 +302,31 @@ def _decide(request: Request, now_ms: int, member: Member, machine: Machine) -> 
     request.args = decided(request.args, holds)
 
 
+def _marks_of(requests: Sequence[Request]) -> Sequence[tuple[int, int, int, int]]:
+    writes = (request for request in requests if request.is_write)
+    return [
+        (number, *request.mark)
+        for number, request in enumerate(writes)
+        if isinstance(request, Marked) and request.mark is not None
+    ]
+
+
+def _execute_marked(batch: _Batch, now_ms: int, machine: Machine) -> None:
+    for request in batch.requests:
+        reply: Reply | NoReply
+        if isinstance(request, Marked) and request.mark is not None:
+            reply = machine.execute_once(request.mark, request.place, request.args, now_ms)
+            if isinstance(reply, NoReply):
+                request.fail(reply)
+                continue
+        else:
+            reply = machine.execute(request.place, request.args, now_ms)
+        request.resolve(reply)
+
+
 def _answer_unknown(batch: _Batch) -> None:
     for request in batch.requests:
-        request.resolve(UNKNOWN)
+        if isinstance(request, Marked):
+            request.fail(NoReply.IN_DOUBT)
+        else:
+            request.resolve(UNKNOWN)

@@ -38,13 +38,15 @@ from distrodb.slave.controller import Controller
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.disk_writes import DiskWrites
 from distrodb.slave.dispatch import Dispatch
+from distrodb.slave.forwarding.forwarding import Forwarding
+from distrodb.slave.forwarding.queue import Sender
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
-from distrodb.slave.links.framing import PUBLISHED
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.notifications import Notifications
@@ -98,6 +100,7 @@ class Core:
         self._schedule = Schedule(self.groups)
         wait_s = config.raft.election_wait_ms / 1000
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
+        self._forwarding = Forwarding(config, self.routing, self._dispatch, self.outgoing)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
         self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk)
         controller = Controller(config, self.peers.detector, self.peers.reports)
@@ -163,6 +166,7 @@ class Core:
             self._open.close_at,
             self.gossip.next_due,
             self._dispatch.next_due,
+            self._forwarding.next_due,
             self.disk.next_due,
         )
 
@@ -181,6 +185,7 @@ class Core:
         self._now = now
         name = member(peer, self.peers.link_down(now, peer))
         self.outgoing.link_changed(peer)
+        self._forwarding.link_down(now, peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
         for group in self.groups.values():
@@ -228,8 +233,10 @@ class Core:
         self._now = now
         if kind == PUBLISHED:
             self.pubsub.receive(content)
-            return
-        raise PeerError(f"a frame of the unknown kind {kind!r:.20}")
+        elif kind in (FORWARDS, ANSWERS):
+            self._forwarding.receive(now, peer, kind, content)
+        else:
+            raise PeerError(f"a frame of the unknown kind {kind!r:.20}")
 
     # -- what comes in: people ---------------------------------------------------------------------
 
@@ -240,6 +247,10 @@ class Core:
     def wait_for_leaders(self, size: int, go_on: Callable[[], None]) -> bool:
         """For a command on whole partitions; see ``Dispatch``."""
         return self._dispatch.wait_for_leaders(size, go_on)
+
+    def forward(self, request: Request, partition: int, sender: Sender | None = None) -> None:
+        """A command that came to the gateway: for a partition, wherever it is led."""
+        self._forwarding.submit(self._now, request, partition, sender)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
@@ -306,6 +317,7 @@ class Core:
         self._changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
+        self._forwarding.send(now)
         time_ms = self._time.follow(now, wall_ms)
         if len(self.links) > len(self.peers.linked_ms):
             self.peers.stamp(wall_ms)
@@ -316,6 +328,7 @@ class Core:
         self._collect(now)
         self._dispatch.release(now)
         self._collect(now)
+        self._forwarding.deliver(now)
         for name, heartbeat in self._heartbeats.take(now):
             self.outgoing.send(name, heartbeat, 0)
         self._tell_clients()

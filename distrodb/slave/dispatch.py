@@ -8,10 +8,12 @@ slave comes to lead between two of them; one that a group hands back was never p
 from collections.abc import Sequence
 from functools import partial
 
+from distrodb.keyspace.origins import NoReply
 from distrodb.raft.group import Group
-from distrodb.raft.interfaces import Request
+from distrodb.raft.interfaces import Marked, Request
 from distrodb.raft.outbox import Outbox
 from distrodb.resp.reply import error
+from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
@@ -40,6 +42,15 @@ class Dispatch:
         too long.  False: it is not called, and who asks is to be answered at once."""
         return self._routing.maps.birth is None and self._waiting.take(ALL_HELD, size, go_on)
 
+    def submit_marked(self, request: Forwarded, partition: int) -> None:
+        """What a gateway has forwarded.  It does not wait here: the gateway knows where to go."""
+        group = self._groups.get(partition)
+        if group is not None and group.member.is_leader:
+            group.submit_marked(request)
+            self._schedule.touch(partition)
+        else:
+            request.fail(NoReply.NOT_DONE)
+
     def collect(self, outbox: Outbox) -> None:
         """What groups that lost the lead could not do."""
         while outbox.handed_back:
@@ -52,6 +63,8 @@ class Dispatch:
         for request in requests:
             if group_id == MAP_GROUP:  # the controller asks again, and so may a person
                 request.resolve(LOST)
+            elif isinstance(request, Marked):
+                request.fail(NoReply.NOT_DONE)
             else:
                 self._wait(group_id, request)
 
@@ -63,6 +76,8 @@ class Dispatch:
         for request in requests:
             if group_id == MAP_GROUP:
                 request.resolve(LOST)
+            elif isinstance(request, Marked):
+                request.fail(NoReply.NOT_DONE)
             elif leader is None or leader == routing.maps.me:
                 request.resolve(NOT_DONE)
             else:

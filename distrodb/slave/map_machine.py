@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from distrodb.errors import VersionError
 from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.origins import Mark
 from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
@@ -39,6 +40,9 @@ class MapMachine:
             return UNCHANGED
         return OK
 
+    def execute_once(self, mark: Mark, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
+        return self.execute(slot, args, now_ms)  # no gateway forwards a change of the map
+
     def read(self, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         return error("ERR", "the map is not read by commands")
 
@@ -50,7 +54,7 @@ class MapMachine:
         return math.inf
 
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, _, _, commands = decode_batch(payload)
+        self.now_ms, _, _, commands, _ = decode_batch(payload)
         for _, args in commands:
             name = args[0].decode(errors="replace")
             if name.lower() not in NAMES:

@@ -13,6 +13,7 @@ from distrodb import __version__
 from distrodb.commands.api import SessionApi
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
+from distrodb.commands.error_replies import CROSSSLOT
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.counts import keyspace_lines
@@ -51,6 +52,7 @@ class Process(Protocol):
 
 class Service:
     version = __version__
+    mode = "cluster"
     commands: Mapping[bytes, Command] = COMMANDS
 
     def __init__(
@@ -78,9 +80,12 @@ class Service:
 
     # -- sessions ----------------------------------------------------------------------------
 
-    def open_session(self, wake: Callable[[], None], address: str = "") -> Session:
+    def open_session(
+        self, wake: Callable[[], None], address: str = "", behind: "Service | None" = None
+    ) -> Session:
+        """``behind``: what the session asks, if it is not this slave itself (gateway.py)."""
         self._sessions_opened += 1
-        session = Session(self, self._sessions_opened, wake, address)
+        session = Session(behind or self, self._sessions_opened, wake, address)
         self._sessions[session.id] = session
         return session
 
@@ -104,6 +109,12 @@ class Service:
     def submit(self, request: Request) -> None:
         core = self._core
         core.submit(request, core.routing.partition_of_slot[request.slot])
+
+    def submit_to(self, partition: int, request: Request) -> None:
+        self._core.submit(request, partition)
+
+    def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
+        return CROSSSLOT
 
     def copy_to_read(self, slot: int) -> Store | None:
         """None also for a partition that is led here: its reads go through its queue."""

@@ -29,7 +29,6 @@ from typing import Protocol
 from distrodb.commands.api import Answer, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
-    CROSSSLOT,
     not_for_subscribers,
     unknown_command,
     unknown_subcommand,
@@ -63,6 +62,13 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
 
     def submit(self, request: Request) -> None:
         """A command on keys of one slot."""
+
+    def submit_to(self, partition: int, request: Request) -> None:
+        """The same for a partition, whatever the slots."""
+
+    def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
+        """Where a command runs whose keys are of several slots: the partition that holds them all,
+        or None, on all that hold some of them; or why it does not run."""
 
 
 class Session:
@@ -295,8 +301,7 @@ class Session:
         else:
             keys = row.keys_of(args)
             if keys and not share_slot(keys):
-                self.answer(CROSSSLOT)
-                return True
+                return self._begin_on_slots(row, args, keys)
             slot = slot_of(keys[0]) if keys else 0  # its words make no sense: the handler says so
         is_write = row.is_write
         if self.is_readonly and not is_write:
@@ -314,6 +319,21 @@ class Session:
             self.slave.submit(call)
         else:
             self.slave.submit(self.tracker.follow(call, row.keys_of(args)))
+        return True
+
+    def _begin_on_slots(self, row: Command, args: list[bytes], keys: Sequence[bytes]) -> bool:
+        """The same for keys of several slots."""
+        holder = self.slave.holder_of(row, keys)
+        if isinstance(holder, ErrorReply):
+            self.answer(holder)
+        elif holder is not None:
+            call = self.replies.add(args, -1, self.database, row.is_write)
+            self.slave.submit_to(holder, call)
+        elif self.replies.unanswered:
+            return False
+        else:
+            call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
+            self.slave.run_on_partitions(row, args, self.database, call.resolve)
         return True
 
     def _begin_alone(self, row: Command, args: list[bytes]) -> None:

@@ -68,7 +68,7 @@ class ListMachine:
         return math.inf
 
     def apply(self, payload: bytes) -> list[Reply]:
-        self.now_ms, _, _, commands = decode_batch(payload)
+        self.now_ms, _, _, commands, _ = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
     def snapshot(self) -> Iterator[bytes]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from distrodb.keyspace import snapshot
 from distrodb.raft import progress, proposals, replication, snapshot_transfer, write_set
 from tests.sim.simulation import Simulation
-from tests.sim.workload import Client
+from tests.sim.workload import Client, GatewayClient
 from tests.support.history import Operation, check
 from tests.support.network import Quality
 
+GATEWAY_CLIENTS = 2
 VIRTUAL_S = 40.0  # of faults in a run, unless told
 PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again
 SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot
@@ -96,6 +97,10 @@ class Chaos:
         keys, pause_s_max = self._choose.choice([(1, 0.1), (3, 0.05), (3, 0.15), (3, 0.3)])
         self.clients = [
             Client(self.cluster, n, self.history, keys, pause_s_max) for n in range(clients)
+        ]
+        self.clients += [
+            GatewayClient(self.cluster, clients + n, self.history, keys, pause_s_max)
+            for n in range(GATEWAY_CLIENTS)
         ]
 
     def run(self, virtual_s: float) -> Report:

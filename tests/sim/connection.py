@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from distrodb.resp.reply import Reply
+from distrodb.slave.gateway import Gateway
 from distrodb.slave.service import Service
 from tests.support.resp import pack, read_reply
 
@@ -38,10 +39,11 @@ class _Process:
 
 
 class Connection:
-    def __init__(self, slave: "Slave", generator: random.Random):
+    def __init__(self, slave: "Slave", generator: random.Random, is_to_gateway: bool = False):
         self._slave, self._random = slave, generator
         self._service = Service(slave.core, slave.config.limits, _Process())
-        self._session = self._service.open_session(self._woken)
+        behind = Gateway(self._service) if is_to_gateway else None
+        self._session = self._service.open_session(self._woken, behind=behind)
         self._goes_on = False
         self._waiting: deque[Callable[[Reply], None]] = deque()
         self._received = b""

@@ -250,6 +250,10 @@ def _read_unsettled(self: Store, place: int, args: Sequence[bytes], now_ms: int)
     return self.execute(place, args, now_ms)
 
 
+def _run_again(self: Store, mark: Any, place: int, args: Any, now_ms: int) -> Any:
+    return self.execute(place, args, now_ms)
+
+
 def _leave_unasked(self: Membership) -> None:
     """The map's word alone is enough to forget a group."""
     self.removed_at = self._state.log.configuration.index
@@ -298,6 +302,9 @@ CURES = {
         [(Hash, "clone", _clone_nothing)],
         10,
         {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
+    ),
+    "a retry is told from a first try": Cure(
+        [(Store, "execute_once", _run_again)], 10, {"crash": 6, "isolation": 3, "heal": 4}
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos

@@ -247,12 +247,15 @@ class Simulation:
             slave.turn_soon()
             self.at_once(lambda until=until: bool(replies) or self.now >= until)
 
-    def submit(self, node: str, *args: str, done: Callable[[Reply], None]) -> None:
+    def submit(
+        self, node: str, *args: str, done: Callable[[Reply], None], is_to_gateway: bool = False
+    ) -> None:
         """Give a command to one slave, as a client connected to it would."""
         slave = self.slaves[node]
 
         def receive() -> None:
-            Connection(slave, self.random_for_clients).ask([arg.encode() for arg in args], done)
+            connection = Connection(slave, self.random_for_clients, is_to_gateway)
+            connection.ask([arg.encode() for arg in args], done)
 
         if slave.is_paused:
             slave.later(0.0, receive)

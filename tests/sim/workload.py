@@ -6,15 +6,20 @@ recorded as of unknown outcome.  tests/support/history.py decides whether a sing
 answered like that: then nothing acknowledged was lost, and no read was stale.
 """
 
+from collections.abc import Callable
+
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from tests.sim.simulation import Simulation
 from tests.support.history import Operation
 
-PATIENCE_S = 10.0  # a command without an answer for so long went to a slave that is gone
+PATIENCE_S = 15.0  # a command without an answer for so long went to a slave that is gone
+LOOK_S = 0.5  # between two looks at a connection that may be broken
 RETRYABLE = ("MOVED", "CLUSTERDOWN", "TRYAGAIN")
 
 
 class Client:
+    uses_gateway = False
+
     def __init__(
         self,
         simulation: Simulation,
@@ -119,8 +124,12 @@ class Client:
                 self._record_unknown(command, called)
                 self._pause()
 
-        simulation.submit(node, *command, done=done)
-        simulation.at(PATIENCE_S, lost)
+        simulation.submit(node, *command, done=done, is_to_gateway=self.uses_gateway)
+        self._wait(node, lost)
+
+    def _wait(self, node: str, lost: Callable[[], None]) -> None:
+        """Call ``lost`` when there will be no answer any more."""
+        self._simulation.at(PATIENCE_S, lost)
 
     def _record(self, command: tuple[str, ...], called: float, reply: Reply) -> None:
         if not isinstance(reply, ErrorReply):
@@ -137,3 +146,34 @@ class Client:
     def _record_unknown(self, command: tuple[str, ...], called: float) -> None:
         self.unknown += 1
         self._history.append(Operation(self._number, called, None, command))
+
+
+class GatewayClient(Client):
+    """It asks one slave, whoever leads, as long as that runs; and hears of no leader."""
+
+    uses_gateway = True
+
+    def _choose_slave(self, key: str) -> str | None:
+        simulation, choose = self._simulation, self._simulation.random
+        up = [node for node in simulation.slaves if simulation.is_up(node)]
+        if self._slave not in up or choose.random() < 0.02:
+            self._slave = choose.choice(up) if up else None
+        return self._slave
+
+    def _wait(self, node: str, lost: Callable[[], None]) -> None:
+        """Its connection breaks."""
+        slave = self._simulation.slaves[node]
+        life = slave.life
+
+        def look() -> None:
+            if slave.life == life:
+                self._simulation.at(LOOK_S, look)
+            else:
+                lost()
+
+        self._simulation.at(LOOK_S, look)
+        self._simulation.at(PATIENCE_S, lost)
+
+    def _record(self, command: tuple[str, ...], called: float, reply: Reply) -> None:
+        assert not isinstance(reply, ErrorReply) or reply.code != "MOVED", reply
+        super()._record(command, called, reply)

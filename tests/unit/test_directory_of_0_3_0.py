@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from distrodb.config import SlaveConfig, load
-from distrodb.keyspace.entry import VERSION, VERSION_1
+from distrodb.keyspace.entry import VERSION_1, VERSION_2
 from distrodb.keyspace.snapshot import decode_header
 from distrodb.resp.reply import OK
 from distrodb.ring.slots import slot_of
@@ -87,7 +87,7 @@ def test_it_opens_and_goes_on(config: SlaveConfig) -> None:
     slave = Slave(config)
     groups = slave.core.view.partitions
     payloads = [command[1:2] for group in groups for command, _, _ in group.log.entries]
-    assert VERSION_1 in payloads and VERSION not in payloads  # else this would show nothing
+    assert VERSION_1 in payloads and VERSION_2 not in payloads  # else this would show nothing
     assert all(group.log.meta.snapshot_index > 1 for group in groups)
     holds_it_all(slave)
     assert slave.ask(b"GET", b"counter") == b"307"
@@ -97,7 +97,7 @@ def test_it_opens_and_goes_on(config: SlaveConfig) -> None:
 
     again = Slave(config)  # with entries of both versions
     payloads = [c[1:2] for group in again.core.view.partitions for c, _, _ in group.log.entries]
-    assert {VERSION, VERSION_1} <= set(payloads)
+    assert {VERSION_1, VERSION_2} <= set(payloads)
     holds_it_all(again)
     assert again.ask(b"HGET", b"hash", b"field") == b"1"
     before = [group.log.meta.snapshot_index for group in again.core.view.partitions]

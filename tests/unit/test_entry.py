@@ -25,18 +25,54 @@ def test_a_batch_comes_back_as_it_went(
         expire_max,
         LIMITS,
         rows,
+        (),
     )
+
+
+@given(commands, st.data())
+def test_marks_come_back_with_their_commands(
+    batch: list[tuple[int, list[bytes]]], data: st.DataObject
+) -> None:
+    marked = data.draw(st.sets(st.integers(0, len(batch) - 1))) if batch else set()
+    number = st.integers(0, 2**40)
+    marks = tuple(
+        (place, *data.draw(st.tuples(number, number, number))) for place in sorted(marked)
+    )
+    payload = encode_batch(1, batch, 0, LIMITS, 0, marks)
+    assert payload[:1] == (b"\x03" if marks else b"\x02")
+    assert decode_batch(payload).marks == marks
+    large = encode_batch(1, batch, 0, LIMITS, 1 << 17, marks)
+    assert decode_batch(large).marks == marks
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        None,
+        1,
+        [1],
+        [[0, 1, 1]],
+        [[1, 1, 1, 1]],
+        [[0, 1, 1, -1]],
+        [[0, 1, 1, 1]] * 2,
+        [[0, 1, 1, b""]],
+    ],
+)
+def test_marks_that_are_none_are_refused(marks: Any) -> None:
+    payload = b"\x03" + msgpack.packb([1, 0, LIMITS, [[0, [b"GET", b"a"]]], marks])
+    with pytest.raises(ValueError, match="a log entry"):
+        decode_batch(payload)
 
 
 @given(st.binary())
 def test_damage_is_a_value_error(data: bytes) -> None:
-    for payload in (data, b"\x01" + data, b"\x02" + data):
+    for payload in (data, b"\x01" + data, b"\x02" + data, b"\x03" + data):
         try:
             decode_batch(payload)
         except ValueError as problem:
             assert str(problem).startswith("a log entry")
         except VersionError:
-            assert payload[:1] not in (b"", b"\x01", b"\x02")
+            assert payload[:1] not in (b"", b"\x01", b"\x02", b"\x03")
 
 
 @given(commands.filter(bool), st.data())
@@ -79,8 +115,8 @@ def test_how_many_keys_expire_is_a_number(expire_max: Any) -> None:
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(VersionError, match="commands in format 3"):
-        decode_batch(b"\x03" + encode_batch(1, [], 0, LIMITS)[1:])
+    with pytest.raises(VersionError, match="commands in format 4"):
+        decode_batch(b"\x04" + encode_batch(1, [], 0, LIMITS)[1:])
 
 
 @pytest.mark.parametrize("limits", [None, [], [1], [1, b"2"], [1, 2, 3, 4], [1, True]])

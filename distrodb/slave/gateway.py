@@ -1,0 +1,160 @@
+"""The gateway: one single Redis server that holds all keys, to whoever connects to it.
+
+Its sessions are those of the client port, with this behind them in place of the slave itself: a
+command goes to the leader of its partition, wherever that is (forwarding/), and nobody is told to
+ask elsewhere.
+
+A command's keys may lie in any slots of one partition: it is one entry of that partition's log, and
+atomic.  A command whose keys lie in several partitions is shared out if it is of those that cluster
+clients share out too (commands/spread.py).  Its parts run one by one, so it is not atomic.  What
+must be is refused.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence, Set
+
+from distrodb.commands.api import SessionApi
+from distrodb.commands.combine import Led
+from distrodb.commands.command import Command
+from distrodb.commands.error_replies import wrong_arity
+from distrodb.commands.spread import Spread, may_be_spread
+from distrodb.keyspace.place_number import place_of
+from distrodb.keyspace.store import Store
+from distrodb.raft.interfaces import Request
+from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.ring.slots import slot_of
+from distrodb.slave.on_partitions import Part
+from distrodb.slave.replies import Call
+from distrodb.slave.service import Service
+
+NO_CLUSTER = error("ERR", "This instance has cluster support disabled")
+CROSSSLOT = error(
+    "CROSSSLOT",
+    "Keys in request lie in several partitions; what must be atomic needs them in one: give them"
+    " the same hash tag, as in {user1}name, or use a cluster with partitions = 1",
+)
+_OF_CLUSTERS = (b"CLUSTER", b"READONLY", b"READWRITE", b"ASKING")
+
+
+def _no_cluster(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return NO_CLUSTER
+
+
+class _Gathering:
+    """The replies to the parts of one command, until all are there."""
+
+    def __init__(
+        self,
+        count: int,
+        whole: Callable[[Sequence[Reply]], Reply],
+        resolve: Callable[[Reply], None],
+    ):
+        self._replies: list[Reply] = [None] * count
+        self._missing = count
+        self._whole, self._resolve = whole, resolve
+
+    def taker(self, number: int) -> Callable[[Reply], None]:
+        def take(reply: Reply) -> None:
+            self._replies[number] = reply
+            self._missing -= 1
+            if not self._missing:
+                self._finish()
+
+        return take
+
+    def _finish(self) -> None:
+        failed = [reply for reply in self._replies if isinstance(reply, ErrorReply)]
+        failed.sort(key=lambda reply: reply.code != "UNKNOWN")  # first what leaves most open
+        self._resolve(failed[0] if failed else self._whole(self._replies))
+
+
+class Gateway(Service):
+    mode = "standalone"
+
+    def __init__(self, direct: Service):
+        """``direct``: what stands behind the sessions of the client port."""
+        core, table = direct._core, direct.table
+        disabled = {
+            name: dataclasses.replace(table[name], handler=_no_cluster, subcommands={})
+            for name in _OF_CLUSTERS
+            if name in table
+        }
+        super().__init__(core, direct.limits, direct._process, {**table, **disabled})
+        self._direct = direct
+        self._sessions = direct._sessions  # a client sees those of both ports
+
+    # -- commands on data --------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        self.submit_to(self.partition_of(request.slot), request)
+
+    def submit_to(self, partition: int, request: Request) -> None:
+        sender = request.replies if isinstance(request, Call) else None
+        self._core.forward(request, partition, sender)
+
+    def copy_to_read(self, slot: int) -> Store | None:
+        return None
+
+    def may_share(self, slots: Set[int]) -> bool:
+        return len(set(map(self.partition_of, slots))) <= 1
+
+    def elsewhere(self, slot: int) -> ErrorReply | None:
+        return None
+
+    def shard_elsewhere(self, slot: int) -> ErrorReply | None:
+        return None
+
+    def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
+        partition_of = self._partition_of
+        partition = partition_of(keys[0])
+        if all(partition_of(key) == partition for key in keys):
+            return partition
+        return None if may_be_spread(row) else CROSSSLOT
+
+    def _partition_of(self, key: bytes) -> int:
+        return self.partition_of(slot_of(key))
+
+    def run_on_partitions(
+        self,
+        row: Command,
+        args: Sequence[bytes],
+        database: int,
+        resolve: Callable[[Reply], None],
+    ) -> None:
+        combine = row.combine
+        if combine is None:
+            spread = Spread(row, args, self._partition_of)
+            if spread.makes_sense:
+                self._gather(row, spread.parts, database, spread.whole, resolve)
+            else:
+                resolve(wrong_arity(row.name))
+            return
+        all_ = [Led(p.id, p.first, p.last) for p in self._core.map.partitions]
+        parts = combine.parts(args, all_)
+        self._gather(row, parts, database, lambda each: combine.whole(args, all_, each), resolve)
+
+    def _gather(
+        self,
+        row: Command,
+        parts: Sequence[tuple[int, Sequence[bytes]]],
+        database: int,
+        whole: Callable[[Sequence[Reply]], Reply],
+        resolve: Callable[[Reply], None],
+    ) -> None:
+        """Run the parts of a command, and make one reply of theirs."""
+        if not parts:
+            resolve(whole([]))
+            return
+        gathering = _Gathering(len(parts), whole, resolve)
+        place = place_of(database, -1)
+        for number, (partition, words) in enumerate(parts):
+            part = Part(words, row.is_write, place, gathering.taker(number))
+            self._core.forward(part, partition)
+
+    # -- what handlers ask (commands/api.py) ---------------------------------------------------
+
+    def info(self) -> Mapping[str, Mapping[str, object]]:
+        sections = {name: dict(fields) for name, fields in self._direct.info().items()}
+        sections["server"]["redis_mode"] = self.mode
+        sections["cluster"] = {"cluster_enabled": 0}
+        return sections
