@@ -258,6 +258,17 @@ OPTIONS = (
     ),
     Option(
         "limits",
+        "maxmemory",
+        0,
+        "Bytes of data that this slave may hold, led or as copies, about. Beyond, commands that may"
+        " need more are answered with an error (Redis' noeviction); nothing is given up. What the"
+        " system sees is more: half as much again, and what clients take. 0: no bound.",
+        0,
+        1 << 50,
+        unit="bytes",
+    ),
+    Option(
+        "limits",
         "maxmemory_clients",
         0,
         "Bytes that the inputs and outputs of all clients may take together: half commands,"

@@ -58,6 +58,7 @@ class LimitsConfig:
     command_bytes_max: int = _DEFAULTS["limits.command_bytes_max"]
     output_bytes_max: int = _DEFAULTS["limits.output_bytes_max"]
     subscription_bytes_max: int = _DEFAULTS["limits.subscription_bytes_max"]
+    maxmemory: int = _DEFAULTS["limits.maxmemory"]
     maxmemory_clients: int = _DEFAULTS["limits.maxmemory_clients"]
     input_pending_max: int = _DEFAULTS["limits.input_pending_max"]
     connections_max: int = _DEFAULTS["limits.connections_max"]

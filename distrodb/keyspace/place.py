@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import EXPIRED, NEW, Keys
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
+from distrodb.keyspace.usage import Usage
 from distrodb.keyspace.values import Container, Value, kind_of
 
 C = TypeVar("C", bound=Container)
@@ -46,7 +47,16 @@ class Observer(Protocol):
 class Shared:
     """What all places of a store share."""
 
-    __slots__ = ("clock_ms", "expiries", "generation", "is_unsettled", "now_ms", "observer", "open")
+    __slots__ = (
+        "clock_ms",
+        "expiries",
+        "generation",
+        "is_unsettled",
+        "now_ms",
+        "observer",
+        "open",
+        "usage",
+    )
 
     def __init__(self, open_place: "Callable[[int], Place]"):
         """``open_place``: the place with a number, made if there is none."""
@@ -57,6 +67,7 @@ class Shared:
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
         self.generation = 0  # how many snapshots were begun
         self.expiries = ExpiryQueue()
+        self.usage = Usage()
 
 
 class Place:
@@ -137,10 +148,16 @@ class Place:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a string; whatever was there is gone, its expiry too."""
-        observer = self._shared.observer
+        shared, values = self._shared, self._values
+        observer = shared.observer
         if observer is not None:
             self._tell_if_new(key)
-        self._values[key] = value
+        before = values.get(key)
+        values[key] = value
+        if type(before) is bytes:
+            shared.usage.bytes += len(value) - len(before)
+        else:
+            shared.usage.replace(key, before, value)
         if self._expiries:
             self._forget_expiry(key)
         if observer is not None:
@@ -150,6 +167,7 @@ class Place:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
         it is written to); what was there is gone, its expiry too."""
         self.event(NEW, b"new", key)  # to Redis what was there before was deleted
+        self._shared.usage.replace(key, self._values.get(key), value)
         self._values[key] = value
         self._forget_expiry(key)
         self._changed(key)
@@ -159,6 +177,7 @@ class Place:
         if self._is_expired(key):
             self._expire(key)
         self._tell_if_new(key)
+        self._shared.usage.replace(key, self._values.get(key), value)
         self._values[key] = value
         self._changed(key)
 
@@ -168,17 +187,21 @@ class Place:
         generation = self._shared.generation
         if self._is_expired(key):
             self._expire(key)
-        value = self._values.get(key)
+        value, usage = self._values.get(key), self._shared.usage
         if value is None:
             self._tell_if_new(key)
             made = self._values[key] = kind(generation)
+            usage.replace(key, None, made)
+            usage.write_to(made, made)
             self._changed(key)
             return made
         if not isinstance(value, kind):
             raise WrongType
         self._changed(key)
+        counted = value
         if value.generation != generation:
             value = self._values[key] = value.clone(generation)
+        usage.write_to(value, counted)
         return value
 
     def drop_if_empty(self, key: bytes) -> None:
@@ -190,8 +213,10 @@ class Place:
         if self._expiries and self._is_expired(key):
             self._expire(key)
             return False
-        if self._values.pop(key, None) is None:
+        value = self._values.pop(key, None)
+        if value is None:
             return False
+        self._shared.usage.replace(key, value, None)
         if self._expiries:
             self._forget_expiry(key)
         self._changed(key)
@@ -246,7 +271,7 @@ class Place:
 
     def _expire(self, key: bytes) -> None:
         """Remove a key whose time has come."""
-        del self._values[key]
+        self._shared.usage.replace(key, self._values.pop(key), None)
         self._forget_expiry(key)
         self._changed(key)
         self.event(EXPIRED, b"expired", key)
@@ -266,6 +291,10 @@ class Place:
 
     def values(self) -> Iterable[Value]:
         return self._values.values()
+
+    def all(self) -> Mapping[bytes, Value]:
+        """To be read only."""
+        return self._values
 
     def copy(self) -> tuple[Mapping[bytes, Value], Mapping[bytes, int]]:
         """Values and expiries, for a snapshot."""

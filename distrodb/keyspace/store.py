@@ -37,6 +37,7 @@ from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
 from distrodb.keyspace.spread import Spread
 from distrodb.keyspace.transaction import EXEC, commands_of
+from distrodb.keyspace.usage import EXPIRY_BYTES
 from distrodb.keyspace.values import CONTAINERS, STRING
 from distrodb.keyspace.watched import Watched
 from distrodb.resp.reply import Reply, error
@@ -223,6 +224,11 @@ class Store:
     def expiring_count(self) -> int:
         return len(self._shared.expiries)
 
+    @property
+    def used_bytes(self) -> int:
+        """Of memory, about; kept as keys change, so it costs nothing to ask."""
+        return self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
+
     def key_count(self, database: int | None = None) -> int:
         """Of all databases unless one is given."""
         return sum(
@@ -248,9 +254,10 @@ class Store:
         if database is None:
             self._places = {}
             self._shared.expiries = ExpiryQueue()
+            self._shared.usage.count([])
         else:
-            for place in [at for at in self._places if database_of(at) == database]:
-                del self._places[place]
+            gone = [at for at in self._places if database_of(at) == database]
+            self._shared.usage.drop(self._places.pop(place).all() for place in gone)
             self._shared.expiries = self._shared.expiries.without(database)
         if self._shared.observer is not None:
             self._shared.observer.flushed(database)
@@ -373,6 +380,7 @@ class StoreBuilder:
             lacks = f"{self._missing} keys and {self._missing_origins} origins"
             raise ValueError(f"a snapshot that lacks {lacks}")
         store = self._store
+        store._shared.usage.count(keys.all() for keys in store._places.values())
         store._shared.expiries = ExpiryQueue(
             chain.from_iterable(keys.expiring() for keys in store._places.values())
         )

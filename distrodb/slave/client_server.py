@@ -40,6 +40,7 @@ READ_BYTES = 200_000  # a read as large as this is the connection's only one in 
 LINGER_S = 5.0  # that a connection without progress may take to end; then it is reset
 DROPPED_BYTES_MAX = 128 << 20  # of what comes after the end; beyond, the connection is reset
 LOOK_S = 1.0  # between two looks at all clients, and how finely their silence is measured
+MEASURE_S = 0.1  # between two looks at how much is held, if there is a maxmemory
 PROBES = 3  # without an answer, a third of tcp_keepalive_s apart: then the client is gone
 REFUSED_MAX = 64  # refused connections that wait for their end at a time; others are just closed
 FULL = error("ERR", "max number of clients reached")
@@ -368,8 +369,11 @@ class ClientServer:
             connections[number].abort("maxmemory_clients")
 
     def _on_timer(self) -> None:
-        self.look(monotonic())
-        self._timer = self._loop.call_later(LOOK_S, self._on_timer)
+        now, has_bound = monotonic(), self.service.limits.maxmemory > 0
+        if not has_bound or now >= self.now + LOOK_S:
+            self.look(now)
+        self.service.measure_memory()
+        self._timer = self._loop.call_later(MEASURE_S if has_bound else LOOK_S, self._on_timer)
 
     def stop_listening(self) -> None:
         if self._server is not None:

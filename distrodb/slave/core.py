@@ -256,6 +256,15 @@ class Core:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         self._changes.ask(args, resolve)
 
+    @property
+    def is_full(self) -> bool:
+        """More is held here than ``maxmemory``: what may need more memory is refused."""
+        return self._dispatch.is_full
+
+    @is_full.setter
+    def is_full(self, is_full: bool) -> None:
+        self._dispatch.is_full = is_full
+
     def hand_over(self, now: float) -> bool:
         """Give leadership away; True when nothing is led any more, or nobody could take it."""
         self.gossip.soon()

@@ -15,6 +15,7 @@ from distrodb.raft.outbox import Outbox
 from distrodb.resp.reply import error
 from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.maxmemory import refusal
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.waiting import ALL_HELD, GoOn, Waiting
@@ -29,6 +30,7 @@ class Dispatch:
     ):
         self._groups, self._routing, self._schedule = groups, routing, schedule
         self._waiting = Waiting(wait_s)
+        self.is_full = False  # what may need more memory is refused (maxmemory.py)
         self._seen: object = None  # the leaders for which those that wait were looked at
 
     def submit(self, now: float, request: Request, partition: int) -> None:
@@ -107,6 +109,11 @@ class Dispatch:
     def _go_on(self, partition: int, request: Request) -> None:
         group = self._groups.get(partition)
         if group is not None and group.member.is_leader:
+            if self.is_full and request.is_write:
+                refused = refusal(request.args)
+                if refused is not None:
+                    request.resolve(refused)
+                    return
             group.submit(request)
             self._schedule.touch(partition)
         else:

@@ -104,6 +104,16 @@ class Service:
     def session_count(self) -> int:
         return len(self._sessions)
 
+    @property
+    def is_full(self) -> bool:
+        """More is held here than ``maxmemory``."""
+        return self._core.is_full
+
+    def measure_memory(self) -> None:
+        """To be called often while there is a ``maxmemory``."""
+        bound = self.limits.maxmemory
+        self._core.is_full = 0 < bound < self._core.view.data_bytes
+
     # -- commands on data --------------------------------------------------------------------
 
     def submit(self, request: Request) -> None:
@@ -214,6 +224,7 @@ class Service:
         }
         return ours | {
             "maxclients": str(limits.connections_max),
+            "maxmemory-policy": "noeviction",
             "maxmemory-clients": str(limits.maxmemory_clients),
             "tcp-keepalive": str(limits.tcp_keepalive_s),
             "timeout": str(limits.timeout_s),
@@ -236,7 +247,14 @@ class Service:
                 "connected_clients": self.session_count,
                 "maxclients": self.limits.connections_max,
             },
-            "memory": {"used_memory_peak": process.memory_peak_bytes(), "maxmemory": 0},
+            "memory": {
+                "used_memory": core.view.data_bytes + self.client_memory.total,
+                "used_memory_dataset": core.view.data_bytes,
+                "used_memory_peak": process.memory_peak_bytes(),
+                "maxmemory": self.limits.maxmemory,
+                "maxmemory_policy": "noeviction",
+                "mem_clients_normal": self.client_memory.total,
+            },
             "persistence": {"loading": 0, "aof_enabled": 1},
             "stats": {"total_connections_received": self._sessions_opened},
             "replication": {

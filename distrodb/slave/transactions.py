@@ -31,6 +31,7 @@ from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
 from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
+from distrodb.slave.maxmemory import OOM
 
 QUEUED = Status(b"QUEUED")
 NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
@@ -53,6 +54,10 @@ class TransactionSlave(Protocol):
     @property
     def databases(self) -> int:
         """How many there are."""
+
+    @property
+    def is_full(self) -> bool:
+        """It holds more than ``maxmemory``: nothing more is queued."""
 
     def partition_of(self, slot: int) -> int: ...
 
@@ -195,6 +200,8 @@ class Transactions:
                 return error("ERR", f"'{row.name}' {what}")
             if not row.combine.parts(args, [led]):
                 slot = None
+        if self._session.slave.is_full:
+            return OOM
         if self._has_failed:
             return None  # nothing of it will run
         self._slots |= slots

@@ -60,6 +60,12 @@ class View:
         machines = [group.machine for group in self.partitions if group.member.is_leader]
         return [machine for machine in machines if isinstance(machine, Store)]
 
+    @property
+    def data_bytes(self) -> int:
+        """Of memory, that the keys held here take, about."""
+        machines = [group.machine for group in self.partitions]
+        return sum(machine.used_bytes for machine in machines if isinstance(machine, Store))
+
     def members_of(self, group_id: int) -> list[str] | None:
         """Who votes in a group, by slave and incarnation, as far as is known here."""
         group = self._groups.all.get(group_id)

@@ -325,3 +325,25 @@ def test_a_pipeline_of_redis_py_spreads_and_gathers(cluster, protocol):
         replies = pipeline.execute()
     assert [bytes(reply) for reply in replies[2::3]] == [b"%d" % (n + 1) for n in range(300)]
     assert replies[1::3] == [n + 1 for n in range(300)]
+
+
+def test_beyond_maxmemory_writes_are_refused_until_there_is_room() -> None:
+    oom = b"-OOM command not allowed when used memory > 'maxmemory'."
+    with (
+        LocalCluster(nodes=1, partitions=2, limits_maxmemory=1_000_000) as cluster,
+        Wire(cluster, "node1") as wire,
+        Wire(cluster, "node1") as other,
+    ):
+        assert other.ask(b"MULTI") == b"+OK" and other.ask(b"SET", b"b", b"1") == b"+QUEUED"
+        cluster.wait_until(
+            lambda: wire.ask(b"APPEND", b"a", b"v" * 100_000) == oom, "there is no room"
+        )
+        assert wire.ask(b"SET", b"b", b"1") == wire.ask(b"INCR", b"c") == oom
+        assert other.ask(b"EXEC") == b"-EXECABORT Transaction discarded because of: " + oom[1:]
+        assert wire.ask(b"STRLEN", b"a").startswith(b":1")
+        assert wire.ask(b"EXPIRE", b"a", b"1000") == b":1"
+        wire.send(command(b"INFO", b"memory"))
+        info = wire.read(int(wire.line()[1:]) + 2)
+        assert b"\r\nmaxmemory:1000000\r\n" in info and b"used_memory_dataset:1" in info
+        assert wire.ask(b"DEL", b"a") == b":1"
+        cluster.wait_until(lambda: wire.ask(b"SET", b"b", b"1") == b"+OK", "there is room")

@@ -53,6 +53,7 @@ class World:
         self.led, self.has_copies = led, has_copies
         self.asked_to: list[str] = []
         self.wakes = 0
+        self.is_full = False
         parcels = SimpleNamespace(send_parcel=lambda *parcel: self.parcels.append(parcel))
         self.parcels: list[tuple[object, ...]] = []
         self.pubsub = Pubsub(
