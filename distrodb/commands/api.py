@@ -159,6 +159,10 @@ class SlaveApi(Protocol):
         """``cluster``, or ``standalone`` for a gateway."""
 
     @property
+    def redis_version(self) -> str:
+        """Whose surface is followed: clients switch features by it."""
+
+    @property
     def commands(self) -> Mapping[bytes, Command]:
         """What COMMAND tells of, by name in capitals."""
 

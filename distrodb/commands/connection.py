@@ -54,8 +54,8 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
             return SYNTAX
     session.protocol, session.name = protocol, name
     return {
-        b"server": b"distrodb",
-        b"version": session.slave.version.encode(),
+        b"server": b"redis",
+        b"version": session.slave.redis_version.encode(),
         b"proto": protocol,
         b"id": session.id,
         b"mode": session.slave.mode.encode(),

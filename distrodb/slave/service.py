@@ -51,7 +51,7 @@ class Process(Protocol):
 
 
 class Service:
-    version = __version__
+    version, redis_version = __version__, REDIS_VERSION
     mode = "cluster"
     commands: Mapping[bytes, Command] = COMMANDS
 

@@ -21,6 +21,7 @@ key with nothing about its database, as in Redis, but only of those that it has 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from distrodb.commands.command import Command
 from distrodb.keyspace.place_number import slot_at
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import encode
@@ -60,6 +61,7 @@ class Tracker:
         self.redirect: Client | None = None  # who is told instead
         self.caching: bool | None = None  # CLIENT CACHING, for the next command
         self.is_broken = False  # whoever was to be told instead is gone
+        self.told = 0  # how often it was
 
     @property
     def redirect_id(self) -> int:
@@ -84,6 +86,23 @@ class Tracker:
         """Its read of these has been answered."""
         self._tracking.remember(self, place, keys)
 
+    def follow_transaction(
+        self, commands: Iterable[tuple[Command, int, Sequence[bytes]]]
+    ) -> "TransactionReads | None":
+        """Rows, places and words of a transaction that begins now; None: what it reads is not
+        remembered."""
+        if not self.takes_next():
+            return None
+        reads = TransactionReads(self)
+        for row, place, args in commands:
+            (reads.write if row.is_write else reads.read)(place, row.keys_of(args))
+        return reads
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Be told of these as if they had changed."""
+        for key in keys:
+            self._tracking.invalidate([self], key)
+
     def wrote(self, keys: Iterable[bytes]) -> None:
         self._tracking.spare(self, keys)
 
@@ -104,6 +123,38 @@ class Followed:
             self._tracker.wrote(self._keys)
         elif not isinstance(reply, ErrorReply):
             self._tracker.read(self.place, self._keys)
+
+
+class TransactionReads:
+    """What a transaction of a client that tracks has read."""
+
+    def __init__(self, tracker: Tracker):
+        self._tracker = tracker
+        self._read: dict[tuple[int, bytes], None] = {}  # places and keys
+        self._overwritten: dict[tuple[int, bytes], None] = {}  # behind the read, by itself
+        self._told_before = 0
+
+    def read(self, place: int, keys: Iterable[bytes]) -> None:
+        self._read.update(((place, key), None) for key in keys)
+
+    def write(self, place: int, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            if (place, key) in self._read:
+                del self._read[place, key]
+                self._overwritten[place, key] = None
+
+    def ran(self) -> None:
+        """In its partition, just now."""
+        self._told_before = self._tracker.told
+        for place, key in self._read:
+            self._tracker.read(place, [key])
+        self._tracker.forget(key for _, key in self._overwritten)
+
+    def answered(self) -> None:
+        """Its reply is given.  What was told since it ran came too early."""
+        if self._tracker.told != self._told_before:
+            self._tracker.forget(key for _, key in self._read)
+            self._tracker.forget(key for _, key in self._overwritten)
 
 
 class Tracking:
@@ -183,7 +234,7 @@ class Tracking:
         self._partitions.setdefault(partition, set()).add(tracker)
         while len(readers) > self.keys_max:
             oldest = next(iter(readers))
-            self._invalidate(readers.pop(oldest), oldest[1])
+            self.invalidate(readers.pop(oldest), oldest[1])
 
     def spare(self, tracker: Tracker, keys: Iterable[bytes]) -> None:
         """It has written these itself, and does not want to hear of it."""
@@ -197,11 +248,11 @@ class Tracking:
     def changed(self, place: int, key: bytes) -> None:
         readers = self._readers.pop((place, key), None)
         if readers is not None:
-            self._invalidate(readers, key)
+            self.invalidate(readers, key)
         for prefix, trackers in self._by_prefix.items():
             if key.startswith(prefix):
                 is_led = self._routing.answers_for(place)
-                self._invalidate([t for t in trackers if is_led or _reads_copies(t)], key)
+                self.invalidate([t for t in trackers if is_led or _reads_copies(t)], key)
 
     def flushed(self, database: int | None) -> None:
         for tracker in self._trackers:
@@ -209,7 +260,7 @@ class Tracking:
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None: ...
 
-    def _invalidate(self, trackers: Iterable[Tracker], key: bytes) -> None:
+    def invalidate(self, trackers: Iterable[Tracker], key: bytes) -> None:
         for tracker in trackers:
             if tracker.client is not None:
                 pending = self._pending.setdefault(tracker, {})
@@ -257,6 +308,7 @@ def _tell(tracker: Tracker, keys: tuple[bytes, ...] | None) -> None:
     client, redirect = tracker.client, tracker.redirect
     if client is None:
         return
+    tracker.told += 1
     if redirect is not None and redirect.is_gone:
         tracker.is_broken = True
         if client.protocol > 2:

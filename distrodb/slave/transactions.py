@@ -32,6 +32,7 @@ from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
 from distrodb.slave.maxmemory import OOM
+from distrodb.slave.tracking import Tracker, TransactionReads
 
 QUEUED = Status(b"QUEUED")
 NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
@@ -84,6 +85,7 @@ class TransactionSession(Protocol):
 
     database: int
     is_readonly: bool
+    tracker: Tracker | None  # of a client that caches what it reads
     # Asked for each command before it begins: whether it has answered it.
     divert: Callable[[Command | None, list[bytes]], bool] | None
 
@@ -295,14 +297,21 @@ class Transactions:
             _Assembly(session, queue, [], resolve).go_on()
             return PENDING
         writes = any(queued.row.is_write for queued in for_partition)
+        reads = self._reads(for_partition, slot)
+        if reads is not None:
+            resolve = _followed(resolve, reads)
         copy = None if writes or watched or not session.is_readonly else slave.copy_to_read(slot)
         if copy is not None:
             replies = [copy.execute(place, words, copy.now_ms) for place, words in commands]
+            if reads is not None:
+                reads.ran()
             _Assembly(session, queue, replies, resolve).go_on()
             return PENDING
 
         def answered(reply: Reply) -> None:
             if isinstance(reply, list):
+                if reads is not None:
+                    reads.ran()
                 _Assembly(session, queue, reply, resolve).go_on()
             elif reply is None:
                 resolve(NULL_ARRAY if session.protocol == 2 else None)
@@ -320,6 +329,24 @@ class Transactions:
         words = [name, *pack(commands, conditions)]
         slave.ask(place_of(session.database, slot), words, is_write, answered)
         return PENDING
+
+    def _reads(self, commands: Iterable[_Queued], slot: int) -> TransactionReads | None:
+        """What is to be seen of a transaction of a client that caches what it reads."""
+        tracker = self._session.tracker
+        if tracker is None:
+            return None
+        on_keys = (queued for queued in commands if queued.row.is_on_keys)
+        return tracker.follow_transaction(
+            (queued.row, _place(queued, slot), queued.args) for queued in on_keys
+        )
+
+
+def _followed(resolve: Callable[[Reply], None], reads: TransactionReads) -> Callable[[Reply], None]:
+    def resolved(reply: Reply) -> None:
+        resolve(reply)
+        reads.answered()
+
+    return resolved
 
 
 def _place(queued: _Queued, slot: int) -> int:

@@ -45,6 +45,9 @@ SET x 1 | CLIENT TRACKING OFF | CLIENT TRACKING ON OPTOUT | CLIENT CACHING NO | 
 GET a | SET a 2 | CLIENT TRACKING OFF | CLIENT TRACKING ON NOLOOP | GET a | SET a 3
 CLIENT TRACKING OFF | CLIENT TRACKING ON BCAST PREFIX a PREFIX b | SET a 1 | SET ab 1 | SET c 1
 DEL ab | DEL c | FLUSHALL | CLIENT TRACKING OFF | SET a 1
+CLIENT TRACKING ON | MULTI | GET a | GET {a}b | SET a 9 | EXEC | SET a 8 | SET {a}b 3 | GET a
+MULTI | SET a 1 | GET a | EXEC | SET a 2 | MULTI | GET a | MGET a {a}b | EXEC | SET a 3 | DEL {a}b
+CLIENT TRACKING OFF | CLIENT TRACKING ON OPTIN | MULTI | GET a | EXEC | SET a 1
 """
 
 
@@ -56,9 +59,10 @@ def commands(script: str) -> list[list[bytes]]:
 def theirs(server: RedisServer, asked: list[list[bytes]]) -> list[list[Frame]]:
     """What comes to each command, pushes included."""
     connection = server.connect()
-    replies = []
+    replies, is_queued = [], False
     for words in asked:
-        if words[:2] == [b"CLIENT", b"CACHING"]:  # it speaks of the very next command
+        is_queued = words == [b"MULTI"] or (is_queued and words != [b"EXEC"])
+        if is_queued or words[:2] == [b"CLIENT", b"CACHING"]:  # that is of the very next command
             replies.append(connection.ask_all([words]))
             continue
         first = connection.ask(*words)  # some pushes come at the end of their turn

@@ -91,6 +91,25 @@ def test_what_is_told_follows_the_answer_that_it_is_about() -> None:
     assert taken(reader) == b"_\r\n_\r\n" + invalid(b"b")
 
 
+def test_what_a_transaction_has_read_is_remembered_when_its_partition_has_run_it() -> None:
+    """Its reply may come later: what was told meanwhile is told again behind it."""
+    world = World()
+    reader, writer = opened(world, b"on"), opened(world)
+    place = b"%d" % slot_of(b"b")
+    asked = (b"GET", b"a"), (b"CLUSTER", b"COUNTKEYSINSLOT", place)
+    reader.receive(pack(b"MULTI") + b"".join(pack(*words) for words in asked) + pack(b"EXEC"))
+    first, second = (world.partition_of_slot[slot_of(key)] for key in (b"a", b"b"))
+    world.answer(first)
+    writer.receive(pack(b"SET", b"a", b"1"))
+    world.answer(first)
+    world.tell_clients()
+    early = b"+OK\r\n" + b"+QUEUED\r\n" * 2 + invalid(b"a")
+    assert taken(reader) == early
+    world.answer(second)
+    world.tell_clients()
+    assert taken(reader) == b"*2\r\n_\r\n:0\r\n" + invalid(b"a")
+
+
 def test_a_client_hears_of_its_own_writes_unless_it_says_otherwise() -> None:
     world = World()
     loop, no_loop = opened(world, b"on"), opened(world, b"on", b"NOLOOP")
