@@ -114,9 +114,11 @@ def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
     """What gets a row in the map must be addresses, or clients would be sent nowhere."""
     for address in (client, peer):
         try:
-            parse(address)
+            is_nowhere = parse(address).is_wildcard
         except ValueError as problem:
             raise ValueError(f"{address!r:.80} is not an address: {problem}") from None
+        if is_nowhere:
+            raise ValueError(f"{address!r:.80} is a wildcard")
     return Joiner(incarnation, client, peer)
 
 

@@ -10,7 +10,7 @@ import redis
 from redis.cluster import RedisCluster
 
 from distrodb import LocalCluster, local
-from distrodb.config import Address, NodeAddress, render
+from distrodb.config import Address, NodeAddress, load, render
 
 KEYS = [f"key{n}" for n in range(40)]  # in every partition
 
@@ -139,3 +139,34 @@ def test_a_slave_joins_by_it(cluster, tmp_path):
     finally:
         slave.kill()
         slave.wait()
+
+
+def test_where_it_listens_may_change_and_what_it_announces_may_not(cluster):
+    if cluster.host != "localhost":
+        pytest.skip("one kind of address is enough")
+    file = cluster.configs["node3"].file
+    before = file.read_text()
+    everywhere, here = "0.0.0.0", "127.0.0.1"
+    me = cluster.configs["node3"].me
+    port = me.client.port
+    cluster.kill("node3")
+    try:
+        for text, changed in (
+            (str(me.client_bind), str(Address(here, port))),
+            (str(me.peer_bind), str(Address(here, me.peer.port))),
+        ):
+            assert everywhere in text
+            file.write_text(file.read_text().replace(f'"{text}"', f'"{changed}"'))
+        assert load(file).me.listens["client"] == Address(here, port)
+        cluster.start("node3")
+        cluster.wait_ready()
+        cluster.kill("node3")
+        file.write_text(before.replace(f'announce = "{me.client}"', 'announce = "other.example"'))
+        command = [sys.executable, "-m", "distrodb", "slave", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert f"node3 is at {me.client} in the cluster map, not at other.example" in done.stderr
+    finally:
+        file.write_text(before)
+        cluster.start("node3")
+        cluster.wait_ready()

@@ -105,6 +105,7 @@ def test_a_field_that_is_missing_is_a_peer_error(field):
         ("joiners", {"d": "abc"}),
         ("joiners", {"d": ["4f", "h:1"]}),
         ("joiners", {1: ["4f", "h:1", "h:2"]}),
+        ("joiners", {"d": ["4f", "0.0.0.0:1", "h:2"]}),  # clients would be sent nowhere
         ("born", None),
         ("map", None),
         ("map", {}),
