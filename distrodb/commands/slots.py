@@ -8,7 +8,6 @@ from distrodb.commands.command import data_row
 from distrodb.commands.key_specs import NO_KEYS
 from distrodb.commands.numbers import parse_integer
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import Reply, error
 
@@ -23,7 +22,7 @@ def _slot(store: Store, text: bytes) -> int | None:
 
 def count_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     slot = _slot(store, args[1])
-    return BAD_SLOT if slot is None else store.key_count_at(place_of(context.database, slot))
+    return BAD_SLOT if slot is None else store.share(context.database).count_in(slot)
 
 
 def get_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> Reply:
@@ -31,14 +30,12 @@ def get_keys_in_slot(store: Store, args: Sequence[bytes], context: Context) -> R
     if slot is None:
         return BAD_SLOT
     count_max = max(0, parse_integer(args[2]) or 0)
-    return list(store.keys_at(place_of(context.database, slot), count_max))
+    return [*store.share(context.database).keys_in(slot, count_max)]
 
 
 def key_counts(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    return {
-        slot: store.key_count_at(place_of(context.database, slot))
-        for slot in range(store.first_slot, store.last_slot + 1)
-    }
+    share = store.share(context.database)
+    return {slot: share.count_in(slot) for slot in range(store.first_slot, store.last_slot + 1)}
 
 
 _READS = "readonly fast"

@@ -37,6 +37,13 @@ class Share:
             total = Counts(len(keys), keys.expiring_count, ttl_ms) + total
         return total
 
+    def count_in(self, slot: int) -> int:
+        return len(self._all.get(place_of(self.database, slot), ()))
+
+    def keys_in(self, slot: int, count_max: int) -> list[bytes]:
+        """Also those that have expired and are not removed yet, as they count."""
+        return list(islice(self._all.get(place_of(self.database, slot), ()), count_max))
+
     def matching(self, pattern: bytes) -> list[bytes]:
         """All keys that a pattern fits."""
         accepts = None if pattern == b"*" else glob(pattern).match

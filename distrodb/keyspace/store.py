@@ -237,13 +237,6 @@ class Store:
             if database is None or database_of(place) == database
         )
 
-    def key_count_at(self, place: int) -> int:
-        return len(self._places.get(place, ()))
-
-    def keys_at(self, place: int, count_max: int) -> list[bytes]:
-        """Also those that have expired and are not removed yet, as they count."""
-        return list(islice(self._places.get(place, ()), count_max))
-
     def clear(self, database: int | None = None) -> None:
         """All databases unless one is given."""
         self.watched.clear(

@@ -76,7 +76,7 @@ class Model:
         elif name == b"CLIENT":
             reply = self.name or None
         elif name == b"CLUSTER":
-            reply = self.store.key_count_at(int(args[2]))
+            reply = self.store.share(0).count_in(int(args[2]))
         elif name == b"HELLO":
             self.protocol = int(args[1])
             return b"HELLO"

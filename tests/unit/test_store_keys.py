@@ -45,7 +45,7 @@ def test_command_on_keys(line: str, reply: Reply, left: int) -> None:
 def test_commands_on_the_partition() -> None:
     store = make()
     assert run(store, "DBSIZE", -1) == 3
-    assert run(store, "COUNTKEYSINSLOT 0", -1) == store.key_count_at(0) == 2
+    assert run(store, "COUNTKEYSINSLOT 0", -1) == store.share(0).count_in(0) == 2
     assert run(store, "COUNTKEYSINSLOT 99999", -1) == error("ERR", "Invalid slot")
     assert run(store, "COUNTKEYSINSLOT x", -1) == error("ERR", "Invalid slot")
     assert run(store, "FLUSHALL NOW", -1) == error("ERR", "syntax error")
