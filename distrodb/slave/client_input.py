@@ -78,6 +78,8 @@ class ClientInput:
         """Bytes that all of this takes, about."""
         count = len(self.commands)
         if not count:
+            if not (self._parser.held or self.unparsed):  # of nearly all, nearly always
+                return 0
             self._counted = self._counted_bytes = 0
         elif count > self._counted:
             self._counted = count

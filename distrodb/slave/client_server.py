@@ -122,6 +122,8 @@ class Connection(asyncio.Protocol):
             self._server.note(self)
         if self._is_paused or not session.is_at_rest:
             session.go_on()
+            if self._is_paused:
+                self._server.note(self)  # what was read before has become commands
             self._follow(transport)
         return size
 
@@ -352,8 +354,10 @@ class ClientServer:
         """Count what all clients hold, and close the largest of them if it is too much."""
         memory, bound = self.service.client_memory, self.service.limits.maxmemory_clients
         connections = self._connections
-        memory.count((number, each.memory) for number, each in connections.items())
+        memory.count([(number, each.memory) for number, each in connections.items()])
         total = memory.total
+        if not 0 < bound < total:
+            return
         spared = [number for number, each in connections.items() if each.session.is_spared]
         for number, size in memory.beyond(bound, spared):
             address = connections[number].session.address

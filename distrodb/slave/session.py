@@ -119,10 +119,13 @@ class Session:
         self._has_ended = True
 
     def lose(self) -> None:
-        """Nobody is there any more.  What is under way may still happen."""
+        """Nobody is there any more.  What is under way may still happen.  What is large goes now:
+        the rest refers to each other, so it may wait long for the garbage collector."""
         self._is_closing = True
         self.replies.lose()
         self.input.clear()
+        self.transactions.drop()
+        self._alone = None
 
     @property
     def wants_input(self) -> bool:
