@@ -64,6 +64,10 @@ class SessionApi(Protocol):
     is_spared: bool  # CLIENT NO-EVICT: by maxmemory_clients
 
     @property
+    def is_everywhere(self) -> bool:
+        """It speaks to a gateway, to which all slots are one."""
+
+    @property
     def tracker(self) -> TrackerApi | None:
         """None while it does not track."""
 
@@ -111,13 +115,6 @@ class SubscriptionsApi(Protocol):
     def names(self, subscriber: SessionApi, kind: int) -> list[bytes]: ...
 
     def count(self, subscriber: SessionApi, kind: int) -> int: ...
-
-    def active(self, kind: int) -> Iterable[bytes]: ...
-
-    def subscriber_count(self, kind: int, name: bytes) -> int: ...
-
-    @property
-    def pattern_count(self) -> int: ...
 
 
 class ClusterApi(Protocol):
@@ -202,10 +199,22 @@ class SlaveApi(Protocol):
     @property
     def subscriptions(self) -> SubscriptionsApi: ...
 
-    def publish(self, channel: bytes, message: bytes) -> int:
-        """Returns how many clients of this slave have received it."""
+    def publish(self, session: SessionApi, kind: int, channel: bytes, message: bytes) -> "Answer":
+        """Answers how many clients have received it: of this slave, or through a gateway of all."""
 
-    def publish_to_shard(self, channel: bytes, message: bytes) -> int: ...
+    def count_subscribers(
+        self,
+        session: SessionApi,
+        kind: int,
+        names: Sequence[bytes],
+        whole: Callable[[Sequence[int]], Reply],
+    ) -> "Answer":
+        """Of the same clients; ``whole`` makes the reply of the numbers."""
+
+    def list_active(
+        self, session: SessionApi, kind: int, whole: Callable[[Sequence[bytes]], Reply]
+    ) -> "Answer":
+        """What any of the same clients has subscribed to."""
 
     def shard_elsewhere(self, slot: int) -> ErrorReply | None:
         """Where to go with a shard channel of this slot, if this slave has no copy of it."""

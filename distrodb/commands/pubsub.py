@@ -1,13 +1,14 @@
 """Messages between clients: SUBSCRIBE and its kind, PUBLISH, PUBSUB.
 
 A message reaches the subscribers of all slaves (slave/pubsub.py); those that PUBLISH and PUBSUB
-count are the asked slave's, as in Redis Cluster.  A shard channel belongs to the slot of its name:
-slaves that have a copy of that serve it, and others send a client there, as for a key.
+count are the asked slave's, as in Redis Cluster, and through a gateway those of all.  A shard
+channel belongs to the slot of its name: slaves that have a copy of that serve it, and others send a
+client there, as for a key; to a gateway all channels are one.
 """
 
 from collections.abc import Sequence
 
-from distrodb.commands.api import SessionApi
+from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.command import container, session_row
 from distrodb.commands.error_replies import CROSSSLOT, wrong_subcommand
 from distrodb.commands.key_specs import many, one
@@ -41,7 +42,7 @@ def _unsubscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[by
 
 def _elsewhere(session: SessionApi, channels: Sequence[bytes]) -> ErrorReply | None:
     """Why shard channels are not served here."""
-    if not share_slot(channels):
+    if session.slave.mode == "cluster" and not share_slot(channels):
         return CROSSSLOT
     return session.slave.shard_elsewhere(slot_of(channels[0]))
 
@@ -68,55 +69,61 @@ def ssubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def sunsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    if len(args) > 1 and not share_slot(args[1:]):
+    is_cluster = session.slave.mode == "cluster"
+    if is_cluster and len(args) > 1 and not share_slot(args[1:]):
         return CROSSSLOT
     return _unsubscribe(session, b"sunsubscribe", SHARD, args[1:])
 
 
-def publish(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return session.slave.publish(args[1], args[2])
+def publish(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    return session.slave.publish(session, CHANNEL, args[1], args[2])
 
 
-def spublish(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def spublish(session: SessionApi, args: Sequence[bytes]) -> Answer:
     elsewhere = _elsewhere(session, args[1:2])
-    return elsewhere or session.slave.publish_to_shard(args[1], args[2])
+    return elsewhere or session.slave.publish(session, SHARD, args[1], args[2])
 
 
-def _active(session: SessionApi, args: Sequence[bytes], kind: int) -> Reply:
+def _active(session: SessionApi, args: Sequence[bytes], kind: int) -> Answer:
     if len(args) > 3:
         return wrong_subcommand(args)
-    active = session.slave.subscriptions.active(kind)
     if len(args) == 2:
-        return list(active)
+        return session.slave.list_active(session, kind, list)
     if len(args[2]) > PATTERN_BYTES_MAX:
         return error("ERR", f"a pattern of more than {PATTERN_BYTES_MAX} bytes")
     matches = glob(args[2]).match
-    return [name for name in active if matches(name)]
+
+    def whole(active: Sequence[bytes]) -> Reply:
+        return [name for name in active if matches(name)]
+
+    return session.slave.list_active(session, kind, whole)
 
 
-def _counts(session: SessionApi, channels: Sequence[bytes], kind: int) -> Reply:
-    count = session.slave.subscriptions.subscriber_count
-    return [item for channel in channels for item in (channel, count(kind, channel))]
+def _counts(session: SessionApi, names: Sequence[bytes], kind: int) -> Answer:
+    def whole(counts: Sequence[int]) -> Reply:
+        return [item for pair in zip(names, counts, strict=True) for item in pair]
+
+    return session.slave.count_subscribers(session, kind, names, whole)
 
 
-def channels(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def channels(session: SessionApi, args: Sequence[bytes]) -> Answer:
     return _active(session, args, CHANNEL)
 
 
-def shard_channels(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def shard_channels(session: SessionApi, args: Sequence[bytes]) -> Answer:
     return _active(session, args, SHARD)
 
 
-def number_of_subscribers(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def number_of_subscribers(session: SessionApi, args: Sequence[bytes]) -> Answer:
     return _counts(session, args[2:], CHANNEL)
 
 
-def number_of_shard_subscribers(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def number_of_shard_subscribers(session: SessionApi, args: Sequence[bytes]) -> Answer:
     return _counts(session, args[2:], SHARD)
 
 
-def number_of_patterns(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return session.slave.subscriptions.pattern_count
+def number_of_patterns(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    return session.slave.list_active(session, PATTERN, len)
 
 
 _CHANNEL = one("not_key")

@@ -112,6 +112,11 @@ class Core:
             self._follow(now, self.maps.agreed())  # a cluster of one
 
     @property
+    def now(self) -> float:
+        """Seconds: the time of the newest event."""
+        return self._now
+
+    @property
     def map(self) -> ClusterMap:
         return self.maps.map
 
@@ -168,6 +173,7 @@ class Core:
             self._dispatch.next_due,
             self._forwarding.next_due,
             self.disk.next_due,
+            self.pubsub.questions.next_due,
         )
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
@@ -185,6 +191,7 @@ class Core:
         self._now = now
         name = member(peer, self.peers.link_down(now, peer))
         self.outgoing.link_changed(peer)
+        self.pubsub.questions.link_down(peer)
         self._forwarding.link_down(now, peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
@@ -232,7 +239,7 @@ class Core:
         """A frame that is neither Raft's messages nor gossip.  Raises ``PeerError``."""
         self._now = now
         if kind == PUBLISHED:
-            self.pubsub.receive(content)
+            self.pubsub.receive(peer, content)
         elif kind in (FORWARDS, ANSWERS):
             self._forwarding.receive(now, peer, kind, content)
         else:
@@ -374,6 +381,7 @@ class Core:
             self.notifications.publish()
         if self.pubsub.has_gathered:
             self.pubsub.send()
+        self.pubsub.questions.give_up(self._now)
 
     def _partition_left(self, group_id: int) -> None:
         """This slave has no copy of it any more."""

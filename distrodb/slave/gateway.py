@@ -13,7 +13,7 @@ must be is refused.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from distrodb.commands.api import SessionApi
+from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import wrong_arity
@@ -103,6 +103,33 @@ class Gateway(Service):
 
     def shard_elsewhere(self, slot: int) -> ErrorReply | None:
         return None
+
+    # -- messages between clients ------------------------------------------------------------
+
+    def publish(self, session: SessionApi, kind: int, channel: bytes, message: bytes) -> Answer:
+        core = self._core
+        core.pubsub.publish_counted(core.now, kind, channel, message, session.later())
+        return PENDING
+
+    def count_subscribers(
+        self,
+        session: SessionApi,
+        kind: int,
+        names: Sequence[bytes],
+        whole: Callable[[Sequence[int]], Reply],
+    ) -> Answer:
+        core, resolve = self._core, session.later()
+        core.pubsub.count_subscribers(core.now, kind, names, lambda counts: resolve(whole(counts)))
+        return PENDING
+
+    def list_active(
+        self, session: SessionApi, kind: int, whole: Callable[[Sequence[bytes]], Reply]
+    ) -> Answer:
+        core, resolve = self._core, session.later()
+        core.pubsub.list_active(core.now, kind, lambda names: resolve(whole(names)))
+        return PENDING
+
+    # -- where keys are ----------------------------------------------------------------------
 
     def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
         partition_of = self._partition_of

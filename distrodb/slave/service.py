@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from distrodb import __version__
-from distrodb.commands.api import SessionApi
+from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import CROSSSLOT
@@ -176,11 +176,22 @@ class Service:
     def subscriptions(self) -> Subscriptions:
         return self._core.pubsub.subscriptions
 
-    def publish(self, channel: bytes, message: bytes) -> int:
-        return self._core.pubsub.publish(channel, message)
+    def publish(self, session: SessionApi, kind: int, channel: bytes, message: bytes) -> Answer:
+        return self._core.pubsub.publish(channel, message, kind)
 
-    def publish_to_shard(self, channel: bytes, message: bytes) -> int:
-        return self._core.pubsub.publish_to_shard(channel, message)
+    def count_subscribers(
+        self,
+        session: SessionApi,
+        kind: int,
+        names: Sequence[bytes],
+        whole: Callable[[Sequence[int]], Reply],
+    ) -> Answer:
+        return whole([self.subscriptions.subscriber_count(kind, name) for name in names])
+
+    def list_active(
+        self, session: SessionApi, kind: int, whole: Callable[[Sequence[bytes]], Reply]
+    ) -> Answer:
+        return whole(list(self.subscriptions.active(kind)))
 
     def has_session(self, id_: int) -> bool:
         return id_ in self._sessions

@@ -151,6 +151,10 @@ class Session:
         return self._fault or self.replies.fault
 
     @property
+    def is_everywhere(self) -> bool:
+        return self.slave.mode == "standalone"
+
+    @property
     def is_gone(self) -> bool:
         """Nobody is there to be told anything."""
         return self.replies.is_lost

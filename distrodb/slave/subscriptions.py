@@ -35,6 +35,11 @@ class Subscriber(Protocol):
     """A client's session."""
 
     is_subscribed: bool  # to anything
+
+    @property
+    def is_everywhere(self) -> bool:
+        """It speaks to a gateway, to which all slots are one."""
+
     kept_bytes: int  # for the client: its names among them
 
     @property
@@ -151,10 +156,6 @@ class Subscriptions:
     def subscriber_count(self, kind: int, name: bytes) -> int:
         return len(self._by_name[kind].get(name, ()))
 
-    @property
-    def pattern_count(self) -> int:
-        return len(self._by_name[PATTERN])
-
     # -- messages ----------------------------------------------------------------------------
 
     def publish(self, channel: bytes, message: bytes) -> int:
@@ -179,6 +180,8 @@ class Subscriptions:
         gone = [name for name in self._by_name[SHARD] if first <= slot_of(name) <= last]
         for name in gone:
             for subscriber in list(self._by_name[SHARD][name]):
+                if subscriber.is_everywhere:
+                    continue
                 self.remove(subscriber, SHARD, name)
                 left = self.count(subscriber, SHARD)
                 _tell({subscriber: None}, (b"sunsubscribe", name, left))

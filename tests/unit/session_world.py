@@ -87,6 +87,8 @@ class World:
     def redirect(self, partition: int, slot: int) -> ErrorReply:
         return error("MOVED", f"{slot} other:1")
 
+    redirect_to_copy = redirect
+
     def leaderless(self) -> list[int]:
         return []
 

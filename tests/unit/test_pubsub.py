@@ -1,13 +1,16 @@
 """SUBSCRIBE, PUBLISH and their kind through sessions; frames between slaves."""
 
+import math
 from types import SimpleNamespace
 
+import msgpack
 import pytest
 
 from distrodb.errors import PeerError
 from distrodb.ring.slots import slot_of
 from distrodb.slave.links.framing import PUBLISHED
 from distrodb.slave.pubsub import PARCEL_BYTES, Pubsub
+from distrodb.slave.questions import ANSWER_S
 from distrodb.slave.replies import MESSAGE_BYTES, MESSAGES_NOT_READ
 from distrodb.slave.session import Session
 from distrodb.slave.subscriptions import CHANNEL, Subscriptions
@@ -131,7 +134,7 @@ def test_a_shard_channel_is_served_where_its_slot_is() -> None:
 
 class Client:
     protocol = 2
-    is_subscribed = False
+    is_subscribed = is_everywhere = False
     kept_bytes = 0
 
     def __init__(self) -> None:
@@ -160,7 +163,7 @@ def test_a_turn_s_messages_go_to_each_peer_in_one_frame_in_order() -> None:
     ((peer, (kind, content, _)),) = sent
     assert (peer, kind) == ("node2", PUBLISHED) and not here.has_gathered
     assert isinstance(content, list)
-    there.receive([list(each) for each in content])
+    there.receive("node1", [list(each) for each in content])
     assert client.told == [message(b"c", text) for text in texts]
 
 
@@ -171,8 +174,75 @@ def test_what_is_large_does_not_wait_for_the_turn_s_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, {}, [1], [[0, b"c"]], [[0, b"c", "text"]], [[b"", b"", b""]]]
+    "content",
+    [
+        None,
+        {},
+        [1],
+        [[0, b"c"]],
+        [[0, b"c", "text"]],
+        [[b"", b"", b""]],
+        [[9, 1]],
+        [[3, 1, 7, b"", b""]],
+        [[]],
+    ],
 )
 def test_a_peer_that_sends_nonsense_is_found_out(content: object) -> None:
     with pytest.raises(PeerError):
-        between()[1].receive(content)
+        between()[1].receive("node1", content)
+
+
+class Wire:
+    """Two slaves that are linked, and what is on its way between them."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, object]] = []
+        self.slaves = {name: self._slave(name) for name in ("node1", "node2")}
+
+    def _slave(self, name: str) -> Pubsub:
+        def send(peer: str, parcel: tuple[int, object, int]) -> None:
+            self.sent.append((name, peer, msgpack.unpackb(msgpack.packb(parcel[1]))))
+
+        others = {"node1", "node2"} - {name}
+        outgoing = SimpleNamespace(send_parcel=send)
+        return Pubsub(Subscriptions(1 << 20), outgoing, others)  # type: ignore[arg-type]
+
+    def deliver(self) -> None:
+        while self.sent:
+            sender, receiver, content = self.sent.pop(0)
+            self.slaves[receiver].receive(sender, content)
+
+
+def test_a_gateway_counts_the_clients_of_all_slaves() -> None:
+    wire = Wire()
+    here, there = wire.slaves.values()
+    for slave, names in ((here, (b"a", b"b")), (there, (b"b", b"c"))):
+        for name in names:
+            slave.subscriptions.add(Client(), CHANNEL, name)
+    told: list[object] = []
+    here.publish_counted(0.0, CHANNEL, b"b", b"m", told.append)
+    here.count_subscribers(0.0, CHANNEL, [b"a", b"b", b"c", b"d"], told.append)
+    here.list_active(0.0, CHANNEL, told.append)
+    assert told == []
+    wire.deliver()
+    assert told == [2, [1, 2, 1, 0], [b"a", b"b", b"c"]]
+    assert here.questions.next_due == math.inf
+
+
+@pytest.mark.parametrize("end", ["time", "link"])
+def test_a_slave_that_does_not_answer_counts_as_one_without_clients(end: str) -> None:
+    wire = Wire()
+    here, there = wire.slaves.values()
+    here.subscriptions.add(Client(), CHANNEL, b"c")
+    there.subscriptions.add(Client(), CHANNEL, b"c")
+    told: list[object] = []
+    here.publish_counted(5.0, CHANNEL, b"c", b"m", told.append)
+    if end == "time":
+        here.questions.give_up(5.0 + ANSWER_S - 0.01)
+        assert told == []
+        here.questions.give_up(5.0 + ANSWER_S)
+    else:
+        here.questions.link_down("node2")
+    assert told == [1]
+    wire.deliver()  # the answer comes late
+    assert told == [1]

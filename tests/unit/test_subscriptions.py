@@ -16,7 +16,7 @@ from distrodb.slave.subscriptions import (
 
 class Client:
     protocol = 2
-    is_subscribed = False
+    is_subscribed = is_everywhere = False
     kept_bytes = 0
 
     def __init__(self) -> None:
@@ -83,12 +83,12 @@ def test_who_leaves_is_forgotten_whole() -> None:
         subscriptions.add(client, kind, name)
         subscriptions.add(client, kind, name)
     subscriptions.add(other, PATTERN, b"*")
-    assert client.is_subscribed and subscriptions.pattern_count == 1
+    assert client.is_subscribed and subscriptions.active(PATTERN)
     subscriptions.leave(client)
     assert not client.is_subscribed
     assert subscriptions.publish(b"a", b"m") == 1 and not client.told
     subscriptions.remove(other, PATTERN, b"*")
-    assert not other.is_subscribed and not subscriptions.pattern_count
+    assert not other.is_subscribed and not subscriptions.active(PATTERN)
     assert not any(subscriptions.active(kind) for kind in (CHANNEL, PATTERN, SHARD))
 
 
