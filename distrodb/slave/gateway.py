@@ -70,6 +70,7 @@ class _Gathering:
 
 class Gateway(Service):
     mode = "standalone"
+    crossslot = CROSSSLOT
 
     def __init__(self, direct: Service):
         """``direct``: what stands behind the sessions of the client port."""

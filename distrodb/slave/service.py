@@ -53,6 +53,7 @@ class Process(Protocol):
 class Service:
     version, redis_version = __version__, REDIS_VERSION
     mode = "cluster"
+    crossslot = CROSSSLOT
     commands: Mapping[bytes, Command] = COMMANDS
 
     def __init__(

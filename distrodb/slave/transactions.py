@@ -23,7 +23,6 @@ from distrodb.commands.api import PENDING, Answer, Pending
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.databases import database_index
-from distrodb.commands.error_replies import CROSSSLOT
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
@@ -61,6 +60,10 @@ class TransactionSlave(Protocol):
         """It holds more than ``maxmemory``: nothing more is queued."""
 
     def partition_of(self, slot: int) -> int: ...
+
+    @property
+    def crossslot(self) -> ErrorReply:
+        """The answer where they may not."""
 
     def may_share(self, slots: Set[int]) -> bool:
         """Keys of these slots may be in one command, or one transaction."""
@@ -219,7 +222,7 @@ class Transactions:
         if not slots:
             return None
         if not slave.may_share(slots):
-            return CROSSSLOT
+            return slave.crossslot
         slot = min(slots)
         reads_copy = self._session.is_readonly and not row.is_write
         if reads_copy and slave.copy_to_read(slot) is not None:
@@ -245,7 +248,7 @@ class Transactions:
         slots = {slot_of(key) for key in keys}
         if not slave.may_share(slots):
             self._has_failed = self.is_open
-            return CROSSSLOT
+            return slave.crossslot
         if self.is_open:
             return error("ERR", "WATCH inside MULTI is not allowed")
         slot = min(slots)
@@ -280,7 +283,7 @@ class Transactions:
         has_failed = self._has_failed
         self.drop()
         if not slave.may_share(slots):
-            return CROSSSLOT
+            return slave.crossslot
         if has_failed:
             return ABORTED
         slot = min(slots, default=0)

@@ -12,7 +12,7 @@ from distrodb.keyspace import snapshot
 from distrodb.raft import progress, proposals, replication, snapshot_transfer, write_set
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client, GatewayClient
-from tests.support.history import Operation, check
+from tests.support.history import Operation, check, keys_of
 from tests.support.network import Quality
 
 GATEWAY_CLIENTS = 2
@@ -69,6 +69,8 @@ class Report:
 
 class Chaos:
     SHAPES = SHAPES
+    CLIENT: type[Client] = Client
+    GATEWAY_CLIENT: type[Client] = GatewayClient
 
     def __init__(
         self, seed: int, faults: Mapping[str, int] = FAULTS, clients: int = 4, **raft: int
@@ -96,10 +98,10 @@ class Chaos:
             slave.rate = self._choose.uniform(0.95, 1.05)
         keys, pause_s_max = self._choose.choice([(1, 0.1), (3, 0.05), (3, 0.15), (3, 0.3)])
         self.clients = [
-            Client(self.cluster, n, self.history, keys, pause_s_max) for n in range(clients)
+            self.CLIENT(self.cluster, n, self.history, keys, pause_s_max) for n in range(clients)
         ]
         self.clients += [
-            GatewayClient(self.cluster, clients + n, self.history, keys, pause_s_max)
+            self.GATEWAY_CLIENT(self.cluster, clients + n, self.history, keys, pause_s_max)
             for n in range(GATEWAY_CLIENTS)
         ]
 
@@ -222,7 +224,9 @@ class Chaos:
         for client in self.clients:
             client.is_stopped = True
         cluster.run_until(lambda: not any(client.is_waiting for client in self.clients), 30.0)
-        for key in sorted({key for operation in self.history for key in _keys(operation)}):
+        for key in sorted(
+            {key for operation in self.history for key in keys_of(operation.command)}
+        ):
             name = "HGETALL" if key.startswith("hash") else "GET"
             called = cluster.now
             reply = cluster.ask(name, key)
@@ -238,10 +242,3 @@ class Chaos:
         report.unknown = sum(client.unknown for client in self.clients)
         report.refused = sum(client.refused for client in self.clients)
         report.trace = self.cluster.trace
-
-
-def _keys(operation: Operation) -> tuple[str, ...]:
-    name, *rest = operation.command
-    if name == "MSET":
-        return tuple(rest[::2])
-    return tuple(rest) if name == "MGET" else (rest[0],)

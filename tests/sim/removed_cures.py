@@ -13,6 +13,7 @@ from unittest import mock
 
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.values import Hash
+from distrodb.keyspace.watched import Watched
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections
 from distrodb.raft.library import Fate
@@ -33,6 +34,7 @@ from distrodb.storage import records
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
+from tests.sim.transactions import TransactionChaos
 
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
@@ -245,6 +247,11 @@ def _clone_nothing(self: Hash, generation: int) -> Hash:
     return self
 
 
+def _holds_anyway(self: Watched, conditions: Any, now_ms: int) -> bool:
+    """A transaction runs whatever has become of the keys that it watched."""
+    return True
+
+
 def _read_unsettled(self: Store, place: int, args: Sequence[bytes], now_ms: int) -> Any:
     """What has expired by the leader's clock alone is gone, for as long as that leader lasts."""
     return self.execute(place, args, now_ms)
@@ -305,6 +312,9 @@ CURES = {
     ),
     "a retry is told from a first try": Cure(
         [(Store, "execute_once", _run_again)], 10, {"crash": 6, "isolation": 3, "heal": 4}
+    ),
+    "a watched key that was touched stops its transaction": Cure(
+        [(Watched, "holds", _holds_anyway)], 6, FAULTS, TransactionChaos
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos

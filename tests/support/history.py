@@ -11,6 +11,10 @@ A key with an expiry may go at any moment behind the command that set it: that i
 of unknown outcome (``VANISHES``).  Once it was seen gone it must not come back.  Caveat: that it
 goes in time, and not too early, is for other tests to judge.
 
+A transaction is one operation, made by ``transaction``: of commands of the model, and of values
+that watched keys must have at its moment.  One that was answered with null did not happen, and is
+not recorded.  Whoever watches a key must write values to it that are never written twice.
+
 Keys are independent of each other, so each is searched alone, but those that appear together in
 one command are searched together.  The model below is written anew, on purpose: it shares nothing
 with ``distrodb.keyspace``.
@@ -75,6 +79,31 @@ def check(operations: Iterable[Operation]) -> None:
         _Search(keys, related).run()
 
 
+_BLANK = "\x1f"  # between the words of a command within a transaction
+_IF = "(if)"  # in place of a command's name: a key, and the value that it must have, if any
+
+
+def transaction(
+    commands: Iterable[tuple[str, ...]], conditions: Iterable[tuple[str, ...]] = ()
+) -> tuple[str, ...]:
+    """The command of a transaction's operation; a condition is a key and its value, or a key alone
+    that must not be there."""
+    words = [(_IF, *condition) for condition in conditions] + list(commands)
+    return ("EXEC", *(_BLANK.join(each) for each in words))
+
+
+def queued(operation: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The commands of a transaction, without its conditions."""
+    return [each for each in _within(operation) if each[0] != _IF]
+
+
+def _within(command: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The commands of a transaction, and its conditions; or the command itself."""
+    if command[0] != "EXEC":
+        return [command]
+    return [tuple(each.split(_BLANK)) for each in command[1:]]
+
+
 def with_vanishing(operations: Iterable[Operation]) -> list[Operation]:
     """The operations, and that each key with an expiry may go."""
     operations = list(operations)
@@ -101,7 +130,9 @@ Values = tuple[Value, ...]  # one for each key of a component
 Step = Callable[[Values], tuple[Values, object]]  # new values, reply
 
 _OK = "OK"
+_NEVER = object()  # no reply: at that moment it cannot have happened
 _ERROR = object()  # any error reply that a command deserves by itself (not an integer)
+_HOLDS = object()  # of a condition
 _SOME = object()  # any number from 0 on
 VANISHES = "(vanishes)"  # in place of a command's name
 _READS = {"GET", "MGET", "EXISTS", "STRLEN", "HGET", "HGETALL", "HLEN", "TTL", "PTTL"}
@@ -109,8 +140,10 @@ _EXPIRING = {"EXPIRE", "PEXPIRE"}
 _COUNTING = {"INCR", "INCRBY", "DECRBY"}
 
 
-def _keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
+def keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
     name = command[0].upper()
+    if name == "EXEC":
+        return tuple(dict.fromkeys(key for each in _within(command) for key in keys_of(each)))
     if name == "MSET":
         return command[1::2]
     return command[1:] if name in ("MGET", "DEL", "EXISTS") else command[1:2]
@@ -119,7 +152,9 @@ def _keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
 def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
     """The command as a function of the values before it."""
     name = command[0].upper()
-    at = [places[key] for key in _keys_of(command)]
+    if name == "EXEC":
+        return _transaction_step([_step(each, places) for each in _within(command)])
+    at = [places[key] for key in keys_of(command)]
     first = at[0]
 
     def put(values: Values, place: int, value: Value) -> Values:
@@ -133,6 +168,9 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         return _hash_step(name, command, first, put, update)
     if name in _EXPIRING or name in ("PERSIST", "TTL", "PTTL", VANISHES.upper()):
         return _expiry_step(name, command, first, put)
+    if command[0] == _IF:
+        wanted = command[2].encode() if len(command) > 2 else None
+        return lambda v: (v, _HOLDS if _plain(v[first]) == wanted else _NEVER)
     if name == "GET":
         return lambda values: (values, _plain(values[first]))
     if name == "MGET":
@@ -192,6 +230,20 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
 
         return set_
     raise ValueError(f"{name}: not in the model")
+
+
+def _transaction_step(steps: list[Step]) -> Step:
+    def run(values: Values) -> tuple[Values, object]:
+        before, replies = values, []
+        for step in steps:
+            values, reply = step(values)
+            if reply is _NEVER:
+                return before, _NEVER
+            if reply is not _HOLDS:
+                replies.append(reply)
+        return values, _Each(replies)
+
+    return run
 
 
 def _expires(value: Value) -> bool:
@@ -266,7 +318,16 @@ def _integer(text: bytes) -> int | None:
     return number if b"%d" % number == text and -(2**63) <= number < 2**63 else None
 
 
+class _Each(list[object]):
+    """What the replies of a transaction must fit."""
+
+
 def _fits(expected: object, reply: object) -> bool:
+    if isinstance(expected, _Each):
+        replies = reply if isinstance(reply, list) else []
+        return len(expected) == len(replies) and all(map(_fits, expected, replies))
+    if expected is _NEVER:
+        return False
     if expected is _ERROR:
         return isinstance(reply, Exception)
     if expected is _OK:  # redis-py makes True of it
@@ -287,6 +348,8 @@ def _changes_nothing(operation: Operation) -> bool:
     name, reply = operation.command[0].upper(), operation.reply
     if name in _READS:
         return True
+    if name == "EXEC":
+        return all(each[0].upper() in _READS for each in _within(operation.command))
     if operation.returned is None:
         return False
     if name in ("SETNX", "DEL", "HDEL", "PERSIST", *_EXPIRING):
@@ -316,15 +379,15 @@ def _components(
         return key
 
     for operation in kept:
-        first, *others = _keys_of(operation.command)
+        first, *others = keys_of(operation.command)
         for other in others:
             parent[root(other)] = root(first)
     related: dict[str, list[Operation]] = defaultdict(list)
     keys: dict[str, set[str]] = defaultdict(set)
     for operation in kept:
-        name = root(_keys_of(operation.command)[0])
+        name = root(keys_of(operation.command)[0])
         related[name].append(operation)
-        keys[name].update(_keys_of(operation.command))
+        keys[name].update(keys_of(operation.command))
     for name, members in related.items():
         yield tuple(sorted(keys[name])), members
 
@@ -335,13 +398,14 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
     With APPEND a value may be shown as a part of another one.  Where values are counted up, those
     that are integers, or may become a part of one, matter by themselves.
     """
-    names = {operation.command[0].upper() for operation in operations}
-    shown: set[bytes] = set()
-    for operation in operations:
-        replies = operation.reply if isinstance(operation.reply, list) else [operation.reply]
-        if isinstance(operation.reply, dict):
-            replies = [*operation.reply.values()]
-        shown.update(reply for reply in replies if isinstance(reply, bytes))
+    names = {each[0].upper() for o in operations for each in _within(o.command)}
+    shown = {text for operation in operations for text in _texts(operation.reply)}
+    shown |= {
+        each[2].encode()
+        for operation in operations
+        for each in _within(operation.command)
+        if each[0] == _IF and len(each) > 2
+    }
     representatives: dict[int, str] = {}
     cache: dict[str, str] = {}
 
@@ -365,6 +429,14 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
             command[2] = blur(command[2])
         result.append(tuple(command))
     return result
+
+
+def _texts(reply: object) -> Iterator[bytes]:
+    if isinstance(reply, bytes):
+        yield reply
+    elif isinstance(reply, (list, dict)):
+        for each in reply if isinstance(reply, list) else reply.values():
+            yield from _texts(each)
 
 
 # -- the search ----------------------------------------------------------------------------------
@@ -576,7 +648,7 @@ class _Search:
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value.replace(_BLANK, " ") if isinstance(value, str) else repr(value)
     if len(text) <= SHOWN_CHARACTERS_MAX:
         return text
     return f"{text[: SHOWN_CHARACTERS_MAX - 10]}…({len(text)})"

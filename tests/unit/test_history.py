@@ -16,9 +16,10 @@ from tests.support.history import (
     Operation,
     Undecided,
     _fits,
-    _keys_of,
     _step,
     check,
+    keys_of,
+    transaction,
     with_vanishing,
 )
 
@@ -267,7 +268,7 @@ def test_the_explanation_names_the_key_and_the_operations_it_is_about():
 def brute_force(operations: list[Operation]) -> bool:
     known = [operation for operation in operations if operation.returned is not None]
     unknown = [operation for operation in operations if operation.returned is None]
-    keys = sorted({key for operation in operations for key in _keys_of(operation.command)})
+    keys = sorted({key for operation in operations for key in keys_of(operation.command)})
     places = {key: place for place, key in enumerate(keys)}
     return any(
         respects_time(order) and explains(order, places)
@@ -419,3 +420,44 @@ def test_a_search_that_grows_too_large_says_what_it_could_not_get_past(monkeypat
     operations.append(Operation(9, late / 2, late / 2 + 1, ("GET", "x"), b"never written"))
     with pytest.raises(Undecided, match="client 9: GET x -> b'never written'"):
         check(operations)
+
+
+# -- transactions --------------------------------------------------------------------------------
+
+MOVED = transaction([("DECRBY", "a", "1"), ("INCRBY", "b", "1")])
+WATCHED = transaction([("SET", "x", "new"), ("GET", "y")], [("x", "old")])
+
+
+@pytest.mark.parametrize(
+    ("is_good", "rows"),
+    [
+        (True, [(MOVED, [-1, 1]), (("MGET", "a", "b"), [b"-1", b"1"])]),
+        (False, [(MOVED, [-1, 1]), (("MGET", "a", "b"), [b"-1", None])]),  # half of it
+        (False, [(MOVED, [-1]), (("MGET", "a", "b"), [b"-1", b"1"])]),
+        (True, [(("SET", "x", "old"), "OK"), (WATCHED, ["OK", None]), (("GET", "x"), b"new")]),
+        (False, [(("SET", "x", "other"), "OK"), (WATCHED, ["OK", None])]),
+        (False, [(WATCHED, ["OK", None])]),
+        (True, [(transaction([("SET", "x", "new")], [("x",)]), ["OK"])]),
+        (False, [(("SET", "x", "a"), "OK"), (transaction([], [("x",)]), [])]),
+    ],
+)
+def test_a_transaction_is_one_operation(is_good: bool, rows: list) -> None:
+    operations = [Operation(0, n, n + 0.5, *row) for n, row in enumerate(rows)]
+    if is_good:
+        check(operations)
+    else:
+        with pytest.raises(NotLinearizable):
+            check(operations)
+
+
+@pytest.mark.parametrize(("value", "happened"), [("old", True), ("old", False), ("other", False)])
+def test_one_of_unknown_outcome_happens_as_a_whole_if_it_may(value: str, happened: bool) -> None:
+    operations = [
+        Operation(0, 0, 1, ("SET", "x", value), "OK"),
+        Operation(1, 2, None, WATCHED),
+        Operation(0, 3, 4, ("GET", "x"), b"new" if happened else value.encode()),
+    ]
+    check(operations)
+    wrong = b"new" if value == "other" else b"nonsense"
+    with pytest.raises(NotLinearizable):
+        check([*operations[:2], Operation(0, 3, 4, ("GET", "x"), wrong)])
