@@ -65,10 +65,9 @@ class Topology:
         """For each partition the slave to ask, and the live ones that have a copy and lead nothing.
 
         A slave that leads a partition and has a copy of another one is listed as a leader only: to
-        Redis Cluster clients a node is a master or a replica.  Of one that is listed as both, older
-        redis-py keeps the last role and node-redis the first, so FLUSHALL, DBSIZE or SCAN on all
-        masters would pass over it; ioredis keeps the master, to which it sends no READONLY, so each
-        read from a replica would be redirected.
+        Redis Cluster clients a node is a master or a replica.  Of one that is listed as both,
+        redis-py, node-redis and valkey-glide keep one role, so FLUSHALL, DBSIZE or SCAN on all
+        masters passes over it; ioredis is redirected for ever (docs/redis.md has what was tried).
         """
         return self._once(self._serving)
 
