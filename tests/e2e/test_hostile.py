@@ -185,6 +185,13 @@ def test_binary_keys_are_keys(friend: Peer) -> None:
         assert friend.ask(b"DEL", key) == b":1\r\n"
 
 
+def _answer(client: socket.socket) -> bytes:
+    try:
+        return client.recv(100)
+    except ConnectionResetError:
+        return b""
+
+
 @pytest.mark.soak
 def test_ten_thousand_connections(cluster: LocalCluster, friend: Peer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -199,8 +206,8 @@ def test_ten_thousand_connections(cluster: LocalCluster, friend: Peer) -> None:
         assert memory.peak - memory.before < len(crowd) * 12_000
         for each in crowd:
             each.sendall(pack(b"PING") + pack(b"SET", b"a", b"v" * 5000)[:-9])
-        for each in crowd:
-            assert each.recv(100) == b"+PONG\r\n"
+        answers = {_answer(each) for each in crowd}
+        assert answers == {b"+PONG\r\n", b""}, "some are closed for their half commands"
         cluster.wait_until(lambda: _held(friend) <= BOUND, "the largest are closed")
         took = []
         for _ in range(100):
