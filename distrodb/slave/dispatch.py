@@ -8,6 +8,7 @@ slave comes to lead between two of them; one that a group hands back was never p
 from collections.abc import Sequence
 from functools import partial
 
+from distrodb.commands.gateway import SKIP
 from distrodb.keyspace.origins import NoReply
 from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Marked, Request
@@ -48,6 +49,9 @@ class Dispatch:
         """What a gateway has forwarded.  It does not wait here: the gateway knows where to go."""
         group = self._groups.get(partition)
         if group is not None and group.member.is_leader:
+            refused = refusal(request.args) if self.is_full and request.is_write else None
+            if refused is not None:  # if it has run before, the log knows, and its reply stands
+                request.args = [*SKIP, refused.text]
             group.submit_marked(request)
             self._schedule.touch(partition)
         else:

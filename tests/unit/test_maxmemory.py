@@ -1,9 +1,15 @@
 """Beyond maxmemory what may need memory is refused before it is proposed; nothing else is."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from distrodb.commands.table import DATA_COMMANDS
+from distrodb.keyspace.origins import Mark
 from distrodb.keyspace.transaction import EXEC, Condition, pack
+from distrodb.slave.dispatch import Dispatch
+from distrodb.slave.forwarding.forwarded import Answers, Forwarded, Stream
+from distrodb.slave.machine_factory import new_store
 from distrodb.slave.maxmemory import OOM, OOM_ABORT, refusal
 from tests.support.resp import pack as command
 from tests.support.resp import read_replies
@@ -39,3 +45,26 @@ def test_behind_a_multi_everything_is_refused_and_exec_fails() -> None:
         "b'OK'",
         "b'OK'",
     ]
+
+
+def test_what_a_gateway_forwards_again_is_refused_only_if_it_has_not_run() -> None:
+    """Its number is kept in the log, since others follow it."""
+    store, queue = new_store(0, 16383), []
+    group = SimpleNamespace(member=SimpleNamespace(is_leader=True), submit_marked=queue.append)
+    schedule = SimpleNamespace(touch=lambda partition: None)
+    dispatch = Dispatch({1: group}, None, schedule, 1.0)  # type: ignore[arg-type, dict-item]
+    origin = store.origins.open()
+    answers = Answers(1 << 20)
+
+    def run(sequence: int) -> object:
+        mark: Mark = origin, sequence, 0
+        request = Forwarded(answers, Stream("n", 1, 1), 0, 0, [b"INCR", b"a"], mark, True)
+        dispatch.submit_marked(request, 1)
+        return store.execute_once(mark, 0, queue.pop().args, 0)
+
+    assert run(1) == 1
+    dispatch.is_full = True
+    assert run(1) == 1, "it ran, and is said not to have"
+    assert run(2) == OOM
+    dispatch.is_full = False
+    assert run(2) == OOM and run(3) == 2
