@@ -49,6 +49,7 @@ class OurClients:
         number, words = step
         self._sessions[number].receive(pack(words))
         reply = self._server.finish_one(self._sessions[number])
+        self._server.tracking.tell()  # at the end of a turn
         received = [self._server.finish_one(session) for session in self._sessions]
         received[number] = reply + received[number]
         return [*map(read_frames, received)]
