@@ -118,7 +118,7 @@ def tracking(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if session.is_everywhere:
         return _NOT_HERE
     state = session.tracker
-    before = () if state is None else state.prefixes
+    before = () if state is None else tuple(sorted(state.prefixes))
     objection = _objection(words, None if state is None else state.flags)
     if objection is None and len(words.prefixes) + len(before) > PREFIXES_MAX:
         objection = _TOO_MANY
@@ -127,8 +127,8 @@ def tracking(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if objection is not None:
         return objection
     prefixes = (*before, *words.prefixes)
-    if b"BCAST" in words.flags and not prefixes:
-        prefixes = (b"",)
+    if b"BCAST" in words.flags and not words.prefixes and b"" not in before:
+        prefixes = (*before, b"")  # all keys, beside what was named before
     session.slave.track(session, frozenset(words.flags), prefixes, words.redirect)
     return OK
 
@@ -147,7 +147,7 @@ def tracking_info(session: SessionApi, args: Sequence[bytes]) -> Reply:
         flags.append(b"noloop")
     if state.is_broken:
         flags.append(b"broken_redirect")
-    prefixes: list[Reply] = list(state.prefixes)
+    prefixes: list[Reply] = [*sorted(state.prefixes)]
     return {b"flags": SetReply(flags), b"redirect": state.redirect_id, b"prefixes": prefixes}
 
 

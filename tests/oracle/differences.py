@@ -98,6 +98,13 @@ DIFFERENCES: list[Difference] = [
         parts_ways=True,
     ),
     Difference(
+        "`OBJECT ENCODING` goes by the value, not by how it came about",
+        lambda words, theirs, ours: (
+            _command(words, b"OBJECT", b"ENCODING") and theirs == (b"$", b"raw")
+        ),
+        ("SET k a", "APPEND k b", "OBJECT ENCODING k"),
+    ),
+    Difference(
         "`SWAPDB` is refused: partitions cannot swap at one moment",
         lambda words, theirs, ours: (
             _command(words, b"SWAPDB") and _says(ours, b"SWAPDB is not supported")
@@ -106,6 +113,12 @@ DIFFERENCES: list[Difference] = [
         is_cluster=False,
     ),
 ]
+
+
+def overflows(words: Words) -> bool:
+    """A RESTORE that lives beyond the end of all time: Redis' sum overflows and the key is gone,
+    ours stays, and nothing behind it can be compared."""
+    return _command(words, b"RESTORE") and words[2:3] == [b"9223372036854775807"]
 
 
 def meant(words: Words, theirs: Frame, ours: Frame) -> Difference | None:
