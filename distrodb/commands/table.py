@@ -22,6 +22,7 @@ from distrodb.commands import (
     pubsub,
     server,
     slots,
+    sort,
     strings,
     transactions,
 )
@@ -30,7 +31,7 @@ from distrodb.commands.gateway import GATEWAY
 
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
-_KEYS = (keys, keyspaces, expiry, dump, object, memory)
+_KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _DATA = (*_STRINGS, *_KEYS, hashes)
 _SESSION = (transactions, connection, databases, metadata, server, cluster, admin, pubsub)
 

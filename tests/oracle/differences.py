@@ -37,7 +37,20 @@ def _without_count(frame: Frame) -> bytes:
 
 _TOLD = (b"COUNT", b"LIST", b"DOCS", b"INFO", b"HELP")
 
+
+def _text(frame: Frame) -> bytes:
+    return frame[1] if isinstance(frame[1], bytes) else b""
+
+
 DIFFERENCES: list[Difference] = [
+    Difference(
+        "`SORT` needs the hash tag of its key in the patterns of `BY` and `GET`",
+        lambda words, theirs, ours: (
+            words[0].upper() in (b"SORT", b"SORT_RO") and b"option of SORT denied" in _text(ours)
+        ),
+        ("SORT {t}a GET *",),
+        is_cluster=False,
+    ),
     Difference(
         "`COMMAND` tells of the commands that are here, and in words of its own",
         lambda words, theirs, ours: (

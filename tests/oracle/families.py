@@ -455,8 +455,8 @@ FAMILIES = [
 ]
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
+    _family("sorting", SORTING, 2, is_cluster=False),
     _family("metadata of keys", KEYS_OF, 0),
-    _family("sorting", SORTING, 2),
     _family("connection", CONNECTION),
     _family("databases", DATABASES, is_cluster=False),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),

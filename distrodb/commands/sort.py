@@ -1,0 +1,196 @@
+"""SORT and SORT_RO (https://redis.io/docs/latest/commands/sort/).
+
+What can be sorted are lists, sets and sorted sets, which are not there yet: a kind that comes has a
+line in ``_ITEMS``, and lists one in ``_MAKE_LIST``.  Until then a key that is there is of the wrong
+kind, and one that is not has nothing to sort.
+
+A key that BY or GET makes of an element must be where the command runs, so a pattern with a star
+needs the hash tag of the sorted key, as in Redis 8's cluster mode.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from distrodb.commands.command import data_row
+from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.key_specs import KeySpec, one
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
+from distrodb.commands.strings import over_limits
+from distrodb.keyspace.context import Context
+from distrodb.keyspace.keys import GENERIC, LIST, Keys
+from distrodb.keyspace.place import WrongType
+from distrodb.keyspace.sorting import NotANumber, Order, arranged
+from distrodb.keyspace.values import Container, Hash, Value
+from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.ring.slots import slot_of
+
+NOT_NUMBERS = error("ERR", "One or more scores can't be converted into double")
+SELF = b"#"  # GET of the element itself
+_SKIPPED = {
+    b"LIMIT": 2,
+    b"GET": 1,
+    b"BY": 1,
+}  # words behind an option, where no STORE is looked for
+
+_ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {}  # the elements of a container
+_MAKE_LIST: list[Callable[[Sequence[bytes]], Container]] = []  # what STORE makes; one, or none
+
+
+@dataclass(slots=True)
+class _Options:
+    order: Order = field(default_factory=Order)
+    by: bytes | None = None
+    gets: list[bytes] = field(default_factory=list)
+    store: bytes | None = None
+
+
+def _options(words: list[bytes], key: bytes, may_store: bool) -> _Options | ErrorReply:
+    options = _Options()
+    order = options.order
+    while words:
+        word = words.pop(0).upper()
+        if word in (b"ASC", b"DESC"):
+            order.is_descending = word == b"DESC"
+        elif word == b"ALPHA":
+            order.is_alpha = True
+        elif word == b"LIMIT" and len(words) >= 2:
+            offset, count = parse_integer(words.pop(0)), parse_integer(words.pop(0))
+            if offset is None or count is None:
+                return NOT_AN_INTEGER
+            order.offset, order.count = offset, count
+        elif word == b"STORE" and words and may_store:
+            options.store = words.pop(0)
+        elif word in (b"BY", b"GET") and words:
+            pattern = words.pop(0)
+            if b"*" in pattern and slot_of(pattern) != slot_of(key):
+                return _elsewhere(word.decode())
+            if word == b"GET":
+                options.gets.append(pattern)
+            else:
+                options.by, order.is_kept = pattern, b"*" not in pattern
+        else:
+            return SYNTAX
+    return options
+
+
+def _elsewhere(option: str) -> ErrorReply:
+    return error(
+        "ERR",
+        f"{option} option of SORT denied when keys formed by the pattern may be in different slots:"
+        " give the pattern the hash tag of the key",
+    )
+
+
+def _looked_up(keys: Keys, pattern: bytes, item: bytes) -> bytes | None:
+    """What a pattern names for an element: the element, a string, or a field of a hash (``->``)."""
+    if pattern == SELF:
+        return item
+    before, star, behind = pattern.partition(b"*")
+    if not star:
+        return None
+    behind, arrow, name = behind.partition(b"->")
+    if arrow and not name:  # an arrow with nothing behind it is a part of the key
+        behind, arrow = behind + arrow, b""
+    value = keys.value(before + item + behind)
+    if isinstance(value, Hash) and arrow:
+        return value.get(name)
+    return value if isinstance(value, bytes) and not arrow else None
+
+
+def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) -> Reply:
+    options = _options(list(args[2:]), args[1], may_store)
+    if isinstance(options, ErrorReply):
+        return options
+    by, order = options.by, options.order
+    weigh = None if by is None else lambda item: _looked_up(keys, by, item)
+    try:
+        found = arranged(_items(keys.value(args[1])), order, weigh)
+    except NotANumber:
+        return NOT_NUMBERS
+    gets = options.gets or [SELF]
+    results = [_looked_up(keys, pattern, item) for item in found for pattern in gets]
+    if options.store is None:
+        return list(results)
+    return _store(keys, options.store, [each or b"" for each in results], context)
+
+
+def _items(value: Value | None) -> Sequence[bytes]:
+    if value is None:
+        return ()
+    if type(value) not in _ITEMS:
+        raise WrongType
+    return _ITEMS[type(value)](value)
+
+
+def _store(keys: Keys, name: bytes, results: list[bytes], context: Context) -> Reply:
+    if problem := over_limits(context, name, b""):
+        return problem
+    if results:
+        keys.put_value(name, _MAKE_LIST[0](results))
+        keys.event(LIST, b"sortstore", name)
+    elif keys.delete(name):
+        keys.event(GENERIC, b"del", name)
+    return len(results)
+
+
+def sort(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _sort(keys, args, context, True)
+
+
+def sort_ro(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    return _sort(keys, args, context, False)
+
+
+def find_keys(args: Sequence[bytes]) -> list[int]:
+    """The key that is sorted, and the one that is written to: the last STORE counts."""
+    stored, position = 0, 2
+    while position < len(args):
+        word = args[position].upper()
+        if word == b"STORE" and position + 1 < len(args):
+            position += 1
+            stored = position
+        position += 1 + _SKIPPED.get(word, 0)
+    return [1, stored] if stored else [1]
+
+
+_PATTERNS = KeySpec(
+    "RO access",
+    is_unknown=True,
+    notes="For the optional BY/GET keyword. It is marked 'unknown' because the key names derive"
+    " from the content of the key we sort",
+)
+_STORED = KeySpec(
+    "OW update",
+    is_unknown=True,
+    notes="For the optional STORE keyword. It is marked 'unknown' because the keyword can appear"
+    " anywhere in the argument array",
+)
+_GROUPS = "set sortedset list dangerous"
+
+_ROWS = (
+    data_row(
+        "sort",
+        sort,
+        -2,
+        "write denyoom movablekeys",
+        (*one("RO access"), _PATTERNS, _STORED),
+        "generic",
+        "Sorts elements.",
+        acl=_GROUPS,
+        find_keys=find_keys,
+    ),
+    data_row(
+        "sort_ro",
+        sort_ro,
+        -2,
+        "readonly movablekeys",
+        (*one("RO access"), _PATTERNS),
+        "generic",
+        "Sorts elements and stores nothing.",
+        "7.0.0",
+        acl=_GROUPS,
+    ),
+)
+# As in Redis, they are in the categories of what they sort and not among the keys' own.
+COMMANDS = tuple(replace(row, categories=row.categories - {"keyspace"}) for row in _ROWS)
