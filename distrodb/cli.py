@@ -241,9 +241,10 @@ class _Interrupts:
 
 
 def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
+    gateway = cluster.gateway_address(node)
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-        f" peers {cluster.peer_address(node)}{remark}",
+        f" peers {cluster.peer_address(node)}{f' gateway {gateway}' if gateway else ''}{remark}",
         flush=True,
     )
 

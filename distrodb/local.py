@@ -34,6 +34,7 @@ from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free, obstacle
 
 _FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
+GATEWAY_PORT_OFFSET = 2000
 READY_S_MAX = 30.0
 HEALED_S_MAX = 120.0  # far above what the copies of a test take
 STOP_S_MAX = 30.0  # far above what handing over takes
@@ -209,7 +210,7 @@ class LocalCluster:
         node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
         last = max(config.me.client.port for config in self.configs.values())
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
-        end = min(last + _STEPS_MAX, 65535 - PEER_PORT_OFFSET) if is_in_a_row else 0
+        end = min(last + _STEPS_MAX, 65535 - GATEWAY_PORT_OFFSET) if is_in_a_row else 0
         tried = (_ports(1, base) for base in range(last + 1, end))
         ports = next(filter(_are_to_be_had, tried), None) or _ports(1, None)
         peers = [str(config.me.peer) for config in self.configs.values()]
@@ -390,6 +391,11 @@ class LocalCluster:
     def pids(self) -> dict[str, int]:
         return {node: process.pid for node, process in self._processes.items()}
 
+    def gateway_address(self, node: str) -> str | None:
+        """None for one whose file names none."""
+        gateway = self.configs[node].me.gateway
+        return None if gateway is None else str(gateway)
+
     def peer_address(self, node: str) -> str:
         return str(self.configs[node].me.peer)
 
@@ -436,7 +442,7 @@ class LocalCluster:
             remedy = f"reach it with distrodb master --connect {me.client} (there QUIT ends it)"
         raise problem(
             self.configs[node].file,
-            f"cluster.nodes.{'client' if address == me.listens['client'] else 'peer'}",
+            "cluster.nodes." + next(name for name, at in me.listens.items() if at == address),
             f"{address} is in use, {by}",
             f"{remedy}, or use another --dir and --base-port",
         )
@@ -449,13 +455,18 @@ class LocalCluster:
     def _files(self) -> list[Path]:
         return sorted((self.directory / "conf").glob("node*.toml"))
 
-    def _write_files(self, ports: dict[str, tuple[int, int]], **options: Any) -> None:
+    def _write_files(self, ports: dict[str, tuple[int, int, int]], **options: Any) -> None:
         folder = self.directory / "conf"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             nodes = [
-                NodeAddress(id_, Address("127.0.0.1", client), Address("127.0.0.1", peer))
-                for id_, (client, peer) in ports.items()
+                NodeAddress(
+                    id_,
+                    Address("127.0.0.1", client),
+                    Address("127.0.0.1", peer),
+                    gateway_bind=Address("127.0.0.1", gateway),
+                )
+                for id_, (client, peer, gateway) in ports.items()
             ]
             options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
             for node in nodes:
@@ -490,21 +501,25 @@ def _number(node: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _ports(nodes: int, base: int | None) -> list[tuple[int, int]]:
+def _ports(nodes: int, base: int | None) -> list[tuple[int, int, int]]:
+    """Of each slave: for clients, for peers, for its gateway."""
     if base is not None:
-        if not 1 <= base <= 65535 - PEER_PORT_OFFSET - nodes:
+        if not 1 <= base <= 65535 - GATEWAY_PORT_OFFSET - nodes:
             raise ConfigError(
                 f"--base-port {base}: no ports for {nodes} slaves;"
-                f" use 1 to {65535 - PEER_PORT_OFFSET - nodes}"
+                f" use 1 to {65535 - GATEWAY_PORT_OFFSET - nodes}"
             )
-        return [(base + n, base + PEER_PORT_OFFSET + n) for n in range(nodes)]
+        return [
+            (client, client + PEER_PORT_OFFSET, client + GATEWAY_PORT_OFFSET)
+            for client in range(base, base + nodes)
+        ]
     candidates = list(range(_FREE_PORT_MIN, _first_ephemeral_port()))
     random.SystemRandom().shuffle(candidates)  # others may have seeded the common generator
     free = (port for port in candidates if not obstacle(Address("127.0.0.1", port)))
-    taken = list(itertools.islice(free, 2 * nodes))
-    if len(taken) < 2 * nodes:
-        raise ConfigError(f"no {2 * nodes} free ports below {_first_ephemeral_port()}")
-    return list(zip(taken[::2], taken[1::2], strict=True))
+    taken = list(itertools.islice(free, 3 * nodes))
+    if len(taken) < 3 * nodes:
+        raise ConfigError(f"no {3 * nodes} free ports below {_first_ephemeral_port()}")
+    return list(zip(taken[::3], taken[1::3], taken[2::3], strict=True))
 
 
 def _first_ephemeral_port() -> int:
@@ -517,15 +532,15 @@ def _first_ephemeral_port() -> int:
         return 32768
 
 
-def _addresses(ports: list[tuple[int, int]]) -> list[Address]:
-    return [Address("127.0.0.1", port) for pair in ports for port in pair]
+def _addresses(ports: list[tuple[int, int, int]]) -> list[Address]:
+    return [Address("127.0.0.1", port) for triple in ports for port in triple]
 
 
-def _are_to_be_had(ports: list[tuple[int, int]]) -> bool:
+def _are_to_be_had(ports: list[tuple[int, int, int]]) -> bool:
     return not any(map(obstacle, _addresses(ports)))
 
 
-def _check_to_be_had(ports: list[tuple[int, int]], idle: Callable[[float], None]) -> None:
+def _check_to_be_had(ports: list[tuple[int, int, int]], idle: Callable[[float], None]) -> None:
     addresses = _addresses(ports)
     if (address := held(addresses, idle)) is not None:
         raise ConfigError(

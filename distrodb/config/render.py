@@ -12,13 +12,16 @@ from distrodb.config.sections import NodeAddress
 _ROW_TEXT = """\
 # This slave's own row. It listens at `client` and `peer`. If others find it elsewhere, as when it
 # listens at 0.0.0.0 or [::], `announce = "HOST"` says where; "HOST:PORT" if clients find it at
-# another port, and `announce_peer` for slaves."""
+# another port, and `announce_peer` for slaves. With `gateway = "HOST:PORT"` it listens there too,
+# as one single Redis server that holds all keys, for clients that know no Redis Cluster."""
 _NODES_TEXT = """\
 # Every slave that the cluster is born with, in ring order; the same list in every file. Later the
 # cluster's own map says who there is, and only this slave's own row matters. A slave listens at
 # `client` and `peer`. If others find it elsewhere, as when it listens at 0.0.0.0 or [::],
 # `announce = "HOST"` says where; "HOST:PORT" if clients find it at another port, and
-# `announce_peer` for slaves. What is announced is the same in every file."""
+# `announce_peer` for slaves. What is announced is the same in every file. With
+# `gateway = "HOST:PORT"` it listens there too, as one single Redis server that holds all keys, for
+# clients that know no Redis Cluster."""
 
 
 def render(
@@ -51,7 +54,7 @@ def render(
             for node in nodes:
                 lines += ["[[cluster.nodes]]", f"id = {_toml(node.id)}"]
                 lines += [f"{name} = {_toml(str(at))}" for name, at in node.listens.items()]
-                if node.listens != {"client": node.client, "peer": node.peer}:
+                if node.client_bind or node.peer_bind:
                     lines.append(f"announce = {_toml(str(node.client))}")
                     lines.append(f"announce_peer = {_toml(str(node.peer))}")
     return "\n".join(lines) + "\n"

@@ -1,6 +1,9 @@
 """The rows of [[cluster.nodes]]: who the slaves are, where they listen and where they are found.
 Pure.
 
+``gateway``, if there is one, is where it listens for clients that know no cluster; a wildcard is
+found at the host of ``announce`` or ``client``.
+
 ``client`` and ``peer`` are where a slave listens, and mostly where others find it too.  Where it
 is found elsewhere (it listens at all addresses of its machine, or behind a mapped port) its row
 says ``announce``: a host, or host and port, for clients.  The other slaves find it at
@@ -16,7 +19,7 @@ from distrodb.config.address import Address, parse_announced
 from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.sections import NodeAddress
 
-_NEEDED, _MAY_BE = ("id", "client", "peer"), ("announce", "announce_peer")
+_NEEDED, _MAY_BE = ("id", "client", "peer"), ("gateway", "announce", "announce_peer")
 
 
 def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
@@ -36,7 +39,10 @@ def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
         if id_ in [node.id for node in nodes]:
             raise problem(file, f"{key}.id", f"two slaves have the id {id_}", "rename one of them")
         node = _node(file, key, row)
-        for name, place in (("client", node.client), ("peer", node.peer)):
+        places = {"client": node.client, "peer": node.peer, "gateway": node.gateway}
+        for name, place in places.items():
+            if place is None:
+                continue
             here, other = f"{key}.{name}", taken.get(str(place))
             if other:
                 raise problem(file, here, f"{place} is also {other}", "give each its own port")
@@ -56,7 +62,7 @@ def _check_texts(file: Path, key: str, row: object) -> None:
             raise problem(file, f"{key}.{name}", "is missing or not a string", "add it")
     for name in _MAY_BE:
         if name in row and not isinstance(row[name], str):
-            remedy = 'write it as "host" or "host:port"'
+            remedy = 'write it as "host:port"'
             raise problem(file, f"{key}.{name}", f"{shown(row[name])} is not a string", remedy)
 
 
@@ -82,7 +88,21 @@ def _node(file: Path, key: str, row: dict[str, str]) -> NodeAddress:
         told_peer,
         client_bind=None if client == told_client else client,
         peer_bind=None if peer == told_peer else peer,
+        gateway_bind=_gateway(file, key, row, {"client": client, "peer": peer}),
     )
+
+
+def _gateway(
+    file: Path, key: str, row: dict[str, str], others: dict[str, Address]
+) -> Address | None:
+    if "gateway" not in row:
+        return None
+    gateway = address(file, f"{key}.gateway", row["gateway"])
+    for name, other in others.items():
+        if gateway == other:
+            what = f"{gateway} is also {key}.{name}"
+            raise problem(file, f"{key}.gateway", what, "give each its own port")
+    return gateway
 
 
 def _announced(file: Path, key: str, name: str, row: dict[str, str], default: Address) -> Address:

@@ -20,11 +20,19 @@ class NodeAddress:
     peer: Address
     client_bind: Address | None = None
     peer_bind: Address | None = None
+    gateway_bind: Address | None = None  # None: it has no gateway
 
     @property
     def listens(self) -> dict[str, Address]:
         """Where it listens, by the name in its row."""
-        return {"client": self.client_bind or self.client, "peer": self.peer_bind or self.peer}
+        listens = {"client": self.client_bind or self.client, "peer": self.peer_bind or self.peer}
+        return listens if self.gateway_bind is None else {**listens, "gateway": self.gateway_bind}
+
+    @property
+    def gateway(self) -> Address | None:
+        """Where clients find its gateway."""
+        bind = self.gateway_bind
+        return Address(self.client.host, bind.port) if bind and bind.is_wildcard else bind
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from distrodb.config import Address, LimitsConfig
 from distrodb.resp.reply import error
 from distrodb.slave.client_memory import NOTED_BYTES
 from distrodb.slave.core import Core
+from distrodb.slave.gateway import Gateway
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.overdue import Overdue
 from distrodb.slave.service import Service
@@ -47,8 +48,9 @@ FULL = error("ERR", "max number of clients reached")
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, server: "ClientServer"):
-        self._server = server
+    def __init__(self, server: "ClientServer", behind: Service | None = None):
+        """``behind``: what its session asks, if not the slave itself."""
+        self._server, self._behind = server, behind
         self._wake = functools.partial(server.wake, self)
         self._transport: asyncio.Transport | None = None
         self._is_paused = False  # no bytes are read
@@ -71,7 +73,7 @@ class Connection(asyncio.Protocol):
             is_gone = True
         self._host = str(peer[0]) if peer else "a client"
         self.session = server.service.open_session(
-            self._wake, str(Address(peer[0], peer[1])) if peer else ""
+            self._wake, str(Address(peer[0], peer[1])) if peer else "", self._behind
         )
         self.session.heard_at = server.now
         server.opened(self)
@@ -282,16 +284,20 @@ class ClientServer:
         self._connections: dict[int, Connection] = {}  # by their sessions' ids
         self._refused: set[Connection] = set()
         self._woken: dict[Connection, None] = {}  # in the order in which they were woken
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._loop: asyncio.AbstractEventLoop
 
-    async def start(self, host: str, port: int) -> None:
-        """Raises ``OSError`` if the port is taken."""
+    async def start(self, address: Address, is_gateway: bool = False) -> None:
+        """Listen there; as a gateway for clients that know no cluster.  Raises ``OSError`` if the
+        port is taken."""
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(
-            lambda: Connection(self), host, port, backlog=512
+        behind = Gateway(self.service) if is_gateway else None
+        server = await self._loop.create_server(
+            lambda: Connection(self, behind), address.host, address.port, backlog=512
         )
-        self._on_timer()
+        self._servers.append(server)
+        if self._timer is None:
+            self._on_timer()
 
     # -- what connections call ---------------------------------------------------------------
 
@@ -380,8 +386,8 @@ class ClientServer:
         self._timer = self._loop.call_later(MEASURE_S if has_bound else LOOK_S, self._on_timer)
 
     def stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     def close(self) -> None:
         self.stop_listening()

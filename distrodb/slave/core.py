@@ -39,7 +39,6 @@ from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.disk_writes import DiskWrites
 from distrodb.slave.dispatch import Dispatch
 from distrodb.slave.forwarding.forwarding import Forwarding
-from distrodb.slave.forwarding.queue import Sender
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_factory import Disk, GroupFactory, group_options
@@ -102,7 +101,8 @@ class Core:
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
         self._forwarding = Forwarding(config, self.routing, self._dispatch, self.outgoing)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
-        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk)
+        gateway = config.me.gateway
+        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk, gateway)
         controller = Controller(config, self.peers.detector, self.peers.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
         self._changes = MapChanges(self._open, controller, self.view, self._schedule)
@@ -255,7 +255,7 @@ class Core:
         """For a command on whole partitions; see ``Dispatch``."""
         return self._dispatch.wait_for_leaders(size, go_on)
 
-    def forward(self, request: Request, partition: int, sender: Sender | None = None) -> None:
+    def forward(self, request: Request, partition: int, sender: object | None = None) -> None:
         """A command that came to the gateway: for a partition, wherever it is led."""
         self._forwarding.submit(self._now, request, partition, sender)
 

@@ -1,9 +1,10 @@
 """What peers say of themselves each second, and at once when it changes.  Pure.
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
-how long its disk takes to sync, and whether it is about to end; of the leader of a group: its
-members (membership_reports.py) and the copies that it sends; before the cluster is born: whom it
-has met; of one that wants to join, and of those that have met it: its addresses.
+how long its disk takes to sync, where its gateway is, and whether it is about to end; of the
+leader of a group: its members (membership_reports.py) and the copies that it sends; before the
+cluster is born: whom it has met; of one that wants to join, and of those that have met it: its
+addresses.
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -58,6 +59,7 @@ class Gossip:
     is_born: bool = True  # else ``hears`` is whom it has met
     sync_ms: int = 0  # what a sync of its disk has taken at most of late
     has_slow_disk: bool = False  # so slow that it should lead nothing
+    gateway: str = ""  # its address, if it has one
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class Gossip:
             "born": self.is_born,
             "sync": self.sync_ms,
             "slow": self.has_slow_disk,
+            "gateway": self.gateway,
         }
         if self.map is not None:
             plain["map"] = self.map.to_plain()
@@ -104,6 +107,7 @@ class Gossip:
                 is_born=_flag(plain["born"]),
                 sync_ms=_number(plain["sync"]),
                 has_slow_disk=_flag(plain["slow"]),
+                gateway=_name(plain["gateway"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
@@ -174,6 +178,7 @@ class GossipBook:
         self.empty: set[str] = set()  # peers that have no group open
         self.slow: set[str] = set()  # peers whose disks are too slow to lead
         self._sync_ms: dict[str, int] = {}
+        self._gateways: dict[str, str] = {}  # also of those that are lost: where they were
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -183,6 +188,7 @@ class GossipBook:
         self._copies[peer] = gossip.copies
         self._joiners[peer] = gossip.joiners
         self._sync_ms[peer] = gossip.sync_ms
+        self._gateways[peer] = gossip.gateway
         for peers, is_one in (
             (self.leaving, gossip.is_leaving or peer in self.leaving),
             (self.empty, not gossip.has_groups),
@@ -223,6 +229,10 @@ class GossipBook:
     def sync_ms(self, peer: str) -> int | None:
         """None if nothing is known."""
         return self._sync_ms.get(peer)
+
+    def gateway(self, peer: str) -> str | None:
+        """None if it has none, or nothing is known."""
+        return self._gateways.get(peer) or None
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""

@@ -10,6 +10,7 @@ What always holds:
 import math
 from typing import Any
 
+from distrodb.config import Address
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap, node_of
 from distrodb.slave.disk_speed import DiskSpeed
@@ -23,9 +24,17 @@ GOSSIP_LEAST_S = 0.05  # between two, however much changes
 
 
 class GossipSender:
-    def __init__(self, groups: OpenGroups, peers: Peers, leadership: Leadership, disk: DiskSpeed):
+    def __init__(
+        self,
+        groups: OpenGroups,
+        peers: Peers,
+        leadership: Leadership,
+        disk: DiskSpeed,
+        gateway: Address | None,
+    ):
         self._maps, self._groups, self._peers = groups.maps, groups, peers
         self._leadership, self._disk = leadership, disk
+        self._gateway = "" if gateway is None else str(gateway)
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
         self.next_due = math.inf  # seconds: when ``take`` is to be called next
@@ -90,6 +99,7 @@ class GossipSender:
             is_born=is_born,
             sync_ms=int(1000 * self._disk.worst_s()),
             has_slow_disk=self._disk.is_slow,
+            gateway=self._gateway,
         )
 
     def _reports(self) -> dict[int, Configuration]:

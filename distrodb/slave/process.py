@@ -97,14 +97,14 @@ class SlaveProcess:
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._loop.set_exception_handler(self._on_error)
-        try:
-            await self._links.start()
-        except OSError as error:
-            raise self._port_problem("peer", error) from None
-        try:
-            await self._clients.start(self._address.host, self._address.port)
-        except OSError as error:
-            raise self._port_problem("client", error) from None
+        for key, address in sorted(self._config.me.listens.items(), reverse=True):
+            try:
+                if key == "peer":
+                    await self._links.start()
+                else:
+                    await self._clients.start(address, is_gateway=key == "gateway")
+            except OSError as error:
+                raise self._port_problem(key, error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
         if self._address != self._config.me.client:
             log.info("it is announced to them as %s", self._config.me.client)

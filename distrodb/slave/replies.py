@@ -129,7 +129,6 @@ class Replies:
         self.protocol = 2
         self.calls: deque[Call] = deque()  # whose replies are not taken, in order
         self.unanswered = 0  # calls under way
-        self.reads_sent = 0  # of those, kept by a gateway (forwarding/queue.py)
         self.output_bytes = 0  # of replies that are not taken
         self.input_bytes = 0  # of the commands that they answer
         self.is_woken = False

@@ -46,6 +46,7 @@ class Status:
             "status": "suspect" if is_suspect else row.status,
             "client": row.client,
             "peer": row.peer,
+            "gateway": view.gateway_of(node),
             "incarnation": row.incarnation,
             "slow_disk": view.has_slow_disk(node),
             "sync_ms": view.sync_ms(node),

@@ -126,6 +126,12 @@ class View:
             return int(1000 * self._disk.worst_s())
         return self.peers.gossip.sync_ms(node)
 
+    def gateway_of(self, node: str) -> str | None:
+        """Its address; None if it has none, or was never heard."""
+        if node == self.id:
+            return None if self.config.me.gateway is None else str(self.config.me.gateway)
+        return self.peers.gossip.gateway(node)
+
     def has_slow_disk(self, node: str) -> bool:
         """So slow that it hands on what it leads."""
         return self._disk.is_slow if node == self.id else node in self.peers.gossip.slow

@@ -29,10 +29,10 @@ def cluster_at(directory, announced: str, listens: str) -> LocalCluster:
     rows = [
         NodeAddress(
             f"node{number + 1}",
-            *(Address(announced, port) for port in pair),
-            *(Address(listens, port) for port in pair),
+            *(Address(announced, port) for port in ports[:2]),
+            *(Address(listens, port) for port in ports),
         )
-        for number, pair in enumerate(local._ports(3, None))
+        for number, ports in enumerate(local._ports(3, None))
     ]
     (directory / "conf").mkdir()
     for row in rows:

@@ -20,7 +20,7 @@ from distrodb.resp.reply import ErrorReply, error
 from distrodb.slave.deadlines import Deadlines
 from distrodb.slave.dispatch import Dispatch
 from distrodb.slave.forwarding.forwarded import Answer, Answers, Forwarded, Inbox, Stream
-from distrodb.slave.forwarding.queue import Item, Queue, Sender
+from distrodb.slave.forwarding.queue import Item, Queue
 from distrodb.slave.links.framing import ANSWERS, FORWARDS
 from distrodb.slave.outgoing import Outgoing
 from distrodb.slave.routing import Routing
@@ -53,7 +53,7 @@ class Forwarding:
 
     # -- what comes in -----------------------------------------------------------------------
 
-    def submit(self, now: float, request: Request, partition: int, sender: Sender | None) -> None:
+    def submit(self, now: float, request: Request, partition: int, sender: object | None) -> None:
         """A command that came to this slave's gateway; ``sender``: the connection that may have
         others under way, whose order is to be kept."""
         queue = self._queues.get(partition)

@@ -21,7 +21,6 @@ it wait for it; so a command that is given up is replaced by one that does nothi
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from distrodb.commands.gateway import OPEN, SKIP
 from distrodb.errors import InvariantViolation
@@ -43,12 +42,6 @@ UNKNOWN = error(
     " read before you write again",
 )
 FORGOTTEN = error("UNKNOWN", "this write has happened, and the reply to it is lost")
-
-
-class Sender(Protocol):
-    """A connection."""
-
-    reads_sent: int  # those on their way that have no place in the order of the log
 
 
 class Item:
@@ -74,7 +67,7 @@ class Item:
         is_logged: bool,
         until: float = math.inf,
         request: Request | None = None,
-        sender: Sender | None = None,
+        sender: object | None = None,
     ):
         self.place, self.args = place, args
         self.is_logged = is_logged  # it goes through the log
@@ -91,6 +84,8 @@ class Queue:
         self.partition = partition
         self._sent: deque[Item] = deque()  # to the target, in this generation
         self._sent_bytes = 0
+        # Reads among those that have no place in the order of the log, by their connections.
+        self._reads: dict[object, int] = {}
         self._waiting: deque[Item] = deque()  # behind those
         self.bytes = 0  # of all
         self.target: str | None = None  # where this generation goes; None: it is over
@@ -108,7 +103,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._sent) + len(self._waiting)
 
-    def add(self, until: float, request: Request, sender: Sender | None) -> None:
+    def add(self, until: float, request: Request, sender: object | None) -> None:
         self.bytes += request.size
         self._waiting.append(
             Item(request.place, request.args, request.is_write, until, request, sender)
@@ -148,7 +143,7 @@ class Queue:
             item.number = self._number
             item.tries += 1
             if item.sequence == READ and item.sender is not None:
-                item.sender.reads_sent += 1
+                self._reads[item.sender] = self._reads.get(item.sender, 0) + 1
         self._sent += items
         head = [self.partition, self.generation, self._chunk, self._origin, self._settled + 1]
         self._chunk += 1
@@ -162,7 +157,7 @@ class Queue:
             item = waiting[0]
             if self._sent_bytes + item.size > WINDOW_BYTES and (sent or items):
                 break
-            if item.is_logged and item.sender is not None and item.sender.reads_sent:
+            if item.is_logged and item.sender in self._reads:
                 break  # else those could see what it does, if they are sent again
             self._sent_bytes += item.size
             items.append(waiting.popleft())
@@ -231,18 +226,22 @@ class Queue:
         self.bytes -= item.size
         if was_sent:
             self._sent_bytes -= item.size
-            if item.sequence == READ and item.sender is not None:
-                item.sender.reads_sent -= 1
+            self._is_read(item)
         if item.sequence > 0:
             self._settled = item.sequence
+
+    def _is_read(self, item: Item) -> None:
+        """It is answered, or given up, if it is a read."""
+        if item.sequence == READ and item.sender is not None:
+            left = self._reads.pop(item.sender) - 1
+            if left:
+                self._reads[item.sender] = left
 
     def end(self, now: float) -> None:
         """This generation is over: all of it is to be sent again."""
         sent = self._sent
         self._over = {item.number: item for item in sent}
-        for item in sent:
-            if item.sequence == READ and item.sender is not None:
-                item.sender.reads_sent -= 1
+        self._reads = {}
         self._waiting.extendleft(reversed(sent))
         sent.clear()
         self._sent_bytes = 0
@@ -308,9 +307,9 @@ class Queue:
 
 def _put_reads_before_writes_into_the_log(items: Sequence[Item]) -> None:
     """Of each connection, so that they keep their order if they are sent again."""
-    writers: set[int] = set()
+    writers: set[object] = set()
     for item in reversed(items):
         if item.is_logged:
-            writers.add(id(item.sender))
-        elif item.sender is not None and id(item.sender) in writers:
+            writers.add(item.sender)
+        elif item.sender is not None and item.sender in writers:
             item.is_logged = True
