@@ -360,9 +360,9 @@ OPTIONS = (
         "clients",
         "notify_keyspace_events",
         "",
-        "Which changes of keys that this slave leads are told to clients that subscribe to"
-        " __keyspace@0__:* or __keyevent@0__:*, as Redis' notify-keyspace-events: K or E, and A or"
-        " some of g$lshzxetdnm. Empty: none. Each costs a message to every slave.",
+        "Which changes of keys, wherever they are led, are told to clients of this slave that"
+        " subscribe to __keyspace@0__:* or __keyevent@0__:*, as Redis' notify-keyspace-events: K"
+        " or E, and A or some of g$lshzxetdnm. Empty: none. Each costs its leader a message.",
     ),
     Option(
         "clients",

@@ -45,7 +45,7 @@ from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
-from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED, WANTED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.notifications import Notifications
@@ -180,6 +180,7 @@ class Core:
         self._now = now
         self.peers.link_up(now, peer, incarnation)
         self.outgoing.link_changed(peer)
+        self.notifications.link_up(peer)
         self._heartbeats.link_up(member(peer, incarnation))
         for group in self.groups.values():
             self._tell_heartbeats(group)
@@ -192,6 +193,7 @@ class Core:
         name = member(peer, self.peers.link_down(now, peer))
         self.outgoing.link_changed(peer)
         self.pubsub.questions.link_down(peer)
+        self.notifications.link_down(peer)
         self._forwarding.link_down(now, peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
@@ -240,6 +242,8 @@ class Core:
         self._now = now
         if kind == PUBLISHED:
             self.pubsub.receive(peer, content)
+        elif kind == WANTED:
+            self.notifications.heard(peer, content)
         elif kind in (FORWARDS, ANSWERS):
             self._forwarding.receive(now, peer, kind, content)
         else:

@@ -1,22 +1,27 @@
 """Keyspace notifications: what commands do to keys, as messages that clients may subscribe to
 (https://redis.io/docs/latest/develop/use/keyspace-notifications/).  Pure.
 
-The leader of a key's partition tells, when it applies an entry of its own term, and it tells all
-slaves, as if a client had published it.  So each event is told at most once: those of the entries
-that a leader has not applied when it loses the lead are lost.
+``notify-keyspace-events`` of a slave says which events its clients may hear of, of all keys
+wherever they are led: slaves tell each other.  The leader of a key's partition tells of an event
+when it applies an entry of its own term, and tells those slaves that want it.  So each event is
+told at most once: those of the entries that a leader has not applied when it loses the lead are
+lost, and so is what happens before the others have heard of a new setting.
 
 They are gathered while commands run, and published at the end of the turn.
 """
 
 from collections.abc import Callable
 
+from distrodb.errors import PeerError
 from distrodb.keyspace.place_number import database_of
+from distrodb.slave.links.framing import WANTED
 from distrodb.slave.observing import Observing
 from distrodb.slave.pubsub import Pubsub
 
 ALL = "g$lshzxetd"  # what A stands for
 _KINDS = frozenset(ALL + "nm")
 _WORDS = _KINDS | {"A", "K", "E"}
+_NONE: frozenset[str] = frozenset()
 BAD_FLAGS = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
 
 
@@ -34,23 +39,50 @@ def text_of(kinds: frozenset[str]) -> str:
 
 
 class Notifications:
-    """The ``Observer`` of all stores while anything is to be told."""
+    """The ``Observer`` of all stores while any slave wants to hear of anything."""
 
     def __init__(self, pubsub: Pubsub, observing: Observing, is_led: Callable[[int], bool]):
         """``is_led``: whether this slave answers for a place."""
         self._pubsub, self._observing, self._is_led = pubsub, observing, is_led
-        self._kinds: frozenset[str] = frozenset()
-        self._events: list[tuple[int, bytes, bytes]] = []  # database, name, key
+        self._own = _NONE
+        self._of_peers: dict[str, frozenset[str]] = {}
+        self._all = _NONE  # that anybody wants
+        self._events: list[tuple[str, int, bytes, bytes]] = []  # kind, database, name, key
 
     @property
     def flags(self) -> str:
         """``notify-keyspace-events``.  Setting it raises ``ValueError``, with Redis' words."""
-        return text_of(self._kinds)
+        return text_of(self._own)
 
     @flags.setter
     def flags(self, text: str) -> None:
-        self._kinds = kinds_of(text)
-        if self._kinds & {"K", "E"} and self._kinds & _KINDS:
+        before, self._own = self._own, kinds_of(text)
+        if self._own != before:
+            self._look()
+            for peer in self._pubsub.peers:
+                self._pubsub.send_to(peer, WANTED, text_of(self._own))
+
+    # -- what others want --------------------------------------------------------------------
+
+    def link_up(self, peer: str) -> None:
+        if self._own:
+            self._pubsub.send_to(peer, WANTED, text_of(self._own))
+
+    def link_down(self, peer: str) -> None:
+        if self._of_peers.pop(peer, None):
+            self._look()
+
+    def heard(self, peer: str, content: object) -> None:
+        """Which events a peer's clients want.  Raises ``PeerError``."""
+        if not isinstance(content, str) or set(content) - _WORDS:
+            raise PeerError("wanted events that are no kinds of them")
+        self._of_peers[peer] = kinds_of(content)
+        self._look()
+
+    def _look(self) -> None:
+        wanted = [each for each in (self._own, *self._of_peers.values()) if each & {"K", "E"}]
+        self._all = frozenset[str]().union(*wanted)
+        if self._all & _KINDS:
             self._observing.add(self)
         else:
             self._observing.remove(self)
@@ -62,8 +94,8 @@ class Notifications:
     def flushed(self, database: int | None) -> None: ...
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None:
-        if kind in self._kinds and self._is_led(place):
-            self._events.append((database_of(place), name, key))
+        if kind in self._all and self._is_led(place):
+            self._events.append((kind, database_of(place), name, key))
 
     # -- at the end of a turn ----------------------------------------------------------------
 
@@ -73,9 +105,12 @@ class Notifications:
 
     def publish(self) -> None:
         events, self._events = self._events, []
-        is_for_keys, is_for_events = "K" in self._kinds, "E" in self._kinds
-        for database, name, key in events:
-            if is_for_keys:
-                self._pubsub.publish(b"__keyspace@%d__:%b" % (database, key), name)
-            if is_for_events:
-                self._pubsub.publish(b"__keyevent@%d__:%b" % (database, name), key)
+        for kind, database, name, key in events:
+            by_key = b"__keyspace@%d__:%b" % (database, key), name
+            by_event = b"__keyevent@%d__:%b" % (database, name), key
+            for peer, wanted in ((None, self._own), *self._of_peers.items()):
+                if kind in wanted:
+                    if "K" in wanted:
+                        self._pubsub.publish_at(peer, *by_key)
+                    if "E" in wanted:
+                        self._pubsub.publish_at(peer, *by_event)

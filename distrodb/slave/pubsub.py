@@ -36,18 +36,33 @@ _FORMS: dict[int, list[type]] = {
 class Pubsub:
     def __init__(self, subscriptions: Subscriptions, outgoing: Outgoing, peers: Iterable[str]):
         """``peers``: the slaves that are linked at the moment."""
-        self.subscriptions, self._outgoing, self._peers = subscriptions, outgoing, peers
+        self.subscriptions, self._outgoing, self.peers = subscriptions, outgoing, peers
         self.questions = Questions(outgoing, peers)
-        self._gathered: list[tuple[int, bytes, bytes]] = []
-        self._gathered_bytes = 0
+        self._gathered: dict[str, _Parcel] = {}  # by peer
 
     def publish(self, channel: bytes, message: bytes, kind: int = CHANNEL) -> int:
         """Returns how many clients of this slave have received it."""
-        self._gathered.append((SHARDED if kind == SHARD else PLAIN, channel, message))
-        self._gathered_bytes += len(channel) + len(message) + MESSAGE_BYTES
-        if self._gathered_bytes >= PARCEL_BYTES:
-            self.send()
+        form = SHARDED if kind == SHARD else PLAIN
+        for peer in self.peers:
+            self._gather(peer, form, channel, message)
         return self._tell(kind, channel, message)
+
+    def publish_at(self, peer: str | None, channel: bytes, message: bytes) -> None:
+        """To the subscribers of one slave alone; None: of this one."""
+        if peer is None:
+            self._tell(CHANNEL, channel, message)
+        else:
+            self._gather(peer, PLAIN, channel, message)
+
+    def _gather(self, peer: str, form: int, channel: bytes, message: bytes) -> None:
+        parcel = self._gathered.get(peer)
+        if parcel is None:
+            parcel = self._gathered[peer] = _Parcel()
+        parcel.messages.append((form, channel, message))
+        parcel.bytes += len(channel) + len(message) + MESSAGE_BYTES
+        if parcel.bytes >= PARCEL_BYTES:
+            del self._gathered[peer]
+            self._outgoing.send_parcel(peer, (PUBLISHED, parcel.messages, parcel.bytes))
 
     def _tell(self, kind: int, channel: bytes, message: bytes) -> int:
         if kind == SHARD:
@@ -129,10 +144,24 @@ class Pubsub:
         return bool(self._gathered)
 
     def send(self) -> None:
-        """Let what is gathered go to all slaves that are linked."""
-        for peer in self._peers:
-            self._outgoing.send_parcel(peer, (PUBLISHED, self._gathered, self._gathered_bytes))
-        self._gathered, self._gathered_bytes = [], 0
+        """Let what is gathered go."""
+        gathered, self._gathered = self._gathered, {}
+        for peer, parcel in gathered.items():
+            self._outgoing.send_parcel(peer, (PUBLISHED, parcel.messages, parcel.bytes))
+
+    def send_to(self, peer: str, kind: int, content: str) -> None:
+        """A small frame of another kind."""
+        self._outgoing.send_parcel(peer, (kind, content, len(content)))
+
+
+class _Parcel:
+    """What is gathered for one slave."""
+
+    __slots__ = ("bytes", "messages")
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[int, bytes, bytes]] = []
+        self.bytes = 0
 
 
 def _sum(answers: Iterable[Any]) -> int:

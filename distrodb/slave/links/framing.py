@@ -37,7 +37,7 @@ from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 
 WHOLE, PARTS, SLICE = range(3)
 # The first field of a frame: what the second one is.
-MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED = range(5)
+MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED, WANTED = range(6)
 
 FRAME_BYTES_MAX = 1 << 28  # of a large frame: far above the largest command
 RECORD_BYTES_MAX = 1 << 20  # of a record
