@@ -18,15 +18,17 @@ from typing import Any
 import msgpack
 
 from distrodb.raft.messages import KIND_NAMES
-from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status
 from distrodb.ring.clustermap import STATUSES
 from distrodb.ring.slots import slot_of
+from tests.sim.connection import Connection
 from tests.sim.continuity import leftovers
 from tests.sim.simulation import STEP_S, Simulation
 from tests.sim.workload import Client
 from tests.support.history import Operation, check
 
 PATIENCE_S = 60.0
+DONE = Status(b"done")  # in place of the replies of a transaction
 AGAIN_S = 1.0  # until a controller that does not answer is asked again
 KINDS = {name.replace(" ", "-"): kind for kind, name in KIND_NAMES.items()}
 
@@ -46,6 +48,7 @@ class Stage:
     cluster: Simulation
     names: dict[str, str] = field(default_factory=dict)  # given by ``call``
     answers: dict[str, list[Reply]] = field(default_factory=dict)  # to what ``send`` sent
+    watching: dict[str, Connection] = field(default_factory=dict)
     sent: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # (from, to, kind)
     history: list[Operation] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
@@ -238,6 +241,42 @@ def send_get(stage: Stage, name: str, node: str, key: str) -> None:
     _send(stage, name, node, "GET", key)
 
 
+@verb("send NAME to NODE multi VALUE...")
+def send_multi(stage: Stage, name: str, node: str, *words: str) -> None:
+    """Send a transaction to this very slave: commands with ``;`` between them.
+
+    It goes to the connection that watches under that name, if there is one.  Its answer is that of
+    EXEC: ``done``, or ``nothing`` when a watched key may have changed.
+    """
+    connection = stage.watching.pop(name, None) or _connection(stage, node)
+    replies = stage.answers.setdefault(name, [])
+    replies.clear()
+    commands = " ".join(words).split(" ; ")
+    lines = [[word.encode() for word in line.split()] for line in ["multi", *commands, "exec"]]
+
+    def answered(number: int, reply: Reply) -> None:
+        if number == len(lines) - 1:
+            replies.append(DONE if isinstance(reply, list) else reply)
+
+    connection.ask_all(lines, answered)
+
+
+@verb("watch KEY at NODE as NAME")
+def watch(stage: Stage, key: str, node: str, name: str) -> None:
+    """A client of this very slave watches a key, for the transaction of that name."""
+    connection = stage.watching[name] = _connection(stage, node)
+    replies: list[Reply] = []
+    connection.ask([b"WATCH", key.encode()], replies.append)
+    stage.until(lambda: replies)
+    stage.claim(replies == [OK], f"the answer is {_shown(replies[0])}")
+
+
+def _connection(stage: Stage, node: str) -> Connection:
+    if not stage.cluster.is_up(node):
+        raise Refused(f"{node} is down")
+    return Connection(stage.cluster.slaves[node], stage.cluster.random_for_clients)
+
+
 def _send(stage: Stage, name: str, node: str, *command: str) -> None:
     if not stage.cluster.is_up(node):
         raise Refused(f"{node} is down")
@@ -275,7 +314,9 @@ def _shown(reply: Reply) -> str:
         return reply.code
     if isinstance(reply, bytes):
         return reply.decode(errors="replace")
-    return {None: "nothing", OK: "OK"}.get(reply, str(reply))  # type: ignore[call-overload]
+    if isinstance(reply, Status):
+        return reply.text.decode()
+    return "nothing" if reply is None else str(reply)
 
 
 @verb("load COUNT clients")
