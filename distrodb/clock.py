@@ -13,6 +13,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def wall_us() -> int:
+    """The same in microseconds."""
+    return time.time_ns() // 1000
+
+
 def sleep(seconds: float) -> None:
     """For people's programs that wait on a condition outside this process."""
     time.sleep(seconds)

@@ -4,9 +4,16 @@ import json
 from collections.abc import Sequence
 
 from distrodb.commands.api import PENDING, Answer, SessionApi
-from distrodb.commands.command import session_row
+from distrodb.commands.command import container, session_row
 from distrodb.commands.error_replies import SYNTAX, unknown_subcommand
+from distrodb.resp.reply import error
 
+_NO_SHUTDOWN = error("ERR", "No shutdown in progress.")
+_NO_DEBUG = error(
+    "ERR",
+    "DEBUG command not allowed. It is one for Redis' own developers; what a slave is at, DISTRODB"
+    " STATUS and INFO tell.",
+)
 # What may be asked of the ring, with its number of words.
 _ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}
 
@@ -24,16 +31,31 @@ def distrodb(session: SessionApi, args: Sequence[bytes]) -> Answer:
 
 
 def shutdown(session: SessionApi, args: Sequence[bytes]) -> Answer:
-    """SHUTDOWN hands leadership over and ends the slave cleanly; SHUTDOWN NOW ends it at once, as
-    a crash would.  Neither replies: the connection closes.  Nothing is lost by either."""
+    """SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT] hands leadership over and ends the slave
+    cleanly; with NOW it ends at once, as a crash would.  Neither replies: the connection closes.
+    Nothing is lost by either, whatever is said of saving.  One under way takes less time than
+    somebody needs to abort it, so there is none to abort."""
     options = {arg.upper() for arg in args[1:]}
-    if not options <= {b"NOW", b"SAVE", b"NOSAVE", b"FORCE"}:
+    if not options <= {b"NOW", b"SAVE", b"NOSAVE", b"FORCE", b"ABORT"}:
         return SYNTAX
+    if {b"SAVE", b"NOSAVE"} <= options or (b"ABORT" in options and len(options) > 1):
+        return SYNTAX
+    if b"ABORT" in options:
+        return _NO_SHUTDOWN
     if b"NOW" in options:
         session.slave.kill()
     session.slave.stop()
     session.later()  # the end of the connection is the reply
     return PENDING
+
+
+def debug(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """Refused, as Redis does by default."""
+    return _NO_DEBUG
+
+
+def module_list(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    return []
 
 
 COMMANDS = (
@@ -44,6 +66,25 @@ COMMANDS = (
         "admin noscript loading stale no_multi allow_busy",
         "server",
         "Ends this slave.",
+    ),
+    session_row("debug", debug, -2, "admin noscript loading stale", "server", "Refused."),
+    container(
+        "module",
+        "server",
+        "A container for module commands.",
+        "4.0.0",
+        [
+            session_row(
+                "module|list",
+                module_list,
+                2,
+                "admin noscript",
+                "server",
+                "Lists the loaded modules: none.",
+                "4.0.0",
+                tips=("nondeterministic_output_order",),
+            )
+        ],
     ),
     session_row("distrodb", distrodb, -2, "admin", "cluster", "DISTRODB STATUS: the map as JSON."),
 )

@@ -9,10 +9,15 @@ slave/session.py and slave/service.py are what stands behind these; nothing here
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from distrodb.commands.command import Command
 from distrodb.resp.reply import ErrorReply, Reply
+
+if TYPE_CHECKING:
+    from distrodb.commands.latency import Latency, Times
+    from distrodb.commands.slow_log import SlowLog
 
 
 class Pending:
@@ -27,6 +32,10 @@ class TransactionsApi(Protocol):
     @property
     def is_open(self) -> bool:
         """Commands are queued, behind a MULTI."""
+
+    @property
+    def queued(self) -> int:
+        """How many are; negative without a MULTI."""
 
     def open(self) -> None: ...
 
@@ -53,6 +62,31 @@ class TrackerApi(Protocol):
         """Who is told instead; 0: nobody."""
 
 
+@dataclass(slots=True)
+class Client:
+    """What is known of a client, for CLIENT LIST and its kind."""
+
+    local_address: str = ""  # where it reached this slave
+    descriptor: int = -1  # of its socket
+    opened_at: float = 0.0  # seconds, by the process' ``now``
+    last_row: Command | None = None  # of the command that began last
+    touches_nothing: bool = False  # CLIENT NO-TOUCH
+
+
+class Input(Protocol):
+    @property
+    def memory(self) -> int:
+        """Bytes of commands that wait, or are not whole."""
+
+
+class Output(Protocol):
+    is_mute: bool  # CLIENT REPLY OFF
+    output_bytes: int  # of replies that are not taken
+
+    def skip_next(self) -> None:
+        """The next command is not answered: CLIENT REPLY SKIP."""
+
+
 class SessionApi(Protocol):
     protocol: int  # 2 or 3
     name: bytes  # CLIENT SETNAME
@@ -74,8 +108,18 @@ class SessionApi(Protocol):
     def push_now(self, data: bytes) -> None:
         """Send it an encoded message."""
 
+    client: Client
+    heard_at: float  # seconds: when the client last sent or took something
+    wake: Callable[[], None]  # it may go on
+
     @property
     def id(self) -> int: ...
+
+    @property
+    def input(self) -> Input: ...
+
+    @property
+    def replies(self) -> Output: ...
 
     @property
     def address(self) -> str:
@@ -91,11 +135,38 @@ class SessionApi(Protocol):
     def is_confined(self) -> bool:
         """It has subscriptions in RESP2, where it may ask for next to nothing."""
 
+    def push(self, message: Reply) -> None:
+        """Send what no command asked for, behind the replies to what came before it."""
+
+    def kill(self) -> None:
+        """End the connection at once."""
+
+    @property
+    def wants_input(self) -> bool:
+        """More is read from the client."""
+
+    @property
+    def is_closing(self) -> bool:
+        """No more commands begin."""
+
     def later(self) -> Callable[[Reply], None]:
         """To be called once, with the reply to the command that runs now."""
 
     def close(self) -> None:
         """No command behind this one runs; the connection ends when its replies are sent."""
+
+
+class Settings(Protocol):
+    """What CONFIG tells of, and may change."""
+
+    def names(self) -> Iterable[str]: ...
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def show(self, name: str) -> str: ...
+
+    def change(self, wanted: Sequence[tuple[str, str]]) -> None:
+        """All of them or none; raises what configuration.py says."""
 
 
 class SubscriptionsApi(Protocol):
@@ -146,18 +217,45 @@ class ClusterApi(Protocol):
         """CLUSTER FAILOVER."""
 
 
+class ProcessApi(Protocol):
+    """Time and chance."""
+
+    def now(self) -> float:
+        """Seconds; their zero means nothing."""
+
+    def wall_us(self) -> int:
+        """Microseconds since the epoch."""
+
+    def random_bytes(self, count: int) -> bytes:
+        """As many, that nobody can guess."""
+
+
+class PausingApi(Protocol):
+    """CLIENT PAUSE."""
+
+    def begin(self, seconds: float, is_of_writes: bool) -> None: ...
+
+    def end(self) -> None: ...
+
+
 class SlaveApi(Protocol):
     @property
     def version(self) -> str:
         """distrodb's."""
 
     @property
+    def redis_version(self) -> str:
+        """The one whose surface is followed."""
+
+    @property
     def mode(self) -> str:
         """``cluster``, or ``standalone`` for a gateway."""
 
     @property
-    def redis_version(self) -> str:
-        """Whose surface is followed: clients switch features by it."""
+    def process(self) -> ProcessApi: ...
+
+    @property
+    def pausing(self) -> PausingApi: ...
 
     @property
     def commands(self) -> Mapping[bytes, Command]:
@@ -170,11 +268,34 @@ class SlaveApi(Protocol):
     def databases(self) -> int:
         """How many logical databases there are."""
 
-    def settings(self) -> Mapping[str, str]:
-        """The configuration, for CONFIG GET."""
+    @property
+    def monitors(self) -> "dict[int, SessionApi]":
+        """Who watches all commands, by their ids."""
 
-    def info(self) -> Mapping[str, Mapping[str, object]]:
-        """INFO: sections and their fields."""
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def slow_log(self) -> "SlowLog": ...
+
+    @property
+    def latency(self) -> "Latency": ...
+
+    @property
+    def times(self) -> "Mapping[str, Times]":
+        """How long commands execute, by name."""
+
+    @property
+    def majority(self) -> int:
+        """Copies that have a write when it is answered."""
+
+    def applied_entries(self) -> int:
+        """Of the partitions that are led here."""
+
+    def clear_statistics(self) -> None: ...
+
+    def info(self) -> Mapping[str, Callable[[], Mapping[str, object]]]:
+        """INFO: sections, and what makes their fields."""
 
     @property
     def cluster(self) -> "ClusterApi": ...

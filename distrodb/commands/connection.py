@@ -1,25 +1,23 @@
-"""Commands about the connection: PING ECHO HELLO CLIENT RESET QUIT.
+"""Commands about the connection: PING ECHO HELLO AUTH RESET QUIT.
 
-CLIENT REPLY OFF and SKIP are refused, and an error alone would not do: the client would take
-replies that it does not expect for others.  So the connection ends.
+There is one user, ``default``, who may do everything and has no password: AUTH takes any password
+for it, as Redis does where none is set, and knows nobody else.
 """
 
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
+from distrodb.commands.clients import BAD_NAME, USER, is_name, number
 from distrodb.commands.command import session_row
-from distrodb.commands.error_replies import SYNTAX, shown, unknown_subcommand, wrong_arity
-from distrodb.commands.tracking import SUBCOMMANDS as TRACKING
-from distrodb.resp.reply import OK, Reply, Status, error
+from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 
-BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
-NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
-
-_TRACKING = {row.name.partition("|")[2].upper().encode(): row for row in TRACKING}
-
-
-def is_name(text: bytes) -> bool:
-    return len(text) <= NAME_BYTES_MAX and all(33 <= byte <= 126 for byte in text)
+NO_PASSWORD = error(
+    "ERR",
+    "AUTH <password> called without any password configured for the default user. Are you sure"
+    " your configuration is correct?",
+)
+WRONG_PASSWORD = error("WRONGPASS", "invalid username-password pair or user is disabled.")
 
 
 def ping(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -34,24 +32,41 @@ def echo(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return args[1]
 
 
+def _authenticates(user: bytes) -> ErrorReply | None:
+    """Redis' words where nobody has a password."""
+    return None if user == USER else WRONG_PASSWORD
+
+
+def auth(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """AUTH [username] password"""
+    if len(args) > 3:
+        return SYNTAX
+    return NO_PASSWORD if len(args) == 2 else _authenticates(args[1]) or OK
+
+
 def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """https://redis.io/docs/latest/commands/hello/; there are no users yet, so AUTH is refused."""
-    protocol, rest = session.protocol, list(args[2:])
+    """HELLO [protover [AUTH username password] [SETNAME name]]; one that fails changes nothing."""
+    protocol, name, rest = session.protocol, session.name, list(args[2:])
     if len(args) > 1:
-        if args[1] not in (b"2", b"3"):
+        wanted = number(args[1])
+        if wanted is None:
+            return error("ERR", "Protocol version is not an integer or out of range")
+        if wanted not in (2, 3):
             return error("NOPROTO", "unsupported protocol version")
-        protocol = int(args[1])
-    name = session.name
+        protocol = wanted
     while rest:
-        option = rest.pop(0).upper()
-        if option == b"SETNAME" and rest:
+        option = rest.pop(0)
+        if option.upper() == b"AUTH" and len(rest) >= 2:
+            refused = _authenticates(rest.pop(0))
+            rest.pop(0)
+            if refused is not None:
+                return refused
+        elif option.upper() == b"SETNAME" and rest:
             name = rest.pop(0)
             if not is_name(name):
                 return BAD_NAME
-        elif option == b"AUTH" and len(rest) >= 2:
-            return error("ERR", "AUTH called without any password configured")
         else:
-            return SYNTAX
+            return error("ERR", f"Syntax error in HELLO option '{shown(option)}'")
     session.protocol, session.name = protocol, name
     return {
         b"server": b"redis",
@@ -64,63 +79,14 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
     }
 
 
-def describe(session: SessionApi) -> bytes:
-    flags = "r" if session.is_readonly else "N"
-    name = session.name.decode(errors="replace")
-    library = session.library.get(b"LIB-NAME", b"").decode(errors="replace")
-    version = session.library.get(b"LIB-VER", b"").decode(errors="replace")
-    return (
-        f"id={session.id} addr={session.address} name={name} flags={flags} db={session.database}"
-        f" resp={session.protocol} lib-name={library} lib-ver={version}\n"
-    ).encode()
-
-
-def client(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """CLIENT ID | INFO | LIST | GETNAME | SETNAME name | SETINFO attribute value | REPLY ON."""
-    verb = args[1].upper()
-    found = _TRACKING.get(verb)
-    if found is not None:
-        return found.handler(session, args) if found.arity_ok(args) else wrong_arity(found.name)
-    if verb == b"ID" and len(args) == 2:
-        return session.id
-    if verb == b"INFO" and len(args) == 2:
-        return describe(session)
-    if verb == b"LIST" and len(args) == 2:
-        return b"".join(map(describe, sorted(session.slave.sessions, key=lambda other: other.id)))
-    if verb == b"GETNAME" and len(args) == 2:
-        return session.name or None
-    if verb == b"SETNAME" and len(args) == 3:
-        if not is_name(args[2]):
-            return BAD_NAME
-        session.name = args[2]
-        return OK
-    if verb == b"SETINFO" and len(args) == 4:
-        attribute = args[2].upper()
-        if attribute not in (b"LIB-NAME", b"LIB-VER"):
-            return error("ERR", f"Unrecognized option '{shown(args[2])}'")
-        if not is_name(args[3]):
-            return error("ERR", f"{attribute.decode().lower()} cannot contain spaces or newlines")
-        session.library[attribute] = args[3]
-        return OK
-    if verb == b"REPLY" and len(args) == 3:
-        return _reply(session, args[2].upper())
-    return unknown_subcommand(args)
-
-
-def _reply(session: SessionApi, mode: bytes) -> Reply:
-    if mode == b"ON":
-        return OK
-    if mode not in (b"OFF", b"SKIP"):
-        return SYNTAX
-    session.close()
-    return error("ERR", f"CLIENT REPLY {mode.decode()} is not supported; the connection ends")
-
-
 def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """All that a connection has been told is forgotten, but the name of its library."""
     session.slave.subscriptions.leave(session)
+    session.slave.monitors.pop(session.id, None)
     session.transactions.drop()
     session.slave.track_nothing(session)
     session.protocol, session.name, session.is_readonly = 2, b"", False
+    session.replies.is_mute = session.is_spared = session.client.touches_nothing = False
     session.database = 0
     return Status(b"RESET")
 
@@ -130,11 +96,16 @@ def quit_(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return OK
 
 
+_ALWAYS = "noscript loading stale fast no_auth allow_busy"
+_ALL_SHARDS = ("request_policy:all_shards", "response_policy:all_succeeded")
+
 COMMANDS = (
-    session_row("ping", ping, -1, "fast", "connection", "Answers PONG."),
-    session_row("echo", echo, 2, "fast", "connection", "Answers its argument."),
-    session_row("hello", hello, -1, "fast", "connection", "Chooses RESP2 or RESP3.", "6.0.0"),
-    session_row("client", client, -2, "", "connection", "About connections.", "2.4.0"),
-    session_row("reset", reset, 1, "fast", "connection", "Resets the connection.", "6.2.0"),
-    session_row("quit", quit_, -1, "fast", "connection", "Closes the connection."),
+    session_row(
+        "ping", ping, -1, "fast", "connection", "Returns the server's liveliness.", tips=_ALL_SHARDS
+    ),
+    session_row("echo", echo, 2, "loading stale fast", "connection", "Returns the given string."),
+    session_row("hello", hello, -1, _ALWAYS, "connection", "Handshakes with the server.", "6.0.0"),
+    session_row("auth", auth, -2, _ALWAYS, "connection", "Authenticates the connection."),
+    session_row("reset", reset, 1, _ALWAYS, "connection", "Resets the connection.", "6.2.0"),
+    session_row("quit", quit_, -1, _ALWAYS, "connection", "Closes the connection."),
 )

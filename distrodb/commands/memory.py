@@ -41,13 +41,13 @@ def usage(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 def stats(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """The numbers of INFO memory and INFO keyspace, by the names that Redis gives them here."""
     info = session.slave.info()
-    memory = info.get("memory", {})
+    memory = info["memory"]()
     peak = memory.get("used_memory_peak", 0)
     told: dict[Reply, Reply] = {
         b"peak.allocated": _integer(peak),
         b"total.allocated": _integer(memory.get("used_memory", peak)),
     }
-    fields = [str(line).split(",")[0].partition("=")[2] for line in info["keyspace"].values()]
+    fields = [str(line).split(",")[0].partition("=")[2] for line in info["keyspace"]().values()]
     return told | {b"keys.count": sum(map(int, fields))}
 
 

@@ -1,51 +1,68 @@
-"""Commands about the server: CONFIG INFO."""
+"""Commands about the server: INFO TIME LOLWUT."""
 
-import fnmatch
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
+from distrodb.commands.clients import NOT_AN_INTEGER, number
 from distrodb.commands.command import session_row
-from distrodb.commands.error_replies import unknown_subcommand
 from distrodb.resp.reply import Reply, Verbatim
 
-PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else waits
-
-
-def config(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """CONFIG GET pattern ...; values are set in the slave's file, not at run time."""
-    if args[1].upper() != b"GET" or not 3 <= len(args) <= 2 + PATTERNS_MAX:
-        return unknown_subcommand(args)
-    known = {
-        "save": "",
-        "appendonly": "yes",  # each write is in the journal before its reply
-        "appendfsync": "always",
-        "maxmemory": "0",
-        "cluster-enabled": "yes" if session.slave.mode == "cluster" else "no",
-        **session.slave.settings(),
-    }
-    patterns = [pattern.decode(errors="replace").lower() for pattern in args[2:]]
-    return {
-        name.encode(): value.encode()
-        for name, value in known.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    }
+# Sections that INFO shows only if they are asked for, as in Redis.
+_NOT_BY_DEFAULT = {"commandstats", "latencystats"}
 
 
 def info(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """https://redis.io/docs/latest/commands/info/, as far as its fields mean something here."""
+    """INFO [section ...]; see slave/info.py.  A section that is not known is empty."""
     sections = session.slave.info()
-    wanted = {arg.decode(errors="replace").lower() for arg in args[1:]}
-    if not wanted or wanted & {"all", "default", "everything"}:
+    asked = [arg.decode(errors="replace").lower() for arg in args[1:]] or ["default"]
+    wanted = set(asked) & set(sections)
+    if "all" in asked or "everything" in asked:
         wanted = set(sections)
+    elif "default" in asked:
+        wanted |= set(sections) - _NOT_BY_DEFAULT
     parts = [
-        f"# {name.capitalize()}\r\n" + "".join(f"{key}:{value}\r\n" for key, value in rows.items())
-        for name, rows in sections.items()
+        f"# {name.capitalize()}\r\n"
+        + "".join(f"{key}:{value}\r\n" for key, value in fields().items())
+        for name, fields in sections.items()
         if name in wanted
     ]
     return Verbatim("\r\n".join(parts).encode())
 
 
+def time(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    seconds, microseconds = divmod(session.slave.process.wall_us(), 1_000_000)
+    return [b"%d" % seconds, b"%d" % microseconds]
+
+
+def lolwut(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """LOLWUT [VERSION version]: the version, and no picture."""
+    if len(args) > 2 and args[1].upper() == b"VERSION" and number(args[2]) is None:
+        return NOT_AN_INTEGER
+    slave = session.slave
+    text = f"Redis ver. {slave.redis_version}, as distrodb {slave.version} speaks it\n"
+    return Verbatim(text.encode())
+
+
 COMMANDS = (
-    session_row("config", config, -2, "admin", "server", "CONFIG GET shows the configuration."),
-    session_row("info", info, -1, "loading", "server", "Describes this slave."),
+    session_row(
+        "info",
+        info,
+        -1,
+        "loading stale",
+        "server",
+        "Returns information and statistics about the server.",
+        acl="dangerous",
+        tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
+    ),
+    session_row(
+        "time",
+        time,
+        1,
+        "loading stale fast",
+        "server",
+        "Returns the server time.",
+        "2.6.0",
+        tips=("nondeterministic_output",),
+    ),
+    session_row("lolwut", lolwut, -1, "readonly fast", "server", "Shows the version.", "5.0.0"),
 )

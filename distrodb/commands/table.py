@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 
 from distrodb.commands import (
+    acl,
     admin,
     bitfield,
     bits,
+    clients,
     cluster,
+    configuration,
     connection,
     counters,
     databases,
@@ -16,12 +19,16 @@ from distrodb.commands import (
     hyperloglog,
     keys,
     keyspaces,
+    latency,
     memory,
     metadata,
+    monitor,
     object,
     pubsub,
+    replication,
     server,
     slots,
+    slow_log,
     sort,
     strings,
     transactions,
@@ -33,7 +40,10 @@ from distrodb.commands.gateway import GATEWAY
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _DATA = (*_STRINGS, *_KEYS, hashes)
-_SESSION = (transactions, connection, databases, metadata, server, cluster, admin, pubsub)
+_SESSION = (
+    *(transactions, connection, clients, databases, metadata, server, configuration, replication),
+    *(slow_log, latency, monitor, acl, cluster, admin, pubsub),
+)
 
 
 def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:

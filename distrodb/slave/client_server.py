@@ -16,9 +16,6 @@ Caveat: uvloop raises ``RuntimeError`` for a transport whose handle is gone, whi
 import asyncio
 import contextlib
 import functools
-import os
-import resource
-import signal
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -31,7 +28,9 @@ from distrodb.slave.core import Core
 from distrodb.slave.gateway import Gateway
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.overdue import Overdue
+from distrodb.slave.own_process import OwnProcess
 from distrodb.slave.service import Service
+from distrodb.slave.timing import Timing
 
 log = LimitedLog("distrodb.clients")
 
@@ -51,6 +50,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "ClientServer", behind: Service | None = None):
         """``behind``: what its session asks, if not the slave itself."""
         self._server, self._behind = server, behind
+        self._statistics = server.service.statistics
         self._wake = functools.partial(server.wake, self)
         self._transport: asyncio.Transport | None = None
         self._is_paused = False  # no bytes are read
@@ -64,9 +64,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
         self._transport = cast(asyncio.Transport, transport)  # uvloop has its own class
-        peer, is_gone = None, False
+        peer, here, descriptor, is_gone = None, None, -1, False
         try:
-            keep_alive(transport.get_extra_info("socket"), server.service.limits.tcp_keepalive_s)
+            client = transport.get_extra_info("socket")
+            descriptor = -1 if client is None else client.fileno()
+            here = transport.get_extra_info("sockname")
+            keep_alive(client, server.service.limits.tcp_keepalive_s)
             self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
             peer = transport.get_extra_info("peername")
         except (RuntimeError, OSError):
@@ -75,7 +78,8 @@ class Connection(asyncio.Protocol):
         self.session = server.service.open_session(
             self._wake, str(Address(peer[0], peer[1])) if peer else "", self._behind
         )
-        self.session.heard_at = server.now
+        self.session.client.local_address = str(Address(here[0], here[1])) if here else ""
+        self.session.client.descriptor, self.session.heard_at = descriptor, server.now
         server.opened(self)
         if is_gone:
             self.abort("its socket is gone")
@@ -92,6 +96,8 @@ class Connection(asyncio.Protocol):
             return
         session, server = self.session, self._server
         session.heard_at = server.now
+        self._statistics.input_bytes += len(data)
+        self._statistics.reads += 1
         session.receive(data)
         if len(data) >= NOTED_BYTES or not session.wants_input:
             server.note(self)
@@ -167,6 +173,8 @@ class Connection(asyncio.Protocol):
                 return 0
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             transport.write(data)
+            self._statistics.output_bytes += len(data)
+            self._statistics.writes += 1
             return len(data)
         except RuntimeError:
             self.abort("its socket is gone")
@@ -175,6 +183,9 @@ class Connection(asyncio.Protocol):
     def _follow(self, transport: asyncio.Transport) -> None:
         """Do to the transport what the session has come to."""
         session = self.session
+        if session.is_killed:
+            self.abort("another client ended it")
+            return
         try:
             if session.replies.has_output and transport.get_write_buffer_size() < WRITE_BYTES:
                 self._wake()
@@ -248,24 +259,6 @@ def keep_alive(client: socket.socket | None, after_s: int) -> None:
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
-class OwnProcess:
-    """This process, as sessions may ask of it."""
-
-    def __init__(self, stop: Callable[[], None]):
-        self.id = os.getpid()
-        self.stop = stop
-        self._started_at = monotonic()
-
-    def uptime_s(self) -> int:
-        return int(monotonic() - self._started_at)
-
-    def memory_peak_bytes(self) -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-    def kill(self) -> None:
-        os.kill(self.id, signal.SIGKILL)
-
-
 class ClientServer:
     """All client connections of one slave."""
 
@@ -275,8 +268,10 @@ class ClientServer:
         limits: LimitsConfig,
         schedule: Callable[[], None],
         stop: Callable[[], None],
+        timing: Timing | None = None,
     ):
-        self.service = Service(core, limits, OwnProcess(stop))
+        self.service = Service(core, limits, OwnProcess(stop, self._call_later), timing=timing)
+        self.timing = self.service.timing
         self.schedule = schedule
         self.now = monotonic()  # as of the last look at all clients
         self._overdue = Overdue()
@@ -306,6 +301,7 @@ class ClientServer:
             self._connections[connection.session.id] = connection
             return
         self._refused.add(connection)
+        self.service.statistics.refused += 1
         connection.session.close_with(FULL)
         connection.write()
 
@@ -328,6 +324,9 @@ class ClientServer:
 
     def later(self, delay_s: float, what: Callable[[int], None], argument: int) -> None:
         self._loop.call_later(delay_s, what, argument)
+
+    def _call_later(self, delay_s: float, what: Callable[[], None]) -> None:
+        self._loop.call_later(delay_s, what)
 
     # -- what the process calls --------------------------------------------------------------
 

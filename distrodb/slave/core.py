@@ -20,9 +20,11 @@ come for them, or their moment has passed (schedule.py), never just because time
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from distrodb.commands.command import Command
+from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import SlaveConfig
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
@@ -73,7 +75,9 @@ class Core:
         store: JournalStore,
         read_snapshot: Callable[[int, int], Iterator[bytes]],
         generator: random.Random,
+        table: Mapping[bytes, Command] = MACHINE_COMMANDS,
     ):
+        """``table``: the commands that partitions run."""
         self.id, self.config, self._now, self._generator = config.id, config, now, generator
         writes, self._outbox, self._time = WriteSet(), Outbox(), SteadyTime()
         options = group_options(config)
@@ -87,7 +91,7 @@ class Core:
         self.pubsub = Pubsub(subscriptions, self.outgoing, self.links)
         on_disk = Disk(store, read_snapshot, writes)
         around = Surroundings(options, self._outbox, self.budget, self._heartbeats)
-        factory = GroupFactory(config, records, on_disk, around, generator)
+        factory = GroupFactory(config, records, on_disk, around, generator, table)
         self._open = OpenGroups(self.maps, factory, on_disk)
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)

@@ -80,9 +80,11 @@ class Gateway(Service):
             for name in _OF_CLUSTERS
             if name in table
         }
-        super().__init__(core, direct.limits, direct._process, {**table, **disabled})
-        self._direct = direct
-        self._sessions = direct._sessions  # a client sees those of both ports
+        super().__init__(core, direct.limits, direct.process, {}, direct.timing)
+        self._direct, self.table = direct, {**table, **disabled}
+        # A client sees those of both ports, and what is counted is counted together.
+        self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
+        self.monitors, self.pausing = direct.monitors, direct.pausing
 
     # -- commands on data --------------------------------------------------------------------
 
@@ -181,8 +183,10 @@ class Gateway(Service):
 
     # -- what handlers ask (commands/api.py) ---------------------------------------------------
 
-    def info(self) -> Mapping[str, Mapping[str, object]]:
-        sections = {name: dict(fields) for name, fields in self._direct.info().items()}
-        sections["server"]["redis_mode"] = self.mode
-        sections["cluster"] = {"cluster_enabled": 0}
-        return sections
+    def info(self) -> Mapping[str, Callable[[], Mapping[str, object]]]:
+        sections = self._direct.info()
+
+        def server() -> Mapping[str, object]:
+            return {**sections["server"](), "redis_mode": self.mode}
+
+        return {**sections, "server": server, "cluster": lambda: {"cluster_enabled": 0}}

@@ -5,10 +5,11 @@ that the leader will take in.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from distrodb.commands.command import Command
 from distrodb.config import SlaveConfig
 from distrodb.keyspace.context import StoreLimits
 from distrodb.raft.group import Group, Surroundings
@@ -53,6 +54,7 @@ class GroupFactory:
         disk: Disk,
         surroundings: Surroundings,
         generator: random.Random,
+        table: Mapping[bytes, Command],
     ):
         self._name = member(config.id, records.incarnation)
         limits = config.limits
@@ -61,7 +63,7 @@ class GroupFactory:
             value_bytes_max=limits.value_bytes_max,
             databases=limits.databases,
         )
-        self._records, self._disk = records, disk
+        self._records, self._disk, self._table = records, disk, table
         self._surroundings, self._generator = surroundings, generator
 
     def make(
@@ -94,5 +96,5 @@ class GroupFactory:
         if group_id == MAP_GROUP:
             return MapMachine(self._records.first_map or cluster_map), MapMachine.restore
         partition = cluster_map.partitions[group_id]
-        machine = new_store(partition.first, partition.last, self._limits)
-        return machine, partial(restore_store, self._limits)
+        machine = new_store(partition.first, partition.last, self._limits, self._table)
+        return machine, partial(restore_store, self._limits, table=self._table)

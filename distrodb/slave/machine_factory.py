@@ -3,8 +3,9 @@
 The one place where the store meets the table of commands.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from distrodb.commands.command import Command
 from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.context import StoreLimits
@@ -15,13 +16,22 @@ AnyMachine = MapMachine | Store
 Restore = Callable[[Iterable[bytes]], AnyMachine]
 
 
-def new_store(first_slot: int, last_slot: int, limits: StoreLimits | None = None) -> Store:
-    return Store(first_slot, last_slot, MACHINE_COMMANDS, limits)
+def new_store(
+    first_slot: int,
+    last_slot: int,
+    limits: StoreLimits | None = None,
+    table: Mapping[bytes, Command] = MACHINE_COMMANDS,
+) -> Store:
+    return Store(first_slot, last_slot, table, limits)
 
 
-def restore_store(limits: StoreLimits, chunks: Iterable[bytes]) -> Store:
+def restore_store(
+    limits: StoreLimits,
+    chunks: Iterable[bytes],
+    table: Mapping[bytes, Command] = MACHINE_COMMANDS,
+) -> Store:
     """Raises ``ValueError`` for a damaged snapshot."""
-    builder = StoreBuilder(MACHINE_COMMANDS, limits)
+    builder = StoreBuilder(table, limits)
     for chunk in chunks:
         builder.add(chunk)
     return builder.finish()

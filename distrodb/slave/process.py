@@ -25,7 +25,8 @@ from typing import Any
 
 import uvloop
 
-from distrodb.clock import monotonic, sleep, wall_ms
+from distrodb.clock import monotonic, sleep, wall_ms, wall_us
+from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import LimitsConfig, SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
@@ -39,7 +40,9 @@ from distrodb.slave.links.links import Links
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
+from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
+from distrodb.slave.timing import Timing
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
@@ -65,7 +68,11 @@ class SlaveProcess:
         """``limits``: as they are on this machine."""
         self._config, self._directory = config, directory
         self._store, self._files = directory.journal, directory.snapshots
-        self._core = Core(monotonic(), config, self._store, self._files.read, random.Random())
+        self._timing = Timing(monotonic, wall_us, RuntimeSettings(config, limits))
+        table = self._timing.table(MACHINE_COMMANDS)
+        self._core = Core(
+            monotonic(), config, self._store, self._files.read, random.Random(), table
+        )
         check_against_map(config, self._core.map)
         # One thread each: write sets reach the disk in order, and a long snapshot delays none.
         self._journal_thread = ThreadPoolExecutor(1, "journal")
@@ -88,7 +95,7 @@ class SlaveProcess:
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
-        self._clients = ClientServer(self._core, limits, self._schedule, self.stop)
+        self._clients = ClientServer(self._core, limits, self._schedule, self.stop, self._timing)
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
@@ -104,7 +111,7 @@ class SlaveProcess:
                 else:
                     await self._clients.start(address, is_gateway=key == "gateway")
             except OSError as error:
-                raise self._port_problem(key, error) from None
+                raise _port_problem(self._config, self._core, key, error) from None
         log.info("slave %s serves clients at %s", self._config.id, self._address)
         if self._address != self._config.me.client:
             log.info("it is announced to them as %s", self._config.me.client)
@@ -226,7 +233,9 @@ class SlaveProcess:
     def _on_timer(self) -> None:
         if self._ended.done():
             return
+        self._timing.beat(LINKS_S)
         self._links.tick()
+        self._clients.service.sample(monotonic())
         self._loop.call_later(LINKS_S, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:
@@ -246,7 +255,11 @@ class SlaveProcess:
         began = monotonic()
         self._store.commit(operations)
         took_s = monotonic() - began
-        return lambda: self._tell(self._core.durable, sequence, took_s)
+        return lambda: self._synced(sequence, took_s)
+
+    def _synced(self, sequence: int, took_s: float) -> None:
+        self._timing.note("disk-sync", took_s)
+        self._tell(self._core.durable, sequence, took_s)
 
     def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
         usual_s = sys.getswitchinterval()
@@ -277,24 +290,6 @@ class SlaveProcess:
 
     # -- errors ------------------------------------------------------------------------------
 
-    def _port_problem(self, key: str, error: OSError) -> DistrodbError:
-        address = self._config.me.listens[key]
-        # The map holds for good what is announced.
-        is_known = self._core.map.epoch > 0 and address in (
-            self._config.me.client,
-            self._config.me.peer,
-        )
-        if error.errno == errno.EADDRINUSE:
-            why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
-            remedy += "" if is_known else ", or give this slave another one in every file"
-        else:
-            why = str(error.strerror or error)
-            remedy = (
-                "let it, as the cluster knows it there" if is_known else "name one where it may"
-            )
-        what = f"cannot listen at {address}: {why}"
-        return problem(self._config.file, f"cluster.nodes.{key}", what, remedy)
-
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop tells of something that nobody waited for."""
         error = serious(context)
@@ -308,6 +303,20 @@ class SlaveProcess:
             log.critical("internal error", exc_info=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         self._ended.set_exception(error)
+
+
+def _port_problem(config: SlaveConfig, core: Core, key: str, error: OSError) -> DistrodbError:
+    address = config.me.listens[key]
+    # The map holds for good what is announced.
+    is_known = core.map.epoch > 0 and address in (config.me.client, config.me.peer)
+    if error.errno == errno.EADDRINUSE:
+        why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
+        remedy += "" if is_known else ", or give this slave another one in every file"
+    else:
+        why = str(error.strerror or error)
+        remedy = "let it, as the cluster knows it there" if is_known else "name one where it may"
+    what = f"cannot listen at {address}: {why}"
+    return problem(config.file, f"cluster.nodes.{key}", what, remedy)
 
 
 def serious(context: dict[str, Any]) -> BaseException | None:

@@ -3,6 +3,7 @@
 A command's place in the queue is taken when it begins (``add``), so replies leave in the order of
 the commands, exactly one each, in whatever order they come.  ``push`` puts a message behind all of
 them, ``push_now`` behind those that are answered: it waits for no command that is under way.
+A client may ask for no replies (CLIENT REPLY): those are empty then, and messages still come.
 
 Limit: bytes of replies that are not taken.  Beyond ``output_bytes_max`` a read is answered with an
 error, and a write with UNKNOWN, behind which the connection ends (``has_failed``): the write may
@@ -12,11 +13,12 @@ a word, so beyond the connection ends too.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from distrodb.errors import InvariantViolation
 from distrodb.keyspace.place_number import place_of
 from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
-from distrodb.resp.reply import OK, Reply, error
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
 # A reply of so many bytes is given whatever waits already: it is no longer than the error in its
 # place, and ``input_pending_max`` bounds how many there are.
@@ -109,6 +111,8 @@ class Call:
             data = b"$%d\r\n%b\r\n" % (len(reply), reply)
         elif reply is None:
             data = b"$-1\r\n" if replies.protocol == 2 else b"_\r\n"
+            if self.slot >= 0 and not self.is_write:
+                replies.misses += 1
         else:
             replies.set_reply(self, reply)
             return
@@ -123,9 +127,45 @@ class Call:
             replies.wake()
 
 
+class _MuteCall(Call):
+    """Whose reply is not wanted, unless the command itself has changed that."""
+
+    __slots__ = ()
+
+    def resolve(self, reply: Reply) -> None:
+        replies = self.replies
+        if not replies.is_mute:
+            super().resolve(reply)
+        elif not replies.is_lost:
+            replies.set_nothing(self)
+
+
+class _SkippedCall(Call):
+    """The one behind CLIENT REPLY SKIP; the next one is as usual."""
+
+    __slots__ = ()
+
+    def __init__(self, replies: "Replies", *rest: Any):
+        super().__init__(replies, *rest)
+        replies.is_mute = False
+
+    def resolve(self, reply: Reply) -> None:
+        if not self.replies.is_lost:
+            self.replies.set_nothing(self)
+
+
 class Replies:
-    def __init__(self, output_bytes_max: int, wake: Callable[[], None]):
+    def __init__(
+        self,
+        output_bytes_max: int,
+        wake: Callable[[], None],
+        failed: Callable[[Sequence[bytes], ErrorReply], None] = lambda args, reply: None,
+    ):
+        """``failed`` is told of each error, and of the words of its command if that began."""
         self.output_bytes_max, self.wake = output_bytes_max, wake
+        self._failed = failed
+        self._call: type[Call] = Call  # what the next command is
+        self.misses = 0  # reads of one key that found nothing
         self.protocol = 2
         self.calls: deque[Call] = deque()  # whose replies are not taken, in order
         self.unanswered = 0  # calls under way
@@ -144,7 +184,7 @@ class Replies:
         is_write: bool = False,
     ) -> Call:
         """The next command begins."""
-        call = Call(self, args, slot, database, is_write)
+        call = self._call(self, args, slot, database, is_write)
         self.calls.append(call)
         self.unanswered += 1
         self.input_bytes += call.size
@@ -155,9 +195,41 @@ class Replies:
         """Bytes that all of this takes, about."""
         return self.input_bytes + self.output_bytes + CALL_BYTES * len(self.calls)
 
+    # -- whether replies are wanted --------------------------------------------------------------
+
+    @property
+    def is_mute(self) -> bool:
+        """No command is answered from here on."""
+        return self._call is _MuteCall
+
+    @is_mute.setter
+    def is_mute(self, is_mute: bool) -> None:
+        self._call = _MuteCall if is_mute else Call
+
+    def skip_next(self) -> None:
+        """The next command is not answered."""
+        if not self.is_mute:
+            self._call = _SkippedCall
+
+    def set_nothing(self, call: Call) -> None:
+        """A call is over, and nothing is sent for it."""
+        if call.reply is not None:
+            raise InvariantViolation("a command is answered twice")
+        call.reply = b""
+        self.unanswered -= 1
+        if not self.is_woken:
+            self.is_woken = True
+            self.wake()
+
+    # -- replies ---------------------------------------------------------------------------------
+
     def push(self, message: Reply) -> None:
         """Send what no command asked for, behind the replies to what came before it."""
-        self.add().resolve(message)
+        call = Call(self, (), -1, 0, False)
+        self.calls.append(call)
+        self.unanswered += 1
+        self.input_bytes += call.size
+        call.resolve(message)
 
     def _fail(self, fault: str) -> None:
         self.has_failed, self.fault = True, fault
@@ -202,6 +274,8 @@ class Replies:
 
     def set_reply(self, call: Call, reply: Reply) -> None:
         """Any reply to a call, within the limit on what is not taken."""
+        if type(reply) is ErrorReply:
+            self._failed(call.args, reply)
         size = size_of(reply)
         if size > SMALL_REPLY_BYTES and self.output_bytes + size > self.output_bytes_max:
             reply, size = TOO_MUCH_OUTPUT, 0

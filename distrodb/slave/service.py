@@ -5,8 +5,8 @@ to the core as they are; a command on whole partitions is shared out (on_partiti
 or clock: what is the process' own comes as ``process``.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from functools import partial
 from typing import Protocol
 
 from distrodb import __version__
@@ -16,32 +16,36 @@ from distrodb.commands.command import Command
 from distrodb.commands.error_replies import CROSSSLOT
 from distrodb.commands.table import COMMANDS, DISPATCHED
 from distrodb.config import LimitsConfig
-from distrodb.keyspace.counts import keyspace_lines
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
+from distrodb.slave import info
 from distrodb.slave.client_memory import ClientMemory
-from distrodb.slave.cluster_replies import Topology, wire_id
+from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.core import Core
+from distrodb.slave.monitors import Monitors
 from distrodb.slave.on_partitions import OnPartitions, Part
+from distrodb.slave.pause import Pausing
+from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.session import Session
+from distrodb.slave.statistics import Statistics
 from distrodb.slave.status_reply import Status
 from distrodb.slave.subscriptions import Subscriptions
+from distrodb.slave.timing import Timing
+from distrodb.slave.unled import Unled
 
-REDIS_VERSION = "7.4.0"  # the surface that is followed; clients switch features by it
 
-
-class Process(Protocol):
+class Process(info.Process, Protocol):
     """What is known and done of the process as a whole."""
 
-    @property
-    def id(self) -> int: ...
+    def now(self) -> float: ...
 
-    def uptime_s(self) -> int: ...
+    def random_bytes(self, count: int) -> bytes: ...
 
-    def memory_peak_bytes(self) -> int: ...
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        """Call it then."""
 
     def stop(self) -> None:
         """Hand leadership over, then end."""
@@ -50,8 +54,27 @@ class Process(Protocol):
         """End at once, as a crash would."""
 
 
+def _parser_limits(limits: LimitsConfig) -> ParserLimits:
+    is_of_values = limits.value_bytes_max >= limits.key_bytes_max
+    return ParserLimits(
+        inline_bytes_max=limits.inline_bytes_max,
+        bulk_bytes_max=max(limits.value_bytes_max, limits.key_bytes_max),
+        bulk_limit="value_bytes_max" if is_of_values else "key_bytes_max",
+        arguments_max=limits.arguments_max,
+        command_bytes_max=limits.command_bytes_max,
+    )
+
+
+def _who_asked(sessions: Mapping[int, Session], args: Sequence[bytes]) -> tuple[str, bytes]:
+    """The client whose command is just this object, if it is one of these."""
+    for session in sessions.values():
+        if any(call.args is args for call in session.replies.calls):
+            return session.address, session.name
+    return "", b""
+
+
 class Service:
-    version, redis_version = __version__, REDIS_VERSION
+    version, redis_version = __version__, info.REDIS_VERSION
     mode = "cluster"
     crossslot = CROSSSLOT
     commands: Mapping[bytes, Command] = COMMANDS
@@ -62,22 +85,28 @@ class Service:
         limits: LimitsConfig,
         process: Process,
         table: Mapping[bytes, Command] = DISPATCHED,
+        timing: Timing | None = None,
     ):
-        self._core, self.limits, self._process = core, limits, process
+        """``timing`` also times what partitions run, if the core was given its table."""
+        self._core, self.process = core, process
+        if timing is None:
+            settings = RuntimeSettings(core.config, limits)
+            timing = Timing(process.now, process.wall_us, settings)
+        self.timing, self.settings, self.statistics = timing, timing.settings, Statistics()
+        self.slow_log, self.latency, self.times = timing.slow_log, timing.latency, timing.times
+        self.calls = self.statistics.calls
         self.cluster, self._status = Topology(core.view), Status(core.view)
-        self.table = dict(table)
-        self.parser_limits = ParserLimits(
-            inline_bytes_max=limits.inline_bytes_max,
-            bulk_bytes_max=max(limits.value_bytes_max, limits.key_bytes_max),
-            bulk_limit="value_bytes_max"
-            if limits.value_bytes_max >= limits.key_bytes_max
-            else "key_bytes_max",
-            arguments_max=limits.arguments_max,
-            command_bytes_max=limits.command_bytes_max,
-        )
+        self.table = timing.table(table)
+        self._info = info.Info(core, self, process, self.cluster)
         self.client_memory = ClientMemory()
-        self._sessions: dict[int, Session] = {}
+        self.by_id: dict[int, Session] = {}
         self._sessions_opened = 0
+        self.monitors = Monitors(process.wall_us, self.settings)
+        self.pausing = Pausing(process.now, process.later, self.by_id)
+        self._unled = Unled()
+        self._seen: object = None  # the leaders for which that was looked at
+        timing.who_asked = partial(_who_asked, self.by_id)
+        self.settings.changed.append(self._settings_changed)
 
     # -- sessions ----------------------------------------------------------------------------
 
@@ -86,24 +115,50 @@ class Service:
     ) -> Session:
         """``behind``: what the session asks, if it is not this slave itself (gateway.py)."""
         self._sessions_opened += 1
+        self.statistics.connections += 1
         session = Session(behind or self, self._sessions_opened, wake, address)
-        self._sessions[session.id] = session
+        session.client.opened_at = self.process.now()
+        self.by_id[session.id] = session
         return session
 
     def close_session(self, session: Session) -> None:
         session.lose()
         self.subscriptions.leave(session)
         self.track_nothing(session)
-        self._sessions.pop(session.id, None)
+        self.monitors.pop(session.id, None)
         self.client_memory.forget(session.id)
+        if self.by_id.pop(session.id, None) is not None:
+            self.statistics.misses += session.replies.misses
 
     @property
-    def sessions(self) -> Iterable[Session]:
-        return self._sessions.values()
+    def sessions(self) -> Collection[Session]:
+        return self.by_id.values()
 
     @property
     def session_count(self) -> int:
-        return len(self._sessions)
+        return len(self.by_id)
+
+    @property
+    def limits(self) -> LimitsConfig:
+        return self.settings.limits
+
+    @property
+    def parser_limits(self) -> ParserLimits:
+        return _parser_limits(self.limits)
+
+    def _settings_changed(self) -> None:
+        """CONFIG SET: what sessions know of limits, those of the parser only if they are new."""
+        settings, core = self.settings, self._core
+        self.slow_log.keep(settings.slow_log_max)
+        core.tracking.keys_max = settings.tracked_keys_max
+        if core.notifications.flags != settings.keyspace_events:
+            core.notifications.flags = settings.keyspace_events
+        for session in self.sessions:
+            session.limit(self.limits)
+
+    def failed(self, args: Sequence[bytes], reply: ErrorReply) -> None:
+        row = self.table.get(args[0].upper()) if args else None
+        self.statistics.count_error(row, args, reply)
 
     @property
     def is_full(self) -> bool:
@@ -195,7 +250,7 @@ class Service:
         return whole(list(self.subscriptions.active(kind)))
 
     def has_session(self, id_: int) -> bool:
-        return id_ in self._sessions
+        return id_ in self.by_id
 
     def track(
         self,
@@ -204,12 +259,12 @@ class Service:
         prefixes: tuple[bytes, ...],
         redirect: int,
     ) -> None:
-        client, to = self._sessions[session.id], self._sessions.get(redirect)
+        client, to = self.by_id[session.id], self.by_id.get(redirect)
         begin = self._core.tracking.begin
         client.tracker = begin(client, client.tracker, flags, prefixes, to)
 
     def track_nothing(self, session: SessionApi) -> None:
-        client = self._sessions.get(session.id)
+        client = self.by_id.get(session.id)
         if client is not None and client.tracker is not None:
             self._core.tracking.end(client.tracker)
             client.tracker = None
@@ -226,61 +281,32 @@ class Service:
     def databases(self) -> int:
         return self.limits.databases
 
-    def settings(self) -> Mapping[str, str]:
-        config, limits = self._core.config, self.limits
-        sections = (config.raft, config.healing, limits)
-        ours = {
-            name: str(value)
-            for section in sections
-            for name, value in dataclasses.asdict(section).items()
-        }
-        return ours | {
-            "maxclients": str(limits.connections_max),
-            "maxmemory-policy": "noeviction",
-            "maxmemory-clients": str(limits.maxmemory_clients),
-            "tcp-keepalive": str(limits.tcp_keepalive_s),
-            "timeout": str(limits.timeout_s),
-        }
+    def info(self) -> Mapping[str, Callable[[], Mapping[str, object]]]:
+        return self._info.sections
 
-    def info(self) -> Mapping[str, Mapping[str, object]]:
-        core, process = self._core, self._process
-        led = core.view.led_stores
-        return {
-            "server": {
-                "redis_version": REDIS_VERSION,
-                "distrodb_version": __version__,
-                "redis_mode": "cluster",
-                "process_id": process.id,
-                "run_id": wire_id(core.id),
-                "tcp_port": core.config.me.listens["client"].port,
-                "uptime_in_seconds": process.uptime_s(),
-            },
-            "clients": {
-                "connected_clients": self.session_count,
-                "maxclients": self.limits.connections_max,
-            },
-            "memory": {
-                "used_memory": core.view.data_bytes + self.client_memory.total,
-                "used_memory_dataset": core.view.data_bytes,
-                "used_memory_peak": process.memory_peak_bytes(),
-                "maxmemory": self.limits.maxmemory,
-                "maxmemory_policy": "noeviction",
-                "mem_clients_normal": self.client_memory.total,
-            },
-            "persistence": {"loading": 0, "aof_enabled": 1},
-            "stats": {"total_connections_received": self._sessions_opened},
-            "replication": {
-                "role": "master",
-                "connected_slaves": len(core.links),
-                "snapshot_bytes_sent": core.budget.spent,  # to members that lag or are new
-            },
-            "cluster": {
-                "cluster_enabled": 1,
-                "partitions_led": len(led),
-                "partitions_held": len(core.view.partitions),
-            },
-            "keyspace": keyspace_lines(store.counts() for store in led),
-        }
+    @property
+    def majority(self) -> int:
+        copies = min((len(each.group) for each in self._core.map.partitions), default=1)
+        return copies // 2 + 1
+
+    def applied_entries(self) -> int:
+        groups = self._core.view.partitions
+        return sum(group.member.applied_index for group in groups if group.member.is_leader)
+
+    def sample(self, now: float) -> None:
+        """A few times a second: what rates and LATENCY are told from."""
+        self.statistics.sample(now)
+        routing = self._core.routing
+        if routing.version != self._seen or self._unled.is_waiting:
+            self._seen = routing.version
+            for took_s in self._unled.look(now, routing.leaderless()):
+                self.timing.note("no-leader", took_s)
+
+    def clear_statistics(self) -> None:
+        self.statistics.clear()
+        self.times.clear()
+        for session in self.sessions:
+            session.replies.misses = 0
 
     def status(self) -> Mapping[str, object]:
         return self._status.whole()
@@ -289,7 +315,7 @@ class Service:
         self._core.change_map(words, resolve)
 
     def stop(self) -> None:
-        self._process.stop()
+        self.process.stop()
 
     def kill(self) -> None:
-        self._process.kill()
+        self.process.kill()

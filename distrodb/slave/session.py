@@ -23,10 +23,11 @@ Limits, beside the parser's: commands under way (beyond, ``wants_input`` is Fals
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from distrodb.commands.api import Answer, Pending, SlaveApi
+from distrodb.commands.api import Answer, Client, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     not_for_subscribers,
@@ -34,6 +35,7 @@ from distrodb.commands.error_replies import (
     unknown_subcommand,
     wrong_arity,
 )
+from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
@@ -41,7 +43,10 @@ from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
+from distrodb.slave.monitors import Monitors
+from distrodb.slave.pause import Pausing
 from distrodb.slave.replies import Call, Replies
+from distrodb.slave.statistics import Statistics
 from distrodb.slave.tracking import Tracker
 from distrodb.slave.transactions import Transactions, TransactionSlave
 
@@ -56,11 +61,19 @@ BEFORE_READS = frozenset({"client", "client|caching", "multi", "exec"})
 class SessionSlave(SlaveApi, TransactionSlave, Protocol):
     """What a session needs of its slave beside what handlers may ask (service.py)."""
 
+    pausing: Pausing
+    monitors: Monitors
+    calls: defaultdict[str, int]  # commands that began, by the names of their rows
+    statistics: Statistics
+
     @property
     def parser_limits(self) -> ParserLimits: ...
 
     @property
     def table(self) -> dict[bytes, Command]: ...
+
+    def failed(self, args: Sequence[bytes], reply: ErrorReply) -> None:
+        """A command of these words was answered so; none: before it began."""
 
     def submit(self, request: Request) -> None:
         """A command on keys of one slot."""
@@ -76,7 +89,7 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
 class Session:
     def __init__(self, slave: SessionSlave, id_: int, wake: Callable[[], None], address: str = ""):
         self.slave, self.id, self.wake, self.address = slave, id_, wake, address
-        self.replies = Replies(slave.limits.output_bytes_max, wake)
+        self.replies = Replies(slave.limits.output_bytes_max, wake, slave.failed)
         self.take, self.push = self.replies.take, self.replies.push
         self.name = b""
         self.library: dict[bytes, bytes] = {}
@@ -86,6 +99,8 @@ class Session:
         self.divert: Callable[[Command | None, list[bytes]], bool] | None = None
         self.transactions = Transactions(self)
         self._fault = ""
+        self.client = Client()
+        self.is_killed = False  # it ends at once, and is told nothing more
         self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
         self.is_spared = False  # by ``maxmemory_clients``: CLIENT NO-EVICT
         # Bytes that others keep for the client, about: whoever keeps them (names of channels) adds
@@ -223,6 +238,15 @@ class Session:
     def close(self) -> None:
         self._is_closing = True
 
+    def limit(self, limits: LimitsConfig) -> None:
+        """Limits that may be others from now on."""
+        self.replies.output_bytes_max = limits.output_bytes_max
+        self._pending_max = limits.input_pending_max
+
+    def kill(self) -> None:
+        self.is_killed = self._is_closing = True
+        self.wake()
+
     def close_with(self, reply: ErrorReply) -> None:
         """Say why, behind the replies to what came before, and end."""
         self.push(reply)
@@ -248,6 +272,8 @@ class Session:
 
     def _begin(self) -> None:
         backlog, calls, table = self._backlog, self.replies.calls, self._table
+        client, count, pausing = self.client, self.slave.calls, self.slave.pausing
+        monitors = self.slave.monitors
         while backlog and len(calls) < self._pending_max:
             if self._alone is not None:
                 if self._alone.reply is None:
@@ -265,6 +291,8 @@ class Session:
             row = table.get(args[0])
             if row is None:
                 row = table.get(args[0].upper())
+            if pausing.pause is not None and pausing.pause.holds(row):
+                return
             if self.divert is not None and self.divert(row, args):
                 pass
             elif row is None or not row.words_min <= len(args) <= row.words_max:
@@ -274,6 +302,10 @@ class Session:
             elif row.is_on_keys:
                 if not self._begin_on_keys(row, args):
                     return
+                count[row.name] += 1
+                client.last_row = row
+                if monitors:
+                    monitors.show(self, row, args)
             elif not self._begin_other(row, args):
                 return
             backlog.popleft()
@@ -283,14 +315,21 @@ class Session:
         found = row.subcommand(args)
         if found is None:
             self.answer(unknown_subcommand(args))
-        elif not found.arity_ok(args):
-            self.answer(wrong_arity(found.name))
-        elif found.is_on_keys:
-            return self._begin_on_keys(found, args)
+            return True
+        if not found.arity_ok(args):
+            self._reject(found)
+            return True
+        if found.is_on_keys:
+            if not self._begin_on_keys(found, args):
+                return False
         elif self.replies.unanswered:
             return False
-        else:
+        self.slave.calls[found.name] += 1
+        self.client.last_row = found
+        if not found.is_on_keys:
             self._begin_alone(found, args)
+        if self.slave.monitors:
+            self.slave.monitors.show(self, found, args)
         return True
 
     def answer(self, reply: Reply) -> None:
@@ -300,8 +339,14 @@ class Session:
         """What is no command, or not with so many words."""
         if is_http(args):
             self.give_up(HTTP)
+        elif row is None:
+            self.answer(unknown_command(args))
         else:
-            self.answer(unknown_command(args) if row is None else wrong_arity(row.name))
+            self._reject(row)
+
+    def _reject(self, row: Command) -> None:
+        self.slave.statistics.rejected[row.name] += 1
+        self.answer(wrong_arity(row.name))
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""

@@ -158,6 +158,11 @@ class Transactions:
 
     # -- MULTI, and what follows it ----------------------------------------------------------
 
+    @property
+    def queued(self) -> int:
+        """How many commands; negative without a MULTI."""
+        return len(self._queue) if self.is_open else -1
+
     def open(self) -> None:
         self.is_open = True
         self._database = self._session.database

@@ -26,11 +26,31 @@ class _Process:
 
     id = 1
 
+    def __init__(self, slave: "Slave"):
+        self._slave = slave
+
+    def now(self) -> float:
+        return self._slave.now
+
+    def wall_us(self) -> int:
+        return int(self._slave.now * 1e6)
+
     def uptime_s(self) -> int:
         return 0
 
-    def memory_peak_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         return 0
+
+    memory_peak_bytes = memory_of_machine_bytes = memory_bytes
+
+    def cpu_s(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def random_bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        raise AssertionError("a client pauses the slave")
 
     def stop(self) -> None:
         raise AssertionError("a client stops the slave")
@@ -41,7 +61,7 @@ class _Process:
 class Connection:
     def __init__(self, slave: "Slave", generator: random.Random, is_to_gateway: bool = False):
         self._slave, self._random = slave, generator
-        self._service = Service(slave.core, slave.config.limits, _Process())
+        self._service = Service(slave.core, slave.config.limits, _Process(slave))
         behind = Gateway(self._service) if is_to_gateway else None
         self._session = self._service.open_session(self._woken, behind=behind)
         self._goes_on = False

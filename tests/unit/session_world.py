@@ -1,11 +1,13 @@
 """A session of a slave whose partitions answer when a test says so, in any order."""
 
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 from distrodb.commands.command import Command
 from distrodb.commands.table import DISPATCHED
-from distrodb.config import LimitsConfig
+from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
 from distrodb.keyspace.place_number import slot_at
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
@@ -24,6 +26,52 @@ PARTITIONS = 3
 KEYS = [b"a", b"b", b"c", b"{c}d", b"f", b"g"]  # of all partitions
 
 
+class StandIn:
+    """For a slave's process, whose clock a test turns."""
+
+    id = 1
+
+    def __init__(self, asked_to: list[str]):
+        self.time_s = 1000.0
+        self.later_calls: list[tuple[float, Callable[[], None]]] = []
+        self.stop = lambda: asked_to.append("stop")
+        self.kill = lambda: asked_to.append("kill")
+
+    def now(self) -> float:
+        return self.time_s
+
+    def wall_us(self) -> int:
+        return 1_700_000_000_000_000 + int(self.time_s * 1e6)
+
+    def uptime_s(self) -> int:
+        return int(self.time_s) - 1000
+
+    def memory_bytes(self) -> int:
+        return 100 << 20
+
+    def memory_peak_bytes(self) -> int:
+        return 200 << 20
+
+    def memory_of_machine_bytes(self) -> int:
+        return 8 << 30
+
+    def cpu_s(self) -> tuple[float, float]:
+        return 0.5, 1.5
+
+    def random_bytes(self, count: int) -> bytes:
+        return b"\x5a" * count
+
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        self.later_calls.append((self.time_s + delay_s, what))
+
+    def pass_time(self, seconds: float) -> None:
+        self.time_s += seconds
+        due = [what for at_s, what in self.later_calls if at_s <= self.time_s]
+        self.later_calls = [call for call in self.later_calls if call[0] > self.time_s]
+        for what in due:
+            what()
+
+
 class World:
     """Partitions that are led here answer one command at a time, in their own order."""
 
@@ -35,11 +83,12 @@ class World:
         **limits: int,
     ):
         ranges = slot_ranges(PARTITIONS)
-        self.id = "me"
         self.map = SimpleNamespace(
             nodes={},
             partitions=[
-                SimpleNamespace(id=number, first=first, last=last, owner="me")
+                SimpleNamespace(
+                    id=number, first=first, last=last, owner="node1", group=("node1", "2", "3")
+                )
                 for number, (first, last) in enumerate(ranges)
             ],
         )
@@ -64,12 +113,26 @@ class World:
         observing = Observing(SimpleNamespace(partitions=groups))  # type: ignore[arg-type]
         self.notifications = Notifications(self.pubsub, observing, self.answers_for)
         self.tracking = Tracking(keys_max=1000, observing=observing, routing=self)  # type: ignore[arg-type]
-        process = SimpleNamespace(
-            id=1,
-            stop=lambda: self.asked_to.append("stop"),
-            kill=lambda: self.asked_to.append("kill"),
+        self.partitions: list[object] = []  # groups that are open
+        self.id, self.links, self.incarnation = "node1", ["node2"], "5f3a09c2"
+        self.budget = SimpleNamespace(spent=0)
+        node = NodeAddress(self.id, Address("127.0.0.1", 7001), Address("127.0.0.1", 8001))
+        bounds = LimitsConfig(**limits)
+        self.config = SlaveConfig(
+            file=Path("/etc/node1.toml"),
+            id=self.id,
+            directory=Path("/data/node1"),
+            cluster_id="test",
+            secret="",
+            partitions=PARTITIONS,
+            replicas=3,
+            nodes=(node,),
+            raft=RaftConfig(),
+            limits=bounds,
+            log_level="info",
         )
-        service = Service(self, LimitsConfig(**limits), process, table)  # type: ignore[arg-type]
+        self.process = StandIn(self.asked_to)
+        service = Service(self, bounds, self.process, table)  # type: ignore[arg-type]
         self.session = service.open_session(self._woken, "client:1")
         self.service = service
 
@@ -94,6 +157,15 @@ class World:
 
     def leader_of(self, partition: int) -> str | None:
         return "us" if partition in self.led else "other"
+
+    @property
+    def led_stores(self) -> list[Store]:
+        return [self.stores[number] for number in self.led]
+
+    data_bytes = 1000
+
+    def sync_ms(self, node: str) -> int:
+        return 3
 
     def copy_of(self, partition: int) -> Store | None:
         return self.stores[partition] if partition in self.has_copies else None

@@ -43,7 +43,8 @@ class Transport:
         self._call("limits")
 
     def get_extra_info(self, name: str) -> Any:
-        return ("1.2.3.4", 5) if name == "peername" else self.socket
+        found = {"peername": ("1.2.3.4", 5), "sockname": ("1.2.3.4", 6), "socket": self.socket}
+        return found[name]
 
     def get_write_buffer_size(self) -> int:
         if self.is_gone:

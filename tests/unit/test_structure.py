@@ -81,6 +81,7 @@ SHELLS = {
     "links/links.py",
     "logging_limit.py",
     "machine_memory.py",
+    "own_process.py",
 }
 
 

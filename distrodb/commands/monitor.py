@@ -1,0 +1,70 @@
+"""MONITOR: every command that begins on this slave, as it begins, to those who watch.
+
+Costs nothing while nobody watches.  A long word is cut, other than in Redis.  A watcher that does
+not read what it is sent is closed, since it would miss what it is there for.
+"""
+
+from collections.abc import Sequence
+
+from distrodb.commands.api import SessionApi
+from distrodb.commands.command import Command, session_row
+from distrodb.resp.reply import OK, Reply
+
+HIDDEN = b"(redacted)"
+WORD_BYTES_MAX = 4096  # of a word that is shown: of the largest value it takes no time then
+_NAMED = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
+_AS_SHOWN = [
+    _NAMED.get(byte) or (bytes([byte]) if 32 <= byte < 127 else b"\\x%02x" % byte)
+    for byte in range(256)
+]
+
+
+def quoted(word: bytes) -> bytes:
+    """As Redis writes it (``sdscatrepr``): one line, whatever is in it."""
+    more = len(word) - WORD_BYTES_MAX
+    if more > 0:
+        word = b"%b... (%d more bytes)" % (word[:WORD_BYTES_MAX], more)
+    return b'"' + b"".join([_AS_SHOWN[byte] for byte in word]) + b'"'
+
+
+def without_secrets(args: Sequence[bytes]) -> Sequence[bytes]:
+    """The same words, without user names and passwords."""
+    name = args[0].upper()
+    if name == b"AUTH":
+        return [args[0], *[HIDDEN] * (len(args) - 1)]
+    if name != b"HELLO":
+        return args
+    words = list(args)
+    for position, word in enumerate(args):
+        if word.upper() == b"AUTH":
+            words[position + 1 : position + 3] = [HIDDEN] * len(args[position + 1 : position + 3])
+    return words
+
+
+def is_shown(row: Command) -> bool:
+    """What Redis shows: no command of an administrator."""
+    return "admin" not in row.flags and row.name != "quit"
+
+
+def line(wall_us: int, session: SessionApi, args: Sequence[bytes]) -> bytes:
+    words = b" ".join(map(quoted, without_secrets(args)))
+    seconds, rest_us = divmod(wall_us, 1_000_000)
+    who = session.database, session.address.encode()
+    return b"%d.%06d [%d %b] %b" % (seconds, rest_us, *who, words)
+
+
+def monitor(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    session.slave.monitors[session.id] = session
+    return OK
+
+
+COMMANDS = (
+    session_row(
+        "monitor",
+        monitor,
+        1,
+        "admin loading noscript stale",
+        "server",
+        "Listens for all requests received by the server in real-time.",
+    ),
+)

@@ -1,0 +1,156 @@
+"""What Redis says and does about replicas and files, where here it is otherwise.
+
+Every acknowledged write is on the disks of a majority of its partition's copies.  So WAIT, SAVE and
+their like are true at once, and what would make this slave another one's replica, or stream its
+data to one, is refused in Redis' words for a cluster.
+"""
+
+from collections.abc import Callable, Sequence
+
+from distrodb.commands.api import SessionApi
+from distrodb.commands.clients import NOT_AN_INTEGER, number
+from distrodb.commands.command import Command, session_row
+from distrodb.commands.error_replies import SYNTAX
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
+
+_NOT_IN_CLUSTER = error("ERR", "REPLICAOF not allowed in cluster mode.")
+_NO_FAILOVER = error(
+    "ERR", "FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead."
+)
+_NO_STREAM = error(
+    "ERR", "this is no replication stream: slaves of distrodb copy each other by Raft"
+)
+_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
+_NEGATIVE = error("ERR", "timeout is negative")
+
+
+def role(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """No other slave is a replica of all that this one leads, so none is named."""
+    return [b"master", session.slave.applied_entries(), []]
+
+
+def _bad_timeout(word: bytes) -> ErrorReply | None:
+    timeout = number(word)
+    if timeout is None:
+        return _TIMEOUT
+    return _NEGATIVE if timeout < 0 else None
+
+
+def wait(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """WAIT numreplicas timeout: as many copies elsewhere as have each write when it is answered."""
+    if number(args[1]) is None:
+        return NOT_AN_INTEGER
+    return _bad_timeout(args[2]) or session.slave.majority - 1
+
+
+def waitaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """WAITAOF numlocal numreplicas timeout: the same; those copies are on disks."""
+    local, replicas = number(args[1]), number(args[2])
+    if local is None or replicas is None:
+        return NOT_AN_INTEGER
+    if not 0 <= local <= 1:
+        return error("ERR", "value is out of range, value must between 0 and 1")
+    if replicas < 0:
+        return error("ERR", "value is out of range, must be positive")
+    return _bad_timeout(args[3]) or [1, session.slave.majority - 1]
+
+
+def save(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """All is saved already."""
+    return OK
+
+
+def bgsave(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    if len(args) > 2 or (len(args) == 2 and args[1].upper() != b"SCHEDULE"):
+        return SYNTAX
+    return Status(b"Background saving started")
+
+
+def bgrewriteaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    """Logs are cut by snapshots of their own accord."""
+    return Status(b"Background append only file rewriting started")
+
+
+def lastsave(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return session.slave.process.wall_us() // 1_000_000
+
+
+def _refused(reply: Reply) -> Callable[[SessionApi, Sequence[bytes]], Reply]:
+    return lambda session, args: reply
+
+
+def _row(
+    name: str,
+    handler: Callable[[SessionApi, Sequence[bytes]], Reply],
+    arity: int,
+    flags: str,
+    summary: str,
+    since: str = "1.0.0",
+    acl: str = "",
+    tips: tuple[str, ...] = (),
+) -> Command:
+    return session_row(name, handler, arity, flags, "server", summary, since, acl=acl, tips=tips)
+
+
+_OF_REPLICAS = "admin noscript stale no_async_loading"
+_OF_FILES = "admin noscript no_async_loading"
+_STREAM = "admin noscript no_async_loading no_multi"
+_VARIES = ("nondeterministic_output",)
+
+COMMANDS = (
+    _row(
+        "role",
+        role,
+        1,
+        "noscript loading stale fast",
+        "Returns the replication role.",
+        "2.8.12",
+        "admin dangerous",
+    ),
+    session_row(
+        "wait",
+        wait,
+        3,
+        "noscript",
+        "connection",
+        "Tells how many replicas have the connection's writes.",
+        "3.0.0",
+        tips=("request_policy:all_shards", "response_policy:agg_min"),
+    ),
+    session_row(
+        "waitaof",
+        waitaof,
+        4,
+        "noscript",
+        "connection",
+        "Tells on how many disks the connection's writes are.",
+        "7.2.0",
+        tips=("request_policy:all_shards", "response_policy:agg_min"),
+    ),
+    _row("save", save, 1, _STREAM, "Synchronously saves the database(s) to disk."),
+    _row("bgsave", bgsave, -1, _OF_FILES, "Asynchronously saves the database(s) to disk."),
+    _row("bgrewriteaof", bgrewriteaof, 1, _OF_FILES, "Asynchronously rewrites the log."),
+    _row(
+        "lastsave",
+        lastsave,
+        1,
+        "loading stale fast",
+        "Returns the Unix timestamp of the last successful save.",
+        "1.0.0",
+        "admin dangerous",
+        _VARIES,
+    ),
+    _row("replicaof", _refused(_NOT_IN_CLUSTER), 3, _OF_REPLICAS, "Not in a cluster.", "5.0.0"),
+    _row("slaveof", _refused(_NOT_IN_CLUSTER), 3, _OF_REPLICAS, "Not in a cluster."),
+    _row("failover", _refused(_NO_FAILOVER), -1, "admin noscript stale", "Refused.", "6.2.0"),
+    _row("sync", _refused(_NO_STREAM), 1, _STREAM, "Not here: slaves copy by Raft."),
+    _row("psync", _refused(_NO_STREAM), -3, _STREAM, "Not here: slaves copy by Raft.", "2.8.0"),
+    _row(
+        "replconf",
+        _refused(_NO_STREAM),
+        -1,
+        "admin noscript loading stale allow_busy",
+        "Not here: slaves copy by Raft.",
+        "3.0.0",
+    ),
+)
