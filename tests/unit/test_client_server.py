@@ -9,6 +9,7 @@ import pytest
 
 from distrodb.config import LimitsConfig
 from distrodb.slave import client_server
+from distrodb.slave.client_input import PARSED_BYTES
 from distrodb.slave.client_server import (
     DROPPED_BYTES_MAX,
     READ_BYTES,
@@ -196,6 +197,22 @@ def test_a_turn_sends_so_much_at_most() -> None:
         sent, turns = now, turns + 1
     assert turns > 1
     assert all(read_replies(b"".join(t.written)) == [value] for _, t in pairs)
+
+
+def test_a_turn_parses_so_much_at_most() -> None:
+    """Whoever sends tiny arguments in bulk, on many connections, holds nobody for long."""
+    server = Server()
+    connections = [server.connect()[0] for _ in range(12)]
+    for connection in connections:
+        connection.data_received(b"*60000\r\n" + b"$1\r\na\r\n" * 50_000)
+    left = sum(len(connection.session.input.unparsed) for connection in connections)
+    turns = 0
+    while server.has_work:
+        server.write_replies()
+        now = sum(len(connection.session.input.unparsed) for connection in connections)
+        assert left - now <= 4 * PARSED_BYTES
+        left, turns = now, turns + 1
+    assert left == 0 and turns >= 12
 
 
 def test_a_large_read_is_the_only_one_of_its_turn() -> None:
