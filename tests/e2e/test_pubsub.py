@@ -20,6 +20,11 @@ def connect(cluster: LocalCluster, node: str, **options) -> redis.Redis:
     return redis.Redis(host, int(port), **options)
 
 
+def connect_gateway(cluster: LocalCluster, node: str) -> redis.Redis:
+    host, _, port = str(cluster.gateway_address(node)).rpartition(":")
+    return redis.Redis(host, int(port))
+
+
 def listening(pubsub) -> list:
     """What comes until the confirmation of the one subscription."""
     ends = monotonic() + PATIENCE_S
@@ -83,3 +88,22 @@ def test_a_subscriber_that_does_not_read_is_closed_and_the_log_says_so(cluster):
     while "messages that it does not read exceed output_bytes_max" not in log.read_text():
         assert monotonic() < ends, "the log does not say so"
         sleep(0.05)
+
+
+def test_a_gateway_speaks_for_the_clients_of_all_slaves(cluster):
+    subscribers = []
+    for node in ("node1", "node2"):
+        pubsub = connect_gateway(cluster, node).pubsub()
+        pubsub.subscribe("rooms", f"room of {node}")
+        listening(pubsub)
+        subscribers.append(listening(pubsub))
+    gateway = connect_gateway(cluster, "node3")
+    assert gateway.publish("rooms", "hello") == 2
+    assert all(received(pubsub, 1) == [b"hello"] for pubsub in subscribers)
+    assert gateway.pubsub_numsub("rooms", "nobody") == [(b"rooms", 2), (b"nobody", 0)]
+    assert set(gateway.pubsub_channels("room*")) == {b"rooms", b"room of node1", b"room of node2"}
+    with gateway.pipeline() as pipeline:
+        pipeline.set("{t}a", "1").publish("rooms", "in a transaction").get("{t}a")
+        assert pipeline.execute() == [True, 2, b"1"]
+    with pytest.raises(redis.ResponseError, match="not supported through a gateway"):
+        gateway.execute_command("CLIENT", "TRACKING", "ON")
