@@ -117,7 +117,7 @@ def test_the_shell_and_the_status_go_there(cluster):
 
 
 def test_a_slave_joins_by_it(cluster, tmp_path):
-    [(port, peer)] = local._ports(1, None)
+    [(port, peer, _)] = local._ports(1, None)
     listens = "0.0.0.0" if cluster.host == "localhost" else "::"
     row = NodeAddress(
         "node4",
