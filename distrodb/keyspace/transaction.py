@@ -43,7 +43,8 @@ def pack(commands: Iterable[Queued], conditions: Sequence[Condition] = ()) -> li
 
 
 def commands_of(args: Sequence[bytes]) -> list[Queued] | None:
-    """Those that are to run; None if nothing is."""
+    """Those that are to run; None if nothing is.  Raises ``ValueError`` for what ``pack`` never
+    made."""
     if args[1] != RUN:
         return None
     commands: list[Queued] = []
@@ -51,9 +52,26 @@ def commands_of(args: Sequence[bytes]) -> list[Queued] | None:
     while at < len(args):
         begin = at + 2
         end = begin + int(args[at + 1])
+        if not begin < end <= len(args):
+            raise ValueError("a transaction with a command that is cut off")
         commands.append((int(args[at]), args[begin:end]))
         at = end
     return commands
+
+
+def parts_of(args: Sequence[bytes]) -> tuple[list[Condition], list[Queued]]:
+    """All of a transaction's conditions and commands.  Raises ``ValueError`` for what no session
+    sends."""
+    try:
+        conditions = conditions_of(args) if is_undecided(args) else []
+        if not all(token.replace(b".", b"").isdigit() for token, _, _ in conditions):
+            raise ValueError("a token that no leader gave")
+        commands = commands_of(decided(args, True) if conditions else args)
+    except LookupError:
+        raise ValueError("a transaction that is cut off") from None
+    if commands is None:
+        raise ValueError("a transaction that is decided")
+    return conditions, commands
 
 
 def is_undecided(args: Sequence[bytes]) -> bool:

@@ -7,11 +7,14 @@ import pytest
 
 from distrodb.commands.api import PENDING
 from distrodb.commands.command import session_row
-from distrodb.commands.table import DISPATCHED
-from distrodb.keyspace.transaction import Condition
+from distrodb.commands.table import DISPATCHED, MACHINE_COMMANDS
+from distrodb.errors import PeerError
+from distrodb.keyspace.transaction import Condition, parts_of
+from distrodb.keyspace.transaction import pack as pack_words
 from distrodb.keyspace.watched import KEYS_MAX, Watched
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from distrodb.ring.slots import slot_of
+from distrodb.slave.forwarding.forwarded import Answers, Forwarded, Inbox
 from distrodb.slave.machine_factory import new_store
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import World
@@ -307,6 +310,59 @@ def test_an_expired_key_is_a_changed_one() -> None:
     assert not store.watched.holds(conditions, 1600)
     token = store.watch([(place, b"a")])  # it is not there
     assert store.watched.holds([(token, place, b"a")], 9999)
+
+
+# -- what a peer forwards --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "RUN 1",
+        "RUN 1 2 GET",
+        "RUN 1 0",
+        "RUN 1 -2",
+        "RUN x 1 PING",
+        "IF 2 1.1 5 a",
+        "IF 1 x 5 a",
+        "NOT",
+        "IF",
+    ],
+)
+def test_what_no_session_sends_is_no_transaction(words: str) -> None:
+    with pytest.raises(ValueError):
+        parts_of([b"EXEC", *words.encode().split()])
+
+
+def test_the_parts_of_a_transaction() -> None:
+    commands = [(5, [b"GET", b"a"]), (7, [b"PING"])]
+    assert parts_of([b"EXEC", *pack_words(commands)]) == ([], commands)
+    condition = Condition(b"1.2", 5, b"a")
+    args = [b"EXEC", *pack_words(commands, [condition])]
+    assert parts_of(args) == ([condition], commands)
+
+
+def test_a_transaction_that_a_newer_gateway_forwards_stays_out_of_the_log() -> None:
+    """A follower that met its command in the log would stop."""
+    taken: list[Forwarded] = []
+    inbox = Inbox(
+        MACHINE_COMMANDS,
+        Answers(1 << 20),
+        lambda: [0] * 16384,
+        lambda request, partition: taken.append(request),
+    )
+
+    def forward(chunk: int, *words: bytes) -> None:
+        args = [b"EXEC", *pack_words([(5, [b"SET", b"a", b"1"]), (5, list(words))])]
+        inbox.receive("peer", [[0, 1, chunk, 7, 0, [[chunk, chunk + 1, 5, args]]]])
+
+    forward(0, b"GET", b"a")
+    forward(1, b"BREW", b"a")
+    forward(2, b"GET", b"a", b"b")
+    assert [request.args[0] for request in taken] == [b"EXEC", b"GATEWAY", b"GATEWAY"]
+    with pytest.raises(PeerError):
+        inbox.receive("peer", [[0, 1, 3, 7, 0, [[3, 4, 5, [b"EXEC", b"RUN", b"5", b"9"]]]]])
 
 
 # -- databases -------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from typing import Any
 
 from distrodb.commands.gateway import NAME, OPEN, SKIP
 from distrodb.errors import PeerError
-from distrodb.keyspace.context import Table
+from distrodb.keyspace.context import Row, Table
 from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.place_number import slot_at
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, Condition, Queued, parts_of
 from distrodb.raft.interfaces import Marked
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.resp.encode import size_of
@@ -175,27 +176,53 @@ class Inbox:
         number, sequence, place, args = row
         if not args or set(map(type, args)) != {bytes} or not UNMARKED <= sequence < NUMBER_MAX:
             raise PeerError("what was forwarded is no command")
+        conditions, commands = _parts_of(args)
+        places = [place, *(each.place for each in conditions), *(at for at, _ in commands)]
         slots = self._partition_of_slot()
-        if place >= 0 and slots[slot_at(place)] != stream.partition:
+        if any(at >= 0 and slots[slot_at(at)] != stream.partition for at in places):
             raise PeerError("what was forwarded is of another partition")
-        args = self._known(args, sequence)
+        known = self._known(args, sequence)
+        for _, words in commands:
+            if known is args and not self._is_known(words):
+                known = self._unknown(words)
+        args = known
         mark = (origin, sequence, answered) if sequence > 0 else None
         return Forwarded(self._answers, stream, number, place, args, mark, sequence != READ)
 
     def _known(self, args: list[bytes], sequence: int) -> Sequence[bytes]:
         """The gateway's version may be another one.  What is not known here must not get into the
         log, but its number in the sequence must, since others follow it."""
-        row = self._table.get(args[0]) or self._table.get(args[0].upper())
-        row = row.subcommand(args) if row is not None else None
+        row = self._row(args)
         if (sequence == UNMARKED) != (args[0] == NAME and tuple(args) == OPEN):
             raise PeerError("a write without a mark was forwarded")
-        if row is None or not row.words_min <= len(args) <= row.words_max:
-            name = args[0][:64].decode(errors="replace")
-            what = error("ERR", f"unknown command '{name}': the leader has another version")
-            return [*SKIP, what.text]
+        if row is None or not self._is_known(args):
+            return self._unknown(args)
         if row.is_write and sequence == READ:
             raise PeerError("a write was forwarded as a read")
         return args
+
+    def _row(self, args: Sequence[bytes]) -> Row | None:
+        row = self._table.get(args[0]) or self._table.get(args[0].upper())
+        return row.subcommand(args) if row is not None else None
+
+    def _is_known(self, args: Sequence[bytes]) -> bool:
+        row = self._row(args)
+        return row is not None and row.words_min <= len(args) <= row.words_max
+
+    def _unknown(self, args: Sequence[bytes]) -> Sequence[bytes]:
+        name = args[0][:64].decode(errors="replace")
+        what = error("ERR", f"unknown command '{name}': the leader has another version")
+        return [*SKIP, what.text]
+
+
+def _parts_of(args: Sequence[bytes]) -> tuple[Sequence[Condition], Sequence[Queued]]:
+    """Of a transaction.  Raises ``PeerError``."""
+    if args[0] not in (EXEC, EXEC_RO):
+        return (), ()
+    try:
+        return parts_of(args)
+    except ValueError as problem:
+        raise PeerError(f"what was forwarded is no transaction: {problem}") from None
 
 
 _CHUNK = (int, int, int, int, int, list)
