@@ -20,7 +20,10 @@ _FOLDS = {
 
 
 def may_be_spread(row: Command) -> bool:
-    return MULTI_SHARD in row.tips and len(row.keys) == 1
+    """Not one whose replies add up in another way: MSETNX, which must be atomic."""
+    policies = [tip for tip in row.tips if tip.startswith("response_policy:")]
+    adds_up = all(policy in _FOLDS for policy in policies)
+    return MULTI_SHARD in row.tips and adds_up and len(row.keys) == 1
 
 
 class Spread:

@@ -39,9 +39,10 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
         for family in [*FAMILIES, *COMING, *CONVERSATIONS, *COMING_CONVERSATIONS]:
-            if family.name.startswith(options.family):
+            for kind in family.kinds if family.name.startswith(options.family) else ():
                 chance = random.Random(options.seed)
-                ask = _asker(family, servers[family.is_cluster], chance)
+                ask = _asker(family, kind, servers[kind], chance)
+                print(f"== {family.name}, {'cluster' if kind else 'gateway'}:", end=" ")
                 _run(family, ask, options.sequences, chance)
     print(f"{COUNTED['compared']} replies compared, {COUNTED['meant']} differ and are meant to")
 
@@ -49,13 +50,16 @@ def main() -> None:
 Ask = Callable[[list[Words]], Difference | None]
 
 
-def _asker(family: Family, server: RedisServer, chance: random.Random) -> Ask:
+def _asker(family: Family, kind: bool, server: RedisServer, chance: random.Random) -> Ask:
     if family.clients == 1:
-        one, pure = server.connect(), PureServer()
+        one, pure = server.connect(), PureServer(kind)
         return lambda asked: compare.first_difference(
             one, pure, chance.choice([2, 3]), asked, DISPATCHED
         )
-    theirs, ours = TheirClients(server, family.clients), OurClients(family.clients)
+    theirs, ours = (
+        TheirClients(server, family.clients),
+        OurClients(family.clients, kind),
+    )
     return lambda asked: conversations.first_difference(
         theirs,
         ours,
@@ -79,7 +83,7 @@ def _run(family: Family, ask: Ask, sequences: int, chance: random.Random) -> Non
             if len(text) < len(shortest.get(kind, text + " ")):
                 shortest[kind] = text
     missing = sorted({c.name.decode() for c in family.commands} - {n.decode() for n in DISPATCHED})
-    print(f"== {family.name}: {len(found)} kinds of differences; not there: {' '.join(missing)}")
+    print(f"{len(found)} kinds of differences; not there: {' '.join(missing)}")
     for kind, count in found.most_common(SHOWN_MAX):
         print(f"-- {count} times{shortest[kind]}\n")
 

@@ -41,8 +41,8 @@ class TheirClients:
 
 
 class OurClients:
-    def __init__(self, count: int):
-        self._server = PureServer()
+    def __init__(self, count: int, is_cluster: bool = True):
+        self._server = PureServer(is_cluster)
         self._sessions = [self._server.connect() for _ in range(count)]
 
     def ask(self, step: Step) -> list[list[Frame]]:

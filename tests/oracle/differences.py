@@ -50,6 +50,7 @@ DIFFERENCES: list[Difference] = [
         ),
         ("SORT {t}a GET *",),
         is_cluster=False,
+        parts_ways=True,
     ),
     Difference(
         "`COMMAND` tells of the commands that are here, and in words of its own",
@@ -118,12 +119,27 @@ DIFFERENCES: list[Difference] = [
         ("SET k a", "APPEND k b", "OBJECT ENCODING k"),
     ),
     Difference(
+        "`CLIENT TRACKING` is not there through a gateway",
+        lambda words, theirs, ours: _says(ours, b"not supported through a gateway"),
+        ("CLIENT TRACKING ON",),
+        is_cluster=False,
+        parts_ways=True,
+    ),
+    Difference(
+        "What must be atomic and has keys in several partitions is refused by a gateway",
+        lambda words, theirs, ours: _says(ours, b"Keys in request lie in several partitions"),
+        ("MSETNX a 1 b 2",),
+        is_cluster=False,
+        parts_ways=True,
+    ),
+    Difference(
         "`SWAPDB` is refused: partitions cannot swap at one moment",
         lambda words, theirs, ours: (
             _command(words, b"SWAPDB") and _says(ours, b"SWAPDB is not supported")
         ),
         ("SWAPDB 0 1",),
         is_cluster=False,
+        parts_ways=True,
     ),
 ]
 

@@ -423,21 +423,26 @@ EXEC
 """
 
 
+NODE, GATEWAY, BOTH = (True,), (False,), (True, False)
+
+
 @dataclass(frozen=True)
 class Family:
     name: str
     commands: list[Command]
-    is_cluster: bool = True  # compared with a node of a Redis Cluster, not with a single server
     clients: int = 1
+    # With what it is compared: with a node of a Redis Cluster (True), and through a gateway with a
+    # single server.
+    kinds: tuple[bool, ...] = BOTH
 
 
 _FILL = commands(FILL, POOLS)
 
 
 def _family(
-    name: str, lines: str, fill: int = 1, is_cluster: bool = True, clients: int = 1
+    name: str, lines: str, fill: int = 1, clients: int = 1, kinds: tuple[bool, ...] = BOTH
 ) -> Family:
-    return Family(name, commands(lines, POOLS) + _FILL * fill, is_cluster, clients)
+    return Family(name, commands(lines, POOLS) + _FILL * fill, clients, kinds)
 
 
 # Compared by the tests.
@@ -449,17 +454,16 @@ FAMILIES = [
     _family("dumping", DUMPING),
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
-    _family("metadata", METADATA, 0),
-    _family("cluster", CLUSTER),
+    _family("databases", DATABASES, kinds=GATEWAY),
+    _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
+    _family("sorting", SORTING, 2, kinds=GATEWAY),
+    _family("metadata", METADATA + KEYS_OF, 0),
+    _family("cluster", CLUSTER, kinds=NODE),
     _family("transactions", TRANSACTIONS),
 ]
 # Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
 COMING = [
-    _family("sorting", SORTING, 2, is_cluster=False),
-    _family("metadata of keys", KEYS_OF, 0),
     _family("connection", CONNECTION),
-    _family("databases", DATABASES, is_cluster=False),
-    _family("transactions in databases", TRANSACTIONS_IN_DATABASES, is_cluster=False),
 ]
 # Compared with several clients; those that are on their way.
 CONVERSATIONS = [
@@ -468,5 +472,17 @@ CONVERSATIONS = [
     _family("pubsub in transactions", PUBSUB + PUBSUB_IN_TRANSACTIONS, 0, clients=3),
 ]
 COMING_CONVERSATIONS = [
-    _family("tracking", TRACKING, 0, clients=2),
+    _family("tracking", TRACKING, 0, clients=2, kinds=NODE),
 ]
+
+
+def of_both_kinds(families: list[Family]) -> list[tuple[Family, bool]]:
+    """Each with each kind of server that it is compared with; True: of a cluster."""
+    return [(family, kind) for family in families for kind in family.kinds]
+
+
+def named(case: object) -> str:
+    """For pytest."""
+    if isinstance(case, Family):
+        return case.name
+    return "cluster" if case else "gateway"

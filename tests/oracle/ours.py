@@ -5,12 +5,27 @@ comes through sockets, the log and three slaves is shown with fewer (test_cluste
 """
 
 from distrodb.clock import wall_ms
+from distrodb.raft.interfaces import Request
+from distrodb.slave.gateway import Gateway
+from distrodb.slave.questions import Questions
 from distrodb.slave.session import Session
 from tests.oracle.frames import Frame, pack, read_frames
 from tests.unit.session_world import World
 
 
 class PureServer(World):
+    def __init__(self, is_cluster: bool = True):
+        super().__init__()
+        self.now = 0.0
+        self._behind = None if is_cluster else Gateway(self.service)
+        self.pubsub.peers = []  # nobody else is there to be asked
+        self.pubsub.questions = Questions(self.parcels, [])  # type: ignore[arg-type]
+        self.session = self.connect()
+
+    def forward(self, request: Request, partition: int, sender: object = None) -> None:
+        """A command from the gateway, as if the way to the leader took no time."""
+        self.submit(request, partition)
+
     def answer(self, partition: int) -> None:
         """At the time of the clock, as the other server does."""
         while self.queues[partition]:
@@ -20,7 +35,7 @@ class PureServer(World):
             self.run(partition, request, store.now_ms)
 
     def connect(self) -> Session:
-        return self.service.open_session(self._woken, "127.0.0.1:1")
+        return self.service.open_session(self._woken, "127.0.0.1:1", self._behind)
 
     def finish_one(self, session: Session) -> bytes:
         """All that is to be sent to one of several clients."""

@@ -9,33 +9,41 @@ from hypothesis import strategies as st
 from distrodb import LocalCluster
 from distrodb.commands.table import DISPATCHED
 from tests.oracle.compare import first_difference, sequences
-from tests.oracle.families import FAMILIES, Family
-from tests.oracle.frames import Frame
+from tests.oracle.families import FAMILIES, Family, named, of_both_kinds
 from tests.oracle.redis_server import Connection, RedisServer
 
 SIZE = 30  # commands of one sequence
-SEQUENCES = 8  # a family, in the gate
+SEQUENCES = 10  # a family, in the gate
+
+Address = tuple[str, int]
 
 
 @pytest.fixture(scope="module")
-def leader() -> Iterator[tuple[str, int]]:
-    """The address of the slave that leads the one partition."""
+def ports() -> Iterator[dict[bool, Address]]:
+    """Of the slave that leads the one partition; and a gateway of another slave."""
     with LocalCluster(nodes=3, partitions=1) as cluster:
         cluster.wait_healed()
         client = cluster.client()
-        host = client.get_node_from_key("{t}")
-        assert host is not None
+        leader = client.get_node_from_key("{t}")
         client.close()
-        yield host.host, host.port
+        other = next(
+            node for node, at in cluster.addresses.items() if at.split(":")[1] != str(leader.port)
+        )
+        gateway = cluster.gateway_address(other)
+        assert gateway is not None
+        host, _, port = gateway.rpartition(":")
+        yield {True: (leader.host, leader.port), False: (host, int(port))}
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(("family", "is_cluster"), of_both_kinds(FAMILIES), ids=named)
 def test_a_cluster_s_replies_are_as_redis_gives_them(
-    family: Family, leader: tuple[str, int], node: RedisServer
+    family: Family,
+    is_cluster: bool,
+    ports: dict[bool, Address],
+    node: RedisServer,
+    single: RedisServer,
 ) -> None:
-    if not family.is_cluster:
-        pytest.skip("of the gateway")
-    theirs, ours = node.connect(), Connection(leader)
+    theirs, ours = (node if is_cluster else single).connect(), Connection(ports[is_cluster])
     examples = SEQUENCES if settings.get_current_profile_name() == "gate" else 50 * SEQUENCES
 
     @settings(max_examples=examples)
@@ -47,36 +55,3 @@ def test_a_cluster_s_replies_are_as_redis_gives_them(
     run()
     theirs.close()
     ours.close()
-
-
-DESCRIBING = ["SLOTS", "SHARDS", "NODES", "INFO", "LINKS", "MYID", "HELP"]
-OF_NODE = {b"id", b"ip", b"endpoint", b"role", b"replication-offset", b"health"}  # in SHARDS
-
-
-@pytest.mark.parametrize("protocol", [b"2", b"3"])
-def test_what_describes_the_cluster_has_redis_s_form(
-    protocol: bytes, leader: tuple[str, int], node: RedisServer
-) -> None:
-    """The types of all that is in a reply; what it says is each cluster's own."""
-    theirs, ours = node.connect(), Connection(leader)
-    for word in DESCRIBING:
-        forms = []
-        for server in (theirs, ours):
-            server.ask_all([[b"HELLO", protocol]])
-            forms.append(_form(server.ask_all([[b"CLUSTER", word.encode()]])[0]))
-        assert forms[0] == forms[1] or word == "LINKS", word  # a node by itself has no links
-    theirs.close()
-    ours.close()
-
-
-def _form(frame: Frame) -> object:
-    """Of a list its first item's, of a row its first ones', of a map each field's."""
-    kind, content = frame
-    if kind == b"%":
-        names = [name[1] for name in content[::2]]
-        forms = dict(zip(names, map(_form, content[1::2]), strict=True))
-        return {name: forms[name] for name in OF_NODE} if set(names) >= OF_NODE else forms
-    if not isinstance(content, list):
-        return kind
-    is_row = bool(content) and content[0][0] == b":"  # of SLOTS: two slots, then a node
-    return kind, [_form(item) for item in content[: 3 if is_row else 1]]

@@ -6,20 +6,20 @@ from hypothesis import strategies as st
 
 from distrodb.commands.table import DISPATCHED
 from tests.oracle.compare import first_difference, sequences
-from tests.oracle.families import FAMILIES, Family
+from tests.oracle.families import FAMILIES, Family, named, of_both_kinds
 from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
 
 SIZE = 30  # commands of one sequence
-SEQUENCES = 100  # a family, in the gate
+SEQUENCES = 60  # a family, in the gate
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(("family", "is_cluster"), of_both_kinds(FAMILIES), ids=named)
 def test_every_reply_is_as_redis_gives_it(
-    family: Family, node: RedisServer, single: RedisServer
+    family: Family, is_cluster: bool, node: RedisServer, single: RedisServer
 ) -> None:
-    theirs = (node if family.is_cluster else single).connect()
-    ours = PureServer()
+    theirs = (node if is_cluster else single).connect()
+    ours = PureServer(is_cluster)
     examples = SEQUENCES if settings.get_current_profile_name() == "gate" else 20 * SEQUENCES
 
     @settings(max_examples=examples)

@@ -18,7 +18,7 @@ def test_it_is_there(difference: Difference, node: RedisServer, single: RedisSer
     theirs = (node if difference.is_cluster else single).connect()
     commands = [[word.encode() for word in shlex.split(line)] for line in difference.example]
     replies = []
-    for server in (theirs, PureServer()):
+    for server in (theirs, PureServer(difference.is_cluster)):
         server.ask_all(begin(3))
         replies.append(server.ask_all(commands)[-1])
     assert not is_equal(commands[-1], *replies), "no difference any more"

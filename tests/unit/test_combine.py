@@ -5,6 +5,7 @@ import pytest
 from distrodb.commands.combine import ALL_OK, ANY_KEY, CONCATENATED, FROM_CURSOR, TOTAL, Led
 from distrodb.commands.command import data_row
 from distrodb.commands.key_specs import NO_KEYS, READS
+from distrodb.commands.spread import may_be_spread
 from distrodb.commands.table import DATA_COMMANDS, DISPATCHED, MACHINE_COMMANDS
 from distrodb.errors import InvariantViolation
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -130,3 +131,10 @@ def test_a_cursor_goes_from_one_led_partition_to_the_next() -> None:
     assert scan(b"19200", [b"0", []]) == ([(2, [b"SCAN", b"19200", *rest])], [b"0", []])
     for cursor in (b"x", b"1.5", b"9" * 21):
         assert scan(cursor, None) == ([], error("ERR", "invalid cursor"))
+
+
+def test_what_a_gateway_shares_out_over_partitions() -> None:
+    """And nothing else: MSETNX would be half done."""
+    assert {row.name for row in DATA_COMMANDS.values() if may_be_spread(row)} == {
+        *("mget", "mset", "del", "unlink", "exists", "touch"),
+    }
