@@ -18,6 +18,7 @@ from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.spread import Spread, may_be_spread
+from distrodb.keyspace.counts import keyspace_lines
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
@@ -189,4 +190,10 @@ class Gateway(Service):
         def server() -> Mapping[str, object]:
             return {**sections["server"](), "redis_mode": self.mode}
 
-        return {**sections, "server": server, "cluster": lambda: {"cluster_enabled": 0}}
+        def keyspace() -> Mapping[str, object]:
+            """As far as this slave has copies, which may lag: all where it has all partitions."""
+            copies = [group.machine for group in self._core.view.partitions]
+            return keyspace_lines(each.counts() for each in copies if isinstance(each, Store))
+
+        own = {"server": server, "keyspace": keyspace, "cluster": lambda: {"cluster_enabled": 0}}
+        return {**sections, **own}

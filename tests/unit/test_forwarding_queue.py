@@ -1,0 +1,148 @@
+"""What a gateway has to ask of a partition: sent in order, again when it must be, answered once."""
+
+from distrodb.commands.gateway import OPEN, SKIP
+from distrodb.keyspace.origins import NoReply
+from distrodb.resp.reply import OK, Reply, error
+from distrodb.slave.forwarding.queue import FORGOTTEN, UNKNOWN, Item, Queue
+from tests.support.request import Asked
+
+DOWN = error("CLUSTERDOWN", "nobody leads")
+UNTIL = 10.0
+
+
+class Gateway:
+    """A queue whose partition has given it origin 7, unless a test says otherwise."""
+
+    def __init__(self, has_origin: bool = True):
+        self.queue = Queue(0)
+        if has_origin:
+            first = self.ask(b"SET", b"a", b"0")
+            self.queue.begin("node1")
+            assert [item.args for item in self.take()] == [OPEN]
+            self.answer(7)
+            self.take()
+            self.answer(OK)
+            assert first.reply == OK
+
+    def ask(self, *args: bytes, sender: object = None) -> Asked:
+        asked = Asked(*args)
+        self.queue.add(UNTIL, asked, sender)
+        return asked
+
+    def take(self, now: float = 0.0) -> list[Item]:
+        taken = self.queue.take(now)
+        return [] if taken is None else taken[1]
+
+    def answer(self, reply: Reply, why: int = 0, number: int | None = None) -> None:
+        queue = self.queue
+        number = queue._sent[0].number if number is None else number
+        queue.answered(0.0, queue.generation, [(number, why, reply)])
+
+    def fail(self, why: NoReply) -> None:
+        self.answer(None, why.value)
+
+
+def test_all_is_sent_again_in_order_to_the_next_leader_with_the_same_numbers() -> None:
+    gateway = Gateway()
+    asked = [gateway.ask(b"SET", b"a", b"%d" % number) for number in range(3)]
+    before = [(item.sequence, item.args) for item in gateway.take()]
+    gateway.queue.end(0.0)
+    gateway.queue.begin("node2")
+    assert [(item.sequence, item.args) for item in gateway.take()] == before
+    for each in asked:
+        gateway.answer(OK)
+        assert each.reply == OK
+
+
+def test_an_answer_of_an_older_generation_counts_for_nothing() -> None:
+    gateway = Gateway()
+    asked = gateway.ask(b"INCR", b"a")
+    number, generation = gateway.take()[0].number, gateway.queue.generation
+    gateway.queue.end(0.0)
+    gateway.queue.begin("node2")
+    gateway.take()
+    gateway.queue.answered(0.0, generation, [(number, 0, 1)])
+    assert not asked.is_answered
+
+
+def test_a_write_waits_for_reads_of_its_connection_or_takes_them_into_the_log() -> None:
+    gateway, ours = Gateway(), object()
+    early = gateway.ask(b"GET", b"a", sender=ours)
+    assert [item.is_logged for item in gateway.take()] == [False]
+    gateway.ask(b"GET", b"a", sender=ours)
+    gateway.ask(b"SET", b"a", b"1", sender=ours)
+    gateway.ask(b"GET", b"a", sender=ours)
+    assert [item.args[0] for item in gateway.take()] == [b"GET"]  # the write waits, and holds it up
+    gateway.answer(b"0")
+    gateway.answer(b"0")
+    assert early.reply == b"0"
+    assert [(item.args[0], item.is_logged) for item in gateway.take()] == [
+        (b"SET", True),
+        (b"GET", False),
+    ]
+    gateway = Gateway()
+    gateway.ask(b"GET", b"a", sender=ours)
+    gateway.ask(b"GET", b"a", sender=object())
+    gateway.ask(b"SET", b"a", b"1", sender=ours)
+    assert [item.is_logged for item in gateway.take()] == [True, False, True]
+
+
+def test_a_write_in_doubt_is_unknown_and_its_number_is_skipped() -> None:
+    gateway = Gateway()
+    write, refused, read = (
+        gateway.ask(b"INCR", b"a"),
+        gateway.ask(b"INCR", b"a"),
+        gateway.ask(b"GET", b"a"),
+    )
+    items = gateway.take()
+    gateway.fail(NoReply.IN_DOUBT)
+    gateway.answer(None, NoReply.NOT_DONE.value, items[1].number)
+    gateway.queue.look(UNTIL, DOWN)
+    assert (write.reply, refused.reply, read.reply) == (UNKNOWN, DOWN, DOWN)
+    gateway.queue.begin("node2")
+    assert [item.args for item in gateway.take()] == [SKIP, SKIP]
+    gateway.answer(OK)
+    gateway.answer(OK)
+    assert len(gateway.queue) == gateway.queue.bytes == 0
+
+
+def test_without_an_origin_what_was_sent_once_is_sent_under_another_one() -> None:
+    gateway = Gateway()
+    twice, once = gateway.ask(b"INCR", b"a"), None
+    gateway.take()
+    gateway.queue.end(0.0)
+    once = gateway.ask(b"INCR", b"b")
+    gateway.queue.begin("node2")
+    gateway.take()
+    gateway.fail(NoReply.UNKNOWN_ORIGIN)
+    assert twice.reply == UNKNOWN and not once.is_answered
+    gateway.queue.begin("node2")
+    assert [item.args for item in gateway.take()] == [OPEN]
+    gateway.answer(8)
+    (item,) = gateway.take()
+    assert (item.args, item.sequence) == ((b"INCR", b"b"), 1)
+
+
+def test_a_reply_that_was_not_kept_is_told_as_such() -> None:
+    gateway = Gateway()
+    asked = gateway.ask(b"INCR", b"a")
+    gateway.take()
+    gateway.fail(NoReply.FORGOTTEN)
+    assert asked.reply == FORGOTTEN
+
+
+def test_an_answer_that_is_lost_is_noticed_by_the_next_one() -> None:
+    gateway = Gateway()
+    first, second = gateway.ask(b"GET", b"a"), gateway.ask(b"GET", b"b")
+    items = gateway.take()
+    gateway.answer(b"1", 0, items[1].number)
+    assert not (first.is_answered or second.is_answered) and gateway.queue.target is None
+
+
+def test_who_did_not_take_commands_is_not_asked_again_at_once() -> None:
+    gateway = Gateway()
+    gateway.ask(b"GET", b"a")
+    gateway.take()
+    gateway.fail(NoReply.NOT_DONE)
+    assert not gateway.queue.may_begin(0.0, "node1") and gateway.queue.may_begin(0.0, "node2")
+    assert gateway.queue.may_begin(1.0, "node1")
