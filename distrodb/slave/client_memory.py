@@ -7,7 +7,7 @@ closed until the rest fits: Redis' client eviction.  A client that is busy is no
 has asked for it is (``CLIENT NO-EVICT``).
 
 To count costs the common case nothing: a connection that holds less than ``NOTED_BYTES`` says
-nothing, and is counted when all are (``LOOK_S`` in client_server.py).
+nothing, and is counted when all are (``LOOK_S`` in overdue.py).
 
 Caveat: between two such counts a note may be out of date, and say too much or too little.  So
 nobody is closed by notes alone: all are counted again first.  That takes a while with thousands of

@@ -27,7 +27,7 @@ from distrodb.slave.client_memory import NOTED_BYTES
 from distrodb.slave.core import Core
 from distrodb.slave.gateway import Gateway
 from distrodb.slave.logging_limit import LimitedLog
-from distrodb.slave.overdue import Overdue
+from distrodb.slave.overdue import LOOK_S, Overdue
 from distrodb.slave.own_process import OwnProcess
 from distrodb.slave.service import Service
 from distrodb.slave.timing import Timing
@@ -42,7 +42,6 @@ SLICE_BYTES = TURN_BYTES // 4
 READ_BYTES = 200_000  # a read as large as this is the connection's only one in a turn
 LINGER_S = 5.0  # that a connection without progress may take to end; then it is reset
 DROPPED_BYTES_MAX = 128 << 20  # of what comes after the end; beyond, the connection is reset
-LOOK_S = 1.0  # between two looks at all clients, and how finely their silence is measured
 MEASURE_S = 0.1  # between two looks at how much is held, if there is a maxmemory
 PROBES = 3  # without an answer, a third of tcp_keepalive_s apart: then the client is gone
 REFUSED_MAX = 64  # refused connections that wait for their end at a time; others are just closed

@@ -14,13 +14,19 @@ from distrodb.config import LimitsConfig
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.replies import Replies
 
+# Between two looks.  When a client was heard is known as finely as that, so it gets so much longer:
+# nobody is closed too early.
+LOOK_S = 1.0
+
 
 class Client(Protocol):
-    may_be_silent: bool
     heard_at: float
 
     @property
     def id(self) -> int: ...
+
+    @property
+    def may_be_silent(self) -> bool: ...
 
     @property
     def input(self) -> ClientInput: ...
@@ -49,7 +55,7 @@ class Overdue:
                 if half_s and now - since > half_s:
                     found.append((client.id, f"half a command for {half_s} s (half_command_s)"))
                     continue
-            if timeout_s and now - client.heard_at > timeout_s:
+            if timeout_s and now - client.heard_at > timeout_s + LOOK_S:
                 if not (client.replies.unanswered or client.may_be_silent):
                     found.append((client.id, f"silent for {timeout_s} s (timeout_s)"))
         return found

@@ -101,7 +101,6 @@ class Session:
         self._fault = ""
         self.client = Client()
         self.is_killed = False  # it ends at once, and is told nothing more
-        self.may_be_silent = False  # it waits for what is pushed: ``timeout_s`` is not for it
         self.is_spared = False  # by ``maxmemory_clients``: CLIENT NO-EVICT
         # Bytes that others keep for the client, about: whoever keeps them (names of channels) adds
         # them here.
@@ -203,7 +202,12 @@ class Session:
 
     @is_subscribed.setter
     def is_subscribed(self, is_subscribed: bool) -> None:
-        self._is_subscribed = self.may_be_silent = is_subscribed
+        self._is_subscribed = is_subscribed
+
+    @property
+    def may_be_silent(self) -> bool:
+        """It waits for what is pushed: ``timeout_s`` is not for it."""
+        return self._is_subscribed or self.id in self.slave.monitors
 
     @property
     def is_confined(self) -> bool:

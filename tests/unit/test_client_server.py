@@ -311,7 +311,7 @@ def test_who_is_silent_for_too_long_is_closed_and_its_place_is_free() -> None:
         server.look(float(second))
         talks.data_received(pack(b"PING"))
         server.write_replies()
-        assert silent.is_closing() == (second > 110)
+        assert silent.is_closing() == (second > 111)
     assert not heard.is_closing()
     _, transport = server.connect()
     assert transport.written == []
