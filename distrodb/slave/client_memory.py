@@ -3,8 +3,9 @@
 A connection has limits of its own, but a thousand of them add up.  So each says what it holds
 (``note``): bytes that make no whole command yet, commands that wait, replies and messages that are
 not taken, what the socket has not sent.  Beyond the bound (``maxmemory_clients``) the largest are
-closed until the rest fits: Redis' client eviction.  A client that is busy is not spared; one that
-has asked for it is (``CLIENT NO-EVICT``).
+closed until the rest fits: Redis' client eviction.  A client that is busy is not spared; those that
+have asked for it are (``CLIENT NO-EVICT``), while they hold no more than half the bound together:
+else whoever asks could hold anything, and all others would be closed for it.
 
 To count costs the common case nothing: a connection that holds less than ``NOTED_BYTES`` says
 nothing, and is counted when all are (``LOOK_S`` in overdue.py).
@@ -48,7 +49,10 @@ class ClientMemory:
         """Who is to be closed so that the rest fits, the largest first, with what each holds."""
         if not 0 < bound < self.total:
             return []
-        may_go = self._noted.keys() - set(spared)
+        spared = set(spared)
+        if 2 * sum(self._noted.get(client, 0) for client in spared) > bound:
+            spared = set()
+        may_go = self._noted.keys() - spared
         found, left = [], self.total
         for client in sorted(may_go, key=lambda each: (-self._noted[each], each)):
             if left <= bound:
