@@ -114,7 +114,6 @@ COMMANDS = (
                 "server",
                 "Resets the server's statistics.",
                 "2.0.0",
-                tips=_ALL_NODES,
             ),
             session_row(
                 "config|rewrite",
