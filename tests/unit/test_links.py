@@ -14,7 +14,7 @@ from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.links import links as links_module
 from distrodb.slave.links.conversation import Conversation, Frame, Met
-from distrodb.slave.links.framing import MESSAGES
+from distrodb.slave.links.framing import MESSAGES, PUBLISHED
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.links import Links, connect
@@ -243,6 +243,23 @@ def test_a_link_that_does_not_keep_up_is_closed(monkeypatch):
         for _ in range(20):
             link.send([[1, m.APPEND, 1, 1, 1, 1, 1, [[1, bytes(100_000)]]]], None)
         assert owner.told == ["complain", "ended"]
+
+    run(main())
+
+
+def test_what_clients_publish_costs_no_link_that_does_not_keep_up(monkeypatch):
+    monkeypatch.setattr("distrodb.slave.links.link.OUTGOING_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr("distrodb.slave.links.link.PUBLISHED_BYTES_MAX", 1 << 19)
+
+    async def main():
+        owner = Told()
+        link = link_of(owner)
+        link.pause_writing()
+        for _ in range(20):
+            published = PUBLISHED, [[0, b"channel", bytes(100_000)]], 100_000
+            link.send([[1, m.VOTE, 1]], None, [published])
+        assert set(owner.told) == {"dropped"} and not link.over.done()
+        assert link._conversation.outgoing.bytes < 1 << 20
 
     run(main())
 
