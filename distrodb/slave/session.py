@@ -55,7 +55,7 @@ SUBSCRIBERS = frozenset(
     b"SUBSCRIBE SSUBSCRIBE PSUBSCRIBE UNSUBSCRIBE SUNSUBSCRIBE PUNSUBSCRIBE PING QUIT RESET".split()
 )
 # What may stand between a CLIENT CACHING and the read that it speaks of.
-BEFORE_READS = frozenset({"client", "client|caching", "multi", "exec"})
+BEFORE_READS = "client", "multi", "exec"
 
 
 class SessionSlave(SlaveApi, TransactionSlave, Protocol):
@@ -396,7 +396,7 @@ class Session:
 
     def _begin_alone(self, row: Command, args: list[bytes]) -> None:
         call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
-        if self.tracker is not None and row.name not in BEFORE_READS:
+        if self.tracker is not None and not row.name.startswith(BEFORE_READS):
             self.tracker.takes_next()
         if row.scope == "partition":
             self.slave.run_on_partitions(row, args, self.database, call.resolve)
