@@ -8,8 +8,8 @@ An operation whose outcome is unknown (the connection broke, ``UNKNOWN``) may ta
 moment after its call, or never.  One that surely did not happen is not recorded at all.
 
 A key with an expiry may go at any moment behind the command that set it: that is one more operation
-of unknown outcome (``VANISHES``).  Once it was seen gone it must not come back.  Caveat: that it
-goes in time, and not too early, is for other tests to judge.
+of unknown outcome (``VANISHES``).  Once it was seen gone it must not come back.  Caveats: what is
+copied must not expire; that a key goes in time, and not too early, is for other tests to judge.
 
 A transaction is one operation, made by ``transaction``: of commands of the model, and of values
 that watched keys must have at its moment.  One that was answered with null did not happen, and is
@@ -110,7 +110,7 @@ def with_vanishing(operations: Iterable[Operation]) -> list[Operation]:
     return operations + [
         Operation(operation.process, operation.called, None, (VANISHES, operation.command[1]))
         for operation in operations
-        if operation.command[0].upper() in _EXPIRING and not _changes_nothing(operation)
+        if _lets_expire(operation.command) and not _changes_nothing(operation)
     ]
 
 
@@ -135,9 +135,12 @@ _ERROR = object()  # any error reply that a command deserves by itself (not an i
 _HOLDS = object()  # of a condition
 _SOME = object()  # any number from 0 on
 VANISHES = "(vanishes)"  # in place of a command's name
-_READS = {"GET", "MGET", "EXISTS", "STRLEN", "HGET", "HGETALL", "HLEN", "TTL", "PTTL"}
+_READS = {"GET", "MGET", "EXISTS", "TOUCH", "STRLEN", "HGET", "HGETALL", "HLEN"}
+_READS |= {"TTL", "PTTL", "PEXPIRETIME"}
+_TTLS = ("TTL", "PTTL", "PEXPIRETIME")
 _EXPIRING = {"EXPIRE", "PEXPIRE"}
 _COUNTING = {"INCR", "INCRBY", "DECRBY"}
+_OF_MANY = {"MGET", "DEL", "UNLINK", "EXISTS", "TOUCH"}
 
 
 def keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,7 +149,15 @@ def keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key for each in _within(command) for key in keys_of(each)))
     if name == "MSET":
         return command[1::2]
-    return command[1:] if name in ("MGET", "DEL", "EXISTS") else command[1:2]
+    if name == "COPY":
+        return command[1:3]
+    return command[1:] if name in _OF_MANY else command[1:2]
+
+
+def _lets_expire(command: tuple[str, ...]) -> bool:
+    options = {option.upper() for option in command[2:]}
+    name = command[0].upper()
+    return name in _EXPIRING or (name in ("SET", "GETEX") and "PX" in options)
 
 
 def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
@@ -166,7 +177,7 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
 
     if name.startswith("H"):
         return _hash_step(name, command, first, put, update)
-    if name in _EXPIRING or name in ("PERSIST", "TTL", "PTTL", VANISHES.upper()):
+    if name in _EXPIRING or name in ("PERSIST", *_TTLS, VANISHES.upper()):
         return _expiry_step(name, command, first, put)
     if command[0] == _IF:
         wanted = command[2].encode() if len(command) > 2 else None
@@ -175,17 +186,38 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         return lambda values: (values, _plain(values[first]))
     if name == "MGET":
         return lambda values: (values, [_plain(values[place]) for place in at])
-    if name == "EXISTS":
+    if name in ("EXISTS", "TOUCH"):
         return lambda values: (values, sum(values[place] is not None for place in at))
     if name == "STRLEN":
         return lambda values: (values, len(_plain(values[first]) or b""))
-    if name == "DEL":
+    if name in ("DEL", "UNLINK"):
 
         def delete(values: Values) -> tuple[Values, object]:
             gone = {place for place in at if values[place] is not None}
             return tuple(None if n in gone else v for n, v in enumerate(values)), len(gone)
 
         return delete
+    if name == "COPY":
+        source, target = at
+        may_replace = command[3:] == ("REPLACE",)
+
+        def copy(values: Values) -> tuple[Values, object]:
+            if values[source] is None or (values[target] is not None and not may_replace):
+                return values, 0
+            return put(values, target, values[source]), 1
+
+        return copy
+    if name == "GETEX":
+
+        def get_and_expire(values: Values) -> tuple[Values, object]:
+            value = _plain(values[first])
+            if value is None:
+                return values, None
+            return put(
+                values, first, value if command[2:] == ("PERSIST",) else _Expiring(value)
+            ), value
+
+        return get_and_expire
     if name == "MSET":
         pairs = list(zip(at, (value.encode() for value in command[2::2]), strict=True))
 
@@ -219,14 +251,18 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         return lambda v: (put(v, first, new), 1) if v[first] is None else (v, 0)
     if name == "SET":
         new, options = command[2].encode(), {option.upper() for option in command[3:]}
-        if options - {"NX", "XX", "GET"}:
+        expires, keeps = "PX" in options, "KEEPTTL" in options
+        if options - {"NX", "XX", "GET", "PX", "KEEPTTL", *command[-1:]}:
             raise ValueError(f"SET with {sorted(options)}: not in the model")
 
         def set_(values: Values) -> tuple[Values, object]:
             before = _plain(values[first])
             blocked = "NX" in options if before is not None else "XX" in options
             reply = before if "GET" in options else None if blocked else _OK
-            return (values if blocked else put(values, first, new)), reply
+            if blocked:
+                return values, reply
+            is_to_go = expires or (keeps and _expires(values[first]))
+            return put(values, first, _Expiring(new) if is_to_go else new), reply
 
         return set_
     raise ValueError(f"{name}: not in the model")
@@ -298,7 +334,7 @@ def _expiry_step(
         value = values[first]
         if name == VANISHES.upper():
             return (put(values, first, None) if _expires(value) else values), None
-        if name in ("TTL", "PTTL"):
+        if name in _TTLS:
             return values, -2 if value is None else _SOME if _expires(value) else -1
         if name == "PERSIST":
             return put(values, first, _plain(value)), int(_expires(value))
@@ -352,8 +388,10 @@ def _changes_nothing(operation: Operation) -> bool:
         return all(each[0].upper() in _READS for each in _within(operation.command))
     if operation.returned is None:
         return False
-    if name in ("SETNX", "DEL", "HDEL", "PERSIST", *_EXPIRING):
+    if name in ("SETNX", "DEL", "UNLINK", "HDEL", "PERSIST", "COPY", *_EXPIRING):
         return reply == 0
+    if name == "GETEX":
+        return reply is None
     options = {option.upper() for option in operation.command[3:]} if name == "SET" else set()
     if "GET" in options:  # the value before: there was one for NX, none for XX
         return ("NX" in options and reply is not None) or ("XX" in options and reply is None)

@@ -122,6 +122,29 @@ GOOD = {
         (6, 7, "HGETALL x", [b"b", b"1"]),
         (8, 9, "TTL x", -1),
     ],
+    "a copy": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "COPY x y", 1),
+        (4, 5, "SET x b", "OK"),
+        (6, 7, "COPY x y", 0),
+        (8, 9, "MGET x y", [b"b", b"a"]),
+        (10, 11, "COPY x y REPLACE", 1),
+        (12, 13, "MGET x y", [b"b", b"b"]),
+        (14, 15, "UNLINK x y", 2),
+        (16, 17, "COPY x y", 0),
+    ],
+    "an expiry that comes with a value": [
+        (0, 1, "SET x a PX 9", "OK"),
+        (2, 3, "PEXPIRETIME x", 12345),
+        (4, 5, "SET x b KEEPTTL", "OK"),
+        (6, 7, "GET x", None),
+    ],
+    "or with a question": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "GETEX x PX 9", b"a"),
+        (4, 5, "TOUCH x", 0),
+        (6, 7, "GETEX x PX 9", None),
+    ],
     "what changes a value leaves its expiry": [
         (0, 1, "SET x 1", "OK"),
         (2, 3, "PEXPIRE x 9", 1),
@@ -220,6 +243,23 @@ BAD = {
         (2, 3, "PEXPIRE x 9", 1),
         (4, 5, "SET x b", "OK"),
         (6, 7, "GET x", None),
+    ],
+    "a copy of what was before": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "SET x b", "OK"),
+        (4, 5, "COPY x y", 1),
+        (6, 7, "GET y", b"a"),
+    ],
+    "a key goes that stays, since SET did not keep its expiry": [
+        (0, 1, "SET x a PX 9", "OK"),
+        (2, 3, "SET x b", "OK"),
+        (4, 5, "GET x", None),
+    ],
+    "one comes back that GETEX let expire": [
+        (0, 1, "SET x a", "OK"),
+        (2, 3, "GETEX x PX 9", b"a"),
+        (4, 5, "GET x", None),
+        (6, 7, "GET x", b"a"),
     ],
     "a key goes before it expires": [
         (0, 1, "SET x a", "OK"),
