@@ -265,10 +265,16 @@ def _end(session: SessionApi, found: Sequence[SessionApi]) -> None:
             each.kill()
 
 
+def _too_many(args: Sequence[bytes]) -> ErrorReply:
+    verb = shown(args[1])
+    text = f"unknown subcommand or wrong number of arguments for '{verb}'. Try CLIENT HELP."
+    return error("ERR", text)
+
+
 def pause(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """CLIENT PAUSE milliseconds [WRITE | ALL]"""
     if len(args) > 4:
-        return SYNTAX
+        return _too_many(args)
     mode = args[3].upper() if len(args) == 4 else b"ALL"
     if mode not in (b"WRITE", b"ALL"):
         return error("ERR", "CLIENT PAUSE mode must be WRITE or ALL")
@@ -289,9 +295,7 @@ def unpause(session: SessionApi, args: Sequence[bytes]) -> Reply:
 def unblock(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """CLIENT UNBLOCK id [TIMEOUT | ERROR]"""
     if len(args) > 4:
-        verb = shown(args[1])
-        text = f"unknown subcommand or wrong number of arguments for '{verb}'. Try CLIENT HELP."
-        return error("ERR", text)
+        return _too_many(args)
     if len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR"):
         return error("ERR", "CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     return NOT_AN_INTEGER if number(args[2]) is None else 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import container, session_row
+from distrodb.commands.error_replies import shown
 from distrodb.resp.reply import Reply, Verbatim, error
 
 SAMPLES_MAX = 160  # of one kind, as in Redis
@@ -134,7 +135,7 @@ def graph(session: SessionApi, args: Sequence[bytes]) -> Reply:
     found = _history(session, args[2])
     kind = args[2].decode(errors="replace")
     if found is None:
-        return error("ERR", f"No samples available for event '{kind}'")
+        return error("ERR", f"No samples available for event '{shown(args[2])}'")
     samples = list(found.samples)[-COLUMNS:]
     took = [ms for _, ms in samples]
     low, high = min(took), max(took)

@@ -14,6 +14,7 @@ from distrodb.resp.reply import OK, Reply, error
 
 ARGUMENTS_MAX = 32  # kept of one command, as in Redis
 ARGUMENT_BYTES_MAX = 128  # kept of one argument, the same
+LENGTH_MAX = 10_000  # entries, whatever slowlog-max-len says: some 40 MB at most
 SHOWN = 10  # entries, if no number is asked for
 
 
@@ -51,7 +52,7 @@ class SlowLog:
 
     def keep(self, length_max: int) -> None:
         """No more than so many, the newest."""
-        while len(self._entries) > length_max:
+        while len(self._entries) > min(length_max, LENGTH_MAX):
             self._entries.pop()
 
     def newest(self, count: int) -> list[SlowCommand]:

@@ -43,6 +43,8 @@ class Pausing:
         self._now, self._later, self._sessions = now, later, sessions
 
     def begin(self, seconds: float, is_of_writes: bool) -> None:
+        if seconds <= 0:
+            return
         added, pause = Pause(self._now() + seconds, is_of_writes), self.pause
         self.pause = added if pause is None else pause.joined(added)
         self._later(seconds, self._look)

@@ -190,7 +190,7 @@ class RuntimeSettings:
     def _redis(self) -> dict[str, _Setting]:
         return {
             "slowlog-log-slower-than": self._own("slow_log_us", integer(-1, _BITS_64)),
-            "slowlog-max-len": self._own("slow_log_max", integer(0, 10_000)),
+            "slowlog-max-len": self._own("slow_log_max", integer(0, _BITS_64)),
             "latency-monitor-threshold": self._own("latency_threshold_ms", integer(0, _BITS_64)),
             "notify-keyspace-events": self._own("keyspace_events", keyspace_events),
             "tracking-table-max-keys": self._own("tracked_keys_max", integer(1, 1 << 30)),

@@ -125,6 +125,12 @@ def test_a_pause_of_writes_lets_reads_pass_that_are_not_behind_one() -> None:
     world.process.pass_time(1.0)  # the timer finds nothing to end
 
 
+def test_a_pause_of_no_time_is_none() -> None:
+    world = World()
+    assert ask(world, "CLIENT PAUSE 0") == OK and world.service.pausing.pause is None
+    assert text(world, "CLIENT PAUSE 1 ALL x").startswith("ERR unknown subcommand or wrong number")
+
+
 def test_a_second_pause_adds_to_the_first() -> None:
     world = World()
     for line in ("CLIENT PAUSE 500 WRITE", "CLIENT PAUSE 100 ALL"):
