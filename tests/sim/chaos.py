@@ -15,7 +15,7 @@ from tests.sim.workload import Client, GatewayClient
 from tests.support.history import Operation, check, keys_of
 from tests.support.network import Quality
 
-GATEWAY_CLIENTS = 2
+GATEWAY_CLIENTS = 2  # beside the others
 VIRTUAL_S = 40.0  # of faults in a run, unless told
 PEACE_S_MAX = 60.0  # within so long after the last fault everything must be whole again
 SHAPES = [  # slaves, partitions, replicas, bytes of log until a snapshot

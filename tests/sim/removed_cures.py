@@ -310,9 +310,6 @@ CURES = {
         10,
         {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
     ),
-    "a retry is told from a first try": Cure(
-        [(Store, "execute_once", _run_again)], 10, {"crash": 6, "isolation": 3, "heal": 4}
-    ),
     "a watched key that was touched stops its transaction": Cure(
         [(Watched, "holds", _holds_anyway)], 6, FAULTS, TransactionChaos
     ),
@@ -325,6 +322,11 @@ CURES = {
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    "a retry is told from a first try": (
+        [(Store, "execute_once", _run_again)],
+        "test_a_counter_is_exact_and_nobody_sees_an_error: takes a leader that goes between a"
+        " commit and its answer, and clients that count",
+    ),
     "a log is gone before it is begun again": (
         [
             (WriteSet, "is_cutting", _cuts_nothing),

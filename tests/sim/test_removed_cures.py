@@ -6,6 +6,9 @@ from tests.sim.removed_cures import CURES, seeds_until_noticed
 from tests.sim.test_expiry import (
     test_a_key_that_was_seen_expired_never_comes_back as seen_expired,
 )
+from tests.sim.test_gateways import (
+    test_a_counter_is_exact_and_nobody_sees_an_error as counts_are_exact,
+)
 from tests.sim.test_healing import (
     test_a_slave_that_one_other_cannot_reach_is_not_taken_for_dead as one_word_is_not_enough,
 )
@@ -37,6 +40,7 @@ def test_a_removed_cure_is_noticed(cure):
 @pytest.mark.parametrize(
     ("cure", "story"),
     [
+        ("a retry is told from a first try", counts_are_exact),
         ("pre-votes", nobody_is_unseated),
         ("what is read as expired is in the log", seen_expired),
         ("a birth on which all agree", two_wiped_slaves),
