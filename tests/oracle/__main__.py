@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from distrodb.commands.table import DISPATCHED
 from tests.oracle import compare, conversations
-from tests.oracle.compare import COUNTED, Difference, Words
+from tests.oracle.compare import Difference, Words
 from tests.oracle.conversations import OurClients, TheirClients
 from tests.oracle.families import (
     COMING,
@@ -44,7 +44,7 @@ def main() -> None:
                 ask = _asker(family, kind, servers[kind], chance)
                 print(f"== {family.name}, {'cluster' if kind else 'gateway'}:", end=" ")
                 _run(family, ask, options.sequences, chance)
-    print(f"{COUNTED['compared']} replies compared, {COUNTED['meant']} differ and are meant to")
+    print(compare.summary())
 
 
 Ask = Callable[[list[Words]], Difference | None]

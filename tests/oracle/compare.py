@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
+from distrodb.commands.table import COMMANDS
 from tests.oracle.differences import is_equal, meant, overflows
 from tests.oracle.families import POOLS, Family
 from tests.oracle.frames import Frame, shown
@@ -21,6 +22,26 @@ class Server(Protocol):
 
 
 COUNTED: Counter[str] = Counter()  # replies compared, and the differences that were meant
+COMPARED: set[str] = set()  # names of rows
+
+
+def note(words: Words) -> None:
+    """A reply to this command is compared."""
+    COUNTED["compared"] += 1
+    row = COMMANDS.get(words[0].upper()) if words else None
+    found = row.subcommand(words) if row is not None else None
+    if found is not None:
+        COMPARED.add(found.name)
+
+
+def summary() -> str:
+    rows = [each for row in COMMANDS.values() for each in (row.subcommands.values() or [row])]
+    lacking = sorted({row.name for row in rows} - COMPARED)
+    return (
+        f"{COUNTED['compared']} replies to {len(COMPARED)} commands are compared with Redis',"
+        f" {COUNTED['meant']} differ and are meant to; {len(rows)} commands are there;"
+        f" not in the grammar: {' '.join(lacking)}"
+    )
 
 
 def begin(protocol: int) -> list[Words]:
@@ -85,7 +106,7 @@ def first_difference(
     asked = [*(words for words in commands if not expires_soon(words)), *closing(known)]
     both = zip(asked, theirs.ask_all(asked), ours.ask_all(asked), strict=True)
     for number, (words, their, our) in enumerate(both):
-        COUNTED["compared"] += 1
+        note(words)
         if not is_equal(words, their, our):
             known_one = meant(words, their, our)
             if known_one is None:

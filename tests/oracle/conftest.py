@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.oracle.compare import summary
 from tests.oracle.redis_server import RedisServer, redis_server
 
 
@@ -19,3 +20,10 @@ def single() -> Iterator[RedisServer]:
     """A single server with 16 databases."""
     with redis_server(is_cluster=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def counted() -> Iterator[None]:
+    """With -s: what was compared."""
+    yield
+    print("\n" + summary())

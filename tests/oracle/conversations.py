@@ -9,7 +9,7 @@ the first turn had to send is sent.
 
 from typing import Protocol
 
-from tests.oracle.compare import COUNTED, Difference, Words, expires_soon
+from tests.oracle.compare import COUNTED, Difference, Words, expires_soon, note
 from tests.oracle.differences import is_equal, meant
 from tests.oracle.frames import Frame, pack, read_frames
 from tests.oracle.ours import PureServer
@@ -67,8 +67,8 @@ def first_difference(
     for at, step in enumerate(steps):
         their, our = theirs.ask(step), ours.ask(step)
         for client in range(count):
-            COUNTED["compared"] += 1
             words = step[1] if client == step[0] else [b""]
+            note(words)
             if _same(words, their[client], our[client]):
                 continue
             known = None
