@@ -16,8 +16,6 @@ from tests.oracle import compare, conversations
 from tests.oracle.compare import Difference, Words
 from tests.oracle.conversations import OurClients, TheirClients
 from tests.oracle.families import (
-    COMING,
-    COMING_CONVERSATIONS,
     CONVERSATIONS,
     FAMILIES,
     Family,
@@ -38,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
-        for family in [*FAMILIES, *COMING, *CONVERSATIONS, *COMING_CONVERSATIONS]:
+        for family in [*FAMILIES, *CONVERSATIONS]:
             for kind in family.kinds if family.name.startswith(options.family) else ():
                 chance = random.Random(options.seed)
                 ask = _asker(family, kind, servers[kind], chance)

@@ -7,6 +7,7 @@ one that is gone must leave both.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from distrodb.commands.table import COMMANDS
 from tests.oracle.frames import Frame, is_error
 
 Words = list[bytes]
@@ -33,6 +34,16 @@ def _without_count(frame: Frame) -> bytes:
     """A HyperLogLog but for the bytes of its header that keep its count."""
     value: bytes = frame[1] or b""
     return value[:8] + value[16:] if value.startswith(b"H") else repr(id(frame)).encode()
+
+
+# Of HELLO's reply: all but the version and the number of the connection.
+_OF_HELLO = [0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13]
+
+
+def _is_newer(words: Words) -> bool:
+    row = COMMANDS.get(words[0].upper())
+    found = row.subcommand(words) if row is not None else None
+    return found is not None and found.since > "7.0.99"
 
 
 _TOLD = (b"COUNT", b"LIST", b"DOCS", b"INFO", b"HELP")
@@ -119,6 +130,32 @@ DIFFERENCES: list[Difference] = [
         ("SET k a", "APPEND k b", "OBJECT ENCODING k"),
     ),
     Difference(
+        "What is newer than Redis 7.0 is there: `CLIENT SETINFO`, `CLIENT NO-TOUCH`, …",
+        lambda words, theirs, ours: _says(theirs, b"ERR unknown ") and _is_newer(words),
+        ("CLIENT NO-TOUCH ON",),
+    ),
+    Difference(
+        "`HELLO` says a version of its own, of the Redis that is followed",
+        lambda words, theirs, ours: (
+            _command(words, b"HELLO")
+            and not is_error(theirs)
+            and not is_error(ours)
+            and [theirs[1][each] for each in _OF_HELLO] == [ours[1][each] for each in _OF_HELLO]
+        ),
+        ("HELLO 3",),
+    ),
+    Difference(
+        "`WAIT` answers at once with the number of copies that a majority has beside the leader's",
+        lambda words, theirs, ours: _command(words, b"WAIT") and theirs[0] == ours[0] == b":",
+        ("WAIT 0 0",),
+    ),
+    Difference(
+        "`SELECT` of another database than 0 is allowed in a cluster too, as in Valkey 9",
+        lambda words, theirs, ours: _says(theirs, b"SELECT is not allowed in cluster mode"),
+        ("SELECT 1",),
+        parts_ways=True,
+    ),
+    Difference(
         "`CLIENT TRACKING` is not there through a gateway",
         lambda words, theirs, ours: _says(ours, b"not supported through a gateway"),
         ("CLIENT TRACKING ON",),
@@ -178,9 +215,15 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
         return _pairs(theirs) == _pairs(ours)
     if words[0].upper() == b"PUBSUB" and words[1].upper() in (b"CHANNELS", b"SHARDCHANNELS"):
         return bool(sorted(theirs[1]) == sorted(ours[1]))
+    if name == b"CLIENT" and words[1].upper() in (b"INFO", b"LIST"):
+        return _fields(theirs) <= _fields(ours)
     if name in (b"RANDOMKEY", b"DUMP"):  # what one dumps the other restores: test_dumps.py
         return None not in (theirs[1], ours[1])
     return name == b"SCAN"  # its cursors are each server's own
+
+
+def _fields(frame: Frame) -> set[bytes]:
+    return {word.partition(b"=")[0] for word in frame[1].removeprefix(b"txt:").split()}
 
 
 def _pairs(frame: Frame) -> list[tuple[Frame, Frame]]:

@@ -269,7 +269,7 @@ CLIENT UNPAUSE
 CLIENT TRACKINGINFO
 CLIENT GETREDIR
 CLIENT CACHING (YES|NO|'x)
-CLIENT TRACKING (OFF|'x) [BCAST] [PREFIX element] [OPTIN] [OPTOUT] [NOLOOP] [REDIRECT integer]
+CLIENT TRACKING (OFF|'x) [BCAST] [PREFIX element] [OPTIN] [OPTOUT] [NOLOOP] [REDIRECT 99999999]
 AUTH value
 AUTH value value
 RESET
@@ -491,19 +491,14 @@ FAMILIES = [
     _family("metadata", METADATA + KEYS_OF, 0),
     _family("cluster", CLUSTER, kinds=NODE),
     _family("transactions", TRANSACTIONS),
-]
-# Those whose commands are on their way: ``python -m tests.oracle`` says how far they are.
-COMING = [
     _family("connection", CONNECTION),
     _family("server", SERVER, 0),
 ]
-# Compared with several clients; those that are on their way.
+# Compared with several clients.
 CONVERSATIONS = [
     _family("pubsub", PUBSUB, 0, clients=3),
     _family("watching", WATCHING, 0, clients=2),
     _family("pubsub in transactions", PUBSUB + PUBSUB_IN_TRANSACTIONS, 0, clients=3),
-]
-COMING_CONVERSATIONS = [
     _family("tracking", TRACKING, 0, clients=2, kinds=NODE),
 ]
 

@@ -34,6 +34,13 @@ class PureServer(World):
             store.advance(wall_ms(), 0)
             self.run(partition, request, store.now_ms)
 
+    def finish(self) -> bytes:
+        taken = super().finish()
+        while not self.session.wants_input:  # CLIENT PAUSE 0
+            self.process.pass_time(0.001)
+            taken += super().finish()
+        return taken
+
     def connect(self) -> Session:
         return self.service.open_session(self._woken, "127.0.0.1:1", self._behind)
 
