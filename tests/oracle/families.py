@@ -283,33 +283,33 @@ NOSUCH value value value
 """
 
 SERVER = """
-CONFIG GET ('save|'x) ['timeout]
-CONFIG SET 'timeout (0|'x|-1) ['timeout 0|'nope 1|'maxmemory-policy 'x]
-CONFIG SET ('slowlog-max-len|'slowlog-log-slower-than|'latency-monitor-threshold) ('x|'1.5|-5)
-CONFIG SET 'cluster-enabled 'yes
-CONFIG SET 'nope value
+!CONFIG GET ('save|'x) ['timeout]
+!CONFIG SET 'timeout (0|'x|-1) ['timeout 0|'nope 1|'maxmemory-policy 'x]
+!CONFIG SET ('slowlog-max-len|'slowlog-log-slower-than|'latency-monitor-threshold) ('x|'1.5|-5)
+!CONFIG SET 'cluster-enabled 'yes
+!CONFIG SET 'nope value
 CONFIG NOSUCH value
 SLOWLOG (RESET|NOSUCH)
-SLOWLOG GET ('x|-2) [value]
+!SLOWLOG GET ('x|-2) [value]
 LATENCY HISTORY value
 LATENCY RESET 'x
 LATENCY GRAPH value
 LATENCY (NOSUCH|LATEST) [value]
-LATENCY HISTOGRAM 'x
-TIME value
-ROLE value
-LASTSAVE value
-SAVE value
-BGSAVE 'x
-SHUTDOWN ('x|ABORT)
-LOLWUT VERSION 'x
-WAIT integer integer integer
+!LATENCY HISTOGRAM 'x
+!TIME value
+!ROLE value
+!LASTSAVE value
+!SAVE value
+!BGSAVE 'x
+!SHUTDOWN ('x|ABORT)
+!LOLWUT VERSION 'x
+!WAIT integer integer integer
 ACL (WHOAMI|USERS|LIST|NOSUCH) [value]
 ACL GETUSER ('default|'x)
 ACL DRYRUN ('default|'x) ('get|'nosuch) key
-ACL DELUSER ('default|'x)
-ACL GENPASS ('x|0|-1|5000)
-ACL LOG (RESET|'x)
+!ACL DELUSER ('default|'x)
+!ACL GENPASS ('x|0|-1|5000)
+!ACL LOG (RESET|'x)
 MODULE LIST
 """
 
