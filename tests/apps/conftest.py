@@ -1,0 +1,79 @@
+"""The set-up that docs/redis.md names for applications: one partition, through a gateway."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from distrodb import LocalCluster
+from tests.clients.clients import NODE_MODULES
+
+STEPS = 60  # of an application's work: a leader dies a third of the way, and is back at two thirds
+
+
+class Place:
+    """One gateway that stays, and a leader beside it that can be killed."""
+
+    def __init__(self, cluster: LocalCluster):
+        self.cluster = cluster
+        self._dead = ""
+        status = cluster.status()
+        assert status is not None
+        leader = status["partitions"][0]["leader"]
+        self._spared = next(node for node in cluster.nodes if node != leader)
+        address = status["nodes"][self._spared]["gateway"]
+        self.host, _, port = address.rpartition(":")
+        self.port = int(port)
+        self.url = f"redis://{address}"
+
+    def leader(self) -> str:
+        status = self.cluster.status(self._spared)
+        assert status is not None
+        found: str = status["partitions"][0]["leader"]
+        return found
+
+    def steps(self) -> Iterator[int]:
+        """Numbers of steps, a leader's death and return between them."""
+        for number in range(STEPS):
+            if number == STEPS // 3:
+                self.kill()
+            elif number == 2 * STEPS // 3:
+                self.revive()
+            yield number
+
+    def kill(self) -> None:
+        self._dead = self.leader()
+        if self._dead == self._spared:  # it led before anything began: let another one
+            self._dead = next(node for node in self.cluster.nodes if node != self._spared)
+        self.cluster.kill(self._dead)
+
+    def revive(self) -> None:
+        if self._dead:
+            self.cluster.start(self._dead)
+            self._dead = ""
+        self.cluster.wait_ready()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(nodes=3, partitions=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def place(cluster: LocalCluster) -> Iterator[Place]:
+    place = Place(cluster)
+    try:
+        yield place
+    finally:
+        place.revive()
+
+
+@pytest.fixture
+def node() -> Callable[..., list[str]]:
+    """The command line of a program for Node; skipped without it, but never where the gate runs."""
+    if not (shutil.which("node") and NODE_MODULES.exists()):
+        assert not os.environ.get("CI"), "node is missing, or `npm ci` in tests/clients"
+        pytest.skip("needs node, and `npm ci` in tests/clients")
+    return lambda program, *words: ["node", program, *words]
