@@ -159,7 +159,7 @@ PFMERGE key {key}
 GET key
 STRLEN key
 SET key value
-SETRANGE key (0|1|3|4) 'x
+SETRANGE key (1|3|4) 'x
 """
 
 KEYS = """
@@ -258,6 +258,8 @@ ECHO value
 HELLO (2|3|4|'x) [AUTH 'default value] [SETNAME element]
 CLIENT (GETNAME|HELP|NOSUCH|LIST|INFO) [value]
 CLIENT SETNAME value
+CLIENT ID
+!CLIENT LIST (TYPE 'normal|TYPE 'x|ID 99999999|ID 'x|'x)
 CLIENT SETINFO (LIB-NAME|LIB-VER|'x) value
 CLIENT REPLY (ON|'x)
 CLIENT (NO-EVICT|NO-TOUCH) (ON|OFF|'x)
@@ -311,6 +313,11 @@ ACL DRYRUN ('default|'x) ('get|'nosuch) key
 !ACL GENPASS ('x|0|-1|5000)
 !ACL LOG (RESET|'x)
 MODULE LIST
+!ACL (LOAD|SAVE)
+MEMORY USAGE key [SAMPLES integer]
+MEMORY NOSUCH value
+!DEBUG SLEEP 0
+SET key value
 """
 
 METADATA = """
