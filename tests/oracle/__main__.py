@@ -67,13 +67,11 @@ def _asker(family: Family, kind: bool, server: RedisServer, chance: random.Rando
 
 
 def _run(family: Family, ask: Ask, sequences: int, chance: random.Random) -> None:
-    known = {*DISPATCHED, b"NOSUCH"}
-    commands = [command for command in family.commands if command.name in known]
+    commands = compare.of_table(family, DISPATCHED)
     found: Counter[tuple[bytes, str, str]] = Counter()
     shortest: dict[tuple[bytes, str, str], str] = {}
     for _ in range(sequences if commands else 0):
-        size = chance.randint(1, SIZE)
-        asked = [chance.choice(commands).words(chance.randrange) for _ in range(size)]
+        asked = compare.by_chance(family, DISPATCHED, SIZE, chance)
         if difference := ask(asked):
             kind = (difference.words[0].upper(), _kind(difference.theirs), _kind(difference.ours))
             found[kind] += 1

@@ -1,5 +1,6 @@
 """A sequence of commands here and there, and what the replies differ in."""
 
+import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -121,9 +122,21 @@ def first_difference(
 
 def sequences(family: Family, known: Iterable[bytes], size: int) -> st.SearchStrategy[list[Words]]:
     """Commands of a family, those in our table."""
+    return st.lists(words_of(of_table(family, known)), min_size=1, max_size=size)
+
+
+def by_chance(
+    family: Family, known: Iterable[bytes], size: int, chance: random.Random
+) -> list[Words]:
+    """The same, each command as likely as another."""
+    commands = of_table(family, known)
+    count = chance.randint(1, size)
+    return [chance.choice(commands).words(chance.randrange) for _ in range(count)]
+
+
+def of_table(family: Family, known: Iterable[bytes]) -> list[Command]:
     known = {*known, b"NOSUCH"}
-    commands = [command for command in family.commands if command.name in known]
-    return st.lists(words_of(commands), min_size=1, max_size=size)
+    return [command for command in family.commands if command.name in known]
 
 
 @st.composite
