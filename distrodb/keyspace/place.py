@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import EXPIRED, NEW, Keys
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
-from distrodb.keyspace.usage import Usage
+from distrodb.keyspace.usage import KEY_BYTES, Usage
 from distrodb.keyspace.values import Container, Value, kind_of
 
 C = TypeVar("C", bound=Container)
@@ -156,6 +156,8 @@ class Place:
         values[key] = value
         if type(before) is bytes:
             shared.usage.bytes += len(value) - len(before)
+        elif before is None:
+            shared.usage.bytes += KEY_BYTES + len(key) + len(value)
         else:
             shared.usage.replace(key, before, value)
         if self._expiries:

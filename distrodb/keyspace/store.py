@@ -92,9 +92,12 @@ class Store:
         return replies
 
     def _check_known(self, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        table = self.table
         for _, args in commands:
             name, count = args[0], len(args)
-            row = self._row(args)
+            row = table.get(name)
+            if row is None or row.subcommands:
+                row = self._row(args)
             if row is None or not row.words_min <= count <= row.words_max:
                 what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
                 raise VersionError(what if row is None else f"{what} of {count} words")
@@ -116,7 +119,9 @@ class Store:
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
         """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
-        row = self._row(args)
+        row = self.table.get(args[0])
+        if row is None or row.subcommands:
+            row = self._row(args)
         if row is None:
             return error("ERR", "unknown command")
         if not row.words_min <= len(args) <= row.words_max:

@@ -275,7 +275,8 @@ class Session:
                 self.wake()
 
     def _begin(self) -> None:
-        backlog, calls, table = self._backlog, self.replies.calls, self._table
+        replies = self.replies
+        backlog, calls, table = self._backlog, replies.calls, self._table
         client, count, pausing = self.client, self.slave.calls, self.slave.pausing
         monitors = self.slave.monitors
         while backlog and len(calls) < self._pending_max:
@@ -283,7 +284,7 @@ class Session:
                 if self._alone.reply is None:
                     return
                 self._alone = None
-            if self.is_closing:
+            if self._is_closing or replies.has_failed:
                 backlog.clear()
                 return
             args = backlog[0]
