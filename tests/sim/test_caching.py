@@ -33,7 +33,7 @@ class Tracked:
         self.was_told = 0  # to forget everything
         self._waiting: list[Callable[[Frame], None]] = []
         self._data = b""
-        service = Service(slave.core, slave.config.limits, _Process())
+        service = Service(slave.core, slave.config.limits, _Process(slave))
         self._session = service.open_session(self._woken)
         self._ask([b"HELLO", b"3"], lambda frame: None)
         self._ask([b"CLIENT", b"TRACKING", b"ON", *options], lambda frame: None)
