@@ -20,18 +20,18 @@ def new_store(
     first_slot: int,
     last_slot: int,
     limits: StoreLimits | None = None,
-    table: Mapping[bytes, Command] | None = None,
+    table: Mapping[bytes, Command] = MACHINE_COMMANDS,
 ) -> Store:
-    return Store(first_slot, last_slot, table or MACHINE_COMMANDS, limits)
+    return Store(first_slot, last_slot, table, limits)
 
 
 def restore_store(
     limits: StoreLimits,
     chunks: Iterable[bytes],
-    table: Mapping[bytes, Command] | None = None,
+    table: Mapping[bytes, Command] = MACHINE_COMMANDS,
 ) -> Store:
     """Raises ``ValueError`` for a damaged snapshot."""
-    builder = StoreBuilder(table or MACHINE_COMMANDS, limits)
+    builder = StoreBuilder(table, limits)
     for chunk in chunks:
         builder.add(chunk)
     return builder.finish()
