@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgpack
 
+from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import (
     Address,
     HealingConfig,
@@ -60,6 +61,7 @@ class Slaves:
         self._waiting: dict[str, Output] = {}
         self.held_snapshots: dict[str, list[SnapshotWrite]] = {}  # of whom; not yet written
         self.cuts: set[frozenset[str]] = set()
+        self.table = MACHINE_COMMANDS  # of those that are started from now on
         for name in names:
             self.start(name)
 
@@ -70,7 +72,7 @@ class Slaves:
         config = config_of(name, self.names, self.partitions, **self._raft)
         disk = self.disks[name]
         disk.reopen()
-        core = Core(self.now, config, disk, disk.read, random.Random(name))
+        core = Core(self.now, config, disk, disk.read, random.Random(name), self.table)
         self.cores[name] = core
         for other in [o for o in self.cores if o != name and self._is_joined(o, name)]:
             self._link(name, other)

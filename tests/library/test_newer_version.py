@@ -7,7 +7,6 @@ from distrodb.commands.key_specs import WRITES
 from distrodb.commands.table import DATA_COMMANDS, MACHINE_COMMANDS
 from distrodb.errors import VersionError
 from distrodb.resp.reply import OK
-from distrodb.slave import machine_factory
 from tests.library.slaves import Slaves
 
 SET = DATA_COMMANDS[b"SET"]
@@ -30,7 +29,7 @@ class Stopping(Slaves):
             self.crash(name)
 
 
-def test_who_does_not_know_a_command_of_the_log_stops_until_it_is_upgraded(monkeypatch):
+def test_who_does_not_know_a_command_of_the_log_stops_until_it_is_upgraded():
     slaves = Stopping().settled()
     leader = slaves.leader(0)
     others = [name for name in slaves.names if name != leader]
@@ -52,7 +51,7 @@ def test_who_does_not_know_a_command_of_the_log_stops_until_it_is_upgraded(monke
     slaves.until(lambda: slaves.said)
     assert slaves.said == {others[0]: line}
 
-    monkeypatch.setattr(machine_factory, "MACHINE_COMMANDS", NEWER)
+    slaves.table = NEWER
     for name in others:
         slaves.start(name)
     slaves.crash(leader)
