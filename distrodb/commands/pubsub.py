@@ -17,6 +17,7 @@ from distrodb.resp.reply import ErrorReply, Push, Reply, Several, error
 from distrodb.ring.slots import share_slot, slot_of
 
 CHANNEL, PATTERN, SHARD = range(3)  # kinds of subscriptions
+CHANNEL_BYTES_MAX = 65536  # of PUBLISH, since each is compared with all patterns while others wait
 
 
 def _subscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[bytes]) -> Reply:
@@ -76,6 +77,8 @@ def sunsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def publish(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    if len(args[1]) > CHANNEL_BYTES_MAX:
+        return error("ERR", f"a channel of more than {CHANNEL_BYTES_MAX} bytes")
     return session.slave.publish(session, CHANNEL, args[1], args[2])
 
 

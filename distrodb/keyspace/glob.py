@@ -4,7 +4,8 @@
 not closed ends with the pattern; ``!`` does not negate, other than in a shell.
 
 A pattern comes from a client, so matching must not take exponential time: what follows a ``*`` is
-an atomic group, since the first place where it fits is as good as any later one.
+an atomic group, since the first place where it fits is as good as any later one, and what follows
+the last ``*`` is compared once, at the key's end.  It takes the product of both lengths at most.
 """
 
 import re
@@ -18,14 +19,17 @@ _STAR, _QUESTION, _OPEN, _CLOSE, _ESCAPE, _NOT, _DASH = b"*?[]\\^-"
 def glob(pattern: bytes) -> re.Pattern[bytes]:
     """The regular expression that matches from a key's beginning to its end."""
     pieces = [bytearray()]  # between the stars
-    position = 0
+    position = width = 0  # width: the bytes that the newest piece matches
     while position < len(pattern):
         byte = pattern[position]
         position += 1
         if byte == _STAR:
             if pieces[-1] or len(pieces) == 1:
                 pieces.append(bytearray())
-        elif byte == _QUESTION:
+            width = 0
+            continue
+        width += 1
+        if byte == _QUESTION:
             pieces[-1] += b"."
         elif byte == _OPEN:
             text, position = _class(pattern, position)
@@ -40,7 +44,9 @@ def glob(pattern: bytes) -> re.Pattern[bytes]:
         return re.compile(first + rb"\Z", re.DOTALL)
     last = middle.pop()
     groups = b"".join(b"(?>.*?" + piece + b")" for piece in middle)
-    return re.compile(first + groups + b".*" + last + rb"\Z", re.DOTALL)
+    # No search for the last piece: so many bytes are left behind the groups, and it ends them.
+    end = b"(?=.{%d}).*+(?<=%b)" % (width, last) if last else b""
+    return re.compile(first + groups + end, re.DOTALL)
 
 
 def _class(pattern: bytes, position: int) -> tuple[bytes, int]:

@@ -1,9 +1,10 @@
 """Patterns of clients: each class is short, since a pattern is compiled on the loop."""
 
 import re
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distrodb.commands.table import DATA_COMMANDS
@@ -32,6 +33,30 @@ def test_classes(pattern: bytes, matching: bytes, others: bytes) -> None:
 @given(st.binary(max_size=12))
 def test_any_pattern_compiles(pattern: bytes) -> None:
     assert isinstance(glob(pattern), re.Pattern)
+
+
+def _fits(pattern: bytes, name: bytes) -> bool:
+    """Without classes and backslashes."""
+    if pattern[:1] == b"*":
+        return any(_fits(pattern[1:], name[skipped:]) for skipped in range(len(name) + 1))
+    if not pattern or not name:
+        return pattern == name
+    return pattern[:1] in (b"?", name[:1]) and _fits(pattern[1:], name[1:])
+
+
+@given(st.text("ab*?", max_size=7), st.text("ab\n", max_size=6))
+@example("ab*b", "ab")  # the last piece may not share bytes with what stands before the star
+def test_stars_match_as_a_plain_search_says(pattern: str, name: str) -> None:
+    found = glob(pattern.encode()).match(name.encode())
+    assert bool(found) == _fits(pattern.encode(), name.encode())
+
+
+def test_the_end_of_a_long_key_is_compared_once() -> None:
+    """Not at each of its bytes: each of these keys kept all others waiting for a second."""
+    matches = glob(b"*" + b"a" * (PATTERN_BYTES_MAX - 2) + b"b").match
+    began = time.process_time()
+    assert not any(matches(b"a" * 65536) for _ in range(4))
+    assert time.process_time() - began < 0.5
 
 
 def test_a_class_does_not_grow_a_pattern_much() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import msgpack
 import pytest
 
+from distrodb.commands.pubsub import CHANNEL_BYTES_MAX
 from distrodb.errors import PeerError
 from distrodb.ring.slots import slot_of
 from distrodb.slave.links.framing import PUBLISHED
@@ -84,6 +85,15 @@ def test_a_large_message_is_taken_in_pieces_and_in_order() -> None:
         taken += pieces
     assert b"".join(taken) == b"".join(message(b"c", text) for text in texts)
     assert session.replies.output_bytes == 0 and not session.replies.calls
+
+
+def test_a_channel_that_is_too_long_is_compared_with_no_pattern() -> None:
+    world = World()
+    session, publisher = opened(world), opened(world)
+    ask(session, b"PSUBSCRIBE", b"a*")
+    assert ask(publisher, b"PUBLISH", b"a" * CHANNEL_BYTES_MAX, b"m") == b":1\r\n"
+    refused = b"-ERR a channel of more than 65536 bytes\r\n"
+    assert ask(publisher, b"PUBLISH", b"a" * (CHANNEL_BYTES_MAX + 1), b"m") == refused
 
 
 def test_whoever_does_not_read_its_messages_is_ended_and_costs_others_nothing() -> None:
