@@ -244,9 +244,10 @@ class Store:
 
     def clear(self, database: int | None = None) -> None:
         """All databases unless one is given."""
-        self.watched.clear(
+        self.watched.clear(  # also those that have expired and are not removed yet
             lambda place, key: (
-                database in (None, database_of(place)) and key in self._places.get(place, ())
+                database in (None, database_of(place))
+                and key in self._places.get(place, self._nowhere).all()
             )
         )
         if database is None:

@@ -312,6 +312,19 @@ def test_an_expired_key_is_a_changed_one() -> None:
     assert store.watched.holds([(token, place, b"a")], 9999)
 
 
+@pytest.mark.parametrize("command", [b"FLUSHALL", b"FLUSHDB"])
+def test_a_key_that_expired_and_is_cleared_with_all_is_a_changed_one(command: bytes) -> None:
+    """It was there when it was watched, and is not any more."""
+    store = new_store(0, 16383)
+    store.watched.begin(1)
+    place = slot_of(b"a")
+    store.execute(place, [b"SET", b"a", b"1", b"PX", b"500"], 1000)
+    token = store.watch([(place, b"a")])
+    store.advance(1600, 0)  # it has expired, and no entry has removed it
+    assert store.execute(-1, [command], 1600) == OK
+    assert not store.watched.holds([(token, place, b"a")], 1600)
+
+
 # -- what a peer forwards --------------------------------------------------------------------------
 
 
