@@ -19,6 +19,8 @@ from distrodb.keyspace.keys import GENERIC, STRING, Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
 
 OFFSET_MAX = (1 << 32) - 1  # as in Redis, whatever the longest value is
+# Of all sources of one BITOP, each as long as the longest one: about half a second.
+SOURCES_BYTES_MAX = 1 << 28
 BAD_OFFSET = error("ERR", "bit offset is not an integer or out of range")
 
 
@@ -188,6 +190,8 @@ def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         if keys.delete(destination):
             keys.event(GENERIC, b"del", destination)
         return 0
+    if size * len(values) > SOURCES_BYTES_MAX:
+        return error("ERR", f"the sources exceed {SOURCES_BYTES_MAX} bytes together")
     sources = [int.from_bytes(value.ljust(size, b"\0"), "big") for value in values]
     everything = (1 << 8 * size) - 1
     result = sources[0] ^ everything if operation == b"NOT" else _OPERATIONS[operation](sources)

@@ -6,6 +6,7 @@ import pytest
 
 from distrodb.commands.hyperloglog import (
     ELEMENTS_BYTES_MAX,
+    MERGED_MAX,
     REGISTERS,
     _dense,
     _sparse,
@@ -74,3 +75,16 @@ def test_elements_are_bounded() -> None:
         "ERR", f"elements exceed {ELEMENTS_BYTES_MAX} bytes together"
     )
     assert store.key_count() == 0
+
+
+def test_keys_that_are_merged_are_bounded() -> None:
+    """Entries of the log are applied while everybody waits, a millisecond for each key."""
+    store = new_store(0, REGISTERS - 1)
+    names = [b"h%d" % number for number in range(MERGED_MAX + 1)]
+    for name in names:
+        store.execute(0, [b"PFADD", name], 0)
+    for command in (b"PFCOUNT", b"PFMERGE"):
+        refused = store.execute(0, [command, *names], 0)
+        assert isinstance(refused, ErrorReply) and store.key_count() == len(names)
+    many = [b"h1"] * 1000 + [b"none%d" % number for number in range(1000)]
+    assert store.execute(0, [b"PFCOUNT", *many], 0) == 0

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.commands.bits import SOURCES_BYTES_MAX
 from distrodb.commands.numbers import INT_MAX, INT_MIN, parse_integer
 from distrodb.commands.string_options import BAD_DIGEST, digest
 from distrodb.commands.table import DATA_COMMANDS
@@ -181,3 +182,14 @@ def test_conditions_on_a_digest() -> None:
     assert run(store, f"SET a y IFDNE {found.decode()}") is None  # type: ignore[union-attr]
     assert run(store, f"SET a y IFDEQ {found.decode().upper()}") == OK  # type: ignore[union-attr]
     assert run(store, "DELEX a IFDNE " + digest(b"z").decode()) == 1
+
+
+def test_what_a_bitop_looks_at_is_bounded() -> None:
+    """A name of three bytes stands for 16 MiB; a command may have 65536 of them."""
+    store = new_store(0, SLOT_COUNT - 1)
+    count = 4096
+    value = b"x" * (SOURCES_BYTES_MAX // count)
+    store.execute(0, [b"SET", b"a", value], 0)
+    assert store.execute(0, [b"BITOP", b"AND", b"b", *[b"a"] * count], 0) == len(value)
+    refused = store.execute(0, [b"BITOP", b"AND", b"c", *[b"a"] * (count + 1)], 0)
+    assert isinstance(refused, ErrorReply) and store.key_count() == 2
