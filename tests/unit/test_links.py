@@ -14,9 +14,9 @@ from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.links import links as links_module
 from distrodb.slave.links.conversation import Conversation, Frame, Met
-from distrodb.slave.links.framing import MESSAGES, PUBLISHED
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, MESSAGES, PUBLISHED
 from distrodb.slave.links.introduction import Introduction
-from distrodb.slave.links.link import Link
+from distrodb.slave.links.link import WAITING_BYTES_MAX, Link
 from distrodb.slave.links.links import Links, connect
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
 from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
@@ -247,17 +247,19 @@ def test_a_link_that_does_not_keep_up_is_closed(monkeypatch):
     run(main())
 
 
-def test_what_clients_publish_costs_no_link_that_does_not_keep_up(monkeypatch):
+@pytest.mark.parametrize("kind", [PUBLISHED, FORWARDS, ANSWERS])
+def test_what_clients_make_slaves_send_does_not_cost_them_their_link(kind, monkeypatch):
+    """A client of a gateway may ask for one large value a thousand times at once."""
     monkeypatch.setattr("distrodb.slave.links.link.OUTGOING_BYTES_MAX", 1 << 20)
-    monkeypatch.setattr("distrodb.slave.links.link.PUBLISHED_BYTES_MAX", 1 << 19)
+    monkeypatch.setitem(WAITING_BYTES_MAX, kind, 1 << 19)
 
     async def main():
         owner = Told()
         link = link_of(owner)
         link.pause_writing()
         for _ in range(20):
-            published = PUBLISHED, [[0, b"channel", bytes(100_000)]], 100_000
-            link.send([[1, m.VOTE, 1]], None, [published])
+            clients = kind, [[0, b"channel", bytes(100_000)]], 100_000
+            link.send([[1, m.VOTE, 1]], None, [clients])
         assert set(owner.told) == {"dropped"} and not link.over.done()
         assert link._conversation.outgoing.bytes < 1 << 20
 

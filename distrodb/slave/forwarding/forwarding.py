@@ -9,21 +9,57 @@ a command waits for a leader's answer (``gateway.wait_ms``).
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import SlaveConfig
 from distrodb.errors import PeerError
 from distrodb.raft.interfaces import Request
+from distrodb.resp.encode import size_of
 from distrodb.resp.plain import from_plain, to_plain
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.slave.deadlines import Deadlines
 from distrodb.slave.dispatch import Dispatch
-from distrodb.slave.forwarding.forwarded import Answer, Answers, Forwarded, Inbox, Stream
+from distrodb.slave.forwarding.forwarded import (
+    ITEM_BYTES,
+    Answer,
+    Answers,
+    Forwarded,
+    Inbox,
+    Stream,
+)
 from distrodb.slave.forwarding.queue import Item, Queue
-from distrodb.slave.links.framing import ANSWERS, FORWARDS
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, FRAME_BYTES_MAX
 from distrodb.slave.outgoing import Outgoing
 from distrodb.slave.routing import Routing
+
+FRAME_BYTES = 1 << 25  # of a frame, about: each is decoded at once, and a link takes no larger ones
+REPLY_BYTES_MAX = FRAME_BYTES_MAX // 2  # of one reply, which is not cut
+
+
+class _Frames:
+    """What a turn has for peers, in frames that are not too large."""
+
+    def __init__(self, kind: int, outgoing: Outgoing):
+        self._kind, self._outgoing = kind, outgoing
+        self._rows: dict[str, list[Any]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def add(self, peer: str, row: object, size: int) -> None:
+        before = self._sizes.get(peer, 0)
+        if before and before + size > FRAME_BYTES:
+            self._send(peer)
+            before = 0
+        self._rows.setdefault(peer, []).append(row)
+        self._sizes[peer] = before + size
+
+    def _send(self, peer: str) -> None:
+        self._outgoing.send_parcel(peer, (self._kind, self._rows.pop(peer), self._sizes.pop(peer)))
+
+    def send(self) -> None:
+        for peer in list(self._rows):
+            self._send(peer)
 
 
 class Forwarding:
@@ -37,7 +73,7 @@ class Forwarding:
             limits.partition_queue_bytes_max,
         )
         self._routing, self._outgoing = routing, outgoing
-        self._answers = Answers(limits.output_bytes_max)
+        self._answers = Answers(min(limits.output_bytes_max, REPLY_BYTES_MAX))
         self._inbox = Inbox(
             MACHINE_COMMANDS,
             self._answers,
@@ -123,8 +159,7 @@ class Forwarding:
             self._touched.update(id_ for id_, queue in self._queues.items() if len(queue))
         touched, self._touched = self._touched, set()
         touched.update(self._deadlines.take(now))
-        frames: dict[str, list[list[Any]]] = {}
-        sizes: dict[str, int] = {}
+        frames = _Frames(FORWARDS, self._outgoing)
         for partition in sorted(touched):
             queue = self._queues[partition]
             bytes_before = queue.bytes
@@ -137,13 +172,10 @@ class Forwarding:
                     self._submit(self._streams[partition], head, items)
                     continue
                 rows = [[item.number, item.sequence, item.place, item.args] for item in items]
-                frames.setdefault(queue.target, []).append([*head, rows])
-                size = sizes.get(queue.target, 0) + sum(item.size for item in items)
-                sizes[queue.target] = size
+                frames.add(queue.target, [*head, rows], sum(item.size for item in items))
             self._bytes += queue.bytes - bytes_before
             self._deadlines.put(partition, queue.next_due(now) if len(queue) else math.inf)
-        for peer, chunks in frames.items():
-            self._outgoing.send_parcel(peer, (FORWARDS, chunks, sizes[peer]))
+        frames.send()
 
     def _aim(self, now: float, queue: Queue) -> None:
         """See that the queue's generation goes to who leads, as far as is known."""
@@ -171,18 +203,33 @@ class Forwarding:
         """The answers of the groups that are led here; after they were ticked."""
         if self._answers.is_empty:
             return
-        frames: dict[str, list[list[Any]]] = {}
-        sizes: dict[str, int] = {}
+        frames = _Frames(ANSWERS, self._outgoing)
         for stream in self._answers.take():
             answers, size = stream.take()
             if not stream.peer:
                 self._answered(now, self._queues[stream.partition], stream.generation, answers)
                 continue
-            rows = [[number, why, to_plain(reply)] for number, why, reply in answers]
-            frames.setdefault(stream.peer, []).append([stream.partition, stream.generation, rows])
-            sizes[stream.peer] = sizes.get(stream.peer, 0) + size
-        for peer, rows in frames.items():
-            self._outgoing.send_parcel(peer, (ANSWERS, rows, sizes[peer]))
+            for part, part_size in _parts(answers, size):
+                rows = [[number, why, to_plain(reply)] for number, why, reply in part]
+                frames.add(stream.peer, [stream.partition, stream.generation, rows], part_size)
+        frames.send()
+
+
+def _parts(answers: Sequence[Answer], size: int) -> Iterator[tuple[Sequence[Answer], int]]:
+    """As many as fit into one frame, with about their bytes."""
+    if size <= FRAME_BYTES:
+        yield answers, size
+        return
+    part: list[Answer] = []
+    size = 0
+    for answer in answers:
+        answer_size = size_of(answer[2]) + ITEM_BYTES
+        if part and size + answer_size > FRAME_BYTES:
+            yield part, size
+            part, size = [], 0
+        part.append(answer)
+        size += answer_size
+    yield part, size
 
 
 def _answer(plain: object) -> Answer:

@@ -21,15 +21,17 @@ from distrodb.clock import monotonic
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.slave.links.conversation import Conversation, Met
-from distrodb.slave.links.framing import PUBLISHED, Parcel
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED, Parcel
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
 READ_BYTES = 200_000  # a read as large as this is the only one in a turn of the loop
 UNSENT_BYTES = 1 << 17  # that the system keeps before it says that the socket is full
 OUTGOING_BYTES_MAX = 1 << 29  # that wait: beyond, the peer is too slow and must catch up anew
-# Bytes that wait; beyond, what clients publish is dropped: it must not cost the slaves their link.
-PUBLISHED_BYTES_MAX = 1 << 26
+# Bytes that wait; beyond, frames of that kind are dropped, as what clients do must not cost the
+# slaves their link.  What a gateway forwards, and the answers, are then asked for again.
+WAITING_BYTES_MAX = {PUBLISHED: 1 << 26, ANSWERS: 1 << 27, FORWARDS: 1 << 28}
+_DROPPED = {PUBLISHED: "messages of clients", ANSWERS: "answers", FORWARDS: "forwarded commands"}
 
 
 class Owner(Protocol):
@@ -45,7 +47,7 @@ class Owner(Protocol):
 
     def complain(self, who: str, problem: object) -> None: ...
 
-    def dropped(self, link: "Link") -> None: ...
+    def dropped(self, link: "Link", what: str) -> None: ...
 
 
 class Link(asyncio.Protocol):
@@ -120,8 +122,9 @@ class Link(asyncio.Protocol):
         if gossip is not None:
             outgoing.put_gossip(gossip)
         for parcel in parcels:
-            if parcel[0] == PUBLISHED and outgoing.bytes > PUBLISHED_BYTES_MAX:
-                self._owner.dropped(self)
+            kind = parcel[0]
+            if outgoing.bytes > WAITING_BYTES_MAX.get(kind, OUTGOING_BYTES_MAX):
+                self._owner.dropped(self, _DROPPED.get(kind, "small frames"))
             else:
                 outgoing.put_parcel(*parcel)
         if outgoing.bytes > OUTGOING_BYTES_MAX:

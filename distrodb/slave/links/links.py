@@ -215,10 +215,10 @@ class Links:
         assert link.peer
         self._on_frame(link.peer, content)
 
-    def dropped(self, link: Link) -> None:
-        """Of what clients publish."""
-        what = "messages of clients for %s are lost: its link does not keep up"
-        log.warning(str(link.peer), what, link.peer)
+    def dropped(self, link: Link, what: str) -> None:
+        """Of what clients have a slave send."""
+        text = "%s for %s are dropped: its link does not keep up"
+        log.warning(str(link.peer), text, what, link.peer)
 
     def complain(self, who: str, problem: object) -> None:
         """Log what is wrong with a link, but not each second: dials are repeated for ever."""

@@ -1,0 +1,78 @@
+"""What gateways and leaders send to each other, as frames that a link takes."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from distrodb.resp.reply import OK, ErrorReply
+from distrodb.slave.forwarding import forwarding as forwarding_module
+from distrodb.slave.forwarding.forwarded import Forwarded
+from distrodb.slave.forwarding.forwarding import REPLY_BYTES_MAX, Forwarding
+from distrodb.slave.links.framing import ANSWERS, FORWARDS, Parcel
+from tests.support.request import Asked
+
+
+class Slave:
+    """Its part that forwards; "other" leads partition 0."""
+
+    def __init__(self, output_bytes_max: int = 1 << 30) -> None:
+        limits = SimpleNamespace(
+            partition_queue_max=10_000,
+            partition_queue_bytes_max=1 << 30,
+            output_bytes_max=output_bytes_max,
+        )
+        config = SimpleNamespace(limits=limits, gateway=SimpleNamespace(wait_ms=1000))
+        routing = SimpleNamespace(
+            maps=SimpleNamespace(me="me", birth=None),
+            version=1,
+            partition_of_slot=[0] * 16384,
+            leader_of=lambda partition: "other",
+        )
+        self.submitted: list[Forwarded] = []
+        self.sent: list[Parcel] = []
+        dispatch = SimpleNamespace(submit_marked=lambda request, _: self.submitted.append(request))
+        outgoing = SimpleNamespace(send_parcel=lambda peer, parcel: self.sent.append(parcel))
+        self.forwarding = Forwarding(*cast(Any, (config, routing, dispatch, outgoing)))
+
+    def ask(self, *commands: list[bytes]) -> None:
+        """The other one forwards reads."""
+        rows = [[number + 1, 0, 0, words] for number, words in enumerate(commands)]
+        self.forwarding.receive(0.0, "other", FORWARDS, [[0, 1, 0, 0, 1, rows]])
+
+
+def test_answers_leave_in_frames_that_a_link_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a client asks for one large value: a frame that is too large, or what cannot
+    be encoded at once, would cost the slaves their link, again and again."""
+    monkeypatch.setattr(forwarding_module, "FRAME_BYTES", 1000)
+    slave = Slave()
+    slave.ask(*[[b"GET", b"a"]] * 10)
+    for number, request in enumerate(slave.submitted):
+        request.resolve(bytes(2000) if number == 5 else bytes(400))
+    slave.forwarding.deliver(0.0)
+    numbers = []
+    for kind, content, size in slave.sent:
+        rows = [row for _, _, rows in cast(Any, content) for row in rows]
+        assert kind == ANSWERS and (size <= 1000 or len(rows) == 1)
+        numbers += [number for number, _, _ in rows]
+    assert numbers == list(range(1, 11)) and len(slave.sent) == 6
+
+
+def test_commands_leave_in_frames_that_a_link_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding_module, "FRAME_BYTES", 1000)
+    slave = Slave()
+    for partition in range(10):
+        slave.forwarding.submit(0.0, Asked(b"GET", b"a", size=400), partition, None)
+    slave.forwarding.send(0.0)
+    partitions = [chunk[0] for _, content, _ in slave.sent for chunk in cast(Any, content)]
+    assert partitions == list(range(10)) and len(slave.sent) == 5
+
+
+def test_a_reply_that_no_frame_holds_is_an_error() -> None:
+    slave = Slave()
+    slave.ask([b"GET", b"a"], [b"GET", b"a"])
+    part = bytes(REPLY_BYTES_MAX // 4)
+    slave.submitted[0].resolve([part] * 5)
+    slave.submitted[1].resolve(OK)
+    replies: list[Any] = [reply for _, _, reply in slave.submitted[0].stream.answers]
+    assert isinstance(replies[0], ErrorReply) and replies[1] is OK
