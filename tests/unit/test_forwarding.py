@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from distrodb.keyspace.origins import NoReply
 from distrodb.resp.reply import OK, ErrorReply
+from distrodb.slave.forwarding import forwarded as forwarded_module
 from distrodb.slave.forwarding import forwarding as forwarding_module
 from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.forwarding.forwarding import REPLY_BYTES_MAX, Forwarding
@@ -56,6 +58,30 @@ def test_answers_leave_in_frames_that_a_link_takes(monkeypatch: pytest.MonkeyPat
         assert kind == ANSWERS and (size <= 1000 or len(rows) == 1)
         numbers += [number for number, _, _ in rows]
     assert numbers == list(range(1, 11)) and len(slave.sent) == 6
+
+
+def test_what_is_too_much_for_one_turn_is_to_be_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forwarded_module, "TURN_BYTES_MAX", 1000)
+    slave = Slave()
+    slave.ask(*[[b"GET", b"a"]] * 4)
+    for request in slave.submitted:
+        request.resolve(bytes(400))
+    stream = slave.submitted[0].stream
+    doubt = NoReply.IN_DOUBT.value
+    assert [(why, bool(reply)) for _, why, reply in stream.answers] == [
+        (0, True),
+        (0, True),
+        (doubt, False),
+        (doubt, False),
+    ]
+    slave.forwarding.receive(0.0, "other", FORWARDS, [[0, 1, 1, 0, 1, [[5, 0, 0, [b"GET", b"a"]]]]])
+    assert len(slave.submitted) == 4  # what comes behind is refused, too
+    slave.forwarding.deliver(0.0)
+    slave.forwarding.receive(0.0, "other", FORWARDS, [[0, 2, 0, 0, 1, [[1, 0, 0, [b"GET", b"a"]]]]])
+    slave.submitted[4].resolve(bytes(4000))  # one is always taken
+    assert slave.submitted[4].stream.answers == [(1, 0, bytes(4000))]
 
 
 def test_commands_leave_in_frames_that_a_link_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,9 @@ each to one leader, cut into numbered chunks.  A chunk that is not the next one 
 refused, and so is all that comes behind one that was refused; the gateway then begins a new
 generation.  TCP loses nothing and repeats nothing: this is what makes it so where a link does.
 
+Where clients ask for more at once than a link can take, only the first of it is answered, and the
+rest of the generation is refused, so that it is asked for again when that has arrived.
+
 A command is answered to the link that it came by, or to nobody if that is gone: what comes by the
 next one is another process, or will be asked again.
 """
@@ -26,6 +29,9 @@ from distrodb.resp.reply import Reply, error
 
 # In place of a command's number in the sequence of its origin.
 READ, UNMARKED = 0, -1
+# Of replies that leave in one turn, since what is behind them on a link waits for them; the others
+# are asked for again.  A link keeps no more than twice as many (links/link.py).
+TURN_BYTES_MAX = 1 << 26
 ITEM_BYTES = 32  # what a command or an answer costs beside its arguments, about
 
 # [partition, generation, chunk, origin, all below this are answered, [[number of the command,
@@ -98,6 +104,7 @@ class Answers:
     def __init__(self, reply_bytes_max: int):
         self._bytes_max = reply_bytes_max
         self._streams: list[Stream] = []  # those with answers
+        self._bytes = 0  # of replies that are to leave by links
 
     def add(self, stream: Stream, number: int, why: int, reply: Reply) -> None:
         if stream.is_gone:
@@ -107,6 +114,11 @@ class Answers:
         size = 0 if type(reply) is int else size_of(reply)
         if size > self._bytes_max:
             reply, size = TOO_LARGE, 0
+        if stream.peer and not why:
+            if self._bytes and self._bytes + size > TURN_BYTES_MAX:
+                stream.is_refused = True
+                why, reply, size = NoReply.IN_DOUBT.value, None, 0
+            self._bytes += size
         stream.answers.append((number, why, reply))
         stream.size += size + ITEM_BYTES
 
@@ -116,7 +128,7 @@ class Answers:
 
     def take(self) -> list[Stream]:
         """Streams with answers; whoever takes them takes those too."""
-        streams, self._streams = self._streams, []
+        streams, self._streams, self._bytes = self._streams, [], 0
         return [stream for stream in streams if not stream.is_gone]
 
 
