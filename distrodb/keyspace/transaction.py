@@ -12,11 +12,15 @@ so nothing comes between the commands of a transaction.
 EXEC_RO is EXEC RUN of commands that only read.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 EXEC, EXEC_RO, WATCH = b"EXEC", b"EXEC_RO", b"WATCH"
 RUN, IF, NOT = b"RUN", b"IF", b"NOT"
+
+PLACE_BITS = 32  # far above the databases that there may be
+_TOKEN = re.compile(rb"[0-9]{1,20}\.[0-9]{1,20}")
 
 Queued = tuple[int, Sequence[bytes]]  # place (place_number.py), and the words of a command
 
@@ -64,9 +68,12 @@ def parts_of(args: Sequence[bytes]) -> tuple[list[Condition], list[Queued]]:
     sends."""
     try:
         conditions = conditions_of(args) if is_undecided(args) else []
-        if not all(token.replace(b".", b"").isdigit() for token, _, _ in conditions):
+        if not all(_TOKEN.fullmatch(token) for token, _, _ in conditions):
             raise ValueError("a token that no leader gave")
         commands = commands_of(decided(args, True) if conditions else args)
+        places = [place for place, *_ in (*(commands or ()), *(each[1:] for each in conditions))]
+        if any(place.bit_length() > PLACE_BITS for place in places):
+            raise ValueError("a place that no store has")
     except LookupError:
         raise ValueError("a transaction that is cut off") from None
     if commands is None:

@@ -11,7 +11,7 @@ Only what a partition answers: no push, no several replies in one, no set.
 Caveat: a tuple comes back as a list, which is the same to every client.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from distrodb.resp.reply import Encoded, ErrorReply, Reply, Status, Verbatim
@@ -64,6 +64,8 @@ def from_plain(plain: Any, depth: int = 0) -> Reply:
         return [from_plain(item, depth + 1) for item in items]
     if kind == _MAP and len(items) % 2 == 0:
         parts = [from_plain(item, depth + 1) for item in items]
+        if not all(isinstance(name, Hashable) for name in parts[::2]):
+            raise ValueError("not a reply")
         return dict(zip(parts[::2], parts[1::2], strict=True))
     if len(items) == 1:
         (item,) = items

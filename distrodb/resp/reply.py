@@ -26,7 +26,7 @@ class ErrorReply:
     @property
     def code(self) -> str:
         """The first word, by which clients tell errors apart."""
-        return self.text.split(b" ", 1)[0].decode()
+        return self.text.split(b" ", 1)[0].decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)

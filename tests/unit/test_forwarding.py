@@ -5,12 +5,15 @@ from typing import Any, cast
 
 import pytest
 
+from distrodb.errors import PeerError
 from distrodb.keyspace.origins import NoReply
+from distrodb.keyspace.transaction import Condition, pack
 from distrodb.resp.reply import OK, ErrorReply
 from distrodb.slave.forwarding import forwarded as forwarded_module
 from distrodb.slave.forwarding import forwarding as forwarding_module
 from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.forwarding.forwarding import REPLY_BYTES_MAX, Forwarding
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.links.framing import ANSWERS, FORWARDS, Parcel
 from tests.support.request import Asked
 
@@ -28,7 +31,7 @@ class Slave:
         routing = SimpleNamespace(
             maps=SimpleNamespace(me="me", birth=None),
             version=1,
-            partition_of_slot=[0] * 16384,
+            partition_of_slot=[0] * 16000 + [1] * 384,
             leader_of=lambda partition: "other",
         )
         self.submitted: list[Forwarded] = []
@@ -102,3 +105,47 @@ def test_a_reply_that_no_frame_holds_is_an_error() -> None:
     slave.submitted[1].resolve(OK)
     replies: list[Any] = [reply for _, _, reply in slave.submitted[0].stream.answers]
     assert isinstance(replies[0], ErrorReply) and replies[1] is OK
+
+
+SET, GET = [b"SET", b"a", b"1"], [b"GET", b"a"]
+WRITE, READ = 1, 0
+
+
+def exec_of(words: list[bytes], place: int = 5, token: bytes = b"") -> list[bytes]:
+    conditions = [Condition(token, 5, b"a")] if token else []
+    return [b"EXEC", *pack([(place, words)], conditions)]
+
+
+def nested(depth: int) -> list[bytes]:
+    words = GET
+    for _ in range(depth):
+        words = exec_of(words)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("words", "sequence", "place", "partition"),
+    [
+        (SET, WRITE, -1, MAP_GROUP),  # it would stop all that hold the map
+        (SET, WRITE, 1 << 40, 0),
+        (nested(3000), WRITE, 5, 0),
+        (exec_of([b"exec", *exec_of(SET, 16001)[1:]]), WRITE, 5, 0),
+        ([b"exec", *exec_of(SET, 16001)[1:]], WRITE, 5, 0),
+        (exec_of([b"GATEWAY", b"OPEN"]), WRITE, 5, 0),
+        (exec_of(SET, 1 << 80), WRITE, 5, 0),
+        (exec_of(SET, token=b"1.2.3"), WRITE, 5, 0),
+        (exec_of(SET, token=b".."), WRITE, 5, 0),
+        (exec_of(SET, token=b"3." + b"9" * 5000), WRITE, 5, 0),
+        ([b"EXEC_RO", *exec_of(SET)[1:]], READ, 5, 0),
+        ([b"WATCH", b"a"], WRITE, 5, 0),
+    ],
+)
+def test_what_would_raise_when_it_is_applied_or_differ_between_copies_is_refused(
+    words: list[bytes], sequence: int, place: int, partition: int
+) -> None:
+    slave = Slave()
+    with pytest.raises(PeerError):
+        slave.forwarding.receive(
+            0.0, "other", FORWARDS, [[partition, 1, 0, 7, 1, [[1, sequence, place, words]]]]
+        )
+    assert not slave.submitted

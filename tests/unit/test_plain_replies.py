@@ -71,6 +71,8 @@ def test_every_kind_of_reply_is_known():
         True,
         msgpack.ExtType(1, b""),
         [2, [9]],
+        [3, [2], 1],
+        [7, b"9" * 5000],
     ],
 )
 def test_what_is_no_reply_is_refused(plain):

@@ -21,7 +21,15 @@ from distrodb.errors import PeerError
 from distrodb.keyspace.context import Row, Table
 from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.place_number import slot_at
-from distrodb.keyspace.transaction import EXEC, EXEC_RO, Condition, Queued, parts_of
+from distrodb.keyspace.transaction import (
+    EXEC,
+    EXEC_RO,
+    PLACE_BITS,
+    WATCH,
+    Condition,
+    Queued,
+    parts_of,
+)
 from distrodb.raft.interfaces import Marked
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.resp.encode import size_of
@@ -32,6 +40,9 @@ READ, UNMARKED = 0, -1
 # Of replies that leave in one turn, since what is behind them on a link waits for them; the others
 # are asked for again.  A link keeps no more than twice as many (links/link.py).
 TURN_BYTES_MAX = 1 << 26
+# What partitions run and no client can send.  Their handlers rely on its words, so these are looked
+# at here.
+_OWN = frozenset({EXEC, EXEC_RO, WATCH, NAME})
 ITEM_BYTES = 32  # what a command or an answer costs beside its arguments, about
 
 # [partition, generation, chunk, origin, all below this are answered, [[number of the command,
@@ -164,6 +175,8 @@ class Inbox:
 
     def _take(self, peer: str, chunk: Chunk) -> None:
         partition, generation, number, origin, answered, rows = chunk
+        if partition > self._partition_of_slot()[-1]:
+            raise PeerError("what was forwarded is of no partition")
         stream = self._streams.get((peer, partition))
         if stream is None or generation > stream.generation:
             stream = self._streams[peer, partition] = Stream(peer, partition, generation)
@@ -182,11 +195,13 @@ class Inbox:
         else:
             self._submit(request, partition)
 
-    def _request(self, stream: Stream, origin: int, answered: int, row: object) -> Forwarded:
-        if not isinstance(row, list) or tuple(map(type, row)) != _ROW:
+    def _request(self, stream: Stream, origin: int, answered: int, plain: object) -> Forwarded:
+        if not isinstance(plain, list) or tuple(map(type, plain)) != _ROW:
             raise PeerError("what was forwarded is no command")
-        number, sequence, place, args = row
+        number, sequence, place, args = plain
         if not args or set(map(type, args)) != {bytes} or not UNMARKED <= sequence < NUMBER_MAX:
+            raise PeerError("what was forwarded is no command")
+        if place.bit_length() > PLACE_BITS or (args[0] not in _OWN and args[0].upper() in _OWN):
             raise PeerError("what was forwarded is no command")
         conditions, commands = _parts_of(args)
         places = [place, *(each.place for each in conditions), *(at for at, _ in commands)]
@@ -195,6 +210,9 @@ class Inbox:
             raise PeerError("what was forwarded is of another partition")
         known = self._known(args, sequence)
         for _, words in commands:
+            row = self._row(words)
+            if words[0].upper() in _OWN or (row and row.is_write and args[0] == EXEC_RO):
+                raise PeerError("what was forwarded is no transaction")
             if known is args and not self._is_known(words):
                 known = self._unknown(words)
         args = known
@@ -209,8 +227,8 @@ class Inbox:
             raise PeerError("a write without a mark was forwarded")
         if row is None or not self._is_known(args):
             return self._unknown(args)
-        if row.is_write and sequence == READ:
-            raise PeerError("a write was forwarded as a read")
+        if (row.is_write and sequence == READ) or (args[0] == WATCH and sequence != READ):
+            raise PeerError("a write was forwarded as a read, or a read as a write")
         return args
 
     def _row(self, args: Sequence[bytes]) -> Row | None:
