@@ -6,9 +6,9 @@ all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tell
 We write strings and hashes plainly, in version 9, which Redis 5 and all since then accept; we read
 what Redis up to 8 writes for them: small integers, LZF, ziplists and listpacks.
 
-What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, and
-the work by ``STEPS_MAX``, since entries of the log are applied while everybody waits.  It depends
-on nothing but the bytes, so replicas agree.
+What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, all
+of them by ``UNPACKED_BYTES_MAX``, and the work by ``STEPS_MAX``, since entries of the log are
+applied while everybody waits.  It depends on nothing but the bytes, so replicas agree.
 
 A new kind of value is a line in ``_READERS`` and ``_WRITERS``.
 """
@@ -28,6 +28,9 @@ FOOTER_BYTES = 10
 # about; 16 MB of JSON, compressed, stay below.
 STEPS_MAX = 1 << 21
 STRING_STEPS = 2
+# Of all strings of a value together that are compressed, when they are unpacked: a few bytes may
+# stand for gigabytes, which every replica would have to hold.
+UNPACKED_BYTES_MAX = 1 << 27
 
 _STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
 _INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
@@ -121,6 +124,7 @@ class _Reader:
         self.data, self.position = data, 0
         self.bytes_max = bytes_max
         self._steps = STEPS_MAX
+        self._room = UNPACKED_BYTES_MAX
 
     def byte(self) -> int:
         self.position += 1
@@ -182,6 +186,9 @@ class _Reader:
             raise BadFormat("a string of an unknown encoding")
         packed_bytes, whole_bytes = self.length(), self.length()
         self._check_size(whole_bytes)
+        self._room -= whole_bytes
+        if self._room < 0:
+            raise TooLarge(f"a serialized value unpacks to more than {UNPACKED_BYTES_MAX} bytes")
         return self._unpack(self.take(packed_bytes), whole_bytes)
 
     def _check_size(self, length: int) -> None:

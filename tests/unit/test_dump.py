@@ -222,6 +222,19 @@ def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             load(sealed(body), 1 << 20)
 
 
+def test_what_a_value_unpacks_to_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distrodb.keyspace.dump.UNPACKED_BYTES_MAX", 4 * 265)
+    text = b"\xc3" + _length(5) + _length(265) + b"\x00a\xe0\xff\x00"  # 265 times an a
+    for count in (4, 5):
+        fields = b"".join(_string(b"%d" % number) + text for number in range(count))
+        body = b"\x04" + _length(count) + fields
+        if count == 4:
+            assert plain(load(sealed(body), 1000))[b"3"] == b"a" * 265  # type: ignore[index, call-overload]
+        else:
+            with pytest.raises(TooLarge, match="unpacks"):
+                load(sealed(body), 1000)
+
+
 def _length(count: int) -> bytes:
     return b"\x80" + count.to_bytes(4, "big")
 
