@@ -3,7 +3,7 @@
 from distrodb.commands.gateway import OPEN, SKIP
 from distrodb.keyspace.origins import NoReply
 from distrodb.resp.reply import OK, Reply, error
-from distrodb.slave.forwarding.queue import FORGOTTEN, UNKNOWN, Item, Queue
+from distrodb.slave.forwarding.queue import FORGOTTEN, FORGOTTEN_READ, UNKNOWN, Item, Queue
 from tests.support.request import Asked
 
 DOWN = error("CLUSTERDOWN", "nobody leads")
@@ -129,6 +129,10 @@ def test_a_reply_that_was_not_kept_is_told_as_such() -> None:
     gateway.take()
     gateway.fail(NoReply.FORGOTTEN)
     assert asked.reply == FORGOTTEN
+    read, _ = gateway.ask(b"GET", b"a", sender="b"), gateway.ask(b"INCR", b"a", sender="b")
+    assert [item.is_logged for item in gateway.take()] == [True, True]
+    gateway.fail(NoReply.FORGOTTEN)
+    assert read.reply == FORGOTTEN_READ
 
 
 def test_an_answer_that_is_lost_is_noticed_by_the_next_one() -> None:

@@ -42,6 +42,7 @@ UNKNOWN = error(
     " read before you write again",
 )
 FORGOTTEN = error("UNKNOWN", "this write has happened, and the reply to it is lost")
+FORGOTTEN_READ = error("TRYAGAIN", "the reply to this read is lost; ask again")
 
 
 class Item:
@@ -207,7 +208,9 @@ class Queue:
             if item is self._opening:
                 self._opening, self._origin = None, reply if isinstance(reply, int) else 0
             elif item.request is not None:
-                item.request.resolve(FORGOTTEN if why else reply)
+                if why:
+                    reply = FORGOTTEN if item.request.is_write else FORGOTTEN_READ
+                item.request.resolve(reply)
             self._silent_s, self._silent_at = SILENT_S, now + SILENT_S
             self._avoided, self.has_given_up = "", False
         elif why == NoReply.UNKNOWN_ORIGIN.value:
