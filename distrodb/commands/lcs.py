@@ -5,13 +5,16 @@ bits of one number each, so ten thousand characters against ten thousand take so
 table of numbers would take ten seconds.  The way back is Redis' own, so that of several longest
 ones the same is found.
 
-Caveat: time and memory grow with the product of the lengths; ``CELLS_MAX`` bounds it.
+Caveat: time and memory grow with the product of the lengths, which ``CELLS_MAX`` bounds, and with
+each length by itself, the first one's squared; ``STEPS_MAX`` bounds these.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 CELLS_MAX = 1 << 28  # bits of all rows: 32 MiB, about a tenth of a second
+STEPS_MAX = 1 << 30  # bits that the steps look at, one for each byte of both; as long
+STEP_BITS = 4096  # what a step costs at least, however short the first string is
 
 
 class Match(NamedTuple):
@@ -25,6 +28,11 @@ class Match(NamedTuple):
     @property
     def length(self) -> int:
         return self.last_of_one - self.first_of_one + 1
+
+
+def takes_too_long(one: bytes, other: bytes) -> bool:
+    steps = (len(one) + len(other)) * (len(one) + STEP_BITS)
+    return len(one) * len(other) > CELLS_MAX or steps > STEPS_MAX
 
 
 def _rows(one: bytes, other: bytes) -> list[int]:

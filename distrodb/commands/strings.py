@@ -308,8 +308,9 @@ def lcs(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if {b"LEN", b"IDX"} <= options:
         return error("ERR", "If you want both the length and indexes, please just use IDX.")
     one_, other = keys.string(args[1]) or b"", keys.string(args[2]) or b""
-    if len(one_) * len(other) > lcs_.CELLS_MAX:
-        return error("ERR", f"LCS of more than {lcs_.CELLS_MAX} pairs of bytes takes too long")
+    if lcs_.takes_too_long(one_, other):
+        lengths = f"{len(one_)} and {len(other)} bytes"
+        return error("ERR", f"the strings are too long for LCS: {lengths}")
     if b"LEN" in options:
         return lcs_.length(one_, other)
     if b"IDX" not in options:

@@ -42,3 +42,12 @@ def test_as_with_a_table(one: bytes, other: bytes) -> None:
         for match in matches
         for step in reversed(range(match.length))
     ] == pairs
+
+
+def test_what_takes_too_long() -> None:
+    """The time grows with each length, too: 16 MiB and one byte took half an hour."""
+    assert not lcs.takes_too_long(bytes(16384), bytes(16384))
+    assert not lcs.takes_too_long(b"a", bytes(250_000))
+    assert not lcs.takes_too_long(bytes(30_000), b"a")
+    assert lcs.takes_too_long(bytes(16385), bytes(16384))
+    assert lcs.takes_too_long(b"a", bytes(1 << 19)) and lcs.takes_too_long(bytes(1 << 16), b"")
