@@ -13,7 +13,7 @@ The general layout, from what clients see to what the disk sees:
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = ["LocalCluster", "__version__"]
 
 if TYPE_CHECKING:
