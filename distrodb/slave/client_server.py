@@ -342,12 +342,11 @@ class ClientServer:
     def write_replies(self) -> None:
         """At the end of a turn: send what was answered in it."""
         woken, self._woken = self._woken, {}
-        size = 0
-        for connection in woken:
-            if size < TURN_BYTES:
-                size += connection.write()
-            else:
-                self._woken[connection] = None
+        waiting, size = iter(woken), 0
+        while size < TURN_BYTES and (connection := next(waiting, None)):
+            size += connection.write()
+        if left := dict.fromkeys(waiting):  # before those that go on: they had their turn
+            self._woken = left | self._woken
         if self.service.client_memory.may_exceed(self.service.limits.maxmemory_clients):
             self._bound_memory()
 

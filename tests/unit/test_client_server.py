@@ -215,6 +215,20 @@ def test_a_turn_parses_so_much_at_most() -> None:
     assert left == 0 and turns >= 12
 
 
+def test_who_waited_has_its_turn_before_those_that_go_on() -> None:
+    """Six clients that send small commands in bulk kept all others waiting till they were done."""
+    server = Server()
+    many = [server.connect()[0] for _ in range(6)]
+    for connection in many:
+        connection.data_received(pack(b"PING") * 100_000)
+    connection, transport = server.connect()
+    connection.data_received(pack(b"PING"))
+    for _ in range(2):
+        server.write_replies()
+    assert transport.written == [b"+PONG\r\n"]
+    assert all(each.session.input.unparsed for each in many)
+
+
 def test_a_large_read_is_the_only_one_of_its_turn() -> None:
     server = Server()
     connection, transport = server.connect()
