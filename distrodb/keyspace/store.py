@@ -78,7 +78,7 @@ class Store:
         ``ValueError`` for a damaged one, ``VersionError`` for one that is not known; the state is
         as before then."""
         now_ms, expire_max, limits, commands, marks = decode_batch(payload)
-        self._check_known(commands)
+        _check_known(self.table, commands)
         self.advance(now_ms, expire_max)
         now_ms, execute, ours = self._shared.now_ms, self.execute, self.limits
         if limits is not None and limits != ours:
@@ -90,19 +90,6 @@ class Store:
         if self.limits != ours:
             self._use_limits(ours)
         return replies
-
-    def _check_known(self, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-        table = self.table
-        for _, args in commands:
-            name, count = args[0], len(args)
-            row = table.get(name)
-            if row is None or row.subcommands:
-                row = self._row(args)
-            if row is None or not row.words_min <= count <= row.words_max:
-                what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
-                raise VersionError(what if row is None else f"{what} of {count} words")
-            if name == EXEC:
-                self._check_known(commands_of(args) or ())
 
     def _use_limits(self, limits: Limits) -> None:
         self.limits = limits
@@ -121,7 +108,7 @@ class Store:
         """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
         row = self.table.get(args[0])
         if row is None or row.subcommands:
-            row = self._row(args)
+            row = _row(self.table, args)
         if row is None:
             return error("ERR", "unknown command")
         if not row.words_min <= len(args) <= row.words_max:
@@ -144,7 +131,7 @@ class Store:
         return reply
 
     def is_write(self, args: Sequence[bytes]) -> bool:
-        row = self._row(args)
+        row = _row(self.table, args)
         return row is not None and row.is_write
 
     def execute_once(
@@ -156,10 +143,6 @@ class Store:
             known = self.execute(place, args, now_ms)
             self.origins.keep(mark, known)
         return known
-
-    def _row(self, args: Sequence[bytes]) -> Row | None:
-        row = self.table.get(args[0]) or self.table.get(args[0].upper())
-        return row.subcommand(args) if row is not None and row.subcommands else row
 
     def _keys_elsewhere(self, place: int, is_write: bool) -> Keys:
         """Those of a place where no key is yet, or of all of a database's."""
@@ -302,6 +285,24 @@ class Store:
             for key, value in islice(items, SAMPLE)
         ]
         return sum(sizes) * self.key_count() // max(1, len(sizes)) + self.origins.bytes
+
+
+def _row(table: Table, args: Sequence[bytes]) -> Row | None:
+    row = table.get(args[0]) or table.get(args[0].upper())
+    return row.subcommand(args) if row is not None and row.subcommands else row
+
+
+def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+    for _, args in commands:
+        name, count = args[0], len(args)
+        row = table.get(name)
+        if row is None or row.subcommands:
+            row = _row(table, args)
+        if row is None or not row.words_min <= count <= row.words_max:
+            what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
+            raise VersionError(what if row is None else f"{what} of {count} words")
+        if name == EXEC:
+            _check_known(table, commands_of(args) or ())
 
 
 def _run_marked(

@@ -218,7 +218,6 @@ class Info:
             "total_error_replies": sum(statistics.errors.values()),
             "total_reads_processed": statistics.reads,
             "total_writes_processed": statistics.writes,
-            "snapshot_bytes_sent": self._core.budget.spent,  # to members that lag or are new
         }
 
     def _lookups(self) -> tuple[int, int]:
@@ -250,6 +249,7 @@ class Info:
             "repl_backlog_size": 0,
             "repl_backlog_first_byte_offset": 0,
             "repl_backlog_histlen": 0,
+            "snapshot_bytes_sent": core.budget.spent,  # to members that lag or are new
         }
 
     def _cpu(self) -> Fields:

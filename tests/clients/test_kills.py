@@ -10,6 +10,7 @@ import pytest
 from distrodb import LocalCluster
 from tests.clients.clients import Client, need_node
 
+pytestmark = pytest.mark.timeout(600)  # the ten kills are set-up, to the first test
 KILLS = 10
 ON_CLUSTER = [
     "redis-py-cluster",

@@ -200,7 +200,7 @@ def test_status_for_programs(cluster):
     assert status["healing"]["is_done"]
     assert status["ring"] == ["node1", "node2", "node3"]
     assert set(status["nodes"]["node1"]) == {
-        "status", "client", "peer", "incarnation", "slow_disk", "sync_ms"
+        "status", "client", "gateway", "peer", "incarnation", "slow_disk", "sync_ms"
     }  # fmt: skip
     assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
     assert len(status["partitions"]) == 6
