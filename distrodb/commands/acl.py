@@ -7,9 +7,10 @@ each command here is.
 from collections.abc import Callable, Iterator, Sequence
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import NOT_AN_INTEGER, USER, number
+from distrodb.commands.clients import USER
 from distrodb.commands.command import Command, container, session_row
 from distrodb.commands.error_replies import shown, wrong_arity
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.resp.reply import OK, Reply, SetReply, error
 
 CATEGORIES = (
@@ -88,7 +89,7 @@ def dryrun(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def genpass(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """ACL GENPASS [bits]"""
-    bits = number(args[2]) if len(args) == 3 else 256
+    bits = parse_integer(args[2]) if len(args) == 3 else 256
     if len(args) > 3 or bits is None:
         return NOT_AN_INTEGER
     if not 0 < bits <= BITS_MAX:
@@ -102,7 +103,7 @@ def log(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """ACL LOG [count | RESET]: nobody is ever refused."""
     if len(args) == 3 and args[2].upper() == b"RESET":
         return OK
-    if len(args) > 3 or (len(args) == 3 and number(args[2]) is None):
+    if len(args) > 3 or (len(args) == 3 and parse_integer(args[2]) is None):
         return NOT_AN_INTEGER
     return []
 

@@ -10,13 +10,18 @@ from distrodb.commands import tracking
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import Command, container, session_row
 from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.commands.numbers import (
+    BAD_TIMEOUT,
+    NEGATIVE_TIMEOUT,
+    NOT_AN_INTEGER,
+    parse_integer,
+)
 from distrodb.commands.pubsub import CHANNEL, PATTERN, SHARD
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Verbatim, error
 
 BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
 NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
 NO_SUCH_CLIENT = error("ERR", "No such client")
-NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 USER = b"default"  # the only one
 TYPES = {b"normal", b"master", b"replica", b"slave", b"pubsub"}
 PAUSE_MS_MAX = 1 << 53
@@ -24,14 +29,6 @@ PAUSE_MS_MAX = 1 << 53
 
 def is_name(text: bytes) -> bool:
     return len(text) <= NAME_BYTES_MAX and all(33 <= byte <= 126 for byte in text)
-
-
-def number(word: bytes) -> int | None:
-    """An integer of 64 bits, as Redis reads them."""
-    digits = word.removeprefix(b"-")
-    if not digits.isdigit() or len(digits) > 19 or b"%d" % int(word) != word:
-        return None
-    return int(word) if -(1 << 63) <= int(word) < 1 << 63 else None
 
 
 # -- what they are -----------------------------------------------------------------------------
@@ -121,7 +118,7 @@ def list_(session: SessionApi, args: Sequence[bytes]) -> Reply:
             return _unknown_type(args[3])
         return _listed(each for each in sessions if kind_of(each) == kind)
     if option == b"ID" and len(args) > 3:
-        ids = [number(word) for word in args[3:]]
+        ids = [parse_integer(word) for word in args[3:]]
         if None in ids:
             return error("ERR", "Invalid client ID")
         wanted = set(ids)
@@ -235,7 +232,7 @@ def kill(session: SessionApi, args: Sequence[bytes]) -> Reply:
 def _filter(session: SessionApi, option: bytes, value: bytes) -> Filter | ErrorReply:
     text = shown(value)
     if option == b"ID":
-        wanted = number(value)
+        wanted = parse_integer(value)
         if wanted is None or wanted < 1:
             return error("ERR", "client-id should be greater than 0")
         return lambda each: each.id == wanted
@@ -249,7 +246,7 @@ def _filter(session: SessionApi, option: bytes, value: bytes) -> Filter | ErrorR
     if option == b"USER":
         return (lambda each: True) if value == USER else error("ERR", f"No such user '{text}'")
     if option == b"MAXAGE":
-        oldest = number(value)
+        oldest = parse_integer(value)
         if oldest is None or oldest < 1:
             return error("ERR", "maxage is not an integer or out of range")
         now = session.slave.process.now()
@@ -278,11 +275,11 @@ def pause(session: SessionApi, args: Sequence[bytes]) -> Reply:
     mode = args[3].upper() if len(args) == 4 else b"ALL"
     if mode not in (b"WRITE", b"ALL"):
         return error("ERR", "CLIENT PAUSE mode must be WRITE or ALL")
-    timeout = number(args[2])
+    timeout = parse_integer(args[2])
     if timeout is None or timeout > PAUSE_MS_MAX:
-        return error("ERR", "timeout is not an integer or out of range")
+        return BAD_TIMEOUT
     if timeout < 0:
-        return error("ERR", "timeout is negative")
+        return NEGATIVE_TIMEOUT
     session.slave.pausing.begin(timeout / 1000, mode == b"WRITE")
     return OK
 
@@ -298,7 +295,7 @@ def unblock(session: SessionApi, args: Sequence[bytes]) -> Reply:
         return _too_many(args)
     if len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR"):
         return error("ERR", "CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    return NOT_AN_INTEGER if number(args[2]) is None else 0
+    return NOT_AN_INTEGER if parse_integer(args[2]) is None else 0
 
 
 # -- rows --------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ for it, as Redis does where none is set, and knows nobody else.
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import BAD_NAME, USER, is_name, number
+from distrodb.commands.clients import BAD_NAME, USER, is_name
 from distrodb.commands.command import session_row
 from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.commands.numbers import parse_integer
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 
 NO_PASSWORD = error(
@@ -48,7 +49,7 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """HELLO [protover [AUTH username password] [SETNAME name]]; one that fails changes nothing."""
     protocol, name, rest = session.protocol, session.name, list(args[2:])
     if len(args) > 1:
-        wanted = number(args[1])
+        wanted = parse_integer(args[1])
         if wanted is None:
             return error("ERR", "Protocol version is not an integer or out of range")
         if wanted not in (2, 3):

@@ -10,6 +10,8 @@ from fractions import Fraction
 from distrodb.resp.reply import error
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
+BAD_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
+NEGATIVE_TIMEOUT = error("ERR", "timeout is negative")
 NOT_A_FLOAT = error("ERR", "value is not a valid float")
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 

@@ -8,9 +8,14 @@ data to one, is refused in Redis' words for a cluster.
 from collections.abc import Callable, Sequence
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import NOT_AN_INTEGER, number
 from distrodb.commands.command import Command, session_row
 from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.numbers import (
+    BAD_TIMEOUT,
+    NEGATIVE_TIMEOUT,
+    NOT_AN_INTEGER,
+    parse_integer,
+)
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 
 _NOT_IN_CLUSTER = error("ERR", "REPLICAOF not allowed in cluster mode.")
@@ -20,8 +25,6 @@ _NO_FAILOVER = error(
 _NO_STREAM = error(
     "ERR", "this is no replication stream: slaves of distrodb copy each other by Raft"
 )
-_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
-_NEGATIVE = error("ERR", "timeout is negative")
 
 
 def role(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -30,22 +33,22 @@ def role(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def _bad_timeout(word: bytes) -> ErrorReply | None:
-    timeout = number(word)
+    timeout = parse_integer(word)
     if timeout is None:
-        return _TIMEOUT
-    return _NEGATIVE if timeout < 0 else None
+        return BAD_TIMEOUT
+    return NEGATIVE_TIMEOUT if timeout < 0 else None
 
 
 def wait(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """WAIT numreplicas timeout: as many copies elsewhere as have each write when it is answered."""
-    if number(args[1]) is None:
+    if parse_integer(args[1]) is None:
         return NOT_AN_INTEGER
     return _bad_timeout(args[2]) or session.slave.majority - 1
 
 
 def waitaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """WAITAOF numlocal numreplicas timeout: the same; those copies are on disks."""
-    local, replicas = number(args[1]), number(args[2])
+    local, replicas = parse_integer(args[1]), parse_integer(args[2])
     if local is None or replicas is None:
         return NOT_AN_INTEGER
     if not 0 <= local <= 1:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import NOT_AN_INTEGER, number
 from distrodb.commands.command import session_row
+from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.resp.reply import Reply, Verbatim
 
 # Sections that INFO shows only if they are asked for, as in Redis.
@@ -36,7 +36,7 @@ def time(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def lolwut(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """LOLWUT [VERSION version]: the version, and no picture."""
-    if len(args) > 2 and args[1].upper() == b"VERSION" and number(args[2]) is None:
+    if len(args) > 2 and args[1].upper() == b"VERSION" and parse_integer(args[2]) is None:
         return NOT_AN_INTEGER
     slave = session.slave
     text = f"Redis ver. {slave.redis_version}, as distrodb {slave.version} speaks it\n"

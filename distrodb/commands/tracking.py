@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import session_row
 from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.commands.numbers import NOT_AN_INTEGER
 from distrodb.resp.reply import OK, ErrorReply, Reply, SetReply, error
 
 PREFIXES_MAX = 256  # of one client: each is compared with every key that changes
-NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 _ONE_REDIRECT = error("ERR", "A client can only redirect to a single other client")
 _NO_SUCH_CLIENT = error("ERR", "The client ID you want redirect to does not exist")
 _NO_BROADCAST = error("ERR", "PREFIX option requires BCAST mode to be enabled")
