@@ -4,8 +4,9 @@ What can be sorted are lists, sets and sorted sets, which are not there yet: a k
 line in ``_ITEMS``, and lists one in ``_MAKE_LIST``.  Until then a key that is there is of the wrong
 kind, and one that is not has nothing to sort.
 
-A key that BY or GET makes of an element must be where the command runs, so a pattern with a star
-needs the hash tag of the sorted key, as in Redis 8's cluster mode.
+A key that BY or GET makes of an element must be where the command runs.  Where one partition has
+all keys it always is; elsewhere a pattern with a star needs the hash tag of the sorted key, before
+the star, as in Redis 8's cluster mode.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +46,8 @@ class _Options:
     store: bytes | None = None
 
 
-def _options(words: list[bytes], key: bytes, may_store: bool) -> _Options | ErrorReply:
+def _options(words: list[bytes], slot: int | None, may_store: bool) -> _Options | ErrorReply:
+    """``slot``: that of the keys which a pattern may name; None: any."""
     options = _Options()
     order = options.order
     while words:
@@ -63,7 +65,7 @@ def _options(words: list[bytes], key: bytes, may_store: bool) -> _Options | Erro
             options.store = words.pop(0)
         elif word in (b"BY", b"GET") and words:
             pattern = words.pop(0)
-            if b"*" in pattern and slot_of(pattern) != slot_of(key):
+            if b"*" in pattern and slot is not None and _slot_of_all(pattern) != slot:
                 return _elsewhere(word.decode())
             if word == b"GET":
                 options.gets.append(pattern)
@@ -72,6 +74,14 @@ def _options(words: list[bytes], key: bytes, may_store: bool) -> _Options | Erro
         else:
             return SYNTAX
     return options
+
+
+def _slot_of_all(pattern: bytes) -> int | None:
+    """Of each key that a pattern with a star makes; None if they may be in different slots."""
+    fixed = pattern[: pattern.index(b"*")]
+    opened = fixed.find(b"{")
+    has_tag = opened >= 0 and fixed.find(b"}", opened + 1) > opened + 1
+    return slot_of(fixed) if has_tag else None
 
 
 def _elsewhere(option: str) -> ErrorReply:
@@ -99,17 +109,19 @@ def _looked_up(keys: Keys, pattern: bytes, item: bytes) -> bytes | None:
 
 
 def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) -> Reply:
-    options = _options(list(args[2:]), args[1], may_store)
+    readable = keys.of_all_slots()
+    slot = slot_of(args[1]) if readable is None else None
+    options = _options(list(args[2:]), slot, may_store)
     if isinstance(options, ErrorReply):
         return options
-    by, order = options.by, options.order
-    weigh = None if by is None else lambda item: _looked_up(keys, by, item)
+    by, order, named = options.by, options.order, readable or keys
+    weigh = None if by is None else lambda item: _looked_up(named, by, item)
     try:
         found = arranged(_items(keys.value(args[1])), order, weigh)
     except NotANumber:
         return NOT_NUMBERS
     gets = options.gets or [SELF]
-    results = [_looked_up(keys, pattern, item) for item in found for pattern in gets]
+    results = [_looked_up(named, pattern, item) for item in found for pattern in gets]
     if options.store is None:
         return list(results)
     return _store(keys, options.store, [each or b"" for each in results], context)

@@ -78,3 +78,6 @@ class Keys(Protocol):
 
     def in_database(self, database: int) -> "Keys":
         """The keys of the same slots in another logical database."""
+
+    def of_all_slots(self) -> "Keys | None":
+        """All keys of this database, to be read only; None where several partitions have them."""

@@ -48,6 +48,7 @@ class Shared:
     """What all places of a store share."""
 
     __slots__ = (
+        "all_slots",
         "clock_ms",
         "expiries",
         "generation",
@@ -61,6 +62,8 @@ class Shared:
     def __init__(self, open_place: "Callable[[int], Place]"):
         """``open_place``: the place with a number, made if there is none."""
         self.open = open_place
+        # All keys of a database, to be read only; None where several partitions have them.
+        self.all_slots: Callable[[int], Keys | None] = lambda database: None
         self.observer: Observer | None = None
         self.now_ms = 0  # the newest entry's time
         self.clock_ms = 0  # that of the command that runs: a read may be ahead of the entries
@@ -248,6 +251,10 @@ class Place:
     def in_database(self, database: int) -> Keys:
         """The keys of the same slot in another logical database."""
         return self._shared.open(place_of(database, slot_at(self._number)))
+
+    def of_all_slots(self) -> Keys | None:
+        """All keys of this database, to be read only; None where several partitions have them."""
+        return self._shared.all_slots(self.database)
 
     def _tell_if_new(self, key: bytes) -> None:
         """A key that will be there, whatever was."""

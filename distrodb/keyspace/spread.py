@@ -6,18 +6,23 @@ holds for a place (place.py) holds for each of them.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.values import Container, Value
+from distrodb.ring.slots import SLOT_COUNT
 
 C = TypeVar("C", bound=Container)
+PlaceOfKey: TypeAlias = Callable[[int, bytes], Keys]
+# All keys of a database, to be read only; None where several partitions have them.
+AllSlots: TypeAlias = Callable[[int], Keys | None]
 
 
 class Spread:
-    def __init__(self, database: int, place_of_key: Callable[[int, bytes], Keys]):
+    def __init__(self, database: int, place_of_key: PlaceOfKey, all_slots: AllSlots):
         """``place_of_key``: the place of a key in a database, for whoever may write to it."""
         self.database, self._place_of_key = database, place_of_key
+        self._all_slots = all_slots
 
     def _at(self, key: bytes) -> Keys:
         return self._place_of_key(self.database, key)
@@ -71,4 +76,17 @@ class Spread:
         self._at(key).event(kind, name, key)
 
     def in_database(self, database: int) -> "Spread":
-        return Spread(database, self._place_of_key)
+        return Spread(database, self._place_of_key, self._all_slots)
+
+    def of_all_slots(self) -> Keys | None:
+        return self._all_slots(self.database)
+
+
+def all_slots_of(first_slot: int, last_slot: int, place_to_read: PlaceOfKey) -> AllSlots:
+    """For a partition with these slots."""
+
+    def all_slots(database: int) -> Keys | None:
+        is_only = last_slot - first_slot + 1 == SLOT_COUNT
+        return Spread(database, place_to_read, all_slots) if is_only else None
+
+    return all_slots

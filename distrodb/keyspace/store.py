@@ -35,7 +35,7 @@ from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
-from distrodb.keyspace.spread import Spread
+from distrodb.keyspace.spread import Spread, all_slots_of
 from distrodb.keyspace.transaction import EXEC, commands_of
 from distrodb.keyspace.usage import EXPIRY_BYTES
 from distrodb.keyspace.values import CONTAINERS, STRING
@@ -59,6 +59,7 @@ class Store:
         self.limits: Limits = astuple(self._limits)
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
+        self._shared.all_slots = all_slots_of(first_slot, last_slot, self._place_to_read)
         self._places: dict[int, Place] = {}
         self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
@@ -148,7 +149,7 @@ class Store:
         """Those of a place where no key is yet, or of all of a database's."""
         if place < 0:
             at = self._place_of_key if is_write else self._place_to_read
-            return Spread(database_of(place), at)
+            return Spread(database_of(place), at, self._shared.all_slots)
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place) if is_write else self._nowhere
 

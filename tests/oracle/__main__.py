@@ -19,6 +19,7 @@ from tests.oracle.families import (
     CONVERSATIONS,
     FAMILIES,
     Family,
+    of_both_kinds,
 )
 from tests.oracle.frames import Frame, is_error, shown
 from tests.oracle.ours import PureServer
@@ -36,8 +37,8 @@ def main() -> None:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
-        for family in [*FAMILIES, *CONVERSATIONS]:
-            for kind in family.kinds if family.name.startswith(options.family) else ():
+        for family, kind in of_both_kinds([*FAMILIES, *CONVERSATIONS]):
+            if family.name.startswith(options.family):
                 chance = random.Random(options.seed)
                 ask = _asker(family, kind, servers[kind], chance)
                 print(f"== {family.name}, {'cluster' if kind else 'gateway'}:", end=" ")
@@ -52,7 +53,7 @@ def _asker(family: Family, kind: bool, server: RedisServer, chance: random.Rando
     if family.clients == 1:
         one, pure = server.connect(), PureServer(kind)
         return lambda asked: compare.first_difference(
-            one, pure, chance.choice([2, 3]), asked, DISPATCHED
+            one, pure, chance.choice([2, 3]), asked, DISPATCHED, family.keys
         )
     theirs, ours = (
         TheirClients(server, family.clients),

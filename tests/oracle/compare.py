@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from distrodb.commands.table import COMMANDS
 from tests.oracle.differences import is_equal, meant, overflows
-from tests.oracle.families import POOLS, Family
+from tests.oracle.families import Family
 from tests.oracle.frames import Frame, shown
 from tests.oracle.grammar import Command
 
@@ -50,10 +50,10 @@ def begin(protocol: int) -> list[Words]:
     return [[b"RESET"], [b"FLUSHALL"], [b"HELLO", b"%d" % protocol]]
 
 
-def closing(commands: Iterable[bytes]) -> list[Words]:
+def closing(commands: Iterable[bytes], keys: Sequence[bytes]) -> list[Words]:
     """What is left at the end, as far as our table can say it."""
     asked = [b"TYPE", b"GET", b"HGETALL", b"PEXPIRETIME", b"PTTL"]
-    rest = [[name, key] for name in asked if name in commands for key in POOLS["key"]]
+    rest = [[name, key] for name in asked if name in commands for key in keys]
     return [[b"DISCARD"], *rest, [b"DBSIZE"]]
 
 
@@ -100,11 +100,17 @@ def expires_soon(words: Words) -> bool:
 
 
 def first_difference(
-    theirs: Server, ours: Server, protocol: int, commands: list[Words], known: Iterable[bytes]
+    theirs: Server,
+    ours: Server,
+    protocol: int,
+    commands: list[Words],
+    known: Iterable[bytes],
+    keys: Sequence[bytes] = (),
 ) -> Difference | None:
+    """``keys``: those that are looked at in the end."""
     for server in (theirs, ours):
         server.ask_all(begin(protocol))
-    asked = [*(words for words in commands if not expires_soon(words)), *closing(known)]
+    asked = [*(words for words in commands if not expires_soon(words)), *closing(known, keys)]
     both = zip(asked, theirs.ask_all(asked), ours.ask_all(asked), strict=True)
     for number, (words, their, our) in enumerate(both):
         note(words)

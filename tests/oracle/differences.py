@@ -55,7 +55,8 @@ def _text(frame: Frame) -> bytes:
 
 DIFFERENCES: list[Difference] = [
     Difference(
-        "`SORT` needs the hash tag of its key in the patterns of `BY` and `GET`",
+        "Where there are several partitions `SORT` needs the hash tag of its key in the patterns of"
+        " `BY` and `GET`",
         lambda words, theirs, ours: (
             words[0].upper() in (b"SORT", b"SORT_RO") and b"option of SORT denied" in _text(ours)
         ),

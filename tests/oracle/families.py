@@ -4,7 +4,7 @@ Lines of commands that our table does not have are passed over.  Keys are few, s
 what others have left, of their own kind or of another one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.oracle.grammar import Command, commands
 
@@ -472,15 +472,27 @@ class Family:
     # With what it is compared: with a node of a Redis Cluster (True), and through a gateway with a
     # single server.
     kinds: tuple[bool, ...] = BOTH
+    keys: tuple[bytes, ...] = tuple(POOLS["key"])
+    lines: str = ""
+
+    def of_kind(self, is_cluster: bool) -> "Family":
+        """A single server has keys without hash tags, which are in many slots of one partition."""
+        if is_cluster:
+            return self
+        keys = tuple(WITHOUT_TAGS["key"])
+        return replace(self, commands=commands(self.lines, WITHOUT_TAGS), keys=keys)
 
 
-_FILL = commands(FILL, POOLS)
+WITHOUT_TAGS = {
+    name: [value.replace(b"{t}", b"") for value in values] for name, values in POOLS.items()
+}
 
 
 def _family(
     name: str, lines: str, fill: int = 1, clients: int = 1, kinds: tuple[bool, ...] = BOTH
 ) -> Family:
-    return Family(name, commands(lines, POOLS) + _FILL * fill, clients, kinds)
+    lines += FILL * fill
+    return Family(name, commands(lines, POOLS), clients, kinds, lines=lines)
 
 
 # Compared by the tests.
@@ -512,7 +524,7 @@ CONVERSATIONS = [
 
 def of_both_kinds(families: list[Family]) -> list[tuple[Family, bool]]:
     """Each with each kind of server that it is compared with; True: of a cluster."""
-    return [(family, kind) for family in families for kind in family.kinds]
+    return [(family.of_kind(kind), kind) for family in families for kind in family.kinds]
 
 
 def named(case: object) -> str:

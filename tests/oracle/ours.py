@@ -10,12 +10,13 @@ from distrodb.slave.gateway import Gateway
 from distrodb.slave.questions import Questions
 from distrodb.slave.session import Session
 from tests.oracle.frames import Frame, pack, read_frames
-from tests.unit.session_world import World
+from tests.unit.session_world import PARTITIONS, World
 
 
 class PureServer(World):
-    def __init__(self, is_cluster: bool = True):
-        super().__init__()
+    def __init__(self, is_cluster: bool = True, partitions: int | None = None):
+        """A gateway has one partition unless told otherwise: then it is a single server."""
+        super().__init__(partitions=partitions or (PARTITIONS if is_cluster else 1))
         self.now = 0.0
         self._behind = None if is_cluster else Gateway(self.service)
         self.pubsub.peers = []  # nobody else is there to be asked

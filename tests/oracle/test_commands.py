@@ -28,13 +28,15 @@ def test_every_reply_is_as_redis_gives_it(
     @settings(max_examples=examples)
     @given(st.sampled_from([2, 3]), sequences(family, DISPATCHED, SIZE))
     def run(protocol: int, commands: list[list[bytes]]) -> None:
-        found = first_difference(theirs, ours, protocol, commands, DISPATCHED)
+        found = first_difference(theirs, ours, protocol, commands, DISPATCHED, family.keys)
         assert found is None, found.story()
 
     run()
     chance = random.Random(1)
     for _ in range(SEQUENCES_BY_CHANCE if examples == SEQUENCES else 0):
         commands = by_chance(family, DISPATCHED, SIZE, chance)
-        found = first_difference(theirs, ours, chance.choice([2, 3]), commands, DISPATCHED)
+        found = first_difference(
+            theirs, ours, chance.choice([2, 3]), commands, DISPATCHED, family.keys
+        )
         assert found is None, found.story()
     theirs.close()

@@ -9,6 +9,7 @@ from tests.oracle.compare import begin
 from tests.oracle.differences import DIFFERENCES, Difference, is_equal
 from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
+from tests.unit.session_world import PARTITIONS
 
 PAGE = (Path(__file__).parents[2] / "docs/redis.md").read_text()
 
@@ -18,7 +19,7 @@ def test_it_is_there(difference: Difference, node: RedisServer, single: RedisSer
     theirs = (node if difference.is_cluster else single).connect()
     commands = [[word.encode() for word in shlex.split(line)] for line in difference.example]
     replies = []
-    for server in (theirs, PureServer(difference.is_cluster)):
+    for server in (theirs, PureServer(difference.is_cluster, PARTITIONS)):
         server.ask_all(begin(3))
         replies.append(server.ask_all(commands)[-1])
     assert not is_equal(commands[-1], *replies), "no difference any more"

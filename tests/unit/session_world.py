@@ -77,12 +77,14 @@ class World:
 
     def __init__(
         self,
-        led: tuple[int, ...] = (0, 1, 2),
+        led: tuple[int, ...] | None = None,
         has_copies: tuple[int, ...] = (),
         table: dict[bytes, Command] = DISPATCHED,
+        partitions: int = PARTITIONS,
         **limits: int,
     ):
-        ranges = slot_ranges(PARTITIONS)
+        """``led``: partitions that are led here; all of them unless some are given."""
+        ranges = slot_ranges(partitions)
         self.map = SimpleNamespace(
             nodes={},
             partitions=[
@@ -99,7 +101,8 @@ class World:
         for store in self.stores:
             store.watched.begin(1)
         self.queues: list[deque[Request]] = [deque() for _ in ranges]
-        self.led, self.has_copies = led, has_copies
+        self.led = tuple(range(partitions)) if led is None else led
+        self.has_copies = has_copies
         self.asked_to: list[str] = []
         self.wakes = 0
         self.is_full = False
@@ -124,7 +127,7 @@ class World:
             directory=Path("/data/node1"),
             cluster_id="test",
             secret="",
-            partitions=PARTITIONS,
+            partitions=partitions,
             replicas=3,
             nodes=(node,),
             raft=RaftConfig(),
@@ -204,7 +207,7 @@ class World:
         taken = b""
         while True:
             before = self.wakes
-            for partition in range(PARTITIONS):
+            for partition in range(len(self.stores)):
                 self.answer(partition)
             taken += self.take()
             self.session.go_on()

@@ -7,6 +7,7 @@ import pytest
 
 from distrodb.commands import sort
 from distrodb.commands.table import DATA_COMMANDS
+from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.sorting import NotANumber, Order, arranged, number_of
 from distrodb.keyspace.store import WRONG_TYPE, Store
 from distrodb.resp.reply import Reply, error
@@ -46,11 +47,15 @@ class Row:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    """{t}l has 3 1 2 10; each weighs {t}w_N, and has a name in a hash {t}h_N, but for 10."""
+    """{t}l has 3 1 2 10; each but 10 weighs {t}w_N, has a name in a hash {t}h_N, and another weight
+    x_N in another slot; and yet another one in another database."""
     monkeypatch.setitem(sort._ITEMS, Row, lambda row: row.items)
     monkeypatch.setattr(sort, "_MAKE_LIST", [lambda items: Row(0, tuple(items))])
     made = new_store(0, 16383)
     for number, weight in ((1, 9), (2, 8), (3, 7)):
+        slot = slot_of(b"x_%d" % number)
+        ask(made, f"SET x_{number} {number + 3}", place=slot)
+        ask(made, f"SET x_{number} elsewhere", place=place_of(1, slot))
         ask(made, f"SET {{t}}w_{number} {weight}", place=PLACE)
         ask(made, f"HSET {{t}}h_{number} name n{number}", place=PLACE)
     made._open(PLACE).put_value(b"{t}l", Row(0, (b"3", b"1", b"2", b"10")))
@@ -78,8 +83,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         ("GET {t}h_*->name", [b"n1", b"n2", b"n3", None]),
         ("GET {t}w_*->name GET x LIMIT 0 1", [None, None]),
         ("GET {t}h_* LIMIT 0 1", [None]),
-        ("BY w_*", sort._elsewhere("BY")),
-        ("GET w_*", sort._elsewhere("GET")),
+        ("BY x_*", [b"10", b"1", b"2", b"3"]),
+        ("BY x_* GET x_*", [None, b"4", b"5", b"6"]),
         ("LIMIT 1", SYNTAX),
         ("LIMIT x 1", NOT_AN_INTEGER),
         ("LIMIT 1 x", NOT_AN_INTEGER),
@@ -89,7 +94,21 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 )
 def test_sort(store: Store, options: str, reply: Reply) -> None:
     for name in ("SORT", "SORT_RO"):
-        assert ask(store, f"{name} {{t}}l {options}".strip(), place=PLACE) == reply
+        for place in (PLACE, -1):
+            assert ask(store, f"{name} {{t}}l {options}".strip(), place=place) == reply
+
+
+@pytest.mark.parametrize("place", [PLACE, -1])
+@pytest.mark.parametrize("pattern", ["w_*", "*{t}", "{t*}w", "{}{t}*", "{t*"])
+def test_where_there_are_several_partitions_a_pattern_needs_the_hash_tag_of_the_key(
+    pattern: str, place: int
+) -> None:
+    store = new_store(0, 16382)
+    for name in ("SORT", "SORT_RO"):
+        for option in ("BY", "GET"):
+            reply = ask(store, f"{name} {{t}}l {option} {pattern}", place=place)
+            assert reply == sort._elsewhere(option)
+    assert ask(store, "SORT {t}l BY {t}w_* GET x{t}x{*} GET x GET #", place=place) == []
 
 
 def test_what_is_sorted_is_stored_or_takes_a_key_away(store: Store) -> None:
