@@ -198,11 +198,14 @@ def pfadd(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 def _merged(keys: Keys, names: Sequence[bytes]) -> "tuple[bytearray, bool] | ErrorReply":
     """The largest of each register, and whether all of these keys are sparse."""
-    merged, are_sparse = bytearray(REGISTERS), True
-    found = [value for key in dict.fromkeys(names) if (value := keys.string(key)) is not None]
-    if len(found) > MERGED_MAX:
-        return error("ERR", f"more than {MERGED_MAX} keys to merge")
-    for value in found:
+    merged, are_sparse, count = bytearray(REGISTERS), True, 0
+    for key in dict.fromkeys(names):
+        value = keys.string(key)  # one by one: of several faults the first key's is told
+        if value is None:
+            continue
+        count += 1
+        if count > MERGED_MAX:
+            return error("ERR", f"more than {MERGED_MAX} keys to merge")
         registers = registers_of(value)
         if isinstance(registers, ErrorReply):
             return registers
