@@ -24,6 +24,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
+from distrodb.slave.gathering import Gathering, worst
 from distrodb.slave.on_partitions import Part
 from distrodb.slave.replies import Call
 from distrodb.slave.service import Service
@@ -39,34 +40,6 @@ _OF_CLUSTERS = (b"CLUSTER", b"READONLY", b"READWRITE", b"ASKING")
 
 def _no_cluster(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return NO_CLUSTER
-
-
-class _Gathering:
-    """The replies to the parts of one command, until all are there."""
-
-    def __init__(
-        self,
-        count: int,
-        whole: Callable[[Sequence[Reply]], Reply],
-        resolve: Callable[[Reply], None],
-    ):
-        self._replies: list[Reply] = [None] * count
-        self._missing = count
-        self._whole, self._resolve = whole, resolve
-
-    def taker(self, number: int) -> Callable[[Reply], None]:
-        def take(reply: Reply) -> None:
-            self._replies[number] = reply
-            self._missing -= 1
-            if not self._missing:
-                self._finish()
-
-        return take
-
-    def _finish(self) -> None:
-        failed = [reply for reply in self._replies if isinstance(reply, ErrorReply)]
-        failed.sort(key=lambda reply: reply.code != "UNKNOWN")  # first what leaves most open
-        self._resolve(failed[0] if failed else self._whole(self._replies))
 
 
 class Gateway(Service):
@@ -176,7 +149,11 @@ class Gateway(Service):
         if not parts:
             resolve(whole([]))
             return
-        gathering = _Gathering(len(parts), whole, resolve)
+
+        def finish(replies: Sequence[Reply]) -> None:
+            resolve(worst(replies) or whole(replies))
+
+        gathering = Gathering(len(parts), finish)
         place = place_of(database, -1)
         for number, (partition, words) in enumerate(parts):
             part = Part(words, row.is_write, place, gathering.taker(number))

@@ -17,6 +17,7 @@ from distrodb.commands.command import Command
 from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.slave.core import Core
+from distrodb.slave.gathering import Gathering, worst
 
 TRIES_MAX = 3  # leads that move more often while one command runs are reported to the client
 
@@ -51,8 +52,6 @@ class OnPartitions:
         self._database, self._resolve = database, resolve
         self._tries = 0
         self._led: list[Led] = []
-        self._replies: list[Reply] = []
-        self._missing = 0
 
     def begin(self) -> None:
         core, routing, combine = self._core, self._core.routing, self._row.combine
@@ -67,29 +66,18 @@ class OnPartitions:
         if not parts:
             self._resolve(combine.whole(self._args, self._led, []))
             return
-        self._replies, self._missing = [None] * len(parts), len(parts)
+        gathering = Gathering(len(parts), self._finish)
         place = place_of(self._database, -1)
         for number, (partition, words) in enumerate(parts):
-            core.submit(Part(words, self._row.is_write, place, self._taker(number)), partition)
+            core.submit(Part(words, self._row.is_write, place, gathering.taker(number)), partition)
 
-    def _taker(self, number: int) -> Callable[[Reply], None]:
-        def take(reply: Reply) -> None:
-            self._replies[number] = reply
-            self._missing -= 1
-            if not self._missing:
-                self._finish()
-
-        return take
-
-    def _finish(self) -> None:
-        failed = [reply for reply in self._replies if isinstance(reply, ErrorReply)]
-        codes = {reply.code for reply in failed}
+    def _finish(self, replies: Sequence[Reply]) -> None:
+        codes = {reply.code for reply in replies if isinstance(reply, ErrorReply)}
         combine = self._row.combine
         assert combine is not None, self._row.name
-        if not failed:
-            self._resolve(combine.whole(self._args, self._led, self._replies))
+        if not codes:
+            self._resolve(combine.whole(self._args, self._led, replies))
         elif codes == {"MOVED"} and self._tries < TRIES_MAX:
             self.begin()
         else:
-            failed.sort(key=lambda reply: reply.code != "UNKNOWN")  # first what leaves most open
-            self._resolve(failed[0])
+            self._resolve(worst(replies))
