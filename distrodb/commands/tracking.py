@@ -24,9 +24,6 @@ _NOT_WITH_BROADCAST = error("ERR", "OPTIN and OPTOUT are not compatible with BCA
 _BOTH = error("ERR", "You can't specify both OPTIN mode and OPTOUT mode")
 _OPT_SWITCHED = error("ERR", f"You can't switch OPTIN/OPTOUT mode {_OTHER_MODE}")
 _TOO_MANY = error("ERR", f"more than {PREFIXES_MAX} prefixes of one client")
-_NOT_HERE = error(
-    "ERR", "CLIENT TRACKING is not supported through a gateway; the slaves' own ports have it"
-)
 _NOT_TRACKING = error(
     "ERR",
     "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT"
@@ -115,8 +112,6 @@ def tracking(session: SessionApi, args: Sequence[bytes]) -> Reply:
         return OK
     if switch != b"ON":
         return SYNTAX
-    if session.is_everywhere:
-        return _NOT_HERE
     state = session.tracker
     before = () if state is None else tuple(sorted(state.prefixes))
     objection = _objection(words, None if state is None else state.flags)

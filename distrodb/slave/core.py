@@ -36,18 +36,20 @@ from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.controller import Controller
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.disk_writes import DiskWrites
 from distrodb.slave.dispatch import Dispatch
 from distrodb.slave.forwarding.forwarding import Forwarding
+from distrodb.slave.gateway_tracking import GatewayTracking, Interest
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
-from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED, WANTED
+from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, TRACKED, WANTED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.notifications import Notifications
@@ -104,6 +106,9 @@ class Core:
         wait_s = config.raft.election_wait_ms / 1000
         self._dispatch = Dispatch(self.groups, self.routing, self._schedule, wait_s)
         self._forwarding = Forwarding(config, self.routing, self._dispatch, self.outgoing)
+        self._feed = ChangeFeed(self._observing, self.routing, self.outgoing)
+        interest = Interest(self._feed, self.outgoing, self.links)
+        self.gateway_tracking = GatewayTracking(keys_max, interest, self.routing, self._forwarding)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
         gateway = config.me.gateway
         self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk, gateway)
@@ -165,7 +170,7 @@ class Core:
         """Seconds: when ``flush`` is due though nothing else happens; minus infinity is now."""
         if self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty:
             return -math.inf
-        if self.pubsub.has_gathered:
+        if self.pubsub.has_gathered or self._feed.has_gathered or self.gateway_tracking.has_pending:
             return -math.inf
         return min(
             self._schedule.next_due,
@@ -185,6 +190,7 @@ class Core:
         self.peers.link_up(now, peer, incarnation)
         self.outgoing.link_changed(peer)
         self.notifications.link_up(peer)
+        self.gateway_tracking.link_up(peer)
         self._heartbeats.link_up(member(peer, incarnation))
         for group in self.groups.values():
             self._tell_heartbeats(group)
@@ -198,6 +204,8 @@ class Core:
         self.outgoing.link_changed(peer)
         self.pubsub.questions.link_down(peer)
         self.notifications.link_down(peer)
+        self._feed.link_down(peer)
+        self.gateway_tracking.link_down(peer)
         self._forwarding.link_down(now, peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
@@ -248,6 +256,10 @@ class Core:
             self.pubsub.receive(peer, content)
         elif kind == WANTED:
             self.notifications.heard(peer, content)
+        elif kind == TRACKED:
+            self._feed.asked(peer, content)
+        elif kind == CHANGES:
+            self.gateway_tracking.receive(peer, content)
         elif kind in (FORWARDS, ANSWERS):
             self._forwarding.receive(now, peer, kind, content)
         else:
@@ -373,7 +385,8 @@ class Core:
                 self._tell_heartbeats(self.groups[group_id])
                 self._schedule.touch(group_id)
                 self._leadership.mark(group_id)
-                self.tracking.leads(group_id, self.groups[group_id].member.leads_in)
+                if self.tracking.leads(group_id, self.groups[group_id].member.leads_in):
+                    self._feed.lost_lead(group_id)
                 self._open.changed(now, group_id)
                 self.routing.group_changed()
                 self.gossip.soon()
@@ -385,6 +398,10 @@ class Core:
         """What has come about in this turn and no command asked for."""
         if self.tracking.has_pending:
             self.tracking.tell()
+        if self._feed.has_gathered:
+            self.gateway_tracking.take(self._feed.send())
+        if self.gateway_tracking.has_pending:
+            self.gateway_tracking.tell()
         if self.notifications.has_events:
             self.notifications.publish()
         if self.pubsub.has_gathered:
@@ -397,6 +414,7 @@ class Core:
             partition = self.map.partitions[group_id]
             self.pubsub.subscriptions.leave_slots(partition.first, partition.last)
             self.tracking.lost_sight_of(group_id)
+            self._feed.lost_lead(group_id)
 
     def _tell_heartbeats(self, group: Group) -> None:
         self._heartbeats.group_changed(group.id, group.member.leads_in, group.member.follows)

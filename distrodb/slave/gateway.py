@@ -28,6 +28,7 @@ from distrodb.slave.gathering import Gathering, worst
 from distrodb.slave.on_partitions import Part
 from distrodb.slave.replies import Call
 from distrodb.slave.service import Service
+from distrodb.slave.tracking import Followed
 
 NO_CLUSTER = error("ERR", "This instance has cluster support disabled")
 CROSSSLOT = error(
@@ -59,6 +60,7 @@ class Gateway(Service):
         # A client sees those of both ports, and what is counted is counted together.
         self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
         self.monitors, self.pausing = direct.monitors, direct.pausing
+        self._tracking = core.gateway_tracking
 
     # -- commands on data --------------------------------------------------------------------
 
@@ -66,7 +68,8 @@ class Gateway(Service):
         self.submit_to(self.partition_of(request.slot), request)
 
     def submit_to(self, partition: int, request: Request) -> None:
-        sender = request.replies if isinstance(request, Call) else None
+        call = request.request if isinstance(request, Followed) else request
+        sender = call.replies if isinstance(call, Call) else None
         self._core.forward(request, partition, sender)
 
     def copy_to_read(self, slot: int) -> Store | None:

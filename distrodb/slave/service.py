@@ -34,6 +34,7 @@ from distrodb.slave.statistics import Statistics
 from distrodb.slave.status_reply import Status
 from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.timing import Timing
+from distrodb.slave.tracking import Tracking
 from distrodb.slave.unled import Unled
 
 
@@ -89,6 +90,7 @@ class Service:
     ):
         """``timing`` also times what partitions run, if the core was given its table."""
         self._core, self.process = core, process
+        self._tracking: Tracking = core.tracking
         if timing is None:
             settings = RuntimeSettings(core.config, limits)
             timing = Timing(process.now, process.wall_us, settings)
@@ -150,7 +152,7 @@ class Service:
         """CONFIG SET: what sessions know of limits, those of the parser only if they are new."""
         settings, core = self.settings, self._core
         self.slow_log.keep(settings.slow_log_max)
-        core.tracking.keys_max = settings.tracked_keys_max
+        core.tracking.keys_max = core.gateway_tracking.keys_max = settings.tracked_keys_max
         if core.notifications.flags != settings.keyspace_events:
             core.notifications.flags = settings.keyspace_events
         for session in self.sessions:
@@ -260,13 +262,12 @@ class Service:
         redirect: int,
     ) -> None:
         client, to = self.by_id[session.id], self.by_id.get(redirect)
-        begin = self._core.tracking.begin
-        client.tracker = begin(client, client.tracker, flags, prefixes, to)
+        client.tracker = self._tracking.begin(client, client.tracker, flags, prefixes, to)
 
     def track_nothing(self, session: SessionApi) -> None:
         client = self.by_id.get(session.id)
         if client is not None and client.tracker is not None:
-            self._core.tracking.end(client.tracker)
+            client.tracker.end()
             client.tracker = None
 
     def shard_elsewhere(self, slot: int) -> ErrorReply | None:

@@ -387,12 +387,15 @@ class Session:
             self.answer(holder)
         elif holder is not None:
             call = self.replies.add(args, -1, self.database, row.is_write)
-            self.slave.submit_to(holder, call)
+            tracker = self.tracker
+            self.slave.submit_to(holder, tracker.follow(call, keys) if tracker else call)
         elif self.replies.unanswered:
             return False
         else:
             call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
-            self.slave.run_on_partitions(row, args, self.database, call.resolve)
+            tracker = self.tracker
+            resolve = tracker.follow_parts(call, keys) if tracker else call.resolve
+            self.slave.run_on_partitions(row, args, self.database, resolve)
         return True
 
     def _begin_alone(self, row: Command, args: list[bytes]) -> None:

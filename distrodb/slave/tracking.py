@@ -18,15 +18,14 @@ the same key just before, in the same turn: its own write is the newer one.  A c
 key with nothing about its database, as in Redis, but only of those that it has read.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from distrodb.commands.command import Command
 from distrodb.keyspace.place_number import slot_at
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import encode
 from distrodb.resp.reply import ErrorReply, Push, Reply
-from distrodb.slave.observing import Observing
 from distrodb.slave.routing import Routing
 
 CHANNEL = b"__redis__:invalidate"  # by which clients of RESP2 are told
@@ -48,6 +47,14 @@ class Client(Protocol):
     def is_gone(self) -> bool: ...
 
     def push_now(self, data: bytes) -> None: ...
+
+
+class Watch(Protocol):
+    """Where a ``Tracking`` sees changes while anybody tracks; ``Observing``."""
+
+    def add(self, observer: Any) -> None: ...
+
+    def remove(self, observer: Any) -> None: ...
 
 
 class Tracker:
@@ -82,6 +89,19 @@ class Tracker:
         is_seen = b"NOLOOP" in self.flags if request.is_write else is_taken
         return Followed(request, self, keys) if is_seen else request
 
+    def follow_parts(self, request: Request, keys: Sequence[bytes]) -> Callable[[Reply], None]:
+        """The same for what takes the answer to a command that several partitions share.  They are
+        read at moments of their own, so what was told may have come too early: it is told again."""
+        is_taken = self.takes_next()
+        if request.is_write or not (is_taken or b"BCAST" in self.flags):
+            return request.resolve
+
+        def resolve(reply: Reply) -> None:
+            request.resolve(reply)
+            self.forget(keys)
+
+        return resolve
+
     def read(self, place: int, keys: Iterable[bytes]) -> None:
         """Its read of these has been answered."""
         self._tracking.remember(self, place, keys)
@@ -106,19 +126,22 @@ class Tracker:
     def wrote(self, keys: Iterable[bytes]) -> None:
         self._tracking.spare(self, keys)
 
+    def end(self) -> None:
+        self._tracking.end(self)
+
 
 class Followed:
     """A request of a client that tracks; the core's ``Request``."""
 
-    __slots__ = ("_keys", "_request", "_tracker", "args", "is_write", "place", "size", "slot")
+    __slots__ = ("_keys", "_tracker", "args", "is_write", "place", "request", "size", "slot")
 
     def __init__(self, request: Request, tracker: Tracker, keys: Sequence[bytes]):
         self.args, self.is_write = request.args, request.is_write
         self.place, self.size, self.slot = request.place, request.size, request.slot
-        self._request, self._tracker, self._keys = request, tracker, keys
+        self.request, self._tracker, self._keys = request, tracker, keys
 
     def resolve(self, reply: Reply) -> None:
-        self._request.resolve(reply)
+        self.request.resolve(reply)
         if self.is_write:
             self._tracker.wrote(self._keys)
         elif not isinstance(reply, ErrorReply):
@@ -160,7 +183,7 @@ class TransactionReads:
 class Tracking:
     """The ``Observer`` of all stores while any client tracks."""
 
-    def __init__(self, keys_max: int, observing: Observing, routing: Routing):
+    def __init__(self, keys_max: int, observing: Watch, routing: Routing):
         self.keys_max = keys_max
         self._observing, self._routing = observing, routing
         self._led: dict[int, int] = {}  # partition: the term in which this slave leads it
@@ -183,7 +206,7 @@ class Tracking:
     ) -> Tracker:
         """A client tracks from now on; or in another way, with its ``tracker`` of before."""
         if tracker is None:
-            tracker = Tracker(self, client)
+            tracker = self.tracker_of(client)
             self._trackers[tracker] = None
             self._observing.add(self)
         tracker.flags, tracker.prefixes, tracker.redirect = flags, prefixes, redirect
@@ -191,6 +214,9 @@ class Tracking:
         for prefix in prefixes:
             self._by_prefix.setdefault(prefix, set()).add(tracker)
         return tracker
+
+    def tracker_of(self, client: Client) -> Tracker:
+        return Tracker(self, client)
 
     def end(self, tracker: Tracker) -> None:
         """Its client has gone, or tracks no more.  It stays with the keys that it has read, until
@@ -251,8 +277,12 @@ class Tracking:
             self.invalidate(readers, key)
         for prefix, trackers in self._by_prefix.items():
             if key.startswith(prefix):
-                is_led = self._routing.answers_for(place)
+                is_led = self.answers_for(place)
                 self.invalidate([t for t in trackers if is_led or _reads_copies(t)], key)
+
+    def answers_for(self, place: int) -> bool:
+        """Whoever reads there is told by this slave, and not by another one."""
+        return self._routing.answers_for(place)
 
     def flushed(self, database: int | None) -> None:
         for tracker in self._trackers:
@@ -269,21 +299,26 @@ class Tracking:
 
     # -- what the slave tells ----------------------------------------------------------------
 
-    def leads(self, partition: int, term: int | None) -> None:
-        """This slave leads it in that term, or does not."""
+    def leads(self, partition: int, term: int | None) -> bool:
+        """This slave leads it in that term, or does not.  True when a lead that it had is over."""
         if self._led.get(partition) == term:
-            return
-        if partition in self._led:
-            del self._led[partition]
+            return False
+        is_over = self._led.pop(partition, None) is not None
+        if is_over:
             self.lost_sight_of(partition)
         if term is not None:
             self._led[partition] = term
+        return is_over
 
     def lost_sight_of(self, partition: int) -> None:
         """Changes there may come about without being seen here from now on."""
         for tracker in self._partitions.pop(partition, ()):
             if tracker.client is not None:
                 self._pending[tracker] = None
+        self.forget_broadcasts()
+
+    def forget_broadcasts(self) -> None:
+        """Changes of any keys may not have been seen here."""
         for trackers in self._by_prefix.values():
             self._pending.update(dict.fromkeys(trackers))
 

@@ -59,6 +59,33 @@ def test_redis_py_s_cache_never_keeps_what_was_changed(cluster):
         until(lambda key=key: cached.get(key) == "3", f"{key} is never seen changed")
 
 
+def test_a_gateway_s_clients_keep_nothing_stale_when_a_leader_dies(cluster):
+    home, *others = cluster.nodes
+    gateway = cluster.configs[home].me.gateway
+    there = {"host": gateway.host, "port": gateway.port, "decode_responses": True}
+    cached = redis.Redis(**there, protocol=3, cache_config=CacheConfig())
+    writer = redis.Redis(**there)
+    keys = [f"far{number}" for number in range(12)]  # of all leaders
+
+    def change_all(value: str) -> None:
+        for key in keys:
+            until(lambda key=key: writer.set(key, value), f"{key} is never written")
+        for key in keys:
+            until(lambda key=key: cached.get(key) == value, f"{key} is never seen changed")
+
+    change_all("0")
+    change_all("1")
+    status = cluster.status(home)
+    led = {row["leader"] for row in status["partitions"]}
+    killed = next(node for node in others if node in led)
+    cluster.kill(killed)
+    change_all("2")
+    cluster.start(killed)
+    cluster.wait_ready()
+    change_all("3")
+    assert cached.get_cache().size
+
+
 def test_a_client_is_told_when_its_slave_hands_its_lead_on(cluster):
     """Not by its own connection's end: the slave stays."""
     writer = cluster.client()

@@ -105,5 +105,3 @@ def test_a_gateway_speaks_for_the_clients_of_all_slaves(cluster):
     with gateway.pipeline() as pipeline:
         pipeline.set("{t}a", "1").publish("rooms", "in a transaction").get("{t}a")
         assert pipeline.execute() == [True, 2, b"1"]
-    with pytest.raises(redis.ResponseError, match="not supported through a gateway"):
-        gateway.execute_command("CLIENT", "TRACKING", "ON")

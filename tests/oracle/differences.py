@@ -171,13 +171,6 @@ DIFFERENCES: list[Difference] = [
         ("DEBUG SLEEP 0",),
     ),
     Difference(
-        "`CLIENT TRACKING` is not there through a gateway",
-        lambda words, theirs, ours: _says(ours, b"not supported through a gateway"),
-        ("CLIENT TRACKING ON",),
-        is_cluster=False,
-        parts_ways=True,
-    ),
-    Difference(
         "What must be atomic and has keys in several partitions is refused by a gateway",
         lambda words, theirs, ours: _says(ours, b"Keys in request lie in several partitions"),
         ("MSETNX a 1 b 2",),

@@ -14,6 +14,8 @@ from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.slots import slot_ranges
+from distrodb.slave.change_feed import ChangeFeed
+from distrodb.slave.gateway_tracking import GatewayTracking, Interest
 from distrodb.slave.machine_factory import new_store
 from distrodb.slave.notifications import Notifications
 from distrodb.slave.observing import Observing
@@ -116,6 +118,15 @@ class World:
         observing = Observing(SimpleNamespace(partitions=groups))  # type: ignore[arg-type]
         self.notifications = Notifications(self.pubsub, observing, self.answers_for)
         self.tracking = Tracking(keys_max=1000, observing=observing, routing=self)  # type: ignore[arg-type]
+        self.maps = SimpleNamespace(me="node1")
+        self.answers_come_from: str | None = "node1"  # what a gateway has forwarded
+        self.feed = ChangeFeed(observing, self, parcels)  # type: ignore[arg-type]
+        forwarding = SimpleNamespace(
+            target_of=lambda partition: self.answers_come_from, answered_again=False
+        )
+        self.forwarding = forwarding
+        interest = Interest(self.feed, parcels, {"node2": "1", "node3": "1"})  # type: ignore[arg-type]
+        self.gateway_tracking = GatewayTracking(1000, interest, self, forwarding)  # type: ignore[arg-type]
         self.partitions: list[object] = []  # groups that are open
         self.id, self.links, self.incarnation = "node1", ["node2"], "5f3a09c2"
         self.budget = SimpleNamespace(spent=0)
@@ -179,6 +190,9 @@ class World:
         else:
             request.resolve(self.redirect(partition, request.slot))
 
+    def forward(self, request: Request, partition: int, sender: object | None = None) -> None:
+        self.queues[partition].append(request)
+
     # -- what a test does ----------------------------------------------------------------------
 
     def answer(self, partition: int) -> None:
@@ -197,6 +211,8 @@ class World:
     def tell_clients(self) -> None:
         """The end of a turn, as of ``Core.flush``."""
         self.tracking.tell()
+        self.gateway_tracking.take(self.feed.send())
+        self.gateway_tracking.tell()
         self.notifications.publish()
 
     def take(self, bytes_max: int = 1 << 30) -> bytes:

@@ -135,6 +135,36 @@ def test_a_reply_that_was_not_kept_is_told_as_such() -> None:
     assert read.reply == FORGOTTEN_READ
 
 
+def test_an_answer_that_may_be_of_an_earlier_run_is_told_as_such() -> None:
+    gateway, ours = Gateway(), object()
+    queue = gateway.queue
+    gateway.ask(b"GET", b"a", sender=ours)
+    gateway.ask(b"SET", b"a", b"1", sender=ours)  # which takes that into the log
+    gateway.ask(b"GET", b"a", sender=object())  # not this one: it is run again
+    gateway.take()
+    gateway.answer(b"0")
+    assert not queue.answered_again  # the first time
+    queue.end(0.0)
+    queue.begin("node2")
+    gateway.take()
+    gateway.answer(OK)
+    assert queue.answered_again
+    queue.answered_again = False
+    gateway.answer(b"1")
+    assert not queue.answered_again
+
+
+def test_what_has_not_run_before_is_not_answered_again() -> None:
+    gateway = Gateway()
+    gateway.ask(b"SET", b"a", b"1")
+    gateway.take()
+    gateway.fail(NoReply.NOT_DONE)
+    gateway.queue.begin("node2")
+    gateway.take()
+    gateway.answer(OK)
+    assert not gateway.queue.answered_again
+
+
 def test_an_answer_that_is_lost_is_noticed_by_the_next_one() -> None:
     gateway = Gateway()
     first, second = gateway.ask(b"GET", b"a"), gateway.ask(b"GET", b"b")

@@ -12,9 +12,10 @@ from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
+from distrodb.slave.change_feed import changes_from_plain
 from distrodb.slave.links import links as links_module
 from distrodb.slave.links.conversation import Conversation, Frame, Met
-from distrodb.slave.links.framing import ANSWERS, FORWARDS, MESSAGES, PUBLISHED
+from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, MESSAGES, PUBLISHED, Incoming
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import WAITING_BYTES_MAX, Link
 from distrodb.slave.links.links import Links, connect
@@ -262,6 +263,30 @@ def test_what_clients_make_slaves_send_does_not_cost_them_their_link(kind, monke
             link.send([[1, m.VOTE, 1]], None, [clients])
         assert set(owner.told) == {"dropped"} and not link.over.done()
         assert link._conversation.outgoing.bytes < 1 << 20
+
+    run(main())
+
+
+def test_changes_for_a_slave_that_does_not_keep_up_are_told_in_short(monkeypatch):
+    monkeypatch.setitem(WAITING_BYTES_MAX, CHANGES, 1 << 19)
+    incoming = Incoming()
+    incoming.is_trusted = True
+
+    async def main():
+        owner = Told()
+        link = link_of(owner)
+        link.pause_writing()
+        for number in range(20):
+            content = [7, False, [number], [[1, b"%d" % number * 50_000]]]
+            link.send([], None, [(CHANGES, content, 50_000)])
+        assert not owner.told
+        told = []
+        while pieces := link._conversation.outgoing.take(1 << 16):
+            told += [frame[1] for frame in incoming.feed(b"".join(pieces)) if frame[0] == CHANGES]
+        changes = [changes_from_plain(content[1:]) for content in told]
+        assert [list(each.lost) for each in changes] == [[number] for number in range(20)]
+        assert not changes[0].has_more and [len(key) for _, key in changes[0].keys] == [50_000]
+        assert changes[-1].has_more and not changes[-1].keys
 
     run(main())
 

@@ -86,6 +86,8 @@ class Forwarding:
         self._touched: set[int] = set()  # queues in which something has changed
         self._deadlines = Deadlines()
         self._seen: object = None  # the leaders for which all queues were looked at
+        # Some answer was what a partition has kept, maybe, and of what it was then.
+        self.answered_again = False
 
     # -- what comes in -----------------------------------------------------------------------
 
@@ -133,6 +135,13 @@ class Forwarding:
         queue.answered(now, generation, answers)
         self._bytes += queue.bytes - bytes_before
         self._touched.add(queue.partition)
+        if queue.answered_again:
+            queue.answered_again, self.answered_again = False, True
+
+    def target_of(self, partition: int) -> str | None:
+        """Who has the commands for it at the moment: from nobody else are answers taken."""
+        queue = self._queues.get(partition)
+        return None if queue is None else queue.target
 
     def link_down(self, now: float, peer: str) -> None:
         self._inbox.link_down(peer)

@@ -100,6 +100,7 @@ class Queue:
         self._silent_s = SILENT_S
         self._silent_at = math.inf  # seconds: when to send all again though nothing happened
         self.has_given_up = False  # commands, since there was no leader for so long
+        self.answered_again = False  # what may have run long before, through the log
 
     def __len__(self) -> int:
         return len(self._sent) + len(self._waiting)
@@ -205,6 +206,8 @@ class Queue:
         if why == 0 or why == NoReply.FORGOTTEN.value:
             self._sent.popleft()
             self._forget(item, was_sent=True)
+            if item.tries > 1 and item.sequence > 0:
+                self.answered_again = True
             if item is self._opening:
                 self._opening, self._origin = None, reply if isinstance(reply, int) else 0
             elif item.request is not None:

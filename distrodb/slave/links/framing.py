@@ -16,7 +16,8 @@ What always holds:
 - what is large of one lane (a Raft group, or a kind of frame beside Raft's messages) stays in
   order, and what is small does not overtake it if it is of the same lane and order matters
   (``_goes_behind``; among frames of one kind it always does);
-- of small and large neither waits for ever: each ``take`` has a slice of what is large;
+- what is large overtakes nothing small that was there before it;
+- of small and large neither waits for ever: from then on each ``take`` has a slice of a large one;
 - the checksum of a slice goes on from that of the record before it in its frame, so that a slice
   that is lost, repeated or exchanged is noticed, and nothing is delivered before its end;
 - nobody makes the reader hold more than ``FRAME_BYTES_MAX`` and one record.
@@ -37,7 +38,7 @@ from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 
 WHOLE, PARTS, SLICE = range(3)
 # The first field of a frame: what the second one is.
-MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED, WANTED = range(6)
+MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED, WANTED, TRACKED, CHANGES = range(8)
 
 FRAME_BYTES_MAX = 1 << 28  # of a large frame: far above the largest command
 RECORD_BYTES_MAX = 1 << 20  # of a record
@@ -87,8 +88,9 @@ def _goes_behind(message: Message) -> bool:
 
 
 def _lane(kind: int) -> int:
-    """Of frames that are not Raft's; no group has that number."""
-    return -kind
+    """Of frames that are not Raft's; no group has that number.  What has changed must not overtake
+    the answers that were given before (slave/change_feed.py)."""
+    return -(ANSWERS if kind == CHANGES else kind)
 
 
 def _in_parts(content: object, parts: list[bytes]) -> object:
@@ -107,11 +109,12 @@ def _in_parts(content: object, parts: list[bytes]) -> object:
 class _LargeFrame:
     """One on its way out."""
 
-    __slots__ = ("_checksum", "_part", "_parts", "_position", "lane", "size")
+    __slots__ = ("_checksum", "_part", "_parts", "_position", "behind", "lane", "size")
 
     def __init__(self, lane: int, parts: Sequence[bytes]):
         self.lane, self._parts = lane, parts
         self.size = sum(map(len, parts))
+        self.behind = 0  # so many small frames, since the link is there
         self._part = self._position = self._checksum = 0
 
     @staticmethod
@@ -164,6 +167,7 @@ class Outgoing:
         self._small: deque[bytes] = deque()
         self._large: deque[_LargeFrame] = deque()
         self._has_begun = False  # the first of the large ones
+        self._small_taken = 0  # so many
         self._lanes: Counter[int] = Counter()  # of the large ones
         self.bytes = 0  # that wait here, about
 
@@ -209,6 +213,8 @@ class Outgoing:
         self.bytes += len(record)
 
     def _put_large(self, frame: _LargeFrame) -> None:
+        """It overtakes none of the small ones that are there."""
+        frame.behind = self._small_taken + len(self._small)
         self._large.append(frame)
         self._lanes[frame.lane] += 1
         self.bytes += frame.size
@@ -221,9 +227,12 @@ class Outgoing:
             record = self._small.popleft()
             taken.append(record)
             size += len(record)
+        self._small_taken += len(taken)
         self.bytes -= size
         has_slice = False
         while self._large and (size < bytes_max or not has_slice):
+            if self._large[0].behind > self._small_taken:
+                break
             has_slice = True
             size += self._take_slice(taken)
         return taken

@@ -20,8 +20,9 @@ from typing import Protocol, cast
 from distrodb.clock import monotonic
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
+from distrodb.slave.change_feed import shortened
 from distrodb.slave.links.conversation import Conversation, Met
-from distrodb.slave.links.framing import ANSWERS, FORWARDS, PUBLISHED, Parcel
+from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, Parcel
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
@@ -29,8 +30,9 @@ READ_BYTES = 200_000  # a read as large as this is the only one in a turn of the
 UNSENT_BYTES = 1 << 17  # that the system keeps before it says that the socket is full
 OUTGOING_BYTES_MAX = 1 << 29  # that wait: beyond, the peer is too slow and must catch up anew
 # Bytes that wait; beyond, frames of that kind are dropped, as what clients do must not cost the
-# slaves their link.  What a gateway forwards, and the answers, are then asked for again.
-WAITING_BYTES_MAX = {PUBLISHED: 1 << 26, ANSWERS: 1 << 27, FORWARDS: 1 << 28}
+# slaves their link.  What a gateway forwards, and the answers, are then asked for again; of what
+# has changed a short frame says so.
+WAITING_BYTES_MAX = {PUBLISHED: 1 << 26, CHANGES: 1 << 26, ANSWERS: 1 << 27, FORWARDS: 1 << 28}
 _DROPPED = {PUBLISHED: "messages of clients", ANSWERS: "answers", FORWARDS: "forwarded commands"}
 
 
@@ -123,10 +125,12 @@ class Link(asyncio.Protocol):
             outgoing.put_gossip(gossip)
         for parcel in parcels:
             kind = parcel[0]
-            if outgoing.bytes > WAITING_BYTES_MAX.get(kind, OUTGOING_BYTES_MAX):
-                self._owner.dropped(self, _DROPPED.get(kind, "small frames"))
-            else:
+            if outgoing.bytes <= WAITING_BYTES_MAX.get(kind, OUTGOING_BYTES_MAX):
                 outgoing.put_parcel(*parcel)
+            elif kind == CHANGES:
+                outgoing.put_parcel(CHANGES, shortened(parcel[1]), 0)
+            else:
+                self._owner.dropped(self, _DROPPED.get(kind, "small frames"))
         if outgoing.bytes > OUTGOING_BYTES_MAX:
             self._owner.complain(self.peer or self.address, "it does not keep up")
             self.close()
