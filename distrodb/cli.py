@@ -169,7 +169,8 @@ def _local(options: argparse.Namespace) -> int:
         _grow(cluster, options.nodes)
         partitions = len((cluster.status() or {"partitions": []})["partitions"])
         running = cluster.running()
-        print(f"ready: {len(running)} slaves, {partitions} partitions", flush=True)
+        plural = "" if partitions == 1 else "s"
+        print(f"ready: {len(running)} slaves, {partitions} partition{plural}", flush=True)
         connect = cluster.addresses[running[0]]
         if options.populate is not None:
             with interrupts.raised():
