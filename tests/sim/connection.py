@@ -58,11 +58,20 @@ class _Process:
     kill = stop
 
 
+def _served(slave: "Slave") -> tuple[Service, Gateway]:
+    """What stands behind the sessions of this life of a slave; made once: it has a table of some
+    two hundred rows."""
+    if slave.served is None:
+        service = Service(slave.core, slave.config.limits, _Process(slave))
+        slave.served = service, Gateway(service)
+    return slave.served
+
+
 class Connection:
     def __init__(self, slave: "Slave", generator: random.Random, is_to_gateway: bool = False):
         self._slave, self._random = slave, generator
-        self._service = Service(slave.core, slave.config.limits, _Process(slave))
-        behind = Gateway(self._service) if is_to_gateway else None
+        self._service, gateway = _served(slave)
+        behind = gateway if is_to_gateway else None
         self._session = self._service.open_session(self._woken, behind=behind)
         self._goes_on = False
         self._waiting: deque[Callable[[Reply], None]] = deque()

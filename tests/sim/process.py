@@ -19,6 +19,8 @@ from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
 from distrodb.raft.interfaces import SnapshotRun
 from distrodb.slave.core import Core
+from distrodb.slave.gateway import Gateway
+from distrodb.slave.service import Service
 from tests.support.disk import Disk, PendingSet, PendingSnapshot
 from tests.support.network import Link
 
@@ -35,6 +37,7 @@ class Slave:
         self.simulation, self.config, self.id = simulation, config, config.id
         self.disk = Disk(random.Random(simulation.random.random()), config.id)
         self.core: Core | None = None
+        self.served: tuple[Service, Gateway] | None = None  # see connection.py
         self.links: dict[str, Link] = {}
         self.life = 0  # counts starts; what belongs to an earlier one is dropped
         self.refused: str | None = None  # why its directory cannot be used any more
@@ -69,6 +72,7 @@ class Slave:
         generator = random.Random(simulation.random.random())
         try:
             self.disk.identify("sim")
+            self.served = None
             self.core = Core(self.now, self.config, self.disk, self.disk.read, generator)
         except CorruptionError as problem:
             self.refused = str(problem)
@@ -84,6 +88,7 @@ class Slave:
 
     def crash(self) -> None:
         self.core = None
+        self.served = None
         self.links = {}
         self.life += 1
         self.disk.crash()
