@@ -35,6 +35,7 @@ from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
 from tests.sim.transactions import TransactionChaos
+from tests.sim.workload import HashingClient
 
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
@@ -266,6 +267,10 @@ def _leave_unasked(self: Membership) -> None:
     self.removed_at = self._state.log.configuration.index
 
 
+class HashingChaos(Chaos):
+    CLIENT = HashingClient
+
+
 class Cure(NamedTuple):
     """What replaces it, the most seeds that it may take to notice, with which faults, and in which
     kind of runs."""
@@ -309,6 +314,7 @@ CURES = {
         [(Hash, "clone", _clone_nothing)],
         10,
         {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
+        HashingChaos,
     ),
     "a watched key that was touched stops its transaction": Cure(
         [(Watched, "holds", _holds_anyway)], 6, FAULTS, TransactionChaos
