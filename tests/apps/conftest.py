@@ -1,13 +1,11 @@
 """The set-up that docs/redis.md names for applications: one partition, through a gateway."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from distrodb import LocalCluster
-from tests.clients.clients import NODE_MODULES
+from tests.clients.clients import need_node
 
 STEPS = 60  # of an application's work: a leader dies a third of the way, and is back at two thirds
 
@@ -72,8 +70,6 @@ def place(cluster: LocalCluster) -> Iterator[Place]:
 
 @pytest.fixture
 def node() -> Callable[..., list[str]]:
-    """The command line of a program for Node; skipped without it, but never where the gate runs."""
-    if not (shutil.which("node") and NODE_MODULES.exists()):
-        assert not os.environ.get("CI"), "node is missing, or `npm ci` in tests/clients"
-        pytest.skip("needs node, and `npm ci` in tests/clients")
+    """The command line of a program for Node."""
+    need_node()
     return lambda program, *words: ["node", program, *words]
