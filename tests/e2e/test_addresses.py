@@ -11,6 +11,7 @@ from redis.cluster import RedisCluster
 
 from distrodb import LocalCluster, local
 from distrodb.config import Address, NodeAddress, load, render
+from distrodb.ports import obstacle
 
 KEYS = [f"key{n}" for n in range(40)]  # in every partition
 
@@ -117,8 +118,13 @@ def test_the_shell_and_the_status_go_there(cluster):
 
 
 def test_a_slave_joins_by_it(cluster, tmp_path):
-    [(port, peer, _)] = local._ports(1, None)
     listens = "0.0.0.0" if cluster.host == "localhost" else "::"
+    port, peer = next(
+        pair[:2]
+        for _ in range(100)
+        for pair in local._ports(1, None)
+        if not any(obstacle(Address(listens, port)) for port in pair)
+    )
     row = NodeAddress(
         "node4",
         Address(cluster.host, port),
@@ -129,16 +135,21 @@ def test_a_slave_joins_by_it(cluster, tmp_path):
     join = [str(Address(cluster.host, cluster.configs["node2"].me.peer.port))]
     file = tmp_path / "node4.toml"
     file.write_text(render("node4", "data", [row], cluster_id="addresses", node_join=join))
-    slave = subprocess.Popen(
-        [sys.executable, "-m", "distrodb", "slave", str(file)], stderr=subprocess.DEVNULL
-    )
+    log = tmp_path / "node4.log"
+    with log.open("wb") as output:
+        slave = subprocess.Popen(
+            [sys.executable, "-m", "distrodb", "slave", str(file)], stderr=output
+        )
     try:
         cluster.wait_until(
-            lambda: "node4" in cluster.status("node1")["ring"], "node4 is in the ring"
+            lambda: slave.poll() is not None or "node4" in cluster.status("node1")["ring"],
+            "node4 is in the ring",
         )
     finally:
         slave.kill()
         slave.wait()
+        print(log.read_text())  # shown if the test fails
+    assert "node4" in cluster.status("node1")["ring"]
 
 
 def test_where_it_listens_may_change_and_what_it_announces_may_not(cluster):
