@@ -15,7 +15,7 @@ from tests.faults.recording import (
 )
 from tests.faults.story import leaders
 
-KILLS, PAUSES, BREAKS = 45, 12, 35  # turns
+KILLS, PAUSES, BREAKS = 24, 8, 25  # turns
 SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 
