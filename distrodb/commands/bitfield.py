@@ -4,8 +4,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from distrodb.commands.bits import BAD_OFFSET, OFFSET_MAX, room_for
+from distrodb.commands.bits import BAD_OFFSET, OFFSET_MAX, refused
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import Sizes, rewritten_us
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import READS, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
@@ -132,9 +133,9 @@ def bitfield(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     ends = [s.field.offset + s.field.bits for s in steps if s.verb != b"GET"]
     if not ends:
         return [step.field.read(before) for step in steps]
-    value = room_for(context, key, before, max(ends))
-    if isinstance(value, ErrorReply):
-        return value
+    if problem := refused(context, key, max(ends)):
+        return problem
+    value = bytearray(before.ljust((max(ends) + 7) // 8, b"\0"))
     replies: list[Reply] = []
     is_written = False
     for step in steps:
@@ -156,6 +157,15 @@ def bitfield(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return replies
 
 
+def _written_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    steps = _parse(args[2:])
+    if isinstance(steps, ErrorReply):
+        return 0.0
+    ends = [s.field.offset + s.field.bits for s in steps if s.verb != b"GET"]
+    # It is copied twice: to be written to, and back.
+    return 2 * rewritten_us(sizes, args[1], (max(ends) + 7) // 8) if ends else 0.0
+
+
 _NOTES = "This command allows both access and modification of the key"
 
 COMMANDS = (
@@ -168,6 +178,7 @@ COMMANDS = (
         "bitmap",
         "Reads and writes integers of any width.",
         "3.2.0",
+        cost=_written_us,
     ),
     data_row(
         "bitfield_ro", bitfield_ro, -2, "readonly fast", READS, "bitmap", "Reads them.", "6.0.0"

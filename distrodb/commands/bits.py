@@ -2,18 +2,26 @@
 
 Bit 0 is the highest of the first byte.
 
-Caveat: strings do not change in place, so SETBIT copies the value: some milliseconds for one of
-16 MiB, where Redis takes none.
+Caveat: strings do not change in place, so a SETBIT that changes something copies the value once:
+some milliseconds for one of 16 MiB, where Redis takes none.
 """
 
 from collections.abc import Callable, Sequence
 from functools import reduce
 
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import (
+    COMBINED_NS,
+    COPIED_NS,
+    COUNTED_NS,
+    Sizes,
+    rewritten_us,
+    walked,
+)
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import READS, KeySpec, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
-from distrodb.commands.strings import over_limits
+from distrodb.commands.strings import over_limits, spliced
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, STRING, Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
@@ -29,13 +37,12 @@ def parse_offset(text: bytes) -> int | None:
     return offset if offset is not None and 0 <= offset <= OFFSET_MAX else None
 
 
-def room_for(context: Context, key: bytes, value: bytes, bits: int) -> "bytearray | ErrorReply":
-    """The value to write to, with so many bits at least."""
-    size = (bits + 7) // 8
+def refused(context: Context, key: bytes, bits: int) -> ErrorReply | None:
+    """Why a value of so many bits is not written."""
     limit = context.limits.value_bytes_max
-    if size > limit:
+    if (bits + 7) // 8 > limit:
         return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
-    return over_limits(context, key, b"") or bytearray(value.ljust(size, b"\0"))
+    return over_limits(context, key, b"")
 
 
 def setbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -44,17 +51,16 @@ def setbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return BAD_OFFSET
     if args[3] not in (b"0", b"1"):
         return error("ERR", "bit is not an integer or out of range")
-    value = room_for(context, key, keys.string(key) or b"", offset + 1)
-    if isinstance(value, ErrorReply):
-        return value
-    mask = 0x80 >> (offset & 7)
-    before = value[offset >> 3] & mask
-    value[offset >> 3] = value[offset >> 3] & ~mask | (mask if args[3] == b"1" else 0)
-    is_other = (before > 0) != (args[3] == b"1")
-    if is_other or len(value) != len(keys.string(key) or b""):
-        keys.update(key, bytes(value))
+    value = keys.string(key) or b""
+    if problem := refused(context, key, offset + 1):
+        return problem
+    at, mask = offset >> 3, 0x80 >> (offset & 7)
+    byte = value[at] if at < len(value) else 0
+    wanted = byte & ~mask | (mask if args[3] == b"1" else 0)
+    if wanted != byte or at >= len(value):
+        keys.update(key, spliced(value, at, bytes((wanted,))))
         keys.event(STRING, b"setbit", key)
-    return int(before > 0)
+    return int(byte & mask > 0)
 
 
 def getbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -84,10 +90,13 @@ def _is_unit(word: bytes) -> bool:
     return word.upper() in (b"BYTE", b"BIT")
 
 
-def _bits(value: bytes, start: int, end: int) -> int:
-    """Those from start to end, as a number; the first one is its highest."""
-    number = int.from_bytes(value[start >> 3 : (end >> 3) + 1], "big")
-    return number >> (7 - (end & 7)) & ((1 << (end - start + 1)) - 1)
+def _part(value: bytes, start: int, end: int, around: int) -> bytearray:
+    """The bytes with the bits from start to end; those before and behind are all ``around``."""
+    part = bytearray(value[start >> 3 : (end >> 3) + 1])
+    before, behind = 0xFF & ~(0xFF >> (start & 7)), 0x7F >> (end & 7)
+    part[0] = part[0] | before if around else part[0] & ~before
+    part[-1] = part[-1] | behind if around else part[-1] & ~behind
+    return part
 
 
 def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -108,7 +117,9 @@ def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if not _is_unit(unit):
         return SYNTAX
     start, end = _clamped(start, end, unit, len(value))
-    return _bits(value, start, end).bit_count() if start <= end else 0
+    if start > end:
+        return 0
+    return int.from_bytes(_part(value, start, end, 0), "big").bit_count()
 
 
 def bitpos(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -137,10 +148,11 @@ def bitpos(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     start, end = _clamped(start, last, unit, len(value))
     if start > end:
         return -1
-    count = end - start + 1
-    bits = _bits(value, start, end) if bit else _bits(value, start, end) ^ ((1 << count) - 1)
-    if bits:
-        return start + count - bits.bit_length()
+    part = _part(value, start, end, 1 - bit)
+    rest = part.lstrip(b"\0" if bit else b"\xff")
+    if rest:
+        first = rest[0] if bit else rest[0] ^ 0xFF
+        return (start & ~7) + 8 * (len(part) - len(rest)) + 8 - first.bit_length()
     return -1 if bit or has_end else end + 1
 
 
@@ -200,6 +212,19 @@ def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return size
 
 
+def _written_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    return rewritten_us(sizes, args[1], (parse_offset(args[2]) or 0) // 8 + 1)
+
+
+def _combined_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    size = max(map(sizes.size, args[3:]))
+    together = size * len(args[3:])
+    if together > SOURCES_BYTES_MAX:
+        return 0.0  # it will be refused
+    sizes.grow(args[2], size)
+    return together * COMBINED_NS / 1000
+
+
 _TARGET_AND_SOURCES = (KeySpec("OW update", 2), KeySpec("RO access", 3, last=-1))
 
 COMMANDS = (
@@ -212,10 +237,31 @@ COMMANDS = (
         "bitmap",
         "Sets a bit, returns what it was.",
         "2.2.0",
+        cost=_written_us,
     ),
     data_row("getbit", getbit, 3, "readonly fast", READS, "bitmap", "Returns a bit.", "2.2.0"),
-    data_row("bitcount", bitcount, -2, "readonly", READS, "bitmap", "Counts ones.", "2.6.0"),
-    data_row("bitpos", bitpos, -3, "readonly", READS, "bitmap", "The first such bit.", "2.8.7"),
+    data_row(
+        "bitcount",
+        bitcount,
+        -2,
+        "readonly",
+        READS,
+        "bitmap",
+        "Counts ones.",
+        "2.6.0",
+        cost=walked(COUNTED_NS),
+    ),
+    data_row(
+        "bitpos",
+        bitpos,
+        -3,
+        "readonly",
+        READS,
+        "bitmap",
+        "The first such bit.",
+        "2.8.7",
+        cost=walked(COPIED_NS),
+    ),
     data_row(
         "bitop",
         bitop,
@@ -225,5 +271,6 @@ COMMANDS = (
         "bitmap",
         "Combines strings bit by bit.",
         "2.6.0",
+        cost=_combined_us,
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distrodb.commands.combine import Combine
+from distrodb.commands.costs import Cost
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.usage import usage_of
 from distrodb.errors import invariant
@@ -40,6 +41,8 @@ class Command:
     categories: frozenset[str] = frozenset()  # of ACL
     tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
     combine: Combine | None = None  # of a command on whole partitions, and of no other
+    # Microseconds that it takes, about (costs.py); None: what its words alone take.
+    cost: Cost | None = None
     # Where the keys are if the specs cannot say; positions in the arguments.
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
     subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
@@ -127,6 +130,7 @@ def data_row(
     acl: str = "",
     combine: Combine | None = None,
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None,
+    cost: Cost | None = None,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
     them; ``acl``: its ACL categories beside those that follow from group and flags."""
@@ -145,6 +149,7 @@ def data_row(
         tips=tips,
         combine=combine,
         find_keys=find_keys,
+        cost=cost,
     )
 
 

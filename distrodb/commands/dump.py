@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import COPIED_NS, UNPACKED_NS, WALKED_NS, Sizes
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import READS, WRITES
 from distrodb.commands.numbers import INT_MAX, NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.dump import BadFormat, TooLarge, dump, is_intact, load
+from distrodb.keyspace.dump import BadFormat, TooLarge, dump, is_intact, is_plain, load
 from distrodb.keyspace.keys import GENERIC, Keys
 from distrodb.keyspace.values import Value
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -97,6 +98,18 @@ def dump_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return None if value is None else dump(value)
 
 
+def _written_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    is_container = not isinstance(sizes.value(args[1]), bytes | None)
+    return sizes.size(args[1]) * (WALKED_NS if is_container else COPIED_NS) / 1000
+
+
+def _read_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    """Of what is compressed it is not known here what it unpacks to, but that is bounded."""
+    key, payload = args[1], args[3]
+    sizes.grow(key, len(payload) if is_plain(payload) else sizes.value_bytes_max)
+    return len(payload) * (COPIED_NS if is_plain(payload) else UNPACKED_NS) / 1000
+
+
 COMMANDS = (
     data_row(
         "dump",
@@ -108,6 +121,7 @@ COMMANDS = (
         "A key's value, serialized.",
         "2.6.0",
         tips=("nondeterministic_output",),
+        cost=_written_us,
     ),
     data_row(
         "restore",
@@ -119,5 +133,6 @@ COMMANDS = (
         "Makes a key of a serialized value.",
         "2.6.0",
         acl="dangerous",
+        cost=_read_us,
     ),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import LISTED_NS, walked
 from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.key_specs import DELETES, LOOKS, READS, one
 from distrodb.commands.strings import over_limits
@@ -78,6 +79,7 @@ COMMANDS = (
         "hash",
         "Returns a whole hash.",
         "2.0.0",
+        cost=walked(LISTED_NS),
         tips=("nondeterministic_output_order",),
     ),
     data_row("hlen", hlen, 2, "readonly fast", LOOKS, "hash", "Counts the fields.", "2.0.0"),

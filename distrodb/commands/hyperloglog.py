@@ -19,6 +19,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import ENCODED_US, HASHED_NS, MERGED_US, Sizes
 from distrodb.commands.key_specs import KeySpec, one
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.context import Context
@@ -231,6 +232,25 @@ def pfmerge(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return OK
 
 
+def _added_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    size = sum(map(len, args)) - len(args[0]) - len(args[1])
+    if size > ELEMENTS_BYTES_MAX:
+        return 0.0
+    sizes.grow(args[1], _DENSE_BYTES)
+    return size * HASHED_NS / 1000 + ENCODED_US
+
+
+def _merged_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    count = sum(1 for key in dict.fromkeys(args[1:]) if sizes.size(key))
+    return min(count, MERGED_MAX) * MERGED_US
+
+
+def _merged_into_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    cost_us = _merged_us(sizes, args)
+    sizes.grow(args[1], _DENSE_BYTES)
+    return cost_us + ENCODED_US
+
+
 _MERGES = (KeySpec("RW access insert", 1), KeySpec("RO access", 2, last=-1))
 _COUNTS = (
     KeySpec(
@@ -251,11 +271,28 @@ COMMANDS = (
         "hyperloglog",
         "Counts elements.",
         "2.8.9",
+        cost=_added_us,
     ),
     data_row(
-        "pfcount", pfcount, -2, "readonly", _COUNTS, "hyperloglog", "How many there were.", "2.8.9"
+        "pfcount",
+        pfcount,
+        -2,
+        "readonly",
+        _COUNTS,
+        "hyperloglog",
+        "How many there were.",
+        "2.8.9",
+        cost=_merged_us,
     ),
     data_row(
-        "pfmerge", pfmerge, -2, "write denyoom", _MERGES, "hyperloglog", "Merges counts.", "2.8.9"
+        "pfmerge",
+        pfmerge,
+        -2,
+        "write denyoom",
+        _MERGES,
+        "hyperloglog",
+        "Merges counts.",
+        "2.8.9",
+        cost=_merged_into_us,
     ),
 )

@@ -7,6 +7,7 @@ when keys expire in expiry.py.
 from collections.abc import Sequence
 
 from distrodb.commands.command import SUM, data_row
+from distrodb.commands.costs import COPIED_NS, Sizes, carried
 from distrodb.commands.databases import database_index
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import LOOKS, many, one
@@ -127,6 +128,17 @@ def move(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return 1
 
 
+def _copied_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    """Bytes are not copied, containers are."""
+    is_container = not isinstance(sizes.value(args[1]), bytes | None)
+    return carried(sizes, args) + (sizes.size(args[1]) * COPIED_NS / 1000 if is_container else 0.0)
+
+
+def _moved_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    sizes.grow(args[1], sizes.size(args[1]))
+    return 0.0
+
+
 _MANY, _GONE = many("RO"), many("RM delete")
 _SOURCE = one("RW access delete")
 
@@ -150,6 +162,7 @@ COMMANDS = (
         (*_SOURCE, *one("OW update", 2)),
         "generic",
         "Gives a key another name; what had that name is gone.",
+        cost=carried,
     ),
     data_row(
         "renamenx",
@@ -159,6 +172,7 @@ COMMANDS = (
         (*_SOURCE, *one("OW insert", 2)),
         "generic",
         "Gives a key another name that no key has.",
+        cost=carried,
     ),
     data_row(
         "copy",
@@ -169,6 +183,7 @@ COMMANDS = (
         "generic",
         "Copies a key.",
         "6.2.0",
+        cost=_copied_us,
     ),
     data_row(
         "move",
@@ -178,5 +193,6 @@ COMMANDS = (
         one("RW access update"),
         "generic",
         "Moves a key to another database.",
+        cost=_moved_us,
     ),
 )

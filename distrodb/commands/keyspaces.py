@@ -15,6 +15,7 @@ from distrodb.commands.combine import (
     cursor_of,
 )
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import KEY_US, Sizes, of_all_keys, of_all_slots
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import NO_KEYS
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
@@ -93,6 +94,12 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     return [b"%d" % (following or 0), list(keys)]
 
 
+def _scanned_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    """As many keys as the largest number says."""
+    count = max([10, *(parse_integer(word) or 0 for word in args[2:])])
+    return min(count, sizes.key_count) * KEY_US
+
+
 _EACH = "request_policy:all_shards"
 _ALL_SUCCEED = (_EACH, "response_policy:all_succeeded")
 
@@ -108,6 +115,7 @@ COMMANDS = (
         tips=(_EACH, "nondeterministic_output_order"),
         acl="dangerous",
         combine=CONCATENATED,
+        cost=of_all_keys,
     ),
     data_row(
         "scan",
@@ -120,6 +128,7 @@ COMMANDS = (
         "2.8.0",
         tips=("nondeterministic_output", "request_policy:special"),
         combine=FROM_CURSOR,
+        cost=_scanned_us,
     ),
     data_row(
         "randomkey",
@@ -131,6 +140,7 @@ COMMANDS = (
         "Any key.",
         tips=(_EACH, "nondeterministic_output"),
         combine=ANY_KEY,
+        cost=of_all_slots,
     ),
     data_row(
         "dbsize",
@@ -143,6 +153,7 @@ COMMANDS = (
         tips=(_EACH, "response_policy:agg_sum"),
         acl="keyspace",
         combine=TOTAL,
+        cost=of_all_slots,
     ),
     data_row(
         "flushdb",

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 CELLS_MAX = 1 << 28  # bits of all rows: 32 MiB, about a tenth of a second
 STEPS_MAX = 1 << 30  # bits that the steps look at, one for each byte of both; as long
+LONGEST_US = 120_000.0  # what both bounds stand for
 STEP_BITS = 4096  # what a step costs at least, however short the first string is
 
 
@@ -30,9 +31,19 @@ class Match(NamedTuple):
         return self.last_of_one - self.first_of_one + 1
 
 
-def takes_too_long(one: bytes, other: bytes) -> bool:
-    steps = (len(one) + len(other)) * (len(one) + STEP_BITS)
-    return len(one) * len(other) > CELLS_MAX or steps > STEPS_MAX
+def takes_too_long(one: int, other: int) -> bool:
+    """By their lengths."""
+    return one * other > CELLS_MAX or _steps(one, other) > STEPS_MAX
+
+
+def cost_us(one: int, other: int) -> float:
+    """Of what does not take too long."""
+    share = max(one * other / CELLS_MAX, _steps(one, other) / STEPS_MAX)
+    return share * LONGEST_US if share <= 1 else 0.0
+
+
+def _steps(one: int, other: int) -> int:
+    return (one + other) * (one + STEP_BITS)
 
 
 def _rows(one: bytes, other: bytes) -> list[int]:

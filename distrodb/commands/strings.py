@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from distrodb.commands import lcs as lcs_
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import COPIED_NS, Sizes, rewritten_us
 from distrodb.commands.error_replies import SYNTAX, wrong_arity
 from distrodb.commands.key_specs import INSERTS, LOOKS, READS, KeySpec, many, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
@@ -269,11 +270,23 @@ def getrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if start is None or end is None:
         return NOT_AN_INTEGER
     value = keys.string(args[1]) or b""
+    first, behind = _range(start, end, len(value))
+    return value[first:behind]
+
+
+def _range(start: int, end: int, length: int) -> tuple[int, int]:
+    """The first byte, and the one behind the last."""
     if start < 0 and end < 0 and start > end:
-        return b""
-    start = max(0, start + len(value)) if start < 0 else start
-    end = max(0, end + len(value)) if end < 0 else end
-    return value[start : end + 1]
+        return 0, 0
+    first = max(0, start + length) if start < 0 else start
+    return first, (max(0, end + length) if end < 0 else min(end, length - 1)) + 1
+
+
+def spliced(value: bytes, offset: int, part: bytes) -> bytes:
+    """A string with a part of it overwritten, or behind it; it is copied once."""
+    whole = memoryview(value)
+    gap = bytes(max(0, offset - len(value)))
+    return b"".join((whole[:offset], gap, part, whole[offset + len(part) :]))
 
 
 def setrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -291,7 +304,7 @@ def setrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
     if problem := over_limits(context, key, b""):
         return problem
-    written = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
+    written = spliced(value, offset, part)
     keys.update(key, written)
     keys.event(STRING, b"setrange", key)
     return len(written)
@@ -308,7 +321,7 @@ def lcs(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if {b"LEN", b"IDX"} <= options:
         return error("ERR", "If you want both the length and indexes, please just use IDX.")
     one_, other = keys.string(args[1]) or b"", keys.string(args[2]) or b""
-    if lcs_.takes_too_long(one_, other):
+    if lcs_.takes_too_long(len(one_), len(other)):
         lengths = f"{len(one_)} and {len(other)} bytes"
         return error("ERR", f"the strings are too long for LCS: {lengths}")
     if b"LEN" in options:
@@ -345,6 +358,32 @@ def _lcs_options(words: Sequence[bytes]) -> tuple[set[bytes], int] | ErrorReply:
         else:
             return SYNTAX
     return options, length_min
+
+
+# -- what they take ------------------------------------------------------------------------------
+
+
+def _appended_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    return rewritten_us(sizes, args[1], sizes.size(args[1]) + len(args[2]))
+
+
+def _overwritten_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    offset = parse_integer(args[2])
+    if offset is None or offset < 0 or not args[3]:
+        return 0.0
+    return rewritten_us(sizes, args[1], offset + len(args[3]))
+
+
+def _part_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    start, end = parse_integer(args[2]), parse_integer(args[3])
+    if start is None or end is None:
+        return 0.0
+    first, behind = _range(start, end, sizes.size(args[1]))
+    return max(0, behind - first) * COPIED_NS / 1000
+
+
+def _compared_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    return lcs_.cost_us(sizes.size(args[1]), sizes.size(args[2]))
 
 
 # -- rows --------------------------------------------------------------------------------------
@@ -441,10 +480,49 @@ COMMANDS = (
         tips=("request_policy:multi_shard", "response_policy:agg_min"),
     ),
     data_row("strlen", strlen, 2, "readonly fast", LOOKS, "string", "Length of a value.", "2.2.0"),
-    data_row("append", append, 3, _FAST, INSERTS, "string", "Appends to a value.", "2.0.0"),
-    data_row("getrange", getrange, 4, _READ, READS, "string", "A part of a value.", "2.4.0"),
-    data_row("substr", getrange, 4, _READ, READS, "string", "As GETRANGE, its old name."),
-    data_row("setrange", setrange, 4, _WRITE, one("RW update"), "string", "Writes part.", "2.2.0"),
+    data_row(
+        "append",
+        append,
+        3,
+        _FAST,
+        INSERTS,
+        "string",
+        "Appends to a value.",
+        "2.0.0",
+        cost=_appended_us,
+    ),
+    data_row(
+        "getrange",
+        getrange,
+        4,
+        _READ,
+        READS,
+        "string",
+        "A part of a value.",
+        "2.4.0",
+        cost=_part_us,
+    ),
+    data_row(
+        "substr",
+        getrange,
+        4,
+        _READ,
+        READS,
+        "string",
+        "As GETRANGE, its old name.",
+        cost=_part_us,
+    ),
+    data_row(
+        "setrange",
+        setrange,
+        4,
+        _WRITE,
+        one("RW update"),
+        "string",
+        "Writes part.",
+        "2.2.0",
+        cost=_overwritten_us,
+    ),
     data_row(
         "lcs",
         lcs,
@@ -454,5 +532,6 @@ COMMANDS = (
         "string",
         "The longest common subsequence of two values.",
         "7.0.0",
+        cost=_compared_us,
     ),
 )

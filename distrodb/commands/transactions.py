@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.combine import TOTAL
 from distrodb.commands.command import data_row, session_row
+from distrodb.commands.costs import LIGHT_US, Sizes
 from distrodb.commands.key_specs import NO_KEYS, many
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
-from distrodb.keyspace.transaction import commands_of
+from distrodb.keyspace.transaction import commands_of, decided, is_undecided
 from distrodb.resp.encode import size_of
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.slots import slot_of
@@ -109,12 +110,23 @@ def run(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     return replies
 
 
+def cost_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    """Of all of its commands."""
+    commands = commands_of(decided(args, True) if is_undecided(args) else args) or ()
+    light_us = LIGHT_US * len(commands)
+    if all(words[0] in sizes.light for _, words in commands):
+        return light_us
+    return light_us + sum(sizes.of_command(place, words) for place, words in commands)
+
+
 def watch_keys(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     return store.watch([(place_of(context.database, slot_of(key)), key) for key in args[1:]])
 
 
+_GROUP = "transactions"
+
 MACHINE_COMMANDS = (
-    data_row("exec", run, -2, "write", NO_KEYS, "transactions", "", combine=TOTAL),
-    data_row("exec_ro", run, -2, "readonly", NO_KEYS, "transactions", "", combine=TOTAL),
-    data_row("watch", watch_keys, -2, "readonly", NO_KEYS, "transactions", "", combine=TOTAL),
+    data_row("exec", run, -2, "write", NO_KEYS, _GROUP, "", combine=TOTAL, cost=cost_us),
+    data_row("exec_ro", run, -2, "readonly", NO_KEYS, _GROUP, "", combine=TOTAL, cost=cost_us),
+    data_row("watch", watch_keys, -2, "readonly", NO_KEYS, _GROUP, "", combine=TOTAL),
 )

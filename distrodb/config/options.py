@@ -357,6 +357,17 @@ OPTIONS = (
         unit="bytes",
     ),
     Option(
+        "limits",
+        "transaction_ms_max",
+        500,
+        "Milliseconds that a transaction may take to run, estimated from the sizes of the values"
+        " that it works on; beyond, EXEC is refused. While it runs no copy of its partition serves"
+        " anybody, in any partition, so it must stay well below election_timeout_ms.",
+        1,
+        60000,
+        unit="ms",
+    ),
+    Option(
         "clients",
         "notify_keyspace_events",
         "",

@@ -76,6 +76,7 @@ class LimitsConfig:
     partition_queue_max: int = _DEFAULTS["limits.partition_queue_max"]
     partition_queue_bytes_max: int = _DEFAULTS["limits.partition_queue_bytes_max"]
     batch_bytes_max: int = _DEFAULTS["limits.batch_bytes_max"]
+    transaction_ms_max: int = _DEFAULTS["limits.transaction_ms_max"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ class Row(Protocol):
     def is_write(self) -> bool: ...
 
     @property
+    def cost(self) -> Callable[..., float] | None: ...
+
+    @property
+    def group(self) -> str: ...
+
+    def keys_of(self, args: Sequence[bytes]) -> list[bytes]: ...
+
+    @property
     def handler(self) -> Callable[..., Any]: ...
 
     @property
@@ -63,3 +71,9 @@ class Row(Protocol):
 
 
 Table: TypeAlias = Mapping[bytes, Row]  # by name in capitals
+
+
+def row_of(table: Table, args: Sequence[bytes]) -> Row | None:
+    """That of a command, however its name is written."""
+    row = table.get(args[0]) or table.get(args[0].upper())
+    return row.subcommand(args) if row is not None and row.subcommands else row

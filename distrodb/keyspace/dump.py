@@ -60,6 +60,11 @@ def is_intact(payload: bytes) -> bool:
     return crc64(payload[:-8]) == int.from_bytes(payload[-8:], "little")
 
 
+def is_plain(payload: bytes) -> bool:
+    """A string as it is: to read it is to copy it."""
+    return payload[:1] == bytes([_STRING]) and payload[1:2] < b"\xc0"
+
+
 # -- writing ---------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,14 @@ from itertools import chain, islice
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
-from distrodb.keyspace.context import UNSETTLED, Context, Row, StoreLimits, Table, Unsettled
+from distrodb.keyspace.context import (
+    UNSETTLED,
+    Context,
+    StoreLimits,
+    Table,
+    Unsettled,
+    row_of,
+)
 from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.digest import digest_of
 from distrodb.keyspace.entry import Limits, decode_batch
@@ -38,8 +45,9 @@ from distrodb.keyspace.share import Share
 from distrodb.keyspace.spread import Spread, all_slots_of
 from distrodb.keyspace.transaction import EXEC, commands_of
 from distrodb.keyspace.usage import EXPIRY_BYTES
-from distrodb.keyspace.values import CONTAINERS, STRING
+from distrodb.keyspace.values import CONTAINERS, STRING, Value
 from distrodb.keyspace.watched import Watched
+from distrodb.keyspace.weights import Weights, light_names
 from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
 
@@ -66,6 +74,7 @@ class Store:
         self._numbers = 0  # how many ``any_number`` has given
         self.watched = Watched(self._expires_by)
         self._observers = Observers()
+        self._light = light_names(table)
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -109,7 +118,7 @@ class Store:
         """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
         row = self.table.get(args[0])
         if row is None or row.subcommands:
-            row = _row(self.table, args)
+            row = row_of(self.table, args)
         if row is None:
             return error("ERR", "unknown command")
         if not row.words_min <= len(args) <= row.words_max:
@@ -131,8 +140,19 @@ class Store:
             return WRONG_TYPE
         return reply
 
+    def weights(self) -> Weights:
+        """To weigh commands that would run now."""
+        limit = self._limits.value_bytes_max
+        return Weights(self.table, self._light, self._value_at, self.key_count, limit)
+
+    def _value_at(self, place: int, key: bytes) -> Value | None:
+        keys = self._places.get(place) if place >= 0 else None
+        if keys is None:
+            keys = self._place_to_read(database_of(place), key)
+        return keys.all().get(key)
+
     def is_write(self, args: Sequence[bytes]) -> bool:
-        row = _row(self.table, args)
+        row = row_of(self.table, args)
         return row is not None and row.is_write
 
     def execute_once(
@@ -288,17 +308,12 @@ class Store:
         return sum(sizes) * self.key_count() // max(1, len(sizes)) + self.origins.bytes
 
 
-def _row(table: Table, args: Sequence[bytes]) -> Row | None:
-    row = table.get(args[0]) or table.get(args[0].upper())
-    return row.subcommand(args) if row is not None and row.subcommands else row
-
-
 def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
     for _, args in commands:
         name, count = args[0], len(args)
         row = table.get(name)
         if row is None or row.subcommands:
-            row = _row(table, args)
+            row = row_of(table, args)
         if row is None or not row.words_min <= count <= row.words_max:
             what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
             raise VersionError(what if row is None else f"{what} of {count} words")

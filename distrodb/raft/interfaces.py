@@ -8,6 +8,7 @@ from typing import Protocol
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.watched import Watched
+from distrodb.keyspace.weights import Weightless, Weights
 from distrodb.resp.reply import Reply
 
 
@@ -36,6 +37,8 @@ class Machine(Protocol):
     def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
         """A command that reads, at a time not before the newest entry's.  UNSETTLED: the reply
         depends on that time, so an entry of it must be applied before it is given."""
+
+    def weights(self) -> Weights | Weightless: ...  # what commands would take, if they ran now
 
     @property
     def watched(self) -> Watched: ...  # its keys that transactions depend on
@@ -154,5 +157,6 @@ class GroupOptions:
     unknown_after_s: float
     snapshot_log_bytes: int
     batch_bytes_max: int
+    transaction_ms_max: int
     queue_max: int
     queue_bytes_max: int

@@ -13,6 +13,9 @@ Invariants:
   connections were handed back, and may have run elsewhere by now.  When another entry has taken the
   batch's place it surely did not happen, and is answered so;
 - a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably;
+- what runs at once takes a bounded time, as far as it can be told before (keyspace/weights.py): a
+  batch ends before a command that would make it take longer than ``BATCH_US``, and a transaction
+  that would take longer than ``transaction_ms_max`` is refused, when it is the first of its batch;
 - a transaction whose keys are watched is decided on when it is proposed (``_decide``), as the first
   write of its batch.  Nothing can come between that and its entry: no other batch is under way (a
   sweep and a tick are batches too) and this member is ready, so all commands of the log are
@@ -30,11 +33,12 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from distrodb.commands.gateway import SKIP
 from distrodb.errors import invariant
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.origins import NoReply
-from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import GroupOptions, Machine, Marked, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
@@ -46,6 +50,9 @@ from distrodb.resp.reply import Reply, error
 # more keys are left than one removes, the next one follows at once.
 SWEEP_INTERVAL_S = 0.1
 EXPIRE_MAX = 256  # keys that one entry removes: about a millisecond
+# Microseconds that the commands of a batch may take to run, about; one that takes longer by itself
+# goes alone.  Between two batches others have their turn.
+BATCH_US = 50_000.0
 
 UNKNOWN = error(
     "UNKNOWN",
@@ -156,22 +163,10 @@ class Proposals:
             self._look_at = now + max(left_s, SWEEP_INTERVAL_S)
         if not (self._queue or is_sweep):
             return
-        requests: list[Request] = []
-        writes: list[tuple[int, Sequence[bytes]]] = []
-        size, queue, is_watched = 0, self._queue, len(machine.watched)
-        while queue and size < self._options.batch_bytes_max:
-            request = queue.popleft()
-            if is_watched and request.is_write and is_undecided(request.args):
-                if writes:  # what they do to the watched keys is seen when they are applied
-                    queue.appendleft(request)
-                    break
-                _decide(request, time_ms, member, machine)
-            size += request.size
-            requests.append(request)
-            if request.is_write:
-                writes.append((request.place, request.args))
-        self._queue_bytes -= size
-        self._writes_waiting -= len(writes)
+        requests, size = self._take(time_ms, member, machine)
+        if not (requests or is_sweep):
+            return
+        writes = [(request.place, request.args) for request in requests if request.is_write]
         self._batch = batch = _Batch(requests)
         batch.now_ms, batch.size = time_ms, size
         if self._may_be_marked:
@@ -181,6 +176,38 @@ class Proposals:
         else:
             batch.round = member.start_round(now)
             self.answer_confirmed_reads(now, member, machine)
+
+    def _take(self, time_ms: int, member: Member, machine: Machine) -> tuple[list[Request], int]:
+        """The next batch, and its bytes."""
+        requests: list[Request] = []
+        queue, is_watched = self._queue, len(machine.watched)
+        size = writes = 0
+        took_us, weights = 0.0, machine.weights()
+        light, bytes_max = weights.light, self._options.batch_bytes_max
+        while queue and size < bytes_max:
+            request = queue[0]
+            if request.args[0] not in light:
+                cost_us = weights.cost_us(request.place, request.args, size)
+                if requests and took_us + cost_us > BATCH_US:
+                    break
+                if _refuses(request, cost_us, self._options.transaction_ms_max):
+                    queue.popleft()
+                    self._queue_bytes -= request.size
+                    self._writes_waiting -= request.is_write
+                    continue
+                took_us += cost_us
+            if request.is_write:
+                if is_watched and is_undecided(request.args):
+                    if writes:  # what they do to the watched keys is seen when they are applied
+                        break
+                    _decide(request, time_ms, member, machine)
+                writes += 1
+            queue.popleft()
+            size += request.size
+            requests.append(request)
+        self._queue_bytes -= size
+        self._writes_waiting -= writes
+        return requests, size
 
     def _propose(
         self,
@@ -293,6 +320,23 @@ class Proposals:
     def _end(self, batch: _Batch) -> None:
         if self._batch is batch:
             self._batch = None
+
+
+def _refuses(request: Request, cost_us: float, limit_ms: int) -> bool:
+    """A transaction that would take too long is answered.  One that may have run before goes on as
+    what has no effect: the log knows, and its reply of then stands."""
+    if cost_us <= 1000 * limit_ms or request.args[0] not in (EXEC, EXEC_RO):
+        return False
+    problem = error(
+        "EXECABORT",
+        f"Transaction discarded because of: it would take some {cost_us / 1000:.0f} ms,"
+        f" and transaction_ms_max is {limit_ms}",
+    )
+    if isinstance(request, Marked) and request.mark is not None:
+        request.args = [*SKIP, problem.text]
+        return False
+    request.resolve(problem)
+    return True
 
 
 def _decide(request: Request, now_ms: int, member: Member, machine: Machine) -> None:

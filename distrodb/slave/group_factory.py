@@ -41,6 +41,7 @@ def group_options(config: SlaveConfig) -> GroupOptions:
         unknown_after_s=raft.unknown_after_ms / 1000,
         snapshot_log_bytes=raft.snapshot_log_bytes,
         batch_bytes_max=limits.batch_bytes_max,
+        transaction_ms_max=limits.transaction_ms_max,
         queue_max=limits.partition_queue_max,
         queue_bytes_max=limits.partition_queue_bytes_max,
     )

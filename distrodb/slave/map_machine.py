@@ -12,6 +12,7 @@ from distrodb.errors import VersionError
 from distrodb.keyspace.entry import decode_batch
 from distrodb.keyspace.origins import Mark
 from distrodb.keyspace.watched import Watched
+from distrodb.keyspace.weights import WEIGHTLESS, Weightless
 from distrodb.resp.reply import OK, Reply, error
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.map_commands import NAMES, apply
@@ -48,6 +49,9 @@ class MapMachine:
 
     def advance(self, now_ms: int, expire_max: int) -> None:
         self.now_ms = now_ms
+
+    def weights(self) -> Weightless:
+        return WEIGHTLESS
 
     @property
     def next_expiry_ms(self) -> float:

@@ -14,6 +14,7 @@ import msgpack
 
 from distrodb.keyspace.entry import decode_batch, encode_batch
 from distrodb.keyspace.watched import Watched
+from distrodb.keyspace.weights import WEIGHTLESS, Weightless
 from distrodb.raft import messages as m
 from distrodb.raft import replication
 from distrodb.raft.group import Group, Surroundings
@@ -70,6 +71,9 @@ class ListMachine:
     def apply(self, payload: bytes) -> list[Reply]:
         self.now_ms, _, _, commands, _ = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
+
+    def weights(self) -> Weightless:
+        return WEIGHTLESS
 
     def snapshot(self) -> Iterator[bytes]:
         return iter([b"list", *self.values])
@@ -136,6 +140,7 @@ class Replica:
                     unknown_after_s=UNKNOWN_AFTER_S,
                     snapshot_log_bytes=1 << 20,
                     batch_bytes_max=1 << 20,
+                    transaction_ms_max=500,
                     queue_max=100,
                     queue_bytes_max=1 << 20,
                 ),

@@ -1,0 +1,223 @@
+"""What runs at once takes a bounded time: commands are weighed before they are proposed."""
+
+import tracemalloc
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from distrodb.commands.table import DATA_COMMANDS
+from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.origins import NoReply
+from distrodb.keyspace.store import Store
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, Condition, pack
+from distrodb.raft.interfaces import GroupOptions, Marked
+from distrodb.raft.proposals import BATCH_US, Proposals
+from distrodb.resp.reply import ErrorReply, Reply
+from distrodb.ring.slots import slot_of
+from distrodb.slave.machine_factory import new_store
+from tests.support.request import Asked
+
+LARGE = 1 << 22  # bytes
+KEY, OTHER, FRESH = b"{a}large", b"{a}other", b"{a}fresh"
+PLACE = slot_of(KEY)
+LAST_BIT = b"%d" % (8 * LARGE - 1)
+
+
+@pytest.fixture
+def store() -> Store:
+    store = new_store(0, 16383)
+    for key in (KEY, OTHER):
+        store.execute(PLACE, [b"SET", key, bytes(LARGE)], 1)
+    return store
+
+
+def _cost_us(store: Store, *commands: Sequence[bytes]) -> float:
+    return store.weights().cost_us(PLACE, [EXEC, *pack((PLACE, words) for words in commands)], 0)
+
+
+# Of those whose arguments are not just keys and numbers.
+_WORDS: dict[bytes, Sequence[bytes]] = {
+    b"BITFIELD": [KEY, b"SET", b"u8", b"0", b"1"],
+    b"BITFIELD_RO": [KEY, b"GET", b"u8", b"0"],
+    b"BITOP": [b"NOT", FRESH, KEY],
+    b"COPY": [KEY, OTHER, b"REPLACE"],
+    b"HSET": [b"{a}hash", b"field", b"1"],
+    b"LCS": [KEY, OTHER],
+    b"MSETEX": [b"1", KEY, b"1"],
+    b"RENAME": [KEY, OTHER],
+    b"RENAMENX": [KEY, FRESH],
+    b"SET": [KEY, b"1", b"IFEQ", b"1"],
+    b"DELEX": [KEY, b"IFEQ", b"1"],
+    b"SETBIT": [KEY, b"0", b"1"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(DATA_COMMANDS))
+def test_a_command_that_copies_a_large_value_is_weighed(name: bytes, store: Store) -> None:
+    """So is each that comes: a copy is what a value's size costs in any case."""
+    row = DATA_COMMANDS[name]
+    words = _WORDS.get(name) or [KEY, b"0", b"-1", b"1"][: max(0, abs(row.arity) - 1)]
+    if row.subcommands:
+        first = {b"OBJECT": b"ENCODING", b"MEMORY": b"USAGE"}[name]
+        words = [first, KEY]
+    weight_us = store.weights().cost_us(PLACE, [name, *words], 0)
+    tracemalloc.start()
+    store.execute(PLACE, [name, *words], 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < LARGE // 2 or weight_us > 1000, (peak, weight_us)
+
+
+def test_a_name_is_weighed_however_it_is_written(store: Store) -> None:
+    weights = store.weights()
+    for name in (b"BITCOUNT", b"bitcount", b"BitCount"):
+        assert name not in weights.light
+        assert weights.cost_us(PLACE, [name, KEY], 0) > 1000
+    assert b"GET" in weights.light and b"get" in weights.light
+
+
+@pytest.mark.parametrize(
+    "makes",
+    [
+        [b"SET", FRESH, bytes(LARGE)],
+        [b"MSET", FRESH, bytes(LARGE)],
+        [b"SETBIT", FRESH, LAST_BIT, b"1"],
+        [b"SETRANGE", FRESH, b"%d" % (LARGE - 1), b"x"],
+        [b"BITFIELD", FRESH, b"SET", b"u8", b"#%d" % (LARGE - 1), b"1"],
+        [b"APPEND", FRESH, bytes(LARGE)],
+        [b"BITOP", b"OR", FRESH, KEY],
+        [b"COPY", KEY, FRESH],
+        [b"RENAME", KEY, FRESH],
+    ],
+)
+def test_what_a_transaction_makes_large_is_large_to_what_follows(
+    makes: list[bytes], store: Store
+) -> None:
+    count = [b"BITCOUNT", FRESH]
+    small, large = _cost_us(store, count), _cost_us(store, makes, count)
+    assert small < 100 and large - _cost_us(store, makes) > 1000
+    store.execute(PLACE, makes, 1)
+    assert store.weights().cost_us(PLACE, count, 0) <= large
+
+
+def test_a_hash_that_a_transaction_fills_gets_larger(store: Store) -> None:
+    fill = [[b"HSET", FRESH, b"%d" % number, bytes(1 << 16)] for number in range(16)]
+    all_ = [b"HGETALL", FRESH]
+    assert _cost_us(store, *fill, all_) - _cost_us(store, *fill) > 1000
+
+
+def test_what_will_be_refused_weighs_nothing(store: Store) -> None:
+    weights = store.weights()
+    assert weights.cost_us(PLACE, [b"SETBIT", KEY, b"4294967295", b"1"], 0) == 0
+    assert weights.cost_us(PLACE, [b"BITOP", b"OR", FRESH, *[KEY] * 65], 0) == 0
+    assert weights.cost_us(PLACE, [b"LCS", KEY, OTHER], 0) == 0
+    assert weights.cost_us(PLACE, [b"BITCOUNT"], 0) == 0
+
+
+# -- what the leader makes of it -------------------------------------------------------------------
+
+
+class _Forwarded(Asked, Marked):
+    def __init__(self, *args: bytes) -> None:
+        super().__init__(*args)
+        self.mark = (1, 1, 0)
+
+    def fail(self, why: NoReply) -> None:
+        raise AssertionError(why)
+
+
+class _Leader:
+    """The queue of a group whose entries are committed at once."""
+
+    def __init__(self, store: Store) -> None:
+        options = GroupOptions(
+            heartbeat_s=1,
+            election_timeout_s=1,
+            unknown_after_s=1,
+            snapshot_log_bytes=1 << 24,
+            batch_bytes_max=1 << 20,
+            transaction_ms_max=500,
+            queue_max=100_000,
+            queue_bytes_max=1 << 27,
+        )
+        self._log = SimpleNamespace(last_index=0, term_at=lambda index: 1)
+        self._store = store
+        self._proposals = Proposals(1, options, self._log)  # type: ignore[arg-type]
+        self._member: Any = SimpleNamespace(
+            term=1,
+            propose=self._propose,
+            start_round=self._start_round,
+            confirmed_round=lambda: self.rounds,
+            is_settled=True,
+        )
+        self.rounds = 0  # of reads
+        self.entries: list[list[bytes]] = []  # the names of the commands in each
+        self.weights_us: list[float] = []
+
+    def _propose(self, now: float, payload: bytes, settled: object) -> tuple[int, int]:
+        self._log.last_index += 1
+        commands = decode_batch(payload).commands
+        weights = self._store.weights()
+        self.entries.append([args[0] for _, args in commands])
+        self.weights_us.append(sum(weights.of_command(place, args) for place, args in commands))
+        self._payload = payload
+        return self._log.last_index, 1
+
+    def _start_round(self, now: float) -> int:
+        self.rounds += 1
+        return self.rounds
+
+    def run(self, *requests: Asked) -> list[Reply]:
+        for request in requests:
+            request.place = PLACE
+            self._proposals.submit(request)
+        while self._proposals.has_waiting:
+            self._proposals.pump(0, 1, True, self._member, self._store)
+            if self._proposals.is_busy:
+                self._proposals.apply(self._log.last_index, self._payload, self._store)
+        return [request.reply for request in requests]
+
+
+def test_a_batch_ends_before_what_would_make_it_take_too_long(store: Store) -> None:
+    leader = _Leader(store)
+    bits = [Asked(b"SETBIT", KEY, b"%d" % bit, b"1") for bit in range(100)]
+    assert leader.run(*bits) == [0] * 100
+    assert sum(map(len, leader.entries)) == 100 and len(leader.entries) > 3
+    assert max(leader.weights_us) <= BATCH_US
+
+
+def test_reads_are_bounded_too(store: Store) -> None:
+    leader = _Leader(store)
+    counts = [Asked(b"BITCOUNT", KEY, is_write=False) for _ in range(100)]
+    assert leader.run(*counts) == [0] * 100
+    assert leader.rounds > 10
+
+
+def test_a_transaction_that_would_take_too_long_is_refused_and_does_nothing(store: Store) -> None:
+    leader = _Leader(store)
+    commands = [(PLACE, [b"SETBIT", KEY, b"%d" % bit, b"1"]) for bit in range(1000)]
+    few = Asked(EXEC, *pack(commands[:10]))
+    many = Asked(EXEC, *pack(commands[10:]))
+    watching = Asked(EXEC, *pack(commands[10:], [Condition(b"1.1", PLACE, KEY)]))
+    counts = [(PLACE, [b"BITCOUNT", KEY])] * 1000
+    reading = Asked(EXEC_RO, *pack(counts), is_write=False)
+    last = Asked(b"BITCOUNT", KEY, is_write=False)
+    replies = leader.run(few, many, watching, reading, last)
+    assert replies[0] == [0] * 10 and replies[4] == 10
+    for reply in replies[1:4]:
+        assert isinstance(reply, ErrorReply) and reply.code == "EXECABORT"
+        assert b"transaction_ms_max is 500" in reply.text
+
+
+def test_one_that_a_gateway_forwards_is_refused_only_if_it_has_not_run(store: Store) -> None:
+    """Its number is kept in the log, since others follow it."""
+    assert store.origins.open() == 1
+    leader = _Leader(store)
+    commands = [(PLACE, [b"SETBIT", KEY, b"%d" % bit, b"1"]) for bit in range(1000)]
+    request = _Forwarded(EXEC, *pack(commands))
+    leader._proposals.submit_marked(request)
+    (reply,) = leader.run(Asked(b"BITCOUNT", KEY, is_write=False))
+    assert reply == 0 and leader.entries == [[b"GATEWAY"]]
+    assert isinstance(request.reply, ErrorReply) and request.reply.code == "EXECABORT"
