@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distrodb import LocalCluster, ports
+from distrodb import LocalCluster, local, ports
 from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
 from distrodb.slave import process
@@ -16,12 +16,22 @@ from distrodb.slave import process
 
 @pytest.fixture
 def outgoing():
-    """A connection of ours to somewhere: its own port is what the kernel gave it."""
+    """A connection of ours to somewhere, whose own port is nobody else's.
+
+    Not one that the kernel gives: connections to different addresses may share that, and one of
+    another program, or one that has just ended, would hold it still when ours is gone.
+    """
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as connection,
+        socket.create_connection(server.getsockname(), source_address=own_address()) as connection,
     ):
         yield connection
+
+
+def own_address() -> tuple[str, int]:
+    """One that is free, and that the kernel gives to nobody."""
+    [(port, _, _)] = local._ports(1, None)
+    return "127.0.0.1", port
 
 
 def port_of(connection: socket.socket) -> int:
@@ -48,7 +58,7 @@ def test_who_holds_a_port(outgoing):
 
 def test_one_whose_connection_has_just_ended_is_held_for_a_while():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        connection = socket.create_connection(server.getsockname())
+        connection = socket.create_connection(server.getsockname(), source_address=own_address())
         port = port_of(connection)
         accepted, _ = server.accept()
         connection.close()
