@@ -9,27 +9,31 @@ const split = (address) => {
 };
 const book = {
   register: `${prefix}register`, counter: `${prefix}counter`,
-  tried: 0, acknowledged: 0, counted: 0, went_back: 0, errors: {},
+  tried: 0, acknowledged: 0, counted: 0, went_back: 0, errors: {}, under_way: "",
 };
+let since = Date.now();
+const show = () => console.log(JSON.stringify({ ...book, since_s: (Date.now() - since) / 1000 }));
 let isOver = false;
 process.stdin.on("end", () => { isOver = true; });
-process.stdin.resume();
+process.stdin.on("data", show);
 const failed = (error) => {
   const text = `${error.name}: ${error.message}`.slice(0, 200);
   book.errors[text] = (book.errors[text] ?? 0) + 1;
 };
 
 async function run(client) {
-  const ask = async (work) => {
-    try { return await work(); } catch (error) { failed(error); return null; }
+  const ask = async (name, ...words) => {
+    book.under_way = [name, ...words].join(" ");
+    since = Date.now();
+    try { return await client[name](...words); } catch (error) { failed(error); return null; }
   };
   while (!isOver) {
     book.tried += 1;
     const value = book.tried;
-    if (await ask(() => client.set(book.register, String(value))) !== null) book.acknowledged = value;
-    const read = await ask(() => client.get(book.register));
+    if (await ask("set", book.register, String(value)) !== null) book.acknowledged = value;
+    const read = await ask("get", book.register);
     if (read !== null && Number(read) < book.acknowledged) book.went_back += 1;
-    if (await ask(() => client.incr(book.counter)) !== null) book.counted += 1;
+    if (await ask("incr", book.counter) !== null) book.counted += 1;
   }
 }
 
@@ -52,7 +56,7 @@ const kinds = {
   "node-redis-cluster": async () => {
     const client = quietly(createCluster({
       rootNodes: addresses.map((address) => ({ url: `redis://${address}` })),
-      maxCommandRedirections: 50,
+      maxCommandRedirections: 50, topologyRefreshOnReconnectionAttemptStrategy: 500,
     }));
     await client.connect();
     await run(client);
@@ -66,5 +70,5 @@ const kinds = {
   },
 };
 await kinds[kind]();
-console.log(JSON.stringify(book));
+show();
 process.exit(0);

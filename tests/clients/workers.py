@@ -4,7 +4,8 @@
 
 Each counts a register up, reads it back, and increments a counter, one after another, until its
 standard input ends; then it says as JSON what it has done, and every error that reached it, which
-means: that the client's own retries did not cover.  Settings are those of docs/clients.md.
+means: that the client's own retries did not cover.  It says so too for each line that it is given,
+with the command that is under way and since when.  Settings are those of docs/clients.md.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import redis
@@ -33,15 +35,26 @@ class Book:
         self.register, self.counter = f"{prefix}register", f"{prefix}counter"
         self.tried = self.acknowledged = self.counted = self.went_back = 0
         self.errors: collections.Counter[str] = collections.Counter()
+        self.under_way, self._since = "", time.monotonic()
         self.is_over = threading.Event()
+        self._steps = self._run()
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _wait(self) -> None:
-        sys.stdin.read()
+        for _ in sys.stdin:
+            self.show()
         self.is_over.set()
 
-    def steps(self):
-        """Commands, one after another; what is answered is sent in."""
+    def next_command(self, answer: object) -> tuple[str, ...] | None:
+        """None: it is over.  ``answer``: to the one before; None for none."""
+        try:
+            command: tuple[str, ...] = self._steps.send(answer)
+        except StopIteration:
+            return None
+        self.under_way, self._since = " ".join(command), time.monotonic()
+        return command
+
+    def _run(self):
         while not self.is_over.is_set():
             self.tried += 1
             if (yield "SET", self.register, str(self.tried)) is not None:
@@ -57,16 +70,13 @@ class Book:
 
     def show(self) -> None:
         told = {name: value for name, value in vars(self).items() if type(value) in (int, str)}
-        print(json.dumps({**told, "errors": dict(self.errors)}))
+        told["since_s"] = round(time.monotonic() - self._since, 1)
+        print(json.dumps({**told, "errors": dict(self.errors)}), flush=True)
 
 
 def run(book: Book, ask: Ask) -> None:
-    steps, answer = book.steps(), None
-    while True:
-        try:
-            command = steps.send(answer)
-        except StopIteration:
-            return
+    answer = None
+    while command := book.next_command(answer):
         try:
             answer = ask(*command)
         except Exception as error:
@@ -75,12 +85,8 @@ def run(book: Book, ask: Ask) -> None:
 
 
 async def run_later(book: Book, ask: AskLater) -> None:
-    steps, answer = book.steps(), None
-    while True:
-        try:
-            command = steps.send(answer)
-        except StopIteration:
-            return
+    answer = None
+    while command := book.next_command(answer):
         try:
             answer = await ask(*command)
         except Exception as error:
