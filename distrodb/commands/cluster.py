@@ -5,6 +5,7 @@ the cluster map, which heals by itself and is steered by DISTRODB.
 https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -166,11 +167,11 @@ def _by_order(args: Sequence[bytes]) -> Choose | ErrorReply:
     if args[3].upper() != b"KEY-COUNT":
         return error("ERR", "Unrecognized sort metric for ORDERBY.")
     limit, is_descending, given = SLOT_COUNT, True, list[str]()
-    words = [*args[4:]]
+    words = deque(args[4:])
     while words:
-        word = words.pop(0).upper()
+        word = words.popleft().upper()
         if word == b"LIMIT" and words:
-            number = parse_integer(words.pop(0))
+            number = parse_integer(words.popleft())
             if number is None or not 1 <= number <= SLOT_COUNT:
                 return BAD_LIMIT
             limit = number

@@ -4,6 +4,7 @@ There is one user, ``default``, who may do everything and has no password: AUTH 
 for it, as Redis does where none is set, and knows nobody else.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
@@ -47,7 +48,7 @@ def auth(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """HELLO [protover [AUTH username password] [SETNAME name]]; one that fails changes nothing."""
-    protocol, name, rest = session.protocol, session.name, list(args[2:])
+    protocol, name, rest = session.protocol, session.name, deque(args[2:])
     if len(args) > 1:
         wanted = parse_integer(args[1])
         if wanted is None:
@@ -56,14 +57,14 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
             return error("NOPROTO", "unsupported protocol version")
         protocol = wanted
     while rest:
-        option = rest.pop(0)
+        option = rest.popleft()
         if option.upper() == b"AUTH" and len(rest) >= 2:
-            refused = _authenticates(rest.pop(0))
-            rest.pop(0)
+            refused = _authenticates(rest.popleft())
+            rest.popleft()
             if refused is not None:
                 return refused
         elif option.upper() == b"SETNAME" and rest:
-            name = rest.pop(0)
+            name = rest.popleft()
             if not is_name(name):
                 return BAD_NAME
         else:

@@ -3,6 +3,7 @@
 keyspace/dump.py says what the bytes are.  Redis' own are accepted, and ours are by Redis.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,18 +31,18 @@ class _Options:
     is_absolute: bool = False  # the TTL is a Unix time
 
 
-def _options(words: list[bytes]) -> _Options | ErrorReply:
+def _options(words: deque[bytes]) -> _Options | ErrorReply:
     """What IDLETIME and FREQ say is checked and not kept: when, and how often, a key was asked for
     is not known here."""
     options, usage = _Options(), b""
     while words:
-        word = words.pop(0).upper()
+        word = words.popleft().upper()
         if word == b"REPLACE":
             options.may_replace = True
         elif word == b"ABSTTL":
             options.is_absolute = True
         elif word in (b"IDLETIME", b"FREQ") and words and usage in (b"", word):
-            usage, number = word, parse_integer(words.pop(0))
+            usage, number = word, parse_integer(words.popleft())
             if number is None:
                 return NOT_AN_INTEGER
             if word == b"IDLETIME" and number < 0:
@@ -55,7 +56,7 @@ def _options(words: list[bytes]) -> _Options | ErrorReply:
 
 def restore(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"""
-    key, options = args[1], _options(list(args[4:]))
+    key, options = args[1], _options(deque(args[4:]))
     if isinstance(options, ErrorReply):
         return options
     if not options.may_replace and key in keys:

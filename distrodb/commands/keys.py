@@ -4,6 +4,7 @@ https://redis.io/docs/latest/commands/?group=generic; those on whole partitions 
 when keys expire in expiry.py.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands.command import SUM, data_row
@@ -85,13 +86,13 @@ def copy(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     key, name = args[1:3]
     target: int | None = None
     may_replace = False
-    words = list(args[3:])
+    words = deque(args[3:])
     while words:
-        option = words.pop(0).upper()
+        option = words.popleft().upper()
         if option == b"REPLACE":
             may_replace = True
         elif option == b"DB" and words:
-            number = database_index(words.pop(0), context.limits.databases)
+            number = database_index(words.popleft(), context.limits.databases)
             if isinstance(number, ErrorReply):
                 return number
             target = number

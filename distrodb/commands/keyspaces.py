@@ -4,6 +4,7 @@ All but FLUSHALL speak of the database that is selected.  How the answers of par
 is in each row (combine.py).
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands.combine import (
@@ -72,9 +73,9 @@ def scan(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     pattern: bytes | None = None
     kind: bytes | None = None
     count = 10
-    words = list(args[2:])
+    words = deque(args[2:])
     while words:
-        option, value = words.pop(0).upper(), words.pop(0) if words else None
+        option, value = words.popleft().upper(), words.popleft() if words else None
         if option == b"COUNT" and value is not None:
             number = parse_integer(value)
             if number is None:

@@ -4,6 +4,7 @@ Caveat: what a key takes is an estimate, from the sizes of what it holds; where 
 Redis would look at so many elements, here all are known.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
@@ -21,11 +22,11 @@ EXPIRY_BYTES = 200  # of a place in another one, and in the queue of what expire
 
 def usage(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """MEMORY USAGE key [SAMPLES count]"""
-    words = list(args[3:])
+    words = deque(args[3:])
     while words:
-        if words.pop(0).upper() != b"SAMPLES" or not words:
+        if words.popleft().upper() != b"SAMPLES" or not words:
             return SYNTAX
-        count = parse_integer(words.pop(0))
+        count = parse_integer(words.popleft())
         if count is None:
             return NOT_AN_INTEGER
         if count < 0:

@@ -9,6 +9,7 @@ all keys it always is; elsewhere a pattern with a star needs the hash tag of the
 the star, as in Redis 8's cluster mode.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,25 +47,25 @@ class _Options:
     store: bytes | None = None
 
 
-def _options(words: list[bytes], slot: int | None, may_store: bool) -> _Options | ErrorReply:
+def _options(words: deque[bytes], slot: int | None, may_store: bool) -> _Options | ErrorReply:
     """``slot``: that of the keys which a pattern may name; None: any."""
     options = _Options()
     order = options.order
     while words:
-        word = words.pop(0).upper()
+        word = words.popleft().upper()
         if word in (b"ASC", b"DESC"):
             order.is_descending = word == b"DESC"
         elif word == b"ALPHA":
             order.is_alpha = True
         elif word == b"LIMIT" and len(words) >= 2:
-            offset, count = parse_integer(words.pop(0)), parse_integer(words.pop(0))
+            offset, count = parse_integer(words.popleft()), parse_integer(words.popleft())
             if offset is None or count is None:
                 return NOT_AN_INTEGER
             order.offset, order.count = offset, count
         elif word == b"STORE" and words and may_store:
-            options.store = words.pop(0)
+            options.store = words.popleft()
         elif word in (b"BY", b"GET") and words:
-            pattern = words.pop(0)
+            pattern = words.popleft()
             if b"*" in pattern and slot is not None and _slot_of_all(pattern) != slot:
                 return _elsewhere(word.decode())
             if word == b"GET":
@@ -111,7 +112,7 @@ def _looked_up(keys: Keys, pattern: bytes, item: bytes) -> bytes | None:
 def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) -> Reply:
     readable = keys.of_all_slots()
     slot = slot_of(args[1]) if readable is None else None
-    options = _options(list(args[2:]), slot, may_store)
+    options = _options(deque(args[2:]), slot, may_store)
     if isinstance(options, ErrorReply):
         return options
     by, order, named = options.by, options.order, readable or keys

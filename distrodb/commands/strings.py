@@ -3,6 +3,7 @@
 Numbers in strings are in counters.py, their bits in bits.py.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands import lcs as lcs_
@@ -345,11 +346,11 @@ def lcs(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 def _lcs_options(words: Sequence[bytes]) -> tuple[set[bytes], int] | ErrorReply:
     options: set[bytes] = set()
     length_min = 0
-    rest = list(words)
+    rest = deque(words)
     while rest:
-        option = rest.pop(0).upper()
+        option = rest.popleft().upper()
         if option == b"MINMATCHLEN" and rest:
-            number = parse_integer(rest.pop(0))
+            number = parse_integer(rest.popleft())
             if number is None:
                 return NOT_AN_INTEGER
             length_min = max(0, number)

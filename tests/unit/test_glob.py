@@ -2,6 +2,7 @@
 
 import re
 import time
+from unittest import mock
 
 import pytest
 from hypothesis import example, given
@@ -59,9 +60,31 @@ def test_the_end_of_a_long_key_is_compared_once() -> None:
     assert time.process_time() - began < 0.5
 
 
+@given(st.text("ab*?", max_size=9), st.text("ab\n", max_size=8))
+@example("a*ab*b", "aabb")
+@example("*a?b*", "aab")
+@example("*[b]a*[^]*", "bab")
+def test_a_search_in_one_pass_finds_the_same(pattern: str, name: str) -> None:
+    short = bool(glob(pattern.encode()).match(name.encode()))
+    with mock.patch.multiple("distrodb.keyspace.glob", PIECE_BYTES_MAX=0, KEY_BYTES_MAX=-1):
+        assert bool(glob(pattern.encode()).match(name.encode())) == short
+
+
+@pytest.mark.parametrize("piece", [b"a", b"?", b"a?", b"[ab]"])
+def test_a_long_piece_between_stars_is_searched_for_in_one_pass(piece: bytes) -> None:
+    """A tenth of this; each key took half a second."""
+    piece *= 4000 // len(piece)
+    matches = glob(b"*" + piece + b"b*").match
+    began = time.process_time()
+    assert not any(matches(b"a" * 65536) for _ in range(6))
+    assert time.process_time() - began < 1.0
+    assert matches(b"a" * 60000 + b"b" + b"a" * 5000)
+
+
 def test_a_class_does_not_grow_a_pattern_much() -> None:
     pattern = b"[^a][\x00-\xff]" * 400
-    assert len(glob(pattern).pattern) < 6 * len(pattern)
+    compiled = glob(pattern)
+    assert isinstance(compiled, re.Pattern) and len(compiled.pattern) < 6 * len(pattern)
 
 
 def test_a_longer_pattern_is_refused() -> None:
