@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from distrodb.commands.bits import BAD_OFFSET, OFFSET_MAX, refused
 from distrodb.commands.command import data_row
-from distrodb.commands.costs import Sizes, rewritten_us
+from distrodb.commands.costs import FIELD_US, Sizes, rewritten_us
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import READS, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
@@ -157,13 +157,18 @@ def bitfield(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return replies
 
 
+def _fields_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    return len(args) * FIELD_US
+
+
 def _written_us(sizes: Sizes, args: Sequence[bytes]) -> float:
     steps = _parse(args[2:])
     if isinstance(steps, ErrorReply):
-        return 0.0
+        return _fields_us(sizes, args)
     ends = [s.field.offset + s.field.bits for s in steps if s.verb != b"GET"]
     # It is copied twice: to be written to, and back.
-    return 2 * rewritten_us(sizes, args[1], (max(ends) + 7) // 8) if ends else 0.0
+    copied_us = 2 * rewritten_us(sizes, args[1], (max(ends) + 7) // 8) if ends else 0.0
+    return copied_us + _fields_us(sizes, args)
 
 
 _NOTES = "This command allows both access and modification of the key"
@@ -181,6 +186,14 @@ COMMANDS = (
         cost=_written_us,
     ),
     data_row(
-        "bitfield_ro", bitfield_ro, -2, "readonly fast", READS, "bitmap", "Reads them.", "6.0.0"
+        "bitfield_ro",
+        bitfield_ro,
+        -2,
+        "readonly fast",
+        READS,
+        "bitmap",
+        "Reads them.",
+        "6.0.0",
+        cost=_fields_us,
     ),
 )

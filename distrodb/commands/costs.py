@@ -19,9 +19,11 @@ LISTED_NS = 3.0  # of a hash, as a reply
 WALKED_NS = 10.0  # of a hash, as a payload
 UNPACKED_NS = 60.0  # of a payload that is no plain string
 HASHED_NS = 60.0  # of an element of a HyperLogLog
+ELEMENT_US = 2.0  # and beside its bytes
 # Microseconds.
 MERGED_US = 1500.0  # of one HyperLogLog
 ENCODED_US = 300.0  # of one that is written
+FIELD_US = 3.0  # of a word of a BITFIELD, three or four of which are a field
 KEY_US = 0.3  # of a key that is looked at among all
 LIGHT_US = 3.0  # of a command of a transaction that has no cost
 

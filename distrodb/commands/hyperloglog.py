@@ -19,7 +19,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 
 from distrodb.commands.command import data_row
-from distrodb.commands.costs import ENCODED_US, HASHED_NS, MERGED_US, Sizes
+from distrodb.commands.costs import ELEMENT_US, ENCODED_US, HASHED_NS, MERGED_US, Sizes
 from distrodb.commands.key_specs import KeySpec, one
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.context import Context
@@ -237,7 +237,7 @@ def _added_us(sizes: Sizes, args: Sequence[bytes]) -> float:
     if size > ELEMENTS_BYTES_MAX:
         return 0.0
     sizes.grow(args[1], _DENSE_BYTES)
-    return size * HASHED_NS / 1000 + ENCODED_US
+    return size * HASHED_NS / 1000 + len(args) * ELEMENT_US + ENCODED_US
 
 
 def _merged_us(sizes: Sizes, args: Sequence[bytes]) -> float:

@@ -53,6 +53,8 @@ EXPIRE_MAX = 256  # keys that one entry removes: about a millisecond
 # Microseconds that the commands of a batch may take to run, about; one that takes longer by itself
 # goes alone.  Between two batches others have their turn.
 BATCH_US = 50_000.0
+# Words of the commands of a batch; each takes a microsecond, about, however few bytes it has.
+BATCH_WORDS = 1 << 16
 
 UNKNOWN = error(
     "UNKNOWN",
@@ -181,10 +183,10 @@ class Proposals:
         """The next batch, and its bytes."""
         requests: list[Request] = []
         queue, is_watched = self._queue, len(machine.watched)
-        size = writes = 0
+        size = words = writes = 0
         took_us, weights = 0.0, machine.weights()
         light, bytes_max = weights.light, self._options.batch_bytes_max
-        while queue and size < bytes_max:
+        while queue and size < bytes_max and words < BATCH_WORDS:
             request = queue[0]
             if request.args[0] not in light:
                 cost_us = weights.cost_us(request.place, request.args, size)
@@ -204,6 +206,7 @@ class Proposals:
                 writes += 1
             queue.popleft()
             size += request.size
+            words += len(request.args)
             requests.append(request)
         self._queue_bytes -= size
         self._writes_waiting -= writes

@@ -188,6 +188,15 @@ def test_a_batch_ends_before_what_would_make_it_take_too_long(store: Store) -> N
     assert max(leader.weights_us) <= BATCH_US
 
 
+def test_many_words_are_bounded_though_they_have_few_bytes(store: Store) -> None:
+    leader = _Leader(store)
+    assert leader.run(*(Asked(b"DEL", *[FRESH] * 40_000) for _ in range(4))) == [0] * 4
+    assert leader.entries == [[b"DEL"] * 2] * 2
+    words = [b"GET", b"u8", b"0"] * 10_000
+    leader.run(*(Asked(b"BITFIELD", KEY, *words) for _ in range(2)))
+    assert leader.entries[2:] == [[b"BITFIELD"]] * 2
+
+
 def test_reads_are_bounded_too(store: Store) -> None:
     leader = _Leader(store)
     counts = [Asked(b"BITCOUNT", KEY, is_write=False) for _ in range(100)]
