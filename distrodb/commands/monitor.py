@@ -1,10 +1,10 @@
 """MONITOR: every command that begins on this slave, as it begins, to those who watch.
 
-Costs nothing while nobody watches.  A long word is cut, other than in Redis.  A watcher that does
-not read what it is sent is closed, since it would miss what it is there for.
+Costs nothing while nobody watches.  A long word is cut, and so are many, other than in Redis.  A
+watcher that does not read what it is sent is closed, since it would miss what it is there for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import Command, session_row
@@ -12,6 +12,7 @@ from distrodb.resp.reply import OK, Reply
 
 HIDDEN = b"(redacted)"
 WORD_BYTES_MAX = 4096  # of a word that is shown: of the largest value it takes no time then
+LINE_BYTES_MAX = 1 << 16  # of all words, before they are quoted: a millisecond or two
 _NAMED = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
 _AS_SHOWN = [
     _NAMED.get(byte) or (bytes([byte]) if 32 <= byte < 127 else b"\\x%02x" % byte)
@@ -47,10 +48,20 @@ def is_shown(row: Command) -> bool:
 
 
 def line(wall_us: int, session: SessionApi, args: Sequence[bytes]) -> bytes:
-    words = b" ".join(map(quoted, without_secrets(args)))
+    words = b" ".join(_shown(without_secrets(args)))
     seconds, rest_us = divmod(wall_us, 1_000_000)
     who = session.database, session.address.encode()
     return b"%d.%06d [%d %b] %b" % (seconds, rest_us, *who, words)
+
+
+def _shown(words: Sequence[bytes]) -> Iterator[bytes]:
+    left = LINE_BYTES_MAX
+    for number, word in enumerate(words):
+        if left <= 0:
+            yield b"... (%d more words)" % (len(words) - number)
+            return
+        left -= min(len(word), WORD_BYTES_MAX) + len(b' ""')
+        yield quoted(word)
 
 
 def monitor(session: SessionApi, args: Sequence[bytes]) -> Reply:

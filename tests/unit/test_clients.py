@@ -214,6 +214,20 @@ def test_a_command_that_has_to_wait_is_shown_once() -> None:
     assert watched(watcher) == ['[0 client:1] "SET" "a" "1"', '[0 client:1] "DBSIZE"']
 
 
+def test_neither_a_long_word_nor_many_make_a_long_line() -> None:
+    """A command of 24 MB in many words took a second and a half to be shown."""
+    world = World()
+    watcher = other(world)
+    watcher.receive(pack(b"MONITOR"))
+    watcher.take(100)
+    world.ask(pack(b"SET", b"a", bytes(1 << 20)))
+    world.ask(pack(b"DEL", *[b"a"] * 60_000))
+    world.ask(pack(b"EXISTS", *[b"a" * 300] * 20_000))
+    large, many, both = watched(watcher)
+    assert large.endswith('... (1044480 more bytes)"') and many.endswith(" more words)")
+    assert both.endswith(" more words)") and max(map(len, (large, many, both))) < 4 * 65536 + 16384
+
+
 def test_a_watcher_that_does_not_read_is_ended() -> None:
     world = World(output_bytes_max=65536)
     watcher = other(world)
