@@ -44,7 +44,7 @@ from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.member import Member
 from distrodb.raft.steady_time import SteadyTime
-from distrodb.resp.reply import Reply, error
+from distrodb.resp.reply import ErrorReply, Reply, error
 
 # Seconds between two entries that do nothing but remove expired keys; each costs a sync.  While
 # more keys are left than one removes, the next one follows at once.
@@ -325,16 +325,23 @@ class Proposals:
             self._batch = None
 
 
-def _refuses(request: Request, cost_us: float, limit_ms: int) -> bool:
-    """A transaction that would take too long is answered.  One that may have run before goes on as
-    what has no effect: the log knows, and its reply of then stands."""
-    if cost_us <= 1000 * limit_ms or request.args[0] not in (EXEC, EXEC_RO):
-        return False
-    problem = error(
+def takes_too_long(args: Sequence[bytes], cost_us: float, limit_ms: int) -> ErrorReply | None:
+    """The answer to a transaction that would."""
+    if cost_us <= 1000 * limit_ms or args[0] not in (EXEC, EXEC_RO):
+        return None
+    return error(
         "EXECABORT",
         f"Transaction discarded because of: it would take some {cost_us / 1000:.0f} ms,"
         f" and transaction_ms_max is {limit_ms}",
     )
+
+
+def _refuses(request: Request, cost_us: float, limit_ms: int) -> bool:
+    """A transaction that would take too long is answered.  One that may have run before goes on as
+    what has no effect: the log knows, and its reply of then stands."""
+    problem = takes_too_long(request.args, cost_us, limit_ms)
+    if problem is None:
+        return False
     if isinstance(request, Marked) and request.mark is not None:
         request.args = [*SKIP, problem.text]
         return False

@@ -27,6 +27,7 @@ from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
+from distrodb.raft.proposals import takes_too_long
 from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
@@ -309,12 +310,6 @@ class Transactions:
         if reads is not None:
             resolve = _followed(resolve, reads)
         copy = None if writes or watched or not session.is_readonly else slave.copy_to_read(slot)
-        if copy is not None:
-            replies = [copy.execute(place, words, copy.now_ms) for place, words in commands]
-            if reads is not None:
-                reads.ran()
-            _Assembly(session, queue, replies, resolve).go_on()
-            return PENDING
 
         def answered(reply: Reply) -> None:
             if isinstance(reply, list):
@@ -326,6 +321,12 @@ class Transactions:
             else:
                 resolve(reply)
 
+        if copy is not None:
+            words, place = [EXEC_RO, *pack(commands)], place_of(session.database, slot)
+            cost_us = copy.weights().cost_us(place, words, 0)
+            problem = takes_too_long(words, cost_us, slave.limits.transaction_ms_max)
+            answered(problem or copy.execute(place, words, copy.now_ms))
+            return PENDING
         is_write = writes or bool(watched)
         if is_write:
             session.note_write()

@@ -179,6 +179,9 @@ def test_reads_of_a_copy() -> None:
     world.stores[2].execute(slot_of(b"a"), [b"SET", b"a", b"1"], 0)
     assert ask(world, "READONLY", "MULTI", "GET a", "PING", "EXEC")[-1][0] == b"1"
     assert code(ask(world, "MULTI", "SET a 1", "EXEC")[1]) == "MOVED"
+    world.stores[2].execute(slot_of(b"a"), [b"SET", b"a", bytes(1 << 24)], 0)
+    replies = ask(world, "MULTI", *["BITCOUNT a"] * 100, "EXEC")
+    assert code(replies[-1]) == "EXECABORT"  # else it would run while nobody is served
 
 
 # -- WATCH -----------------------------------------------------------------------------------------
