@@ -208,7 +208,6 @@ def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     everything = (1 << 8 * size) - 1
     result = sources[0] ^ everything if operation == b"NOT" else _OPERATIONS[operation](sources)
     keys.put(destination, result.to_bytes(size, "big"))
-    keys.event(STRING, b"set", destination)
     return size
 
 

@@ -3,7 +3,7 @@
 What COMMAND tells of a row is what Redis tells: https://redis.io/docs/latest/commands/command/.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +51,7 @@ class Command:
     has_one_key: bool = field(init=False)  # always, at ``first_key``
     first_key: int = field(init=False)
     words_min: int = field(init=False)  # with the name
-    words_max: float = field(init=False)  # infinite without a bound
+    words_max: int = field(init=False)  # beyond all numbers without a bound
 
     def __post_init__(self) -> None:
         one = self.keys[0] if len(self.keys) == 1 and self.find_keys is None else None
@@ -62,7 +62,7 @@ class Command:
             "has_one_key": has_one_key,
             "first_key": one.at if one is not None and has_one_key else 0,
             "words_min": abs(self.arity),
-            "words_max": self.arity if self.arity >= 0 else math.inf,
+            "words_max": self.arity if self.arity >= 0 else sys.maxsize,
         }.items():
             object.__setattr__(self, name, value)
         invariant(

@@ -43,14 +43,11 @@ def get(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 def set_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """SET key value [NX | XX | IFEQ v | IFNE v | IFDEQ d | IFDNE d] [GET] [EX s | PX ms | EXAT s |
     PXAT ms | KEEPTTL] (https://redis.io/docs/latest/commands/set/)."""
-    key, value = args[1], args[2]
-    if (
-        len(key) > context.limits.key_bytes_max or len(value) > context.limits.value_bytes_max
-    ) and (problem := over_limits(context, key, value)):
-        return problem
+    key, value, limits = args[1], args[2], context.limits
+    if len(key) > limits.key_bytes_max or len(value) > limits.value_bytes_max:
+        return over_limits(context, key, value)
     if len(args) == 3:
         keys.put(key, value)
-        keys.event(STRING, b"set", key)
         return OK
     options = parse_options(args[3:], _SET_OPTIONS)
     if isinstance(options, ErrorReply):
@@ -82,9 +79,9 @@ def _set(
 def _put(keys: Keys, key: bytes, value: bytes, at_ms: int | None, keeps_expiry: bool) -> None:
     if keeps_expiry:
         keys.update(key, value)
+        keys.event(STRING, b"set", key)
     else:
         keys.put(key, value)
-    keys.event(STRING, b"set", key)
     if at_ms is not None:
         keys.expire_at(key, at_ms)
         keys.event(GENERIC, b"expire", key)

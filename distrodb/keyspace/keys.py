@@ -42,7 +42,7 @@ class Keys(Protocol):
     # -- to write ----------------------------------------------------------------------------
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Set a string; whatever was there is gone, its expiry too."""
+        """Set a string, and say so as SET does; whatever was there is gone, its expiry too."""
 
     def update(self, key: bytes, value: bytes) -> None:
         """Set a string, which expires when the one before would have."""

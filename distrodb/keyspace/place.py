@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from distrodb.keyspace.expiry import ExpiryQueue
-from distrodb.keyspace.keys import EXPIRED, NEW, Keys
+from distrodb.keyspace.keys import EXPIRED, NEW, STRING, Keys
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.usage import KEY_BYTES, Usage
 from distrodb.keyspace.values import Container, Value, kind_of
@@ -150,7 +150,7 @@ class Place:
     # -- to write ----------------------------------------------------------------------------
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Set a string; whatever was there is gone, its expiry too."""
+        """Set a string, and say so as SET does; whatever was there is gone, its expiry too."""
         shared, values = self._shared, self._values
         observer = shared.observer
         if observer is not None:
@@ -167,6 +167,7 @@ class Place:
             self._forget_expiry(key)
         if observer is not None:
             observer.changed(self._number, key)
+            observer.event(self._number, STRING, b"set", key)
 
     def put_value(self, key: bytes, value: Value) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
@@ -297,9 +298,6 @@ class Place:
     @property
     def expiring_count(self) -> int:
         return len(self._expiries)
-
-    def values(self) -> Iterable[Value]:
-        return self._values.values()
 
     def all(self) -> Mapping[bytes, Value]:
         """To be read only."""

@@ -127,7 +127,7 @@ class Store:
         if context.now_ms != now_ms:
             context = self._at(now_ms)
         reply: Reply
-        if row.scope == "partition":
+        if not row.is_on_keys:
             database = database_of(place)
             reply = row.handler(self, args, Context(now_ms, database, self._limits))
             return reply
@@ -298,9 +298,7 @@ class Store:
 
     def size_estimate(self) -> int:
         """About the bytes of a snapshot, as far as a few keys tell."""
-        items = chain.from_iterable(
-            zip(keys, keys.values(), strict=True) for keys in self._places.values()
-        )
+        items = chain.from_iterable(keys.all().items() for keys in self._places.values())
         sizes = [
             len(key) + (len(value) if isinstance(value, bytes) else value.size) + 5
             for key, value in islice(items, SAMPLE)
@@ -309,6 +307,7 @@ class Store:
 
 
 def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+    transaction = table.get(EXEC)
     for _, args in commands:
         name, count = args[0], len(args)
         row = table.get(name)
@@ -317,7 +316,7 @@ def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) 
         if row is None or not row.words_min <= count <= row.words_max:
             what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
             raise VersionError(what if row is None else f"{what} of {count} words")
-        if name == EXEC:
+        if row is transaction:
             _check_known(table, commands_of(args) or ())
 
 

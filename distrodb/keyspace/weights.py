@@ -76,7 +76,7 @@ class Weights:
         self._place = place
         if row.cost is not None:
             return row.cost(self, args)
-        if row.is_write and row.scope == "key":
+        if row.is_write and row.is_on_keys:
             written = sum(map(len, args))
             for key in row.keys_of(args):  # a hash gets more, a string is another one
                 self.grow(key, written + (self.size(key) if row.group == "hash" else 0))
