@@ -170,7 +170,7 @@ class Core:
         """Seconds: when ``flush`` is due though nothing else happens; minus infinity is now."""
         if self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty:
             return -math.inf
-        if self.pubsub.has_gathered or self._feed.has_gathered or self.gateway_tracking.has_pending:
+        if self.pubsub.has_gathered or (self._observing.is_on and self._has_changes_to_tell):
             return -math.inf
         return min(
             self._schedule.next_due,
@@ -392,21 +392,28 @@ class Core:
                 self.gossip.soon()
             outbox.changed.clear()
         self.outgoing.collect(outbox)
-        self._dispatch.collect(outbox)
+        if outbox.handed_back or outbox.overwritten:
+            self._dispatch.collect(outbox)
 
     def _tell_clients(self) -> None:
         """What has come about in this turn and no command asked for."""
-        if self.tracking.has_pending:
-            self.tracking.tell()
-        if self._feed.has_gathered:
-            self.gateway_tracking.take(self._feed.send())
-        if self.gateway_tracking.has_pending:
-            self.gateway_tracking.tell()
-        if self.notifications.has_events:
-            self.notifications.publish()
+        if self._observing.is_on:  # else there is nothing in all of these
+            if self.tracking.has_pending:
+                self.tracking.tell()
+            if self._feed.has_gathered:
+                self.gateway_tracking.take(self._feed.send())
+            if self.gateway_tracking.has_pending:
+                self.gateway_tracking.tell()
+            if self.notifications.has_events:
+                self.notifications.publish()
         if self.pubsub.has_gathered:
             self.pubsub.send()
-        self.pubsub.questions.give_up(self._now)
+        if self._now >= self.pubsub.questions.next_due:
+            self.pubsub.questions.give_up(self._now)
+
+    @property
+    def _has_changes_to_tell(self) -> bool:
+        return self._feed.has_gathered or self.gateway_tracking.has_pending
 
     def _partition_left(self, group_id: int) -> None:
         """This slave has no copy of it any more."""

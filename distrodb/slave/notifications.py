@@ -86,6 +86,7 @@ class Notifications:
             self._observing.add(self)
         else:
             self._observing.remove(self)
+            self._events = []
 
     # -- what a store tells ------------------------------------------------------------------
 

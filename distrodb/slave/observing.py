@@ -16,15 +16,18 @@ class Observing:
     def __init__(self, groups: OpenGroups):
         self._groups = groups
         self._observers: list[Observer] = []
+        self.is_on = False  # somebody observes
 
     def add(self, observer: Observer) -> None:
         if observer not in self._observers:
             self._observers.append(observer)
+            self.is_on = True
             self._attach(self._groups.partitions, observer)
 
     def remove(self, observer: Observer) -> None:
         if observer in self._observers:
             self._observers.remove(observer)
+            self.is_on = bool(self._observers)
             for group in self._groups.partitions:
                 if isinstance(group.machine, Store):
                     group.machine.ignore(observer)

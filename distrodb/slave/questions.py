@@ -5,6 +5,7 @@ An answer is awaited from each slave that was linked when it was asked, for a bo
 does not answer, or whose link breaks, counts as one with no clients.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,6 +30,8 @@ class Questions:
         self._outgoing, self._peers = outgoing, peers
         self._open: dict[int, _Open] = {}  # in the order in which they are given up
         self._asked = 0
+        # Seconds: when ``give_up`` is to be called; not after the oldest is to be given up.
+        self.next_due = math.inf
 
     def ask(
         self,
@@ -47,6 +50,7 @@ class Questions:
         self._asked += 1
         asked.given_up_at = now + ANSWER_S
         self._open[self._asked] = asked
+        self.next_due = min(self.next_due, asked.given_up_at)
         question = (words[0], self._asked, *words[1:])
         for peer in asked.missing:
             self._outgoing.send_parcel(peer, (PUBLISHED, [question], size))
@@ -68,18 +72,18 @@ class Questions:
     def _is_out(self, number: int, asked: _Open, peer: str) -> None:
         asked.missing.discard(peer)
         if not asked.missing:
-            del self._open[number]
-            asked.done(asked.answers)
-
-    @property
-    def next_due(self) -> float:
-        """Seconds: when the oldest is given up."""
-        for asked in self._open.values():
-            return asked.given_up_at
-        return float("inf")
+            self._close(number, asked)
 
     def give_up(self, now: float) -> None:
-        while now >= self.next_due:
-            number = next(iter(self._open))
-            asked = self._open.pop(number)
-            asked.done(asked.answers)
+        """Those whose time has passed, if ``next_due`` has."""
+        while self._open and now >= self.next_due:
+            number, asked = next(iter(self._open.items()))
+            self.next_due = asked.given_up_at
+            if now >= self.next_due:
+                self._close(number, asked)
+
+    def _close(self, number: int, asked: _Open) -> None:
+        del self._open[number]
+        if not self._open:
+            self.next_due = math.inf
+        asked.done(asked.answers)

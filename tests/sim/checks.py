@@ -10,7 +10,8 @@
 - at equal index replicas have equal digests (seen for a part of the turns, it costs time);
 - a slave says nothing of a term, a vote or a log before its disk does (support/promises.py);
 - a follower commits at least as far as its leader believes to have told it;
-- what a slave has applied never goes back while it runs, nor does it drop a committed entry.
+- what a slave has applied never goes back while it runs, nor does it drop a committed entry;
+- when a turn ends nothing is left that its clients, or other slaves, are to be told.
 
 continuity.py has what holds from one configuration of a group to the next.
 """
@@ -24,6 +25,7 @@ from distrodb.raft.group import Group
 from distrodb.raft.log import Log, is_configuration
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import member
+from distrodb.slave.core import Core
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import entry_key, load_meta
 from tests.support.promises import broken_promise
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 
 DIGEST_CHANCE = 0.05
 NEAR_ENTRIES = 64  # a follower that lags no further has a copy
+
+
+def _is_untold(core: Core) -> bool:
+    tracking, notifications = core.tracking.has_pending, core.notifications.has_events
+    gateway = core._feed.has_gathered or core.gateway_tracking.has_pending
+    return tracking or notifications or gateway or core.pubsub.has_gathered
 
 
 class Checks:
@@ -56,6 +64,7 @@ class Checks:
         return self._newest.get(group_id, 1)
 
     def after_turn(self, slave: "Slave") -> None:
+        self._claim(not _is_untold(slave.core), f"{slave.id} keeps to itself what it is to tell")
         for group_id, group in slave.core.groups.items():
             engine, journal = group.member, group.log
             log = journal.last_sequence, journal.last_index  # which may grow within one write set

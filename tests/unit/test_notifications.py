@@ -70,6 +70,15 @@ def test_each_slave_hears_what_it_wants_whatever_the_leader_s_own_clients_want()
     assert observers(world) == {None}
 
 
+def test_what_nobody_wanted_any_more_is_not_told_when_somebody_does_again() -> None:
+    world = World()
+    world.notifications.heard("peer", "KEA")
+    world.stores[2].execute(slot_of(b"a"), [b"SET", b"a", b"1"], 0)
+    world.notifications.heard("peer", "")
+    world.notifications.heard("peer", "KEA")
+    assert sent(world, PUBLISHED) == []
+
+
 def test_what_is_led_elsewhere_is_told_there() -> None:
     world = World(led=(0, 1))
     world.notifications.heard("peer", "KEA")

@@ -114,14 +114,14 @@ class Answers:
 
     def __init__(self, reply_bytes_max: int):
         self._bytes_max = reply_bytes_max
-        self._streams: list[Stream] = []  # those with answers
+        self.streams: list[Stream] = []  # those with answers
         self._bytes = 0  # of replies that are to leave by links
 
     def add(self, stream: Stream, number: int, why: int, reply: Reply) -> None:
         if stream.is_gone:
             return
         if not stream.answers:
-            self._streams.append(stream)
+            self.streams.append(stream)
         size = 0 if type(reply) is int else size_of(reply)
         if size > self._bytes_max:
             reply, size = TOO_LARGE, 0
@@ -133,13 +133,9 @@ class Answers:
         stream.answers.append((number, why, reply))
         stream.size += size + ITEM_BYTES
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._streams
-
     def take(self) -> list[Stream]:
         """Streams with answers; whoever takes them takes those too."""
-        streams, self._streams, self._bytes = self._streams, [], 0
+        streams, self.streams, self._bytes = self.streams, [], 0
         return [stream for stream in streams if not stream.is_gone]
 
 

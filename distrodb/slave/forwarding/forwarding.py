@@ -155,7 +155,7 @@ class Forwarding:
     @property
     def next_due(self) -> float:
         """Seconds: when ``send`` or ``deliver`` is to be called next; minus infinity is now."""
-        if self._touched or not self._answers.is_empty:
+        if self._touched or self._answers.streams:
             return -math.inf
         return self._deadlines.next_due
 
@@ -210,7 +210,7 @@ class Forwarding:
 
     def deliver(self, now: float) -> None:
         """The answers of the groups that are led here; after they were ticked."""
-        if self._answers.is_empty:
+        if not self._answers.streams:
             return
         frames = _Frames(ANSWERS, self._outgoing)
         for stream in self._answers.take():
