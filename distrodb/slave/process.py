@@ -12,6 +12,7 @@ exits; the journal holds all that was acknowledged.
 import asyncio
 import dataclasses
 import errno
+import gc
 import logging
 import math
 import random
@@ -368,6 +369,10 @@ def run(config: SlaveConfig) -> int:
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
         raise CorruptionError(f"{where}{problem}; {remedy(config)}") from None
+    # What is there now stays, so it is not looked through again and again for garbage: a full
+    # collection took 20 ms of the loop, once in some 30,000 pipelined writes.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(slave.run())
     if slave.is_removed:  # the last line of the log
