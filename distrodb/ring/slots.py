@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 SLOT_COUNT = 16384
+_OPENS = ord("{")
 
 
 def slot_of(key: bytes) -> int:
     """https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""
-    start = key.find(b"{")
-    if start >= 0:
+    if _OPENS in key:  # of a key without a tag, as most are, this is known soonest
+        start = key.find(b"{")
         end = key.find(b"}", start + 1)
         if end > start + 1:
             key = key[start + 1 : end]

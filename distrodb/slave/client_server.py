@@ -18,6 +18,7 @@ import contextlib
 import functools
 import socket
 from collections.abc import Callable
+from itertools import islice
 from typing import cast
 
 from distrodb.clock import monotonic
@@ -342,11 +343,12 @@ class ClientServer:
     def write_replies(self) -> None:
         """At the end of a turn: send what was answered in it."""
         woken, self._woken = self._woken, {}
-        waiting, size = iter(woken), 0
-        while size < TURN_BYTES and (connection := next(waiting, None)):
+        size = 0
+        for served, connection in enumerate(woken):
+            if size >= TURN_BYTES:  # the rest before those that go on: they had their turn
+                self._woken = dict.fromkeys(islice(woken, served, None)) | self._woken
+                break
             size += connection.write()
-        if left := dict.fromkeys(waiting):  # before those that go on: they had their turn
-            self._woken = left | self._woken
         if self.service.client_memory.may_exceed(self.service.limits.maxmemory_clients):
             self._bound_memory()
 

@@ -36,7 +36,7 @@ class Dispatch:
 
     def submit(self, now: float, request: Request, partition: int) -> None:
         """A client's command for a partition."""
-        if self._waiting.has(partition):  # it must not pass those that came before it
+        if self._waiting.commands.get(partition):  # it must not pass those that came before it
             self._release(now)
         self._go_on(partition, request)
 
@@ -96,7 +96,7 @@ class Dispatch:
 
     def release(self, now: float) -> None:
         """Let those go on that have a leader again, or have waited for too long."""
-        if self._waiting.is_empty:
+        if not self._waiting.commands:
             return
         if now >= self._waiting.next_due or self._seen != self._routing.version:
             self._release(now)

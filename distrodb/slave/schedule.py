@@ -28,12 +28,10 @@ class Schedule:
     def __init__(self, groups: Mapping[int, Group]):
         self._groups = groups
         self._touched: set[int] = set()
+        self.touch = self._touched.add  # a group, by its number; itself, since each command does
         self._held_back: set[int] = set()  # groups that wait until the journal is free
         self._awaits_answers: set[int] = set()  # groups whose reads wait for other slaves
         self._deadlines = Deadlines()
-
-    def touch(self, group_id: int) -> None:
-        self._touched.add(group_id)
 
     def touch_all(self, groups: Iterable[Group]) -> None:
         self._touched.update(group.id for group in groups)
@@ -64,7 +62,7 @@ class Schedule:
         """Tick them, and start what waits in them if it ``may_start``, also what writes if it
         ``may_write``: the journal is free, or not waited for.  Returns which they were."""
         ticked = (self._touched | set(self._deadlines.take(now))) & self._groups.keys()
-        self._touched = set()
+        self._touched.clear()
         for group_id in sorted(ticked):
             group = self._groups[group_id]
             group.tick(now)

@@ -95,6 +95,7 @@ class Service:
             settings = RuntimeSettings(core.config, limits)
             timing = Timing(process.now, process.wall_us, settings)
         self.timing, self.settings, self.statistics = timing, timing.settings, Statistics()
+        self.limits = self.settings.limits
         self.slow_log, self.latency, self.times = timing.slow_log, timing.latency, timing.times
         self.calls = self.statistics.calls
         self.cluster, self._status = Topology(core.view), Status(core.view)
@@ -141,16 +142,13 @@ class Service:
         return len(self.by_id)
 
     @property
-    def limits(self) -> LimitsConfig:
-        return self.settings.limits
-
-    @property
     def parser_limits(self) -> ParserLimits:
         return _parser_limits(self.limits)
 
     def _settings_changed(self) -> None:
         """CONFIG SET: what sessions know of limits, those of the parser only if they are new."""
         settings, core = self.settings, self._core
+        self.limits = settings.limits
         self.slow_log.keep(settings.slow_log_max)
         core.tracking.keys_max = core.gateway_tracking.keys_max = settings.tracked_keys_max
         if core.notifications.flags != settings.keyspace_events:

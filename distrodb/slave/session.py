@@ -110,7 +110,6 @@ class Session:
         self.heard_at = 0.0  # seconds: when the client last sent or took something
         self.tracker: Tracker | None = None  # it is told when what it has read changes
         self._is_subscribed = False
-        self._is_closing = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
         self.input = ClientInput(slave.parser_limits)
@@ -124,7 +123,7 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Bytes from the client, cut anywhere."""
-        if self.is_closing:
+        if self.replies.is_closing:
             return
         if self.input.receive(data):
             self._begin()
@@ -138,7 +137,6 @@ class Session:
     def lose(self) -> None:
         """Nobody is there any more.  What is under way may still happen.  What is large goes now:
         the rest refers to each other, so it may wait long for the garbage collector."""
-        self._is_closing = True
         self.replies.lose()
         self.input.clear()
         self.transactions.drop()
@@ -160,7 +158,7 @@ class Session:
     @property
     def is_closing(self) -> bool:
         """No more commands begin."""
-        return self._is_closing or self.replies.has_failed
+        return self.replies.is_closing
 
     @property
     def fault(self) -> str:
@@ -179,8 +177,9 @@ class Session:
     @property
     def is_at_rest(self) -> bool:
         """Nothing is under way, and more may come."""
-        is_over = self.replies.calls or self.is_closing or self._has_ended
-        return self.wants_input and not is_over
+        replies = self.replies
+        is_over = replies.calls or replies.is_closing or self._has_ended
+        return not (is_over or self._backlog or self.input.unparsed)
 
     @property
     def is_finished(self) -> bool:
@@ -243,7 +242,7 @@ class Session:
         return answer
 
     def close(self) -> None:
-        self._is_closing = True
+        self.replies.is_closing = True
 
     def limit(self, limits: LimitsConfig) -> None:
         """Limits that may be others from now on."""
@@ -251,17 +250,19 @@ class Session:
         self._pending_max = limits.input_pending_max
 
     def kill(self) -> None:
-        self.is_killed = self._is_closing = True
+        self.is_killed = True
+        self.close()
         self.wake()
 
     def close_with(self, reply: ErrorReply) -> None:
         """Say why, behind the replies to what came before, and end."""
         self.push(reply)
-        self._is_closing = True
+        self.close()
 
     def give_up(self, fault: str) -> None:
         """End without a reply to what is wrong: the log says it, and no web page may read it."""
-        self._fault, self._is_closing = fault, True
+        self._fault = fault
+        self.close()
         self.wake()
 
     # -- commands ----------------------------------------------------------------------------
@@ -288,7 +289,7 @@ class Session:
                 if self._alone.reply is None:
                     return
                 self._alone = None
-            if self._is_closing or replies.has_failed:
+            if replies.is_closing:
                 backlog.clear()
                 return
             args = backlog[0]

@@ -8,7 +8,7 @@ one.
 
 What always holds: what waits was never proposed, so whoever waits may be answered with a retryable
 error; commands of one partition go on in the order in which they came, so a new one must not pass
-those that still wait (``has``).  Time counts from the first ``release`` after a command came.
+those that still wait (``commands``).  Time counts from the first ``release`` after a command came.
 What waits is bounded in bytes; beyond that a command is answered at once.  That of a connection
 that ends meanwhile goes on like all others: its client may have sent it and left.
 """
@@ -28,7 +28,8 @@ GoOn = Callable[[], None]
 class Waiting:
     def __init__(self, wait_s: float) -> None:
         self._wait_s = wait_s
-        self._waiting: dict[int, deque[tuple[int, GoOn]]] = {}  # by partition: bytes, what then
+        # By partitions without a leader, as far as is known: bytes, what then.
+        self.commands: dict[int, deque[tuple[int, GoOn]]] = {}
         self._since: dict[int, float] = {}  # partition: since when commands wait for its leader
         self._given_up: set[int] = set()  # partitions without one for too long
         self._bytes = 0
@@ -38,7 +39,7 @@ class Waiting:
     def take(self, partition: int, size: int, go_on: GoOn) -> bool:
         """Keep a command of so many bytes, which cannot be served now; ``release`` gives ``go_on``.
         False when it must be answered at once."""
-        waiting = self._waiting.setdefault(partition, deque())
+        waiting = self.commands.setdefault(partition, deque())
         if partition in self._given_up or self._bytes >= WAITING_BYTES_MAX:
             return False
         if partition not in self._since:
@@ -47,35 +48,26 @@ class Waiting:
         self._bytes += size + EACH_BYTES
         return True
 
-    def has(self, partition: int) -> bool:
-        """Commands for this partition wait."""
-        return bool(self._waiting.get(partition))
-
     def release(self, now: float, has_leader: Callable[[int], bool]) -> list[GoOn]:
         """Let go those that have a leader again, or have waited for too long.  Call it too when
         leaders have changed."""
         released: list[GoOn] = []
-        for partition in list(self._waiting):
+        for partition in list(self.commands):
             is_led = has_leader(partition)
             if not is_led and partition in self._given_up:
                 continue
             since = self._since.setdefault(partition, now)
             if not is_led and now < since + self._wait_s:
                 continue
-            waiting = self._waiting[partition]
+            waiting = self.commands[partition]
             self._bytes -= sum(size for size, _ in waiting)
             released += [go_on for _, go_on in waiting]
             waiting.clear()
             del self._since[partition]
             if is_led:
-                del self._waiting[partition]
+                del self.commands[partition]
                 self._given_up.discard(partition)
             else:
                 self._given_up.add(partition)
         self.next_due = min(self._since.values(), default=math.inf) + self._wait_s
         return released
-
-    @property
-    def is_empty(self) -> bool:
-        """No partition is known to be without a leader."""
-        return not self._waiting
