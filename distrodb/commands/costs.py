@@ -25,6 +25,7 @@ MERGED_US = 1500.0  # of one HyperLogLog
 ENCODED_US = 300.0  # of one that is written
 FIELD_US = 3.0  # of a word of a BITFIELD, three or four of which are a field
 KEY_US = 0.3  # of a key that is looked at among all
+ARRANGED_US = 0.5  # the same where keys are looked at in order (keyspace/chance.py)
 LIGHT_US = 3.0  # of a command of a transaction that has no cost
 
 
@@ -32,6 +33,7 @@ class Sizes(Protocol):
     """See keyspace/weights.py."""
 
     value_bytes_max: int
+    is_logged: bool  # of a command that goes into the log, so that its reply may be kept
 
     light: Container[bytes]
 
@@ -66,7 +68,12 @@ def walked(ns: float) -> Cost:
 
 def of_all_keys(sizes: Sizes, args: Sequence[bytes]) -> float:
     """All keys of a partition are looked at."""
-    return sizes.key_count * KEY_US
+    return sizes.key_count * (ARRANGED_US if sizes.is_logged else KEY_US)
+
+
+def of_any_key(sizes: Sizes, args: Sequence[bytes]) -> float:
+    """Where its reply is kept the keys of a slot are looked at in their order: all, at worst."""
+    return (of_all_keys if sizes.is_logged else of_all_slots)(sizes, args)
 
 
 def of_all_slots(sizes: Sizes, args: Sequence[bytes]) -> float:

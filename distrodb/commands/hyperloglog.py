@@ -155,7 +155,8 @@ def _tau(x: float) -> float:
     while z != before:
         x = math.sqrt(x)
         before, y = z, 0.5 * y
-        z -= (1 - x) ** 2 * y
+        rest = 1 - x
+        z -= rest * rest * y  # a power is the C library's, and may differ in the last bit
     return z / 3
 
 

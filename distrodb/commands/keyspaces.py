@@ -16,7 +16,7 @@ from distrodb.commands.combine import (
     cursor_of,
 )
 from distrodb.commands.command import data_row
-from distrodb.commands.costs import KEY_US, Sizes, of_all_keys, of_all_slots
+from distrodb.commands.costs import KEY_US, Sizes, of_all_keys, of_all_slots, of_any_key
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import NO_KEYS
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
@@ -141,7 +141,7 @@ COMMANDS = (
         "Any key.",
         tips=(_EACH, "nondeterministic_output"),
         combine=ANY_KEY,
-        cost=of_all_slots,
+        cost=of_any_key,
     ),
     data_row(
         "dbsize",

@@ -1,6 +1,6 @@
 """What a partition holds of one logical database, as a whole: how many keys, all, any, a walk.
 
-It is read here and never changed.
+It is read here and never changed.  In which order is said in chance.py.
 
 Caveats: DBSIZE counts also the keys that have expired and are not removed yet, as Redis does.  SCAN
 of a slot with very many keys (one hash tag) looks at all of them for each of its 64 windows.  KEYS
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.glob import glob
 from distrodb.keyspace.place import Place
@@ -21,13 +22,21 @@ TTL_SAMPLE = 4  # keys of a slot whose expiries are looked at to estimate the me
 
 
 class Share:
-    def __init__(self, places: Mapping[int, Place], database: int, first_slot: int, last_slot: int):
+    def __init__(
+        self,
+        places: Mapping[int, Place],
+        database: int,
+        first_slot: int,
+        last_slot: int,
+        chance: Chance,
+    ):
         self._all, self.database = places, database
         self.first_slot, self.last_slot = first_slot, last_slot
+        self._arranged = chance.arranged
 
     def _places(self) -> Iterator[Place]:
-        database = self.database
-        return (keys for at, keys in self._all.items() if database_of(at) == database)
+        database, places = self.database, self._all
+        return (places[at] for at in self._arranged(places) if database_of(at) == database)
 
     def counts(self, now_ms: int) -> Counts:
         total = Counts(0, 0, 0)
@@ -42,14 +51,16 @@ class Share:
 
     def keys_in(self, slot: int, count_max: int) -> list[bytes]:
         """Also those that have expired and are not removed yet, as they count."""
-        return list(islice(self._all.get(place_of(self.database, slot), ()), count_max))
+        keys = self._all.get(place_of(self.database, slot), ())
+        return list(islice(self._arranged(keys), count_max))
 
     def matching(self, pattern: bytes) -> list[bytes]:
         """All keys that a pattern fits."""
         accepts = None if pattern == b"*" else glob(pattern).match
         found: list[bytes] = []
         for keys in self._places():
-            found += keys.visible(keys if accepts is None else filter(accepts, keys), None)
+            fitting = self._arranged(keys if accepts is None else filter(accepts, keys))
+            found += keys.visible(fitting, None)
         return found
 
     def any_key(self, number: int) -> bytes | None:
@@ -61,7 +72,7 @@ class Share:
             skip -= len(places[position])
             position += 1
         for keys in (*places[position:], *places[: position + 1]):
-            for key in islice(keys, skip, None):
+            for key in islice(self._arranged(keys), skip, None):
                 if key in keys:
                     return key
             skip = 0
@@ -96,7 +107,8 @@ class Share:
             else:
                 keys, window = list(place), WINDOWS
             seen += len(keys)
-            found += place.visible(keys if accepts is None else filter(accepts, keys), kind)
+            fitting = self._arranged(keys if accepts is None else filter(accepts, keys))
+            found += place.visible(fitting, kind)
             if window == WINDOWS:
                 slot, window = slot + 1, 0
         return (None if slot > self.last_slot else slot * WINDOWS + window), found

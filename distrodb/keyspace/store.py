@@ -17,13 +17,13 @@ Caveats: a snapshot copies the dictionaries (not the values) when it is taken, a
 keys, and the first write to each container after it clones that container (values.py).
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from itertools import chain, islice
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.context import (
     UNSETTLED,
     Context,
@@ -71,7 +71,7 @@ class Store:
         self._places: dict[int, Place] = {}
         self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
-        self._numbers = 0  # how many ``any_number`` has given
+        self._chance = Chance()
         self.watched = Watched(self._expires_by)
         self._observers = Observers()
         self._light = light_names(table)
@@ -161,7 +161,9 @@ class Store:
         """Run a command that a gateway has forwarded, if it has not run before (origins.py)."""
         known = self.origins.look(mark)
         if isinstance(known, Unseen):
+            self._chance.begin(mark)
             known = self.execute(place, args, now_ms)
+            self._chance.end()
             self.origins.keep(mark, known)
         return known
 
@@ -267,7 +269,7 @@ class Store:
 
     def share(self, database: int) -> Share:
         """What is here of one database."""
-        return Share(self._places, database, self.first_slot, self.last_slot)
+        return Share(self._places, database, self.first_slot, self.last_slot, self._chance)
 
     def counts(self) -> dict[int, Counts]:
         """Of each database that is not empty."""
@@ -275,10 +277,8 @@ class Store:
         return {database: self.share(database).counts(self.now_ms) for database in databases}
 
     def any_number(self) -> int:
-        """For what is chosen by chance: it follows from the time, and from how many were asked
-        for before on this slave.  No part of the state."""
-        self._numbers += 1
-        return zlib.crc32(b"%d %d" % (self._numbers, self._shared.clock_ms))
+        """For what is chosen by chance (chance.py)."""
+        return self._chance.number(self._shared.clock_ms)
 
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""

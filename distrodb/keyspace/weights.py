@@ -28,7 +28,9 @@ class Weightless:
 
     light: Container[bytes] = _All()
 
-    def cost_us(self, place: int, args: Sequence[bytes], before: int) -> float:
+    def cost_us(
+        self, place: int, args: Sequence[bytes], before: int, is_logged: bool = False
+    ) -> float:
         return 0.0
 
 
@@ -57,13 +59,16 @@ class Weights:
         self.light, self.value_bytes_max = light, value_bytes_max
         self._table, self._value_at, self._count = table, value_at, key_count
         self._grown: dict[bytes, int] = {}  # by key, whatever the database
+        self.is_logged = False  # what is weighed goes into the log
         self._keys: int | None = None
         self._place = self._before = 0
 
-    def cost_us(self, place: int, args: Sequence[bytes], before: int) -> float:
+    def cost_us(
+        self, place: int, args: Sequence[bytes], before: int, is_logged: bool = False
+    ) -> float:
         """``before``: bytes of the commands that run before this one and were not weighed; any
         value may be larger by so much."""
-        self._before = before
+        self._before, self.is_logged = before, is_logged
         return self.of_command(place, args)
 
     # -- what rows ask -----------------------------------------------------------------------

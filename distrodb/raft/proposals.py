@@ -189,7 +189,7 @@ class Proposals:
         while queue and size < bytes_max and words < BATCH_WORDS:
             request = queue[0]
             if request.args[0] not in light:
-                cost_us = weights.cost_us(request.place, request.args, size)
+                cost_us = weights.cost_us(request.place, request.args, size, request.is_write)
                 if requests and took_us + cost_us > BATCH_US:
                     break
                 if _refuses(request, cost_us, self._options.transaction_ms_max):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from distrodb.commands.costs import ARRANGED_US
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.keyspace.entry import decode_batch
 from distrodb.keyspace.origins import NoReply
@@ -230,3 +231,12 @@ def test_one_that_a_gateway_forwards_is_refused_only_if_it_has_not_run(store: St
     (reply,) = leader.run(Asked(b"BITCOUNT", KEY, is_write=False))
     assert reply == 0 and leader.entries == [[b"GATEWAY"]]
     assert isinstance(request.reply, ErrorReply) and request.reply.code == "EXECABORT"
+
+
+@pytest.mark.parametrize("words", [[b"KEYS", b"*"], [b"RANDOMKEY"]])
+def test_what_looks_at_keys_in_their_order_costs_more(words: list[bytes], store: Store) -> None:
+    for number in range(20_000):
+        store.execute(PLACE, [b"SET", b"{a}%d" % number, b""], 1)
+    weights = store.weights()
+    read, logged, again = (weights.cost_us(PLACE, words, 0, how) for how in (False, True, False))
+    assert read == again < logged and logged >= 20_000 * ARRANGED_US
