@@ -29,6 +29,7 @@ from distrodb.resp.reply import ErrorReply, Reply, error
 OFFSET_MAX = (1 << 32) - 1  # as in Redis, whatever the longest value is
 # Of all sources of one BITOP, each as long as the longest one: about half a second.
 SOURCES_BYTES_MAX = 1 << 28
+PIECE_BYTES = 1 << 16  # of a value that is counted or combined as a number
 BAD_OFFSET = error("ERR", "bit offset is not an integer or out of range")
 
 
@@ -99,6 +100,13 @@ def _part(value: bytes, start: int, end: int, around: int) -> bytearray:
     return part
 
 
+def _count(value: bytes | bytearray) -> int:
+    return sum(
+        int.from_bytes(value[begin : begin + PIECE_BYTES], "big").bit_count()
+        for begin in range(0, len(value), PIECE_BYTES)
+    )
+
+
 def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """BITCOUNT key [start end [BYTE | BIT]]."""
     value = keys.string(args[1])
@@ -107,7 +115,7 @@ def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if len(args) == 3 or len(args) > 5:
         return SYNTAX
     if len(args) == 2:
-        return int.from_bytes(value, "big").bit_count()
+        return _count(value)
     start, end = parse_integer(args[2]), parse_integer(args[3])
     if start is None or end is None:
         return NOT_AN_INTEGER
@@ -119,7 +127,7 @@ def bitcount(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     start, end = _clamped(start, end, unit, len(value))
     if start > end:
         return 0
-    return int.from_bytes(_part(value, start, end, 0), "big").bit_count()
+    return _count(_part(value, start, end, 0))
 
 
 def bitpos(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -171,7 +179,7 @@ def _exactly_one(sources: Sequence[int]) -> int:
     return seen & ~twice
 
 
-# Of the sources as numbers, the longest one's bytes wide; NOT is below.
+# Of the sources as numbers, as wide as the longest one; the result may be wider.
 _OPERATIONS: dict[bytes, Callable[[Sequence[int]], int]] = {
     b"AND": lambda sources: reduce(lambda one_, other: one_ & other, sources),
     b"OR": _any_of,
@@ -180,14 +188,26 @@ _OPERATIONS: dict[bytes, Callable[[Sequence[int]], int]] = {
     b"DIFF1": lambda sources: _any_of(sources[1:]) & ~sources[0],
     b"ANDOR": lambda sources: sources[0] & _any_of(sources[1:]),
     b"ONE": _exactly_one,
+    b"NOT": lambda sources: ~sources[0],
 }
 _AT_LEAST_TWO = (b"DIFF", b"DIFF1", b"ANDOR")
+
+
+def _combined(combine: Callable[[Sequence[int]], int], values: Sequence[bytes], size: int) -> bytes:
+    """Piece by piece: large numbers are new memory each time, which takes several times as long."""
+    pieces: list[bytes] = []
+    for begin in range(0, size, PIECE_BYTES):
+        length = min(PIECE_BYTES, size - begin)
+        parts = (value[begin : begin + length].ljust(length, b"\0") for value in values)
+        number = combine([int.from_bytes(part, "big") for part in parts])
+        pieces.append((number & (1 << 8 * length) - 1).to_bytes(length, "big"))
+    return b"".join(pieces)
 
 
 def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """BITOP operation destination source [source …]."""
     operation, destination = args[1].upper(), args[2]
-    if operation != b"NOT" and operation not in _OPERATIONS:
+    if operation not in _OPERATIONS:
         return SYNTAX
     if operation == b"NOT" and len(args) != 4:
         return error("ERR", "BITOP NOT must be called with a single source key.")
@@ -204,10 +224,7 @@ def bitop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return 0
     if size * len(values) > SOURCES_BYTES_MAX:
         return error("ERR", f"the sources exceed {SOURCES_BYTES_MAX} bytes together")
-    sources = [int.from_bytes(value.ljust(size, b"\0"), "big") for value in values]
-    everything = (1 << 8 * size) - 1
-    result = sources[0] ^ everything if operation == b"NOT" else _OPERATIONS[operation](sources)
-    keys.put(destination, result.to_bytes(size, "big"))
+    keys.put(destination, _combined(_OPERATIONS[operation], values, size))
     return size
 
 

@@ -21,7 +21,8 @@ UNPACKED_NS = 60.0  # of a payload that is no plain string
 HASHED_NS = 60.0  # of an element of a HyperLogLog
 ELEMENT_US = 2.0  # and beside its bytes
 # Microseconds.
-MERGED_US = 1500.0  # of one HyperLogLog
+MERGED_US = 200.0  # of one HyperLogLog
+RUN_US = 0.15  # and of a byte of one that is sparse
 ENCODED_US = 300.0  # of one that is written
 FIELD_US = 3.0  # of a word of a BITFIELD, three or four of which are a field
 KEY_US = 0.3  # of a key that is looked at among all

@@ -9,6 +9,7 @@ from distrodb.commands.hyperloglog import (
     MERGED_MAX,
     REGISTERS,
     _dense,
+    _larger,
     _sparse,
     cardinality,
     registers_of,
@@ -88,3 +89,10 @@ def test_keys_that_are_merged_are_bounded() -> None:
         assert isinstance(refused, ErrorReply) and store.key_count() == len(names)
     many = [b"h1"] * 1000 + [b"none%d" % number for number in range(1000)]
     assert store.execute(0, [b"PFCOUNT", *many], 0) == 0
+
+
+@pytest.mark.parametrize("count", [0, 700, 20000])
+def test_the_larger_of_each_register_is_merged(count: int) -> None:
+    one, other = bytes(some_registers(count, 63)), bytes(some_registers(5000, 51))
+    merged = _larger(int.from_bytes(one, "big"), int.from_bytes(other, "big"))
+    assert merged.to_bytes(REGISTERS, "big") == bytes(map(max, one, other))

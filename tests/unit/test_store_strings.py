@@ -1,8 +1,11 @@
+import operator
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrodb.commands.bits import SOURCES_BYTES_MAX
+from distrodb.commands.bits import PIECE_BYTES, SOURCES_BYTES_MAX
 from distrodb.commands.numbers import INT_MAX, INT_MIN, parse_integer
 from distrodb.commands.string_options import BAD_DIGEST, digest
 from distrodb.commands.table import DATA_COMMANDS
@@ -193,3 +196,35 @@ def test_what_a_bitop_looks_at_is_bounded() -> None:
     assert store.execute(0, [b"BITOP", b"AND", b"b", *[b"a"] * count], 0) == len(value)
     refused = store.execute(0, [b"BITOP", b"AND", b"c", *[b"a"] * (count + 1)], 0)
     assert isinstance(refused, ErrorReply) and store.key_count() == 2
+
+
+@pytest.mark.parametrize("size", [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+def test_bits_are_combined_and_counted_piece_by_piece(size: int) -> None:
+    store = new_store(0, SLOT_COUNT - 1)
+    one, other = (
+        (bytes(range(1, 252)) * size)[:size],
+        (bytes(range(7, 250)) * size)[: PIECE_BYTES // 2],
+    )
+    for key, value in ((b"one", one), (b"other", other)):
+        store.execute(0, [b"SET", key, value], 0)
+    padded = other.ljust(size, b"\0")
+    for name, expected in (
+        (b"AND", bytes(map(operator.and_, one, padded))),
+        (b"XOR", bytes(map(operator.xor, one, padded))),
+        (b"DIFF", bytes(bits & ~taken for bits, taken in zip(one, padded, strict=True))),
+    ):
+        assert store.execute(0, [b"BITOP", name, b"to", b"one", b"other"], 0) == size
+        assert store.execute(0, [b"GET", b"to"], 0) == expected
+    assert store.execute(0, [b"BITOP", b"NOT", b"to", b"one"], 0) == size
+    assert store.execute(0, [b"GET", b"to"], 0) == bytes(bits ^ 255 for bits in one)
+    assert store.execute(0, [b"BITCOUNT", b"one"], 0) == sum(map(int.bit_count, one))
+
+
+def test_many_sources_are_never_in_memory_as_numbers() -> None:
+    store, value = new_store(0, SLOT_COUNT - 1), bytes(1 << 22)
+    store.execute(0, [b"SET", b"a", value], 0)
+    tracemalloc.start()
+    store.execute(0, [b"BITOP", b"ONE", b"to", *[b"a"] * 16], 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(value)
