@@ -1,12 +1,12 @@
 // Applications of Node: `node node.mjs KIND URL`.  The work goes on until the standard input ends;
-// each line of the output says how many steps are done, or what went wrong.
+// each line of the output says how many steps are done, or what went wrong, or "now" when a line came in.
 import { createRequire } from "node:module";
 const require = createRequire(new URL("../clients/package.json", import.meta.url));
 const kinds = { "connect-redis": connectRedis, keyv };
 const [kind, url] = process.argv.slice(2);
 let isOver = false;
 process.stdin.on("end", () => { isOver = true; });
-process.stdin.resume();
+process.stdin.on("data", () => console.log("now"));
 const fail = (text) => { console.log(text); process.exit(1); };
 const done = (steps) => console.log(`step ${steps}`);
 

@@ -31,6 +31,11 @@ def test_it_works_on_while_a_leader_dies(place, node, kind):
 
 
 def go_on(process):
+    """Some steps from this moment on; what it did before is in the pipe still."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+    while (line := process.stdout.readline()) != "now\n":
+        assert line.startswith("step "), line
     for _ in range(MORE):
         line = process.stdout.readline()
         assert line.startswith("step "), line
