@@ -237,8 +237,10 @@ class Store:
 
     @property
     def used_bytes(self) -> int:
-        """Of memory, about; kept as keys change, so it costs nothing to ask."""
-        return self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
+        """Of memory, about: keys, and replies that gateways may still ask for.  Kept as they
+        change, so it costs nothing to ask."""
+        of_keys = self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
+        return of_keys + self.origins.bytes
 
     def key_count(self, database: int | None = None) -> int:
         """Of all databases unless one is given."""

@@ -62,7 +62,7 @@ class View:
 
     @property
     def data_bytes(self) -> int:
-        """Of memory, that the keys held here take, about."""
+        """Of memory, that what partitions hold here takes, about."""
         machines = [group.machine for group in self.partitions]
         return sum(machine.used_bytes for machine in machines if isinstance(machine, Store))
 

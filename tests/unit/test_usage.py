@@ -45,6 +45,18 @@ def test_it_is_the_sum_over_all_keys(sequence: list[tuple[bytes, ...]]) -> None:
     assert store.used_bytes >= counted(store)
 
 
+def test_replies_that_are_kept_for_gateways_count_until_they_are_answered() -> None:
+    store = new_store(0, 16383)
+    slot, origin = slot_of(b"a"), store.origins.open()
+    store.execute(slot, [b"SET", b"a", b"v" * 5000], 0)
+    before = store.used_bytes
+    store.execute_once((origin, 1, 1), slot, [b"SET", b"a", b"w" * 5000, b"GET"], 0)
+    assert store.used_bytes >= before + 5000
+    assert restore_store(StoreLimits(), store.snapshot()).used_bytes == store.used_bytes
+    store.execute_once((origin, 2, 2), slot, [b"APPEND", b"a", b"v"], 0)
+    assert store.used_bytes < before + 1000
+
+
 def test_containers_that_are_written_to_between_snapshots_count_once() -> None:
     store = new_store(0, 16383)
     slot = slot_of(b"h")
