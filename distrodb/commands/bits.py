@@ -21,7 +21,7 @@ from distrodb.commands.costs import (
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import READS, KeySpec, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
-from distrodb.commands.strings import over_limits, spliced
+from distrodb.commands.strings import over_limits, over_value_limit, spliced
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, STRING, Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
@@ -40,10 +40,7 @@ def parse_offset(text: bytes) -> int | None:
 
 def refused(context: Context, key: bytes, bits: int) -> ErrorReply | None:
     """Why a value of so many bits is not written."""
-    limit = context.limits.value_bytes_max
-    if (bits + 7) // 8 > limit:
-        return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
-    return over_limits(context, key, b"")
+    return over_value_limit(context, (bits + 7) // 8) or over_limits(context, key, b"")
 
 
 def setbit(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:

@@ -13,11 +13,10 @@ from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import Command, container, session_row
 from distrodb.commands.error_replies import SYNTAX, shown, wrong_subcommand
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
-from distrodb.commands.slots import KEY_COUNTS, Counts
+from distrodb.commands.slots import BAD_SLOT, KEY_COUNTS, Counts
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 
-BAD_SLOT = error("ERR", "Invalid slot")
 BAD_LIMIT = error("ERR", "Limit has to lie in between 1 and 16384 (maximum number of slots).")
 
 

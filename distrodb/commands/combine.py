@@ -19,6 +19,7 @@ from distrodb.resp.reply import OK, Reply, error
 POSITIONS_PER_SLOT = 64  # of SCAN's cursor; see Share.scan
 _CURSOR = re.compile(rb"[+-]?[0-9]{1,20}|")
 _CURSORS = 1 << 64
+INVALID_CURSOR = error("ERR", "invalid cursor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class _FromCursor:
 
     def whole(self, args: Sequence[bytes], led: Sequence[Led], replies: Sequence[Reply]) -> Reply:
         if cursor_of(args[1]) is None:
-            return error("ERR", "invalid cursor")
+            return INVALID_CURSOR
         if not replies:
             return [b"0", []]
         reply = replies[0]

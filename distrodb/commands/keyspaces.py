@@ -12,6 +12,7 @@ from distrodb.commands.combine import (
     ANY_KEY,
     CONCATENATED,
     FROM_CURSOR,
+    INVALID_CURSOR,
     TOTAL,
     cursor_of,
 )
@@ -21,12 +22,9 @@ from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import NO_KEYS
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.glob import PATTERN_BYTES_MAX
+from distrodb.keyspace.glob import LONG_PATTERN, PATTERN_BYTES_MAX
 from distrodb.keyspace.store import Store
-from distrodb.resp.reply import OK, Reply, error
-
-LONG_PATTERN = error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
-INVALID_CURSOR = error("ERR", "invalid cursor")
+from distrodb.resp.reply import OK, Reply
 
 
 def dbsize(store: Store, args: Sequence[bytes], context: Context) -> Reply:

@@ -12,7 +12,7 @@ from distrodb.commands.command import Command, container, session_row
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import KeySpec
 from distrodb.commands.usage import arguments, cost_of, usage_of
-from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
+from distrodb.keyspace.glob import LONG_PATTERN, PATTERN_BYTES_MAX, glob
 from distrodb.resp.reply import ErrorReply, Reply, SetReply, Status, error
 
 Table = Mapping[bytes, Command]
@@ -123,7 +123,7 @@ def _filter(words: Sequence[bytes]) -> Callable[[Command], bool] | ErrorReply:
         return lambda row: category in row.categories
     if kind == b"PATTERN":
         if len(value) > PATTERN_BYTES_MAX:
-            return error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
+            return LONG_PATTERN
         matches = glob(value.lower()).match
         return lambda row: matches(row.name.encode()) is not None
     return SYNTAX

@@ -12,7 +12,7 @@ from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.command import container, session_row
 from distrodb.commands.error_replies import CROSSSLOT, wrong_subcommand
 from distrodb.commands.key_specs import many, one
-from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
+from distrodb.keyspace.glob import LONG_PATTERN, PATTERN_BYTES_MAX, glob
 from distrodb.resp.reply import ErrorReply, Push, Reply, Several, error
 from distrodb.ring.slots import share_slot, slot_of
 
@@ -93,7 +93,7 @@ def _active(session: SessionApi, args: Sequence[bytes], kind: int) -> Answer:
     if len(args) == 2:
         return session.slave.list_active(session, kind, list)
     if len(args[2]) > PATTERN_BYTES_MAX:
-        return error("ERR", f"a pattern of more than {PATTERN_BYTES_MAX} bytes")
+        return LONG_PATTERN
     matches = glob(args[2]).match
 
     def whole(active: Sequence[bytes]) -> Reply:

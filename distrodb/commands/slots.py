@@ -12,7 +12,7 @@ from distrodb.keyspace.store import Store
 from distrodb.resp.reply import Reply, error
 
 Counts: TypeAlias = dict[int, int]  # of keys, by slot
-BAD_SLOT = error("ERR", "Invalid slot")  # the map has changed since it was asked
+BAD_SLOT = error("ERR", "Invalid slot")  # or no longer one: the map has changed since it was asked
 
 
 def _slot(store: Store, text: bytes) -> int | None:

@@ -27,10 +27,12 @@ _DELEX_OPTIONS = frozenset({b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"})
 def over_limits(context: Context, key: bytes, value: bytes) -> ErrorReply | None:
     if len(key) > context.limits.key_bytes_max:
         return error("ERR", f"key exceeds key_bytes_max ({context.limits.key_bytes_max} bytes)")
-    if len(value) > context.limits.value_bytes_max:
-        limit = context.limits.value_bytes_max
-        return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
-    return None
+    return over_value_limit(context, len(value))
+
+
+def over_value_limit(context: Context, size: int) -> ErrorReply | None:
+    limit = context.limits.value_bytes_max
+    return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)") if size > limit else None
 
 
 # -- whole values ------------------------------------------------------------------------------
@@ -297,10 +299,7 @@ def setrange(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     value = keys.string(key) or b""
     if not part:
         return len(value)
-    limit = context.limits.value_bytes_max
-    if offset + len(part) > limit:
-        return error("ERR", f"value exceeds value_bytes_max ({limit} bytes)")
-    if problem := over_limits(context, key, b""):
+    if problem := over_value_limit(context, offset + len(part)) or over_limits(context, key, b""):
         return problem
     written = spliced(value, offset, part)
     keys.update(key, written)

@@ -14,7 +14,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from distrodb.resp.reply import error
+
 PATTERN_BYTES_MAX = 4096  # longer ones are refused: this takes some 30 ms to compile, once
+LONG_PATTERN = error("ERR", f"a pattern is longer than {PATTERN_BYTES_MAX} bytes")
 PIECE_BYTES_MAX = 32  # from a longer one on between two stars long keys have a search of their own
 KEY_BYTES_MAX = 1024  # and these are long
 

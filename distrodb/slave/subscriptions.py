@@ -13,7 +13,7 @@ Caveat: a message costs a look at every pattern of this slave, as in Redis.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
+from distrodb.keyspace.glob import LONG_PATTERN, PATTERN_BYTES_MAX, glob
 from distrodb.resp.encode import encode
 from distrodb.resp.reply import ErrorReply, Push, error
 from distrodb.ring.slots import slot_of
@@ -22,7 +22,6 @@ CHANNEL, PATTERN, SHARD = range(3)  # kinds
 NAME_BYTES = 256  # that a subscription takes in memory beside its name, about
 PATTERNS_MAX = 1024  # of one client
 PATTERNS_BYTES_MAX = 65536  # of one client: the worst of them are compiled in half a second
-TOO_LONG = error("ERR", f"a pattern of more than {PATTERN_BYTES_MAX} bytes")
 TOO_MANY = error("ERR", "subscriptions of this connection exceed subscription_bytes_max")
 TOO_MANY_PATTERNS = error(
     "ERR",
@@ -78,7 +77,7 @@ class Subscriptions:
             return TOO_MANY
         if kind == PATTERN:
             if any(len(name) > PATTERN_BYTES_MAX for name in new):
-                return TOO_LONG
+                return LONG_PATTERN
             count = len(own.names[PATTERN]) + len(new)
             if count > PATTERNS_MAX or own.pattern_bytes + length > PATTERNS_BYTES_MAX:
                 return TOO_MANY_PATTERNS

@@ -157,6 +157,20 @@ def test_the_layout_of_keys_is_in_one_place():
     assert packers == {"storage/records.py", *others}
 
 
+def test_each_error_stands_once():
+    """Two of one text drift apart: clients and tests look for the words of one of them."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name("error"), args=[_, ast.Constant() | ast.JoinedStr() as text]
+                ):
+                    places.setdefault(ast.unparse(text), []).append(f"{path}:{node.lineno}")
+    assert len(places) > 100
+    assert [at for at in places.values() if len(at) > 1] == []
+
+
 def test_the_election_deadline_is_set_in_one_method():
     setters = set()
     for path in (PACKAGE / "raft").glob("*.py"):
