@@ -96,6 +96,8 @@ class SessionApi(Protocol):
     is_subscribed: bool  # to channels, patterns or shard channels
     kept_bytes: int  # for the client beside its input and replies; who keeps them adds them
     is_spared: bool  # CLIENT NO-EVICT: by maxmemory_clients
+    # Asked for each command before it begins: whether it has answered it.
+    divert: "Callable[[Command | None, list[bytes]], bool] | None"
 
     @property
     def is_everywhere(self) -> bool:
@@ -148,6 +150,9 @@ class SessionApi(Protocol):
     @property
     def is_closing(self) -> bool:
         """No more commands begin."""
+
+    def answer(self, reply: Reply) -> None:
+        """The reply to a command that does not begin."""
 
     def later(self) -> Callable[[Reply], None]:
         """To be called once, with the reply to the command that runs now."""

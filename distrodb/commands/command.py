@@ -89,6 +89,8 @@ class Command:
         return self.subcommands.get(args[1]) or self.subcommands.get(args[1].upper())
 
 
+# What Redis may send to its replicas though it is no write; COMMAND does not show that.
+MAY_REPLICATE = frozenset({"publish", "spublish", "pfcount"})
 # How cluster clients spread a command and add up its replies: redis.io "command tips".
 SUM = ("request_policy:multi_shard", "response_policy:agg_sum")
 # The ACL category of a group of commands, where it has another name or none.

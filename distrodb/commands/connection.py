@@ -86,6 +86,7 @@ def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.slave.subscriptions.leave(session)
     session.slave.monitors.pop(session.id, None)
     session.transactions.drop()
+    session.divert = None
     session.slave.track_nothing(session)
     session.protocol, session.name, session.is_readonly = 2, b"", False
     session.replies.is_mute = session.is_spared = session.client.touches_nothing = False

@@ -2,15 +2,18 @@
 
 Costs nothing while nobody watches.  A long word is cut, and so are many, other than in Redis.  A
 watcher that does not read what it is sent is closed, since it would miss what it is there for.
+
+As in Redis, to which it is a kind of replica, a watcher asks nothing of the data.
 """
 
 from collections.abc import Iterator, Sequence
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.command import Command, session_row
-from distrodb.resp.reply import OK, Reply
+from distrodb.commands.command import MAY_REPLICATE, Command, session_row
+from distrodb.resp.reply import OK, Reply, error
 
 HIDDEN = b"(redacted)"
+NOT_FOR_WATCHERS = error("ERR", "Replica can't interact with the keyspace")
 WORD_BYTES_MAX = 4096  # of a word that is shown: of the largest value it takes no time then
 LINE_BYTES_MAX = 1 << 16  # of all words, before they are quoted: a millisecond or two
 _NAMED = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
@@ -47,6 +50,11 @@ def is_shown(row: Command) -> bool:
     return "admin" not in row.flags and row.name != "quit"
 
 
+def may_ask(row: Command) -> bool:
+    """A watcher may run it."""
+    return not row.flags & {"write", "readonly"} and row.name not in MAY_REPLICATE
+
+
 def line(wall_us: int, session: SessionApi, args: Sequence[bytes]) -> bytes:
     words = b" ".join(_shown(without_secrets(args)))
     seconds, rest_us = divmod(wall_us, 1_000_000)
@@ -66,6 +74,15 @@ def _shown(words: Sequence[bytes]) -> Iterator[bytes]:
 
 def monitor(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.slave.monitors[session.id] = session
+
+    def refuse(row: Command | None, args: Sequence[bytes]) -> bool:
+        found = None if row is None else row.subcommand(args)
+        if found is None or not found.arity_ok(args) or may_ask(found) or session.is_confined:
+            return False
+        session.answer(NOT_FOR_WATCHERS)
+        return True
+
+    session.divert = refuse
     return OK
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from distrodb.commands.api import SessionApi
-from distrodb.commands.command import Command
+from distrodb.commands.command import MAY_REPLICATE, Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Pause:
             return True
         if row is None:
             return False
-        return row.is_write or "may_replicate" in row.flags or row.name == "exec"
+        return row.is_write or row.name in MAY_REPLICATE or row.name == "exec"
 
     def joined(self, other: "Pause") -> "Pause":
         return Pause(max(self.until, other.until), self.is_of_writes and other.is_of_writes)

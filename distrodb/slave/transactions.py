@@ -17,7 +17,7 @@ more than one; there it is refused when it is queued.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from distrodb.commands.api import PENDING, Answer, Pending
 from distrodb.commands.combine import Led
@@ -28,6 +28,7 @@ from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
 from distrodb.raft.proposals import takes_too_long
+from distrodb.resp.encode import encode
 from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
@@ -39,11 +40,14 @@ NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
 ABORTED = error("EXECABORT", "Transaction discarded because of previous errors.")
 NOT_ALLOWED = error("ERR", "Command not allowed inside a transaction")
 OTHER_PARTITION = error("CROSSSLOT", "Watched keys are in another partition")
+NOT_MONITOR = error("ERR", "MONITOR isn't allowed for DENY BLOCKING client")
 NULL_ARRAY = Encoded(b"*-1\r\n")  # in RESP2; in RESP3 there is one null
 WATCHED_MAX = 10_000  # keys of one connection; a leader keeps some more (keyspace/watched.py)
 TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_MAX} keys")
 # The place of a command whose words make no sense, so that no key is found: its handler says so.
 ANYWHERE = -2
+
+Divert: TypeAlias = Callable[[Command | None, list[bytes]], bool]
 
 
 class TransactionSlave(Protocol):
@@ -91,7 +95,7 @@ class TransactionSession(Protocol):
     is_readonly: bool
     tracker: Tracker | None  # of a client that caches what it reads
     # Asked for each command before it begins: whether it has answered it.
-    divert: Callable[[Command | None, list[bytes]], bool] | None
+    divert: "Divert | None"
 
     @property
     def protocol(self) -> int: ...
@@ -135,6 +139,8 @@ class _Queued(NamedTuple):
 
     def run(self, session: TransactionSession, resolve: Callable[[Reply], None]) -> Answer:
         """Of one for which no partition is asked."""
+        if self.row.name == "monitor":
+            return NOT_MONITOR
         if self.led is None or self.row.combine is None:
             return session.run_inside(self.row, self.args, resolve)
         return self.row.combine.whole(self.args, [self.led], [])
@@ -143,6 +149,7 @@ class _Queued(NamedTuple):
 class Transactions:
     def __init__(self, session: TransactionSession):
         self._session = session
+        self._outer: Divert | None = None  # whoever was asked before the MULTI, and still is
         self._queue: list[_Queued] = []
         self._watched: dict[tuple[int, int, bytes], bytes] = {}  # database, slot, key: token
         self.is_open = False  # behind a MULTI
@@ -167,18 +174,22 @@ class Transactions:
     def open(self) -> None:
         self.is_open = True
         self._database = self._session.database
-        self._session.divert = self._divert
+        self._outer, self._session.divert = self._session.divert, self._divert
 
     def drop(self) -> None:
         """Forget what is queued and watched."""
         self._queue, self._slots = [], set()
+        if self.is_open:
+            self._session.divert, self._outer = self._outer, None
         self.is_open = self._has_failed = False
         self._words = 0
-        self._session.divert = None
         self.unwatch()
 
     def _divert(self, row: Command | None, args: list[bytes]) -> bool:
         """Queue a command.  False: it runs, or its error is answered as everywhere."""
+        if self._outer is not None and self._outer(row, args):
+            self._has_failed = True
+            return True
         found = None if row is None else row.subcommand(args)
         if found is None or not found.arity_ok(args):
             self._has_failed = True
@@ -386,10 +397,12 @@ class _Assembly:
             if queued.slot is not None:
                 self._whole.append(queued.whole(next(self._replies)))
                 continue
-            count = len(self._whole)
+            count, protocol = len(self._whole), self._session.protocol
             self._is_running = True
             answer = queued.run(self._session, self._take)
             self._is_running = False
+            if self._session.protocol != protocol:  # HELLO: what stands before it stays as it was
+                self._whole = [Encoded(encode(reply, protocol)) for reply in self._whole]
             if not isinstance(answer, Pending):
                 self._whole.append(answer)
             elif len(self._whole) == count:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.slave.session import Session
 from tests.support.resp import pack, read_replies
 from tests.unit.session_world import World
@@ -125,6 +125,13 @@ def test_a_pause_of_writes_lets_reads_pass_that_are_not_behind_one() -> None:
     world.process.pass_time(1.0)  # the timer finds nothing to end
 
 
+@pytest.mark.parametrize("line", ["PUBLISH a b", "SPUBLISH a b", "PFCOUNT a"])
+def test_a_pause_of_writes_holds_what_redis_may_replicate(line: str) -> None:
+    world = World()
+    assert ask(world, "CLIENT PAUSE 500 WRITE") == OK
+    assert world.ask(pack(*line.encode().split())) == b""
+
+
 def test_a_pause_of_no_time_is_none() -> None:
     world = World()
     assert ask(world, "CLIENT PAUSE 0") == OK and world.service.pausing.pause is None
@@ -200,6 +207,34 @@ def test_whoever_monitors_sees_all_commands_and_no_secret() -> None:
     watcher.take(100)
     world.ask(pack(b"PING"))
     assert watcher.take(100) == [] and not world.service.monitors
+
+
+REFUSED = error("ERR", "Replica can't interact with the keyspace")
+
+
+def test_whoever_monitors_asks_nothing_of_the_data() -> None:
+    """Word for word as Redis 7.0."""
+    world = World()
+    assert world.ask(pack(b"MONITOR")) == b"+OK\r\n"
+    lines = "GET a|get a|SET a 1|DBSIZE|SCAN 0|FLUSHALL|PFCOUNT a|PUBLISH a b|OBJECT ENCODING a"
+    for line in lines.split("|"):
+        assert read_replies(world.ask(pack(*line.encode().split()))) == [REFUSED], line
+    assert b"wrong number" in world.ask(pack(b"GET")) and b"unknown" in world.ask(pack(b"NOSUCH"))
+    for line in ("PING", "WATCH a", "UNWATCH", "COMMAND COUNT", "MULTI"):
+        assert world.ask(pack(*line.encode().split()))[:1] in b"+:", line
+    assert read_replies(world.ask(pack(b"GET", b"a"))) == [REFUSED]
+    assert world.ask(pack(b"EXEC")).startswith(b"-EXECABORT")
+    assert read_replies(world.ask(pack(b"GET", b"a"))) == [REFUSED]
+    world.ask(pack(b"RESET"))
+    assert world.ask(pack(b"GET", b"a")) == b"$-1\r\n"
+
+
+def test_nobody_begins_to_monitor_in_a_transaction() -> None:
+    world = World()
+    world.ask(pack(b"MULTI") + pack(b"MONITOR"))
+    reply = world.ask(pack(b"EXEC"))
+    assert reply == b"*1\r\n-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n"
+    assert not world.service.monitors and world.ask(pack(b"GET", b"a")) == b"$-1\r\n"
 
 
 def test_a_command_that_has_to_wait_is_shown_once() -> None:

@@ -243,6 +243,19 @@ def test_a_null_in_both_protocols() -> None:
     assert world.ask(pack(b"HELLO", b"3") + b"".join(lines) + pack(b"EXEC")).endswith(b"_\r\n")
 
 
+def test_what_stands_before_a_hello_in_a_transaction_is_in_the_protocol_of_before() -> None:
+    """As in Redis 7.0, where each command answers as it runs."""
+    world = World()
+    world.ask(pack(b"HSET", b"a", b"f", b"v"))
+    reads = pack(b"HGETALL", b"a") + pack(b"GET", b"{a}no")
+    old, new = b"*2\r\n$1\r\nf\r\n$1\r\nv\r\n$-1\r\n", b"%1\r\n$1\r\nf\r\n$1\r\nv\r\n_\r\n"
+    for wanted, before, after in ((b"3", old, new), (b"2", new, old)):
+        asked = pack(b"MULTI") + reads + pack(b"HELLO", wanted) + reads + pack(b"EXEC")
+        told = world.ask(asked).partition(b"*5\r\n")[2]
+        hello = b"%7\r\n" if wanted == b"3" else b"*14\r\n"
+        assert told.startswith(before + hello + b"$6\r\nserver\r\n") and told.endswith(after)
+
+
 def test_watched_keys_of_another_partition() -> None:
     world = World()
     assert code(ask(world, "WATCH a", "WATCH b")[1]) == "CROSSSLOT"
