@@ -279,6 +279,10 @@ class Core:
         """A command that came to the gateway: for a partition, wherever it is led."""
         self._forwarding.submit(self._now, request, partition, sender)
 
+    def client_gone(self, sender: object) -> None:
+        """Of which ``forward`` may have commands under way."""
+        self._forwarding.lose(sender)
+
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         self._changes.ask(args, resolve)

@@ -126,6 +126,8 @@ class Service:
 
     def close_session(self, session: Session) -> None:
         session.lose()
+        if session.replies.unanswered:
+            self._core.client_gone(session.replies)
         self.subscriptions.leave(session)
         self.track_nothing(session)
         self.monitors.pop(session.id, None)

@@ -107,6 +107,7 @@ class World:
         self.has_copies = has_copies
         self.asked_to: list[str] = []
         self.wakes = 0
+        self.gone: list[object] = []  # connections that had commands under way
         self.is_full = False
         parcels = SimpleNamespace(send_parcel=lambda *parcel: self.parcels.append(parcel))
         self.parcels: list[tuple[object, ...]] = []
@@ -192,6 +193,9 @@ class World:
 
     def forward(self, request: Request, partition: int, sender: object | None = None) -> None:
         self.queues[partition].append(request)
+
+    def client_gone(self, sender: object) -> None:
+        self.gone.append(sender)
 
     # -- what a test does ----------------------------------------------------------------------
 

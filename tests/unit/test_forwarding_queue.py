@@ -180,3 +180,31 @@ def test_who_did_not_take_commands_is_not_asked_again_at_once() -> None:
     gateway.fail(NoReply.NOT_DONE)
     assert not gateway.queue.may_begin(0.0, "node1") and gateway.queue.may_begin(0.0, "node2")
     assert gateway.queue.may_begin(1.0, "node1")
+
+
+def test_reads_of_a_connection_that_is_gone_are_dropped_and_its_writes_go_on() -> None:
+    gateway, gone, other = Gateway(), object(), object()
+    sent = [gateway.ask(b"GET", b"a", sender=gone), gateway.ask(b"GET", b"a", sender=other)]
+    logged = [gateway.ask(b"GET", b"a", sender=gone), gateway.ask(b"INCR", b"a", sender=gone)]
+    assert [item.is_logged for item in gateway.take()] == [True, False, True, True]
+    gateway.ask(b"GET", b"a", sender=gone)
+    gateway.take()
+    waiting = gateway.ask(b"GET", b"a", sender=gone), gateway.ask(b"GET", b"b", sender=other)
+    write = gateway.ask(b"INCR", b"a", sender=gone)
+    queue = gateway.queue
+    queue.lose({gone})
+    assert len(queue) == 5 + 2 and [item.args[0] for item in queue._waiting] == [b"GET", b"INCR"]
+    # What has a number in the log keeps it with the next leader; what others wait for goes on.
+    queue.end(0.0)
+    queue.begin("node2")
+    items = gateway.take()
+    assert [item.args for item in items[:4]] == [SKIP, (b"GET", b"a"), SKIP, (b"INCR", b"a")]
+    assert [item.sequence for item in items[:4]] == [2, 0, 3, 4]
+    for reply in (OK, b"0", OK, 1):
+        gateway.answer(reply)
+    assert (sent[1].reply, logged[1].reply) == (b"0", 1)
+    while len(queue):
+        for item in gateway.take() or [queue._sent[0]]:
+            gateway.answer(2, number=item.number)
+    assert queue.bytes == queue._sent_bytes == 0 and write.reply == waiting[1].reply == 2
+    assert not (sent[0].is_answered or logged[0].is_answered or waiting[0].is_answered)

@@ -387,3 +387,14 @@ def test_a_session_waits_for_a_command_that_is_answered_later() -> None:
     world.session.receive(pack(b"SHUTDOWN") + pack(b"SET", b"a", b"1"))
     assert world.finish() == b"" and world.asked_to == ["stop"]
     assert not world.session.wants_input and not any(world.queues)
+
+
+def test_who_is_gone_with_commands_under_way_is_named() -> None:
+    world = World()
+    quiet = world.service.open_session(lambda: None, "client:2")
+    quiet.receive(pack(b"PING"))
+    world.service.close_session(quiet)
+    assert not world.gone
+    world.session.receive(pack(b"GET", b"a"))
+    world.service.close_session(world.session)
+    assert world.gone == [world.session.replies]

@@ -84,6 +84,7 @@ class Forwarding:
         self._bytes = 0  # in all of them
         self._streams: dict[int, Stream] = {}  # by partition: to this slave itself
         self._touched: set[int] = set()  # queues in which something has changed
+        self._lost: set[object] = set()  # senders that are gone, since the last turn
         self._deadlines = Deadlines()
         self._seen: object = None  # the leaders for which all queues were looked at
         # Some answer was what a partition has kept, maybe, and of what it was then.
@@ -103,6 +104,10 @@ class Forwarding:
         queue.add(now + self._wait_s, request, sender)
         self._bytes += request.size
         self._touched.add(partition)
+
+    def lose(self, sender: object) -> None:
+        """A connection that has commands under way is gone."""
+        self._lost.add(sender)
 
     def _refusal(self, queue: Queue) -> ErrorReply | None:
         routing, partition = self._routing, queue.partition
@@ -147,7 +152,9 @@ class Forwarding:
         self._inbox.link_down(peer)
         for queue in self._queues.values():
             if queue.target == peer:
+                bytes_before = queue.bytes
                 queue.end(now)
+                self._bytes += queue.bytes - bytes_before
                 self._touched.add(queue.partition)
 
     # -- a turn ------------------------------------------------------------------------------
@@ -155,12 +162,14 @@ class Forwarding:
     @property
     def next_due(self) -> float:
         """Seconds: when ``send`` or ``deliver`` is to be called next; minus infinity is now."""
-        if self._touched or self._answers.streams:
+        if self._touched or self._lost or self._answers.streams:
             return -math.inf
         return self._deadlines.next_due
 
     def send(self, now: float) -> None:
         """To the leaders, what may go to them now; before the groups are ticked."""
+        if self._lost:
+            self._drop_reads()
         if not (self._touched or self._queues):
             return
         if self._seen != (version := self._routing.version):
@@ -185,6 +194,16 @@ class Forwarding:
             self._bytes += queue.bytes - bytes_before
             self._deadlines.put(partition, queue.next_due(now) if len(queue) else math.inf)
         frames.send()
+
+    def _drop_reads(self) -> None:
+        """Once a turn, however many are gone: all that waits is looked at."""
+        lost, self._lost = self._lost, set()
+        for partition, queue in self._queues.items():
+            if len(queue):
+                bytes_before = queue.bytes
+                queue.lose(lost)
+                self._bytes += queue.bytes - bytes_before
+                self._touched.add(partition)
 
     def _aim(self, now: float, queue: Queue) -> None:
         """See that the queue's generation goes to who leads, as far as is known."""

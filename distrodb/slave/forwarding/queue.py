@@ -16,11 +16,13 @@ What always holds:
 
 A number in the sequence of the origin that was given to a command must be used, since those behind
 it wait for it; so a command that is given up is replaced by one that does nothing (SKIP).
+
+When a connection is gone its writes go on, and its reads do not: nobody waits for what they say.
 """
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from distrodb.commands.gateway import OPEN, SKIP
 from distrodb.errors import InvariantViolation
@@ -51,6 +53,7 @@ class Item:
     __slots__ = (
         "args",
         "is_logged",
+        "is_void",
         "number",
         "place",
         "request",
@@ -78,6 +81,19 @@ class Item:
         self.number = 0  # among those of its generation
         self.sequence = READ  # its number in the origin, once it has one
         self.tries = 0  # to run it, that may have done so as far as is known
+        self.is_void = False  # nobody waits for it, nor for its number: it is not sent again
+
+    @property
+    def keeps_place(self) -> bool:
+        """Those behind it wait for its number."""
+        return self.sequence > 0
+
+    def empty(self) -> int:
+        """Let it do nothing, for nobody; how many bytes less it takes."""
+        freed = self.size - ITEM_BYTES
+        self.place, self.args, self.size = -1, SKIP, ITEM_BYTES
+        self.request, self.until = None, math.inf
+        return freed
 
 
 class Queue:
@@ -248,7 +264,11 @@ class Queue:
         sent = self._sent
         self._over = {item.number: item for item in sent}
         self._reads = {}
-        self._waiting.extendleft(reversed(sent))
+        for item in reversed(sent):
+            if item.is_void:
+                self.bytes -= item.size
+            else:
+                self._waiting.appendleft(item)
         sent.clear()
         self._sent_bytes = 0
         self.target, self._silent_at = None, math.inf
@@ -273,6 +293,24 @@ class Queue:
         self._waiting = kept
         self._origin = self._sequence = self._settled = 0
 
+    # -- who asked ---------------------------------------------------------------------------
+
+    def lose(self, senders: Set[object]) -> None:
+        """These connections are gone: drop what they wanted to read."""
+        for items in (self._sent, self._waiting):
+            for item in items:
+                if _is_read_of(item, senders):
+                    self._empty(item, items is self._sent)
+                    item.is_void = not item.keeps_place
+        self.bytes -= ITEM_BYTES * sum(item.is_void for item in self._waiting)
+        self._waiting = deque(item for item in self._waiting if not item.is_void)
+
+    def _empty(self, item: Item, was_sent: bool) -> None:
+        freed = item.empty()
+        self.bytes -= freed
+        if was_sent:
+            self._sent_bytes -= freed
+
     # -- time --------------------------------------------------------------------------------
 
     def look(self, now: float, no_leader: Reply) -> None:
@@ -284,7 +322,7 @@ class Queue:
             due = [item for item in items if item.until <= now]
             if due:
                 self.has_given_up = self.has_given_up or self.target is None
-                given_up = {id(item) for item in due if not self._keeps_place(item)}
+                given_up = {id(item) for item in due if not item.keeps_place}
                 for item in due:
                     self._give_up(item, items is self._sent, no_leader)
                 if given_up:
@@ -292,23 +330,19 @@ class Queue:
                     items.clear()
                     items += kept
 
-    @staticmethod
-    def _keeps_place(item: Item) -> bool:
-        """Those behind it wait for its number."""
-        return item.sequence > 0
-
     def _give_up(self, item: Item, was_sent: bool, no_leader: Reply) -> None:
         request, item.request, item.until = item.request, None, math.inf
-        if self._keeps_place(item):
-            if was_sent:
-                self._sent_bytes += ITEM_BYTES - item.size
-            self.bytes += ITEM_BYTES - item.size
-            item.place, item.args, item.size = -1, SKIP, ITEM_BYTES
+        if item.keeps_place:
+            self._empty(item, was_sent)
         else:
             self._forget(item, was_sent)
         if request is None:
             raise InvariantViolation("a command is given up twice")
         request.resolve(UNKNOWN if request.is_write and item.tries else no_leader)
+
+
+def _is_read_of(item: Item, senders: Set[object]) -> bool:
+    return item.sender in senders and item.request is not None and not item.request.is_write
 
 
 def _put_reads_before_writes_into_the_log(items: Sequence[Item]) -> None:
