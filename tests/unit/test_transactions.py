@@ -383,8 +383,9 @@ def test_a_transaction_that_a_newer_gateway_forwards_stays_out_of_the_log() -> N
     )
 
     def forward(chunk: int, *words: bytes) -> None:
-        args = [b"EXEC", *pack_words([(5, [b"SET", b"a", b"1"]), (5, list(words))])]
-        inbox.receive("peer", [[0, 1, chunk, 7, 0, [[chunk, chunk + 1, 5, args]]]])
+        at = slot_of(b"a")
+        args = [b"EXEC", *pack_words([(at, [b"SET", b"a", b"1"]), (at, list(words))])]
+        inbox.receive("peer", [[0, 1, chunk, 7, 0, [[chunk, chunk + 1, at, args]]]])
 
     forward(0, b"GET", b"a")
     forward(1, b"BREW", b"a")

@@ -13,12 +13,12 @@ A command is answered to the link that it came by, or to nobody if that is gone:
 next one is another process, or will be asked again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from distrodb.commands.command import Command
 from distrodb.commands.gateway import NAME, OPEN, SKIP
 from distrodb.errors import PeerError
-from distrodb.keyspace.context import Row, Table
 from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.place_number import slot_at
 from distrodb.keyspace.transaction import (
@@ -34,6 +34,7 @@ from distrodb.raft.interfaces import Marked
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.resp.encode import size_of
 from distrodb.resp.reply import Reply, error
+from distrodb.ring.slots import slot_of
 
 # In place of a command's number in the sequence of its origin.
 READ, UNMARKED = 0, -1
@@ -147,7 +148,7 @@ class Inbox:
 
     def __init__(
         self,
-        table: Table,
+        table: Mapping[bytes, Command],
         answers: Answers,
         partition_of_slot: Callable[[], Sequence[int]],
         submit: Callable[[Forwarded, int], None],
@@ -205,7 +206,10 @@ class Inbox:
         if any(at >= 0 and slots[slot_at(at)] != stream.partition for at in places):
             raise PeerError("what was forwarded is of another partition")
         known = self._known(args, sequence)
-        for _, words in commands:
+        if known is args and args[0] not in _OWN:
+            self._check_keys(stream.partition, place, args)
+        for at, words in commands:
+            self._check_keys(stream.partition, at, words)
             row = self._row(words)
             if words[0].upper() in _OWN or (row and row.is_write and args[0] == EXEC_RO):
                 raise PeerError("what was forwarded is no transaction")
@@ -227,7 +231,23 @@ class Inbox:
             raise PeerError("a write was forwarded as a read, or a read as a write")
         return args
 
-    def _row(self, args: Sequence[bytes]) -> Row | None:
+    def _check_keys(self, partition: int, place: int, args: Sequence[bytes]) -> None:
+        """A command's place is that of its keys, or all of them are of this partition: one that
+        runs elsewhere would leave keys where nobody finds them, or stop every copy."""
+        row = self._row(args)
+        if row is None or not row.is_on_keys or not self._is_known(args):
+            return
+        keys = [args[row.first_key]] if row.has_one_key else row.keys_of(args)
+        if place >= 0:
+            slot = slot_at(place)
+            is_there = all(slot_of(key) == slot for key in keys)
+        else:
+            slots = self._partition_of_slot()
+            is_there = all(slots[slot_of(key)] == partition for key in keys)
+        if not is_there:
+            raise PeerError("what was forwarded has keys that are elsewhere")
+
+    def _row(self, args: Sequence[bytes]) -> Command | None:
         row = self._table.get(args[0]) or self._table.get(args[0].upper())
         return row.subcommand(args) if row is not None else None
 
