@@ -23,7 +23,10 @@ def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:
     ):
         if str(ours) != theirs:
             what = f"{config.id} is at {theirs} in the cluster map, not at {ours}"
-            raise problem(config.file, f"cluster.nodes.{key}", what, "give it the address it had")
+            advice = (
+                "give it the address it had, or let it join under a new id (docs/operations.md)"
+            )
+            raise problem(config.file, f"cluster.nodes.{key}", what, advice)
     count = len(cluster_map.partitions)
     if config.partitions_wanted not in (0, count):
         what = f"is {config.partitions_wanted}, and the cluster was born with {count}"
