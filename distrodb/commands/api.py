@@ -218,8 +218,8 @@ class ClusterApi(Protocol):
 
     def failure_reports(self, node: str) -> int: ...
 
-    def take_over(self) -> Reply:
-        """CLUSTER FAILOVER."""
+    def no_failover(self) -> ErrorReply:
+        """CLUSTER FAILOVER: why it is refused."""
 
 
 class ProcessApi(Protocol):

@@ -73,13 +73,13 @@ def count_failure_reports(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def failover(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """CLUSTER FAILOVER [FORCE | TAKEOVER]: this slave shall lead what it owns.  That is on its way
-    whenever it is not so already, so there is nothing to begin."""
+    """CLUSTER FAILOVER [FORCE | TAKEOVER]: refused with the reason, and in Redis' words where Redis
+    refuses it too."""
     if len(args) > 3:
         return wrong_subcommand(args)
     if len(args) == 3 and args[2].upper() not in (b"FORCE", b"TAKEOVER"):
         return SYNTAX
-    return session.slave.cluster.take_over()
+    return session.slave.cluster.no_failover()
 
 
 def saveconfig(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -247,7 +247,14 @@ _ROWS = (
         is_in_no_order=True,
     ),
     _row("countkeysinslot", countkeysinslot, 3, "Counts the keys of a slot."),
-    _row("failover", failover, -2, "Leads what this slave owns.", is_admin=True, more=_CHANGES),
+    _row(
+        "failover",
+        failover,
+        -2,
+        "Refused: owners lead.",
+        is_admin=True,
+        more=_CHANGES,
+    ),
     _row("getkeysinslot", getkeysinslot, 4, "Names keys of a slot.", is_in_no_order=True),
     _row("info", info, 2, "The state of the cluster.", is_in_no_order=True),
     _row("keyslot", keyslot, 3, "The slot of a key."),

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from distrodb.config.address import Address, parse
-from distrodb.resp.reply import OK, Reply, Verbatim, error
+from distrodb.resp.reply import ErrorReply, Reply, Verbatim, error
 from distrodb.ring.clustermap import Partition
 from distrodb.slave.view import View
 
@@ -233,13 +233,18 @@ class Topology:
         peers = self._view.peers
         return sum(node not in peers.detector.hears(peer) for peer in peers.links if peer != node)
 
-    def take_over(self) -> Reply:
-        """CLUSTER FAILOVER.  Owners lead: a lead that is elsewhere comes back to a slave that owns
-        the partition as soon as that has the log."""
+    def no_failover(self) -> ErrorReply:
+        """CLUSTER FAILOVER: why it begins nothing.  Owners lead: a lead that another slave takes
+        goes home, and one that is elsewhere comes back when that serves the partition."""
         view = self._view
         owned = [p for p in view.map.partitions if p.owner == view.id]
-        if any(not view.routing.leads(partition.id) for partition in owned):
-            return OK
+        away = [partition.id for partition in owned if not view.routing.leads(partition.id)]
+        if away:
+            return error(
+                "ERR",
+                f"CLUSTER FAILOVER begins nothing: the lead of partition {away[0]} comes back to"
+                f" {view.id}, its owner, by itself",
+            )
         if owned or not view.partitions:
             return error("ERR", "You should send CLUSTER FAILOVER to a replica")
         held = view.partitions[0].id

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distrodb.resp.reply import ErrorReply
 from distrodb.ring.slots import slot_of
 from tests.support.resp import pack, read_reply
 from tests.unit.session_world import KEYS, PARTITIONS, World
@@ -84,6 +85,14 @@ def test_what_the_map_decides_is_refused_with_the_reason(world, words):
     assert text.startswith(f"ERR CLUSTER {verb} is not supported: ")
     assert verb.encode() not in {line.text.split()[0] for line in ask(world, "CLUSTER HELP")}
     assert ask(world, f"COMMAND INFO cluster|{verb}") == [None]
+
+
+@pytest.mark.parametrize("led", [(0, 1, 2), (0, 2), ()])
+def test_a_failover_is_refused_whoever_leads(led):
+    """Nothing would come of an OK."""
+    reply = ask(World(led=led), "CLUSTER FAILOVER")
+    assert isinstance(reply, ErrorReply)
+    assert (b"partition 1 comes back" in reply.text) == (led == (0, 2))
 
 
 def test_asking_changes_nothing(world):
