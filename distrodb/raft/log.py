@@ -68,7 +68,8 @@ class Configuration:
     def unpack(index: int, command: bytes) -> "Configuration":
         """Raises ``ValueError`` for what is not one."""
         epoch, members = msgpack.unpackb(command[1:])
-        if type(epoch) is not int or not all(isinstance(member, str) for member in members):
+        are_members = isinstance(members, list) and all(isinstance(each, str) for each in members)
+        if type(epoch) is not int or not are_members:
             raise ValueError("a membership entry has the wrong fields")
         return Configuration(index, epoch, tuple(members))
 

@@ -100,17 +100,27 @@ def check(message: object) -> Message:
                 _check_configuration(entry[1])
     elif message[1] == SNAPSHOT:
         configuration = message[7]
-        if (
-            tuple(map(type, configuration)) != (int, list)
-            or not configuration[1]
-            or not all(isinstance(member, str) for member in configuration[1])
-        ):
+        if len(configuration) != 2 or not _are_members(*configuration):
             raise PeerError("a snapshot message has no configuration")
     return message
 
 
 def _check_configuration(command: bytes) -> None:
     try:
-        Configuration.unpack(0, command)
+        configuration = Configuration.unpack(0, command)
+        is_one = _are_members(configuration.epoch, list(configuration.members))
     except (ValueError, TypeError, OverflowError, UnpackException):
-        raise PeerError("an append message holds a damaged membership entry") from None
+        is_one = False
+    if not is_one:
+        raise PeerError("an append message holds a damaged membership entry")
+
+
+def _are_members(epoch: object, members: object) -> bool:
+    """As in the gossip that tells others of them (slave/gossip.py), which would be refused else."""
+    return (
+        type(epoch) is int
+        and 0 <= epoch < NUMBER_MAX
+        and isinstance(members, list)
+        and all(isinstance(member, str) for member in members)
+        and 0 < len(members) == len(set(members))
+    )

@@ -1,5 +1,7 @@
 """What a gateway has to ask of a partition: sent in order, again when it must be, answered once."""
 
+import pytest
+
 from distrodb.commands.gateway import OPEN, SKIP
 from distrodb.keyspace.origins import NoReply
 from distrodb.resp.reply import OK, Reply, error
@@ -208,3 +210,13 @@ def test_reads_of_a_connection_that_is_gone_are_dropped_and_its_writes_go_on() -
             gateway.answer(2, number=item.number)
     assert queue.bytes == queue._sent_bytes == 0 and write.reply == waiting[1].reply == 2
     assert not (sent[0].is_answered or logged[0].is_answered or waiting[0].is_answered)
+
+
+@pytest.mark.parametrize("origin", [-1, 0, 1 << 63, True, b"7", None])
+def test_what_is_no_origin_is_not_taken_for_one(origin: Reply) -> None:
+    gateway = Gateway(has_origin=False)
+    gateway.ask(b"SET", b"a", b"1")
+    gateway.queue.begin("node1")
+    gateway.take()
+    gateway.answer(origin)
+    assert [item.args for item in gateway.take()] == [OPEN]

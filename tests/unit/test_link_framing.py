@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
+from distrodb.raft.log import MEMBERSHIP
 from distrodb.slave.links import framing
 from distrodb.slave.links.framing import (
     ANSWERS,
@@ -290,6 +291,27 @@ def test_any_value_is_a_message_or_a_peer_error(value):
         m.check(value)
 
 
+# Of a membership entry, and of a snapshot: the epoch, and who is a member.
+NO_CONFIGURATIONS: list[list[object]] = [
+    [1, []],
+    [1, "abc"],
+    [1, ["a/1", "a/1"]],
+    [1, ["a/1", 2]],
+    [1, ["a/1", [2]]],
+    [-1, ["a/1"]],
+    [1 << 63, ["a/1"]],
+    [True, ["a/1"]],
+    [["a/1"]],
+]
+
+
+@pytest.mark.parametrize("configuration", [[0, ["a/1"]], [7, ["b/2", "a/1"]]])
+def test_a_configuration_is_taken(configuration):
+    entry = MEMBERSHIP + msgpack.packb(configuration)
+    m.check([0, m.APPEND, 1, 1, 1, 1, 1, [[1, entry]]])
+    m.check([0, m.SNAPSHOT, 1, 1, 1, 1, 1, configuration, b"", True])
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -299,6 +321,14 @@ def test_any_value_is_a_message_or_a_peer_error(value):
         [0, m.STALE, 2**64 - 1],
         [0, m.APPEND, 1, 1, 1, 1, 1, [[1, b""]]],
         [0, m.APPEND, 1, 1, 1, 1, 1, [1]],
+        *(
+            [0, m.APPEND, 1, 1, 1, 1, 1, [[1, MEMBERSHIP + msgpack.packb(configuration)]]]
+            for configuration in NO_CONFIGURATIONS
+        ),
+        *(
+            [0, m.SNAPSHOT, 1, 1, 1, 1, 1, configuration, b"", True]
+            for configuration in NO_CONFIGURATIONS
+        ),
         [0, m.ACK, 1, 1, 1, 1],
     ],
 )

@@ -28,6 +28,7 @@ from distrodb.commands.gateway import OPEN, SKIP
 from distrodb.errors import InvariantViolation
 from distrodb.keyspace.origins import NoReply
 from distrodb.raft.interfaces import Request
+from distrodb.raft.messages import NUMBER_MAX
 from distrodb.resp.reply import Reply, error
 from distrodb.slave.forwarding.forwarded import ITEM_BYTES, READ, UNMARKED, Answer
 
@@ -225,7 +226,9 @@ class Queue:
             if item.tries > 1 and item.sequence > 0:
                 self.answered_again = True
             if item is self._opening:
-                self._opening, self._origin = None, reply if isinstance(reply, int) else 0
+                # Another number would be refused by the next leader, with the link, for ever.
+                self._opening = None
+                self._origin = reply if type(reply) is int and 0 < reply < NUMBER_MAX else 0
             elif item.request is not None:
                 if why:
                     reply = FORGOTTEN if item.request.is_write else FORGOTTEN_READ
