@@ -12,7 +12,7 @@ from distrodb.commands.combine import TOTAL
 from distrodb.commands.command import data_row, session_row
 from distrodb.commands.costs import LIGHT_US, Sizes
 from distrodb.commands.key_specs import NO_KEYS, many
-from distrodb.keyspace.context import Context
+from distrodb.keyspace.context import Context, is_write
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import commands_of, decided, is_undecided
@@ -101,7 +101,7 @@ def run(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     replies: list[Reply] = []
     size = 0
     for place, words in commands:
-        if size > REPLIES_BYTES_MAX and not store.is_write(words):
+        if size > REPLIES_BYTES_MAX and not is_write(store.table, words):
             replies.append(TOO_MUCH)
             continue
         reply = store.execute(place, words, context.now_ms)

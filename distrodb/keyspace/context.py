@@ -77,3 +77,8 @@ def row_of(table: Table, args: Sequence[bytes]) -> Row | None:
     """That of a command, however its name is written."""
     row = table.get(args[0]) or table.get(args[0].upper())
     return row.subcommand(args) if row is not None and row.subcommands else row
+
+
+def is_write(table: Table, args: Sequence[bytes]) -> bool:
+    row = row_of(table, args)
+    return row is not None and row.is_write

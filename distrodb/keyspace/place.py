@@ -50,6 +50,7 @@ class Shared:
     __slots__ = (
         "all_slots",
         "clock_ms",
+        "expired_count",
         "expiries",
         "generation",
         "is_unsettled",
@@ -70,6 +71,7 @@ class Shared:
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
         self.generation = 0  # how many snapshots were begun
         self.expiries = ExpiryQueue()
+        self.expired_count = 0  # keys that were removed since their time had come; no state
         self.usage = Usage()
 
 
@@ -281,6 +283,7 @@ class Place:
 
     def _expire(self, key: bytes) -> None:
         """Remove a key whose time has come."""
+        self._shared.expired_count += 1
         self._shared.usage.replace(key, self._values.pop(key), None)
         self._forget_expiry(key)
         self._changed(key)

@@ -151,10 +151,6 @@ class Store:
             keys = self._place_to_read(database_of(place), key)
         return keys.all().get(key)
 
-    def is_write(self, args: Sequence[bytes]) -> bool:
-        row = row_of(self.table, args)
-        return row is not None and row.is_write
-
     def execute_once(
         self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
     ) -> "Reply | NoReply":
@@ -236,9 +232,13 @@ class Store:
         return len(self._shared.expiries)
 
     @property
+    def expired_count(self) -> int:
+        """Keys that were removed here since their time had come."""
+        return self._shared.expired_count
+
+    @property
     def used_bytes(self) -> int:
-        """Of memory, about: keys, and replies that gateways may still ask for.  Kept as they
-        change, so it costs nothing to ask."""
+        """Of memory, about, with the replies that gateways may ask for; it costs nothing to ask."""
         of_keys = self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
         return of_keys + self.origins.bytes
 

@@ -3,8 +3,8 @@
 What Redis has and we do not (forks, evictions, fragmentation of an allocator, replication backlogs)
 is left out, but for a few fields that tools divide by or cannot do without.
 
-Caveats: ``used_memory`` is what keys, values and clients take, about; ``used_memory_rss`` what the
-process holds.  Hits and
+Caveats: ``used_memory`` is what the process took when it began and what keys, values and clients
+take, about; ``used_memory_rss`` what the process holds.  Hits and
 misses are told from the replies to reads of one key, so a hash without the asked field is a miss;
 reads of several keys are neither.  Times of commands are those that are timed (timing.py).
 """
@@ -89,6 +89,8 @@ class Info:
     def __init__(self, core: Core, slave: Slave, process: Process, topology: Topology):
         self._core, self._slave, self._process = core, slave, process
         self._topology = topology
+        # Of memory, by the code: without it an empty slave would seem to waste almost all of its.
+        self._startup_bytes = max(0, process.memory_bytes() - core.view.data_bytes)
         # In Redis' order; each is made only if it is asked for.
         self.sections: Mapping[str, Callable[[], Fields]] = {
             "server": self._server,
@@ -149,7 +151,8 @@ class Info:
         process, data = self._process, self._core.view.data_bytes
         of_clients, limit = self._slave.client_memory.total, self._slave.limits.maxmemory
         held, peak = process.memory_bytes(), process.memory_peak_bytes()
-        machine, used = process.memory_of_machine_bytes(), data + of_clients
+        overhead = self._startup_bytes + of_clients
+        machine, used = process.memory_of_machine_bytes(), data + overhead
         return {
             "used_memory": used,
             "used_memory_human": human(used),
@@ -158,13 +161,17 @@ class Info:
             "used_memory_peak": peak,
             "used_memory_peak_human": human(peak),
             "used_memory_peak_perc": f"{100 * held / max(1, peak):.2f}%",
+            "used_memory_overhead": overhead,
+            "used_memory_startup": self._startup_bytes,
             "used_memory_dataset": data,
+            "used_memory_dataset_perc": f"{100 * data / max(1, data + of_clients):.2f}%",
             "total_system_memory": machine,
             "total_system_memory_human": human(machine),
             "maxmemory": limit,
             "maxmemory_human": human(limit),
             "maxmemory_policy": self._slave.timing.settings.show("maxmemory-policy"),
             "mem_fragmentation_ratio": f"{held / max(1, used):.2f}",
+            "mem_fragmentation_bytes": held - used,
             "mem_clients_normal": of_clients,
             "mem_allocator": "python",
         }
@@ -195,6 +202,7 @@ class Info:
         commands, came, went = statistics.rates()
         hits, misses = self._lookups()
         subscriptions = self._slave.subscriptions
+        trackings = self._core.tracking, self._core.gateway_tracking
         return {
             "total_connections_received": statistics.connections,
             "total_commands_processed": statistics.commands,
@@ -207,6 +215,7 @@ class Info:
             "sync_full": 0,
             "sync_partial_ok": 0,
             "sync_partial_err": 0,
+            "expired_keys": self._core.view.expired_keys,
             "evicted_keys": 0,
             "evicted_clients": 0,
             "keyspace_hits": hits,
@@ -215,6 +224,8 @@ class Info:
             "pubsub_patterns": sum(1 for _ in subscriptions.active(PATTERN)),
             "pubsubshard_channels": sum(1 for _ in subscriptions.active(SHARD)),
             "latest_fork_usec": 0,
+            "tracking_total_keys": sum(each.key_count for each in trackings),
+            "tracking_total_prefixes": sum(each.prefix_count for each in trackings),
             "total_error_replies": sum(statistics.errors.values()),
             "total_reads_processed": statistics.reads,
             "total_writes_processed": statistics.writes,

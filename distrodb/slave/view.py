@@ -66,6 +66,12 @@ class View:
         machines = [group.machine for group in self.partitions]
         return sum(machine.used_bytes for machine in machines if isinstance(machine, Store))
 
+    @property
+    def expired_keys(self) -> int:
+        """That were removed from what is held here, led or as copies."""
+        machines = [group.machine for group in self.partitions]
+        return sum(machine.expired_count for machine in machines if isinstance(machine, Store))
+
     def members_of(self, group_id: int) -> list[str] | None:
         """Who votes in a group, by slave and incarnation, as far as is known here."""
         group = self._groups.all.get(group_id)

@@ -179,6 +179,10 @@ class World:
 
     data_bytes = 1000
 
+    @property
+    def expired_keys(self) -> int:
+        return sum(store.expired_count for store in self.stores)
+
     def sync_ms(self, node: str) -> int:
         return 3
 

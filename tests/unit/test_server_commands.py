@@ -9,6 +9,8 @@ from distrodb.commands.latency import Times
 from distrodb.commands.table import COMMANDS
 from distrodb.config import LimitsConfig
 from distrodb.resp.reply import OK, ErrorReply, Reply
+from distrodb.ring.slots import slot_of
+from distrodb.slave.machine_factory import new_store
 from distrodb.slave.statistics import Statistics
 from distrodb.slave.unled import Unled
 from tests.support.resp import pack, read_replies
@@ -117,7 +119,9 @@ def test_info_has_the_sections_that_are_asked_for() -> None:
 READ_BY_TOOLS = """redis_version redis_mode os process_id run_id tcp_port uptime_in_seconds
 uptime_in_days connected_clients blocked_clients maxclients client_recent_max_input_buffer
 client_recent_max_output_buffer tracking_clients used_memory used_memory_human used_memory_rss
-used_memory_peak maxmemory maxmemory_policy mem_fragmentation_ratio mem_clients_normal loading
+used_memory_peak used_memory_overhead used_memory_startup used_memory_dataset
+used_memory_dataset_perc mem_fragmentation_bytes tracking_total_keys tracking_total_prefixes
+maxmemory maxmemory_policy mem_fragmentation_ratio mem_clients_normal loading expired_keys
 rdb_changes_since_last_save rdb_bgsave_in_progress rdb_last_save_time rdb_last_bgsave_status
 aof_enabled aof_rewrite_in_progress aof_last_bgrewrite_status aof_last_write_status
 total_connections_received total_commands_processed instantaneous_ops_per_sec total_net_input_bytes
@@ -131,6 +135,32 @@ def test_info_has_what_tools_read() -> None:
     world = World()
     told = info(world)
     assert set(READ_BY_TOOLS.split()) <= set(told)
+
+
+def test_an_empty_slave_does_not_seem_to_waste_its_memory() -> None:
+    world = World()
+    world.data_bytes = 0
+    told = info(world)
+    assert told["mem_fragmentation_ratio"] == "1.00" and told["used_memory_dataset"] == "0"
+    assert int(told["used_memory"]) >= int(told["used_memory_startup"]) > 90 << 20
+    assert told["used_memory_dataset_perc"] == "0.00%"
+
+
+def test_keys_that_expire_are_counted() -> None:
+    store = new_store(0, 16383)
+    slot = slot_of(b"a")
+    for key in (b"{a}1", b"{a}2", b"{a}3"):
+        store.execute(slot, [b"SET", key, b"1", b"PX", b"10"], 0)
+    store.execute(slot, [b"DEL", b"{a}1"], 5)
+    store.execute(slot, [b"APPEND", b"{a}2", b"1"], 20)
+    assert store.expired_count == 1
+    store.advance(20, 100)
+    assert store.expired_count == 2
+    world = World()
+    world.ask(pack(b"SET", b"a", b"1", b"PX", b"10"))
+    for each in world.stores:
+        each.advance(1 << 50, 100)
+    assert info(world)["expired_keys"] == "1"
 
 
 def test_commands_errors_and_misses_are_counted() -> None:
