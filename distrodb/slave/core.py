@@ -170,7 +170,7 @@ class Core:
         """Seconds: when ``flush`` is due though nothing else happens; minus infinity is now."""
         if self.disk_writes.has_work or self._open.has_obsolete or not self.outgoing.is_empty:
             return -math.inf
-        if self.pubsub.has_gathered or (self._observing.is_on and self._has_changes_to_tell):
+        if self.pubsub.gathered or (self._observing.is_on and self._has_changes_to_tell):
             return -math.inf
         return min(
             self._schedule.next_due,
@@ -180,7 +180,7 @@ class Core:
             self._open.close_at,
             self.gossip.next_due,
             self._dispatch.next_due,
-            self._forwarding.next_due,
+            self._forwarding.next_due if self._forwarding.is_used else math.inf,
             self.disk.next_due,
             self.pubsub.questions.next_due,
         )
@@ -357,7 +357,8 @@ class Core:
         self._changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
-        self._forwarding.send(now)
+        if self._forwarding.is_used:
+            self._forwarding.send(now)
         time_ms = self._time.follow(now, wall_ms)
         if len(self.links) > len(self.peers.linked_ms):
             self.peers.stamp(wall_ms)
@@ -368,7 +369,8 @@ class Core:
         self._collect(now)
         self._dispatch.release(now)
         self._collect(now)
-        self._forwarding.deliver(now)
+        if self._forwarding.is_used:
+            self._forwarding.deliver(now)
         for name, heartbeat in self._heartbeats.take(now):
             self.outgoing.send(name, heartbeat, 0)
         self._tell_clients()
@@ -410,7 +412,7 @@ class Core:
                 self.gateway_tracking.tell()
             if self.notifications.has_events:
                 self.notifications.publish()
-        if self.pubsub.has_gathered:
+        if self.pubsub.gathered:
             self.pubsub.send()
         if self._now >= self.pubsub.questions.next_due:
             self.pubsub.questions.give_up(self._now)

@@ -38,7 +38,7 @@ class Pubsub:
         """``peers``: the slaves that are linked at the moment."""
         self.subscriptions, self._outgoing, self.peers = subscriptions, outgoing, peers
         self.questions = Questions(outgoing, peers)
-        self._gathered: dict[str, _Parcel] = {}  # by peer
+        self.gathered: dict[str, _Parcel] = {}  # by peer: what ``send`` lets go
 
     def publish(self, channel: bytes, message: bytes, kind: int = CHANNEL) -> int:
         """Returns how many clients of this slave have received it."""
@@ -55,13 +55,13 @@ class Pubsub:
             self._gather(peer, PLAIN, channel, message)
 
     def _gather(self, peer: str, form: int, channel: bytes, message: bytes) -> None:
-        parcel = self._gathered.get(peer)
+        parcel = self.gathered.get(peer)
         if parcel is None:
-            parcel = self._gathered[peer] = _Parcel()
+            parcel = self.gathered[peer] = _Parcel()
         parcel.messages.append((form, channel, message))
         parcel.bytes += len(channel) + len(message) + MESSAGE_BYTES
         if parcel.bytes >= PARCEL_BYTES:
-            del self._gathered[peer]
+            del self.gathered[peer]
             self._outgoing.send_parcel(peer, (PUBLISHED, parcel.messages, parcel.bytes))
 
     def _tell(self, kind: int, channel: bytes, message: bytes) -> int:
@@ -139,13 +139,9 @@ class Pubsub:
             size = sum(map(len, answer))
         self.questions.answer(peer, number, answer, size)
 
-    @property
-    def has_gathered(self) -> bool:
-        return bool(self._gathered)
-
     def send(self) -> None:
         """Let what is gathered go."""
-        gathered, self._gathered = self._gathered, {}
+        gathered, self.gathered = self.gathered, {}
         for peer, parcel in gathered.items():
             self._outgoing.send_parcel(peer, (PUBLISHED, parcel.messages, parcel.bytes))
 

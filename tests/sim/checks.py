@@ -41,7 +41,7 @@ NEAR_ENTRIES = 64  # a follower that lags no further has a copy
 def _is_untold(core: Core) -> bool:
     tracking, notifications = core.tracking.has_pending, core.notifications.has_events
     gateway = core._feed.has_gathered or core.gateway_tracking.has_pending
-    return tracking or notifications or gateway or core.pubsub.has_gathered
+    return tracking or notifications or gateway or bool(core.pubsub.gathered)
 
 
 class Checks:

@@ -168,10 +168,10 @@ def test_a_turn_s_messages_go_to_each_peer_in_one_frame_in_order() -> None:
     texts = [b"%d" % number for number in range(5)]
     for text in texts:
         here.publish(b"c", text)
-    assert not sent and here.has_gathered
+    assert not sent and here.gathered
     here.send()
     ((peer, (kind, content, _)),) = sent
-    assert (peer, kind) == ("node2", PUBLISHED) and not here.has_gathered
+    assert (peer, kind) == ("node2", PUBLISHED) and not here.gathered
     assert isinstance(content, list)
     there.receive("node1", [list(each) for each in content])
     assert client.told == [message(b"c", text) for text in texts]
@@ -180,7 +180,7 @@ def test_a_turn_s_messages_go_to_each_peer_in_one_frame_in_order() -> None:
 def test_what_is_large_does_not_wait_for_the_turn_s_end() -> None:
     here, _, sent = between()
     here.publish(b"c", b"x" * PARCEL_BYTES)
-    assert len(sent) == 1 and sent[0][1][2] > PARCEL_BYTES and not here.has_gathered
+    assert len(sent) == 1 and sent[0][1][2] > PARCEL_BYTES and not here.gathered
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ class Forwarding:
         self._lost: set[object] = set()  # senders that are gone, since the last turn
         self._deadlines = Deadlines()
         self._seen: object = None  # the leaders for which all queues were looked at
+        # Some command came here, or from a peer: without gateways a turn pays for none of this.
+        self.is_used = False
         # Some answer was what a partition has kept, maybe, and of what it was then.
         self.answered_again = False
 
@@ -98,6 +100,7 @@ class Forwarding:
         queue = self._queues.get(partition)
         if queue is None:
             queue = self._queues[partition] = Queue(partition)
+            self.is_used = True
         if refusal := self._refusal(queue):
             request.resolve(refusal)
             return
@@ -124,6 +127,7 @@ class Forwarding:
 
     def receive(self, now: float, peer: str, kind: int, content: object) -> None:
         """What a peer forwards, and its answers.  Raises ``PeerError``."""
+        self.is_used = True
         if kind == FORWARDS:
             self._inbox.receive(peer, content)
             return
