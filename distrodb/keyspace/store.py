@@ -74,7 +74,7 @@ class Store:
         self._chance = Chance()
         self.watched = Watched(self._expires_by)
         self._observers = Observers()
-        self._light = light_names(table)
+        self.light = light_names(table)
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Store:
     def weights(self) -> Weights:
         """To weigh commands that would run now."""
         limit = self._limits.value_bytes_max
-        return Weights(self.table, self._light, self._value_at, self.key_count, limit)
+        return Weights(self.table, self.light, self._value_at, self.key_count, limit)
 
     def _value_at(self, place: int, key: bytes) -> Value | None:
         keys = self._places.get(place) if place >= 0 else None

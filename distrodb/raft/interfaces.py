@@ -1,7 +1,7 @@
 """What a group asks of its surroundings, and what it hands out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,9 @@ class Machine(Protocol):
     def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
         """A command that reads, at a time not before the newest entry's.  UNSETTLED: the reply
         depends on that time, so an entry of it must be applied before it is given."""
+
+    @property
+    def light(self) -> Container[bytes]: ...  # names of commands that need not be weighed
 
     def weights(self) -> Weights | Weightless: ...  # what commands would take, if they ran now
 

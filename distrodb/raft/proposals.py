@@ -184,11 +184,12 @@ class Proposals:
         requests: list[Request] = []
         queue, is_watched = self._queue, len(machine.watched)
         size = words = writes = 0
-        took_us, weights = 0.0, machine.weights()
-        light, bytes_max = weights.light, self._options.batch_bytes_max
+        took_us, weights = 0.0, None  # made for the first command that is to be weighed
+        light, bytes_max = machine.light, self._options.batch_bytes_max
         while queue and size < bytes_max and words < BATCH_WORDS:
             request = queue[0]
             if request.args[0] not in light:
+                weights = weights or machine.weights()
                 cost_us = weights.cost_us(request.place, request.args, size, request.is_write)
                 if requests and took_us + cost_us > BATCH_US:
                     break

@@ -50,6 +50,8 @@ class MapMachine:
     def advance(self, now_ms: int, expire_max: int) -> None:
         self.now_ms = now_ms
 
+    light = WEIGHTLESS.light
+
     def weights(self) -> Weightless:
         return WEIGHTLESS
 

@@ -72,6 +72,8 @@ class ListMachine:
         self.now_ms, _, _, commands, _ = decode_batch(payload)
         return [self.execute(slot, args, self.now_ms) for slot, args in commands]
 
+    light = WEIGHTLESS.light
+
     def weights(self) -> Weightless:
         return WEIGHTLESS
 
