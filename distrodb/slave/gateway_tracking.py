@@ -80,6 +80,14 @@ class GatewayTracker(Tracker):
         is_taken = self.takes_next() or b"BCAST" in self.flags
         return request if request.is_write or not is_taken else Followed(request, self, keys)
 
+    @property
+    def is_deaf_to_itself(self) -> bool:
+        return False
+
+    def read_before(self, place: int, keys: Iterable[bytes]) -> None:
+        """Its leader need not have told yet of what changed in between."""
+        self.forget(keys)
+
     def read(self, place: int, keys: Iterable[bytes]) -> None:
         """The keys of one partition, not of one slot."""
         database = database_of(place)

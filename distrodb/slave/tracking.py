@@ -21,7 +21,6 @@ key with nothing about its database, as in Redis, but only of those that it has 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from distrodb.commands.command import Command
 from distrodb.keyspace.place_number import slot_at
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import encode
@@ -74,14 +73,19 @@ class Tracker:
     def redirect_id(self) -> int:
         return 0 if self.redirect is None else self.redirect.id
 
-    def takes_next(self) -> bool:
-        """Whether what the command that begins now reads is remembered."""
-        caching, self.caching = self.caching, None
-        if not self.flags:
+    def takes(self) -> bool:
+        """Whether what is read now is remembered."""
+        flags, caching = self.flags, self.caching
+        if not flags:
             return True
-        if b"OPTIN" in self.flags:
+        if b"OPTIN" in flags:
             return caching is True
-        return b"BCAST" not in self.flags and not (b"OPTOUT" in self.flags and caching is False)
+        return b"BCAST" not in flags and not (b"OPTOUT" in flags and caching is False)
+
+    def takes_next(self) -> bool:
+        """The same of the command that begins now; CLIENT CACHING is over with it."""
+        takes, self.caching = self.takes(), None
+        return takes
 
     def follow(self, request: Request, keys: Sequence[bytes]) -> Request:
         """The same request, of which it is seen when it is answered."""
@@ -102,26 +106,26 @@ class Tracker:
 
         return resolve
 
+    @property
+    def is_deaf_to_itself(self) -> bool:
+        """It does not want to hear of its own writes."""
+        return b"NOLOOP" in self.flags
+
     def read(self, place: int, keys: Iterable[bytes]) -> None:
         """Its read of these has been answered."""
         self._tracking.remember(self, place, keys)
 
-    def follow_transaction(
-        self, commands: Iterable[tuple[Command, int, Sequence[bytes]]]
-    ) -> "TransactionReads | None":
-        """Rows, places and words of a transaction that begins now; None: what it reads is not
-        remembered."""
-        if not self.takes_next():
-            return None
-        reads = TransactionReads(self)
-        for row, place, args in commands:
-            (reads.write if row.is_write else reads.read)(place, row.keys_of(args))
-        return reads
+    def read_before(self, place: int, keys: Iterable[bytes]) -> None:
+        """The same of what was read just before it began to track."""
+        self.read(place, keys)
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Be told of these as if they had changed."""
         for key in keys:
             self._tracking.invalidate([self], key)
+
+    def forget_all(self) -> None:
+        self._tracking.flush([self])
 
     def wrote(self, keys: Iterable[bytes]) -> None:
         self._tracking.spare(self, keys)
@@ -146,38 +150,6 @@ class Followed:
             self._tracker.wrote(self._keys)
         elif not isinstance(reply, ErrorReply):
             self._tracker.read(self.place, self._keys)
-
-
-class TransactionReads:
-    """What a transaction of a client that tracks has read."""
-
-    def __init__(self, tracker: Tracker):
-        self._tracker = tracker
-        self._read: dict[tuple[int, bytes], None] = {}  # places and keys
-        self._overwritten: dict[tuple[int, bytes], None] = {}  # behind the read, by itself
-        self._told_before = 0
-
-    def read(self, place: int, keys: Iterable[bytes]) -> None:
-        self._read.update(((place, key), None) for key in keys)
-
-    def write(self, place: int, keys: Iterable[bytes]) -> None:
-        for key in keys:
-            if (place, key) in self._read:
-                del self._read[place, key]
-                self._overwritten[place, key] = None
-
-    def ran(self) -> None:
-        """In its partition, just now."""
-        self._told_before = self._tracker.told
-        for place, key in self._read:
-            self._tracker.read(place, [key])
-        self._tracker.forget(key for _, key in self._overwritten)
-
-    def answered(self) -> None:
-        """Its reply is given.  What was told since it ran came too early."""
-        if self._tracker.told != self._told_before:
-            self._tracker.forget(key for _, key in self._read)
-            self._tracker.forget(key for _, key in self._overwritten)
 
 
 class Tracking:
@@ -285,8 +257,13 @@ class Tracking:
         return self._routing.answers_for(place)
 
     def flushed(self, database: int | None) -> None:
-        for tracker in self._trackers:
-            self._pending[tracker] = None
+        self.flush(self._trackers)
+
+    def flush(self, trackers: Iterable[Tracker]) -> None:
+        """Let these forget everything."""
+        for tracker in trackers:
+            if tracker.client is not None:
+                self._pending[tracker] = None
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None: ...
 

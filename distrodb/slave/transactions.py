@@ -33,7 +33,8 @@ from distrodb.resp.parse import ARGUMENT_BYTES
 from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
 from distrodb.slave.maxmemory import OOM
-from distrodb.slave.tracking import Tracker, TransactionReads
+from distrodb.slave.tracking import Tracker
+from distrodb.slave.transaction_tracking import Ran, TransactionTracking
 
 QUEUED = Status(b"QUEUED")
 NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
@@ -46,6 +47,8 @@ WATCHED_MAX = 10_000  # keys of one connection; a leader keeps some more (keyspa
 TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_MAX} keys")
 # The place of a command whose words make no sense, so that no key is found: its handler says so.
 ANYWHERE = -2
+TRACKING = "client|tracking"
+ON_TRACKING = frozenset({TRACKING, "client|caching"})  # they count from where they stand
 
 Divert: TypeAlias = Callable[[Command | None, list[bytes]], bool]
 
@@ -313,20 +316,18 @@ class Transactions:
         for_partition = [queued for queued in queue if queued.slot is not None]
         commands = [(_place(queued, slot), queued.words) for queued in for_partition]
         resolve = session.later()
+        tracking = self._tracking(queue, slot)
+        if tracking is not None:
+            resolve = _followed(resolve, tracking)
         if not commands and not watched:
-            _Assembly(session, queue, [], resolve).go_on()
+            _Assembly(session, queue, [], resolve, tracking).begin()
             return PENDING
         writes = any(queued.row.is_write for queued in for_partition)
-        reads = self._reads(for_partition, slot)
-        if reads is not None:
-            resolve = _followed(resolve, reads)
         copy = None if writes or watched or not session.is_readonly else slave.copy_to_read(slot)
 
         def answered(reply: Reply) -> None:
             if isinstance(reply, list):
-                if reads is not None:
-                    reads.ran()
-                _Assembly(session, queue, reply, resolve).go_on()
+                _Assembly(session, queue, reply, resolve, tracking).begin()
             elif reply is None:
                 resolve(NULL_ARRAY if session.protocol == 2 else None)
             else:
@@ -350,21 +351,26 @@ class Transactions:
         slave.ask(place_of(session.database, slot), words, is_write, answered)
         return PENDING
 
-    def _reads(self, commands: Iterable[_Queued], slot: int) -> TransactionReads | None:
-        """What is to be seen of a transaction of a client that caches what it reads."""
+    def _tracking(self, queue: Sequence[_Queued], slot: int) -> TransactionTracking | None:
+        """What is told of it to a client that caches what it reads, or begins to do so in it."""
         tracker = self._session.tracker
-        if tracker is None:
+        if tracker is None and not any(queued.row.name == TRACKING for queued in queue):
             return None
-        on_keys = (queued for queued in commands if queued.row.is_on_keys)
-        return tracker.follow_transaction(
-            (queued.row, _place(queued, slot), queued.args) for queued in on_keys
-        )
+        stretches: list[list[Ran]] = [[]]
+        for queued in queue:
+            if queued.slot is not None:
+                stretches[-1].append((queued.row, _place(queued, slot), queued.args))
+            elif queued.row.name in ON_TRACKING:
+                stretches.append([])
+        return TransactionTracking(tracker, stretches)
 
 
-def _followed(resolve: Callable[[Reply], None], reads: TransactionReads) -> Callable[[Reply], None]:
+def _followed(
+    resolve: Callable[[Reply], None], tracking: TransactionTracking
+) -> Callable[[Reply], None]:
     def resolved(reply: Reply) -> None:
         resolve(reply)
-        reads.answered()
+        tracking.answered()
 
     return resolved
 
@@ -383,14 +389,27 @@ class _Assembly:
         self,
         session: TransactionSession,
         queue: Iterable[_Queued],
-        replies: Iterable[Reply],
+        replies: Sequence[Reply],
         resolve: Callable[[Reply], None],
+        tracking: TransactionTracking | None,
     ):
-        self._session, self._resolve = session, resolve
+        self._session, self._resolve, self._tracking = session, resolve, tracking
         self._queue: Iterator[_Queued] = iter(queue)
+        self._all_replies = replies
         self._replies = iter(replies)
         self._whole: list[Reply] = []
-        self._is_running = False
+        self._is_running = self._has_waited = False
+
+    def begin(self) -> None:
+        """Just when the partition has run its part."""
+        if self._tracking is not None:
+            self._tracking.ran(self._all_replies)
+        self._follow()
+        self.go_on()
+
+    def _follow(self) -> None:
+        if self._tracking is not None:
+            self._tracking.go_on(self._session.tracker, self._has_waited)
 
     def go_on(self) -> None:
         for queued in self._queue:
@@ -406,7 +425,10 @@ class _Assembly:
             if not isinstance(answer, Pending):
                 self._whole.append(answer)
             elif len(self._whole) == count:
+                self._has_waited = True
                 return  # its reply comes later
+            if queued.row.name in ON_TRACKING:
+                self._follow()
         self._resolve(self._whole)
 
     def _take(self, reply: Reply) -> None:

@@ -460,6 +460,20 @@ MULTI
 EXEC
 """
 
+# Where one stands in a transaction it counts from there.
+TRACKING_IN_TRANSACTIONS = """
+MULTI
+MULTI
+EXEC
+EXEC
+EXEC
+CLIENT TRACKING ON
+CLIENT TRACKING ON BCAST
+SET key value NX
+DEL key
+COPY key key
+"""
+
 
 NODE, GATEWAY, BOTH = (True,), (False,), (True, False)
 
@@ -519,6 +533,9 @@ CONVERSATIONS = [
     _family("watching", WATCHING, 0, clients=2),
     _family("pubsub in transactions", PUBSUB + PUBSUB_IN_TRANSACTIONS, 0, clients=3),
     _family("tracking", TRACKING, 0, clients=2, kinds=NODE),
+    _family(
+        "tracking in transactions", TRACKING + TRACKING_IN_TRANSACTIONS, 0, clients=2, kinds=NODE
+    ),
 ]
 
 

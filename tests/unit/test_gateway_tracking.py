@@ -199,3 +199,16 @@ def test_what_has_changed_does_not_overtake_answers(
         kinds += [content[0] for content in incoming.feed(b"".join(pieces))]
     assert kinds == [ANSWERS] * len(answers_bytes) + [CHANGES]
     assert outgoing.bytes == 0
+
+
+def test_what_was_read_before_anybody_tracked_is_told_as_changed(world: World) -> None:
+    """A transaction reads, and its client begins to track in it: no leader has heard so then."""
+    reader = opened(world, tracks=False)
+    for words in ([b"MULTI"], [*TRACK], [b"GET", b"a"], [b"EXEC"]):
+        ask(world, reader, *words)
+    assert told(world, reader) == invalid(b"a")
+    heard(world)
+    for words in ([b"MULTI"], [b"GET", b"a"], [b"EXEC"]):
+        ask(world, reader, *words)
+    assert told(world, reader) == b""
+    assert told_by(world, reader, "node2", frame(b"a")) == invalid(b"a")

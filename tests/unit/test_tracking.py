@@ -255,3 +255,96 @@ def test_a_gateway_serves_every_shard_channel() -> None:
     assert b":2\r\n" in ask(world, session, b"SSUBSCRIBE", b"a", b"b")
     world.pubsub.subscriptions.leave_slots(0, 16383)  # the slave has no copy any more
     assert taken(session) == b"" and session.is_subscribed
+
+
+# What is begun before it, what is queued, what Redis 7 tells behind the reply; keys that others
+# write then, and those of which it tells.
+ON, BCAST = b"CLIENT TRACKING ON", b"CLIENT TRACKING ON BCAST"
+IN_TRANSACTIONS: list[tuple[bytes, list[bytes], bytes, dict[bytes, bool]]] = [
+    (b"", [BCAST, b"SET a 1"], invalid(b"a"), {}),
+    (b"", [b"SET a 1", BCAST, b"SET {a}b 1"], invalid(b"{a}b"), {}),
+    (b"", [BCAST + b" PREFIX {", b"SET a 1", b"SET {a}b 1"], invalid(b"{a}b"), {}),
+    (b"", [BCAST, b"DEL a", b"SET a 1 XX", b"INCR {a}n", b"GETEX a"], invalid(b"{a}n"), {}),
+    (b"", [BCAST, b"SET a 1", b"COPY a {a}b", b"DEL a"], invalid(b"a", b"{a}b"), {}),
+    (b"", [BCAST + b" NOLOOP", b"SET a 1"], b"", {b"a": True}),
+    (BCAST + b" NOLOOP", [b"SET a 1"], b"", {b"a": True}),
+    (BCAST + b" PREFIX {", [BCAST + b" PREFIX a", b"SET a 1"], invalid(b"a"), {b"{a}b": True}),
+    (BCAST, [b"SET a 1", b"CLIENT TRACKING OFF"], b"", {b"a": False}),
+    (BCAST, [b"SET a 1", b"CLIENT TRACKING OFF", BCAST, b"SET {a}b 1"], invalid(b"{a}b"), {}),
+    (b"", [ON, b"GET a"], b"", {b"a": True}),
+    (b"", [b"GET a", ON], b"", {b"a": False}),
+    (b"", [ON, b"GET a", b"SET a 1"], invalid(b"a"), {b"a": False}),
+    (b"", [ON, b"SET a 1", b"GET a"], b"", {b"a": True}),
+    (b"", [ON, b"SET a 1"], b"", {b"a": False}),
+    (ON, [b"GET a", b"CLIENT TRACKING OFF"], b"", {b"a": False}),
+    (ON, [b"CLIENT TRACKING OFF", b"GET a"], b"", {b"a": False}),
+    (ON, [b"CLIENT TRACKING OFF", b"GET a", ON, b"GET {a}b"], b"", {b"a": False, b"{a}b": True}),
+    (ON + b" NOLOOP", [b"GET a", b"SET a 1"], b"", {b"a": False}),
+    (b"", [ON + b" OPTIN", b"GET a"], b"", {b"a": False}),
+    (
+        ON + b" OPTIN",
+        [b"GET a", b"CLIENT CACHING YES", b"GET {a}b", b"GET {a}c"],
+        b"",
+        {b"a": False, b"{a}b": True, b"{a}c": True},
+    ),
+    (
+        ON + b" OPTOUT",
+        [b"GET a", b"CLIENT CACHING NO", b"GET {a}b"],
+        b"",
+        {b"a": True, b"{a}b": False},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("story", IN_TRANSACTIONS, ids=lambda story: repr((story[0], story[1])))
+def test_in_a_transaction_tracking_counts_from_where_it_stands(
+    story: tuple[bytes, list[bytes], bytes, dict[bytes, bool]],
+) -> None:
+    before, queued, expected, later = story
+    world = World()
+    session, writer = opened(world), opened(world)
+    commands = [before] * bool(before) + [b"MULTI", *queued, b"EXEC"]
+    for command in commands:
+        answer = ask(world, session, *command.split())
+    assert answer.startswith(b"*%d\r\n" % len(queued))
+    assert told(world, session) == expected
+    for key, is_told in later.items():
+        ask(world, writer, b"SET", key, b"2")
+        assert told(world, session) == (invalid(key) if is_told else b"")
+
+
+def test_what_a_transaction_is_told_of_tracking_is_over_with_it() -> None:
+    """CLIENT CACHING speaks of the transaction that it is in, and of nothing behind it."""
+    world = World()
+    session, writer = opened(world, b"on", b"OPTIN"), opened(world)
+    for words in ("MULTI", "CLIENT CACHING YES", "EXEC", "GET a"):
+        ask(world, session, *words.encode().split())
+    ask(world, writer, b"SET", b"a", b"1")
+    assert told(world, session) == b""
+
+
+def test_a_transaction_that_flushes_tells_who_begins_to_track_in_it() -> None:
+    world = World(partitions=1)
+    session, writer = opened(world), opened(world)
+    for words in ("MULTI", "CLIENT TRACKING ON", "GET a", "FLUSHALL", "EXEC"):
+        ask(world, session, *words.encode().split())
+    assert told(world, session) == FLUSH
+    ask(world, writer, b"SET", b"a", b"1")
+    assert told(world, session) == b""
+
+
+def test_what_was_read_behind_a_command_that_waited_is_told_as_changed() -> None:
+    """Here the read ran before another client's write, and the client begins to track after it."""
+    world = World()
+    session, writer = opened(world), opened(world)
+    waits = b"CLUSTER COUNTKEYSINSLOT %d" % slot_of(b"b")
+    for words in (b"MULTI", waits, ON, b"GET a"):
+        ask(world, session, *words.split())
+    session.receive(pack(b"EXEC"))
+    first, second = (world.partition_of_slot[slot_of(key)] for key in (b"a", b"b"))
+    world.answer(first)
+    writer.receive(pack(b"SET", b"a", b"1"))
+    world.answer(first)
+    world.answer(second)
+    taken(session)
+    assert told(world, session) == invalid(b"a")
