@@ -44,21 +44,26 @@ class Client:
         self._simulation.at(delay_s, self._next)
 
     def _command(self) -> tuple[str, ...]:
-        """Registers, counters, compare-and-set (SET NX and DEL), several keys of one slot, hashes,
-        and keys that expire (sessions, and hashes too)."""
+        """Registers, counters, compare-and-set (SET NX and DEL), pairs of keys in one slot (written
+        together, one copied to the other, one deleted), hashes, and keys that expire (sessions, and
+        hashes too)."""
         choose, self._count = self._simulation.random, self._count + 1
         key, unique = choose.randrange(self._keys), f"{self._number}.{self._count}"
         field, other = choose.sample(["a", "b", "c", "d"], 2)
         lasts_ms = choose.choice(["20", "300", "2000"])
+        pair = [f"{{pair{key}}}a", f"{{pair{key}}}b"]
+        source, target = choose.sample(pair, 2)
         reads = [
             ("GET", f"register{key}"),
             ("GET", f"counter{key}"),
             ("GET", f"lock{key}"),
-            ("MGET", f"{{pair{key}}}a", f"{{pair{key}}}b"),
+            ("MGET", *pair),
+            ("TOUCH", *pair),
             ("STRLEN", f"list{key}"),
             ("HGETALL", f"hash{key}"),
             ("GET", f"session{key}"),
             ("PTTL", f"session{key}"),
+            ("PEXPIRETIME", f"session{key}"),
         ]
         if self._reads_only:
             return choose.choice(reads)
@@ -71,7 +76,10 @@ class Client:
                 ("INCR", f"counter{key}"),
                 ("SET", f"lock{key}", unique, "NX"),
                 ("DEL", f"lock{key}"),
-                ("MSET", f"{{pair{key}}}a", unique, f"{{pair{key}}}b", unique),
+                ("MSET", pair[0], unique, pair[1], unique),
+                ("COPY", source, target),
+                ("COPY", source, target, "REPLACE"),
+                ("UNLINK", source),
                 ("APPEND", f"list{key}", f"{unique} "),
                 ("HSET", f"hash{key}", field, unique, other, unique),
                 ("HSET", f"hash{key}", field, unique),
@@ -81,6 +89,10 @@ class Client:
                 ("PEXPIRE", f"hash{key}", lasts_ms),
                 ("SET", f"session{key}", unique),
                 ("SET", f"session{key}", unique, "NX"),
+                ("SET", f"session{key}", unique, "PX", lasts_ms),
+                ("SET", f"session{key}", unique, "KEEPTTL"),
+                ("GETEX", f"session{key}", "PX", lasts_ms),
+                ("GETEX", f"session{key}", "PERSIST"),
                 ("PEXPIRE", f"session{key}", lasts_ms),
                 ("PERSIST", f"session{key}"),
             ]
