@@ -6,7 +6,9 @@
   nobody had led in a newer term and committed before that round began.
 - What a slave's heartbeats say of its groups, which confirms reads, is so when they leave.
 - Whoever forgets a group is not needed: without it a majority of the newest committed members has
-  on disk whatever is committed.  The same holds for one that ends because it was removed.
+  on disk whatever is committed, or of those that a change under way makes: its leader counts by
+  these (thesis 4.1), and each majority of the one meets each of the other.  The same holds for one
+  that ends because it was removed.
 - A slave that is in no group keeps nothing of it on its disk (``leftovers``, in the end only).
 
 Caveat: a round is begun for reads alone, so a group that nobody reads is not looked at by these.
@@ -113,13 +115,21 @@ class Continuity:
             return
         index = checks.newest(group_id)
         term, _ = checks.committed.get((group_id, index), (None, 0))
-        others = [name for name in configuration.members if name != self._name(slave)]
-        holders = [name for name in others if checks.holds(name, group_id, index, term)]
-        self._claim(
-            2 * len(holders) > len(configuration.members),
-            f"{slave.id} forgets group {group_id}, and {index} is on {holders} of"
-            f" {configuration.members} only",
-        )
+        found = []
+        for members in (configuration.members, *self._under_way(group_id, configuration.index)):
+            others = [name for name in members if name != self._name(slave)]
+            holders = [name for name in others if checks.holds(name, group_id, index, term)]
+            if 2 * len(holders) > len(members):
+                return
+            found.append(f"{holders} of {members}")
+        self._claim(False, f"{slave.id} forgets group {group_id}, and {index} is on {found} only")
+
+    def _under_way(self, group_id: int, index: int) -> list[tuple[str, ...]]:
+        """The members of a change behind that index which a leader has begun."""
+        cores = (slave.core for slave in self._simulation.slaves.values() if slave.core)
+        groups = (core.groups[group_id] for core in cores if group_id in core.groups)
+        newest = (each.log.configurations[-1] for each in groups if each.member.is_ready)
+        return [each.members for each in newest if each.index > index]
 
     @staticmethod
     def _name(slave: "Slave") -> str:

@@ -28,5 +28,6 @@ HEALING = {
     1497516421: "the checks counted copies one write set too late, after others had died",
     652341130: "a group slept through the birth as a whole, and none of it could lead",
     70003: "the checks did not wait until what was forgotten was deleted, an entry a write set",
+    772000008: "the checks counted by the old members while a change was under way",
     652341470: "one that died within an election timeout was counted on, its directory lost",
 }
