@@ -12,7 +12,7 @@ a word, so beyond the connection ends too.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from distrodb.errors import InvariantViolation
@@ -29,6 +29,7 @@ CALL_BYTES = 250  # that a command or message takes in memory beside its own byt
 # store has anyway; copies of them, for thousands of commands that are answered in the same turn,
 # would take memory before anybody could say that it is too much.
 LATE_BYTES = 4096
+WORDS_MAX = 64  # of a command that is looked through for keys
 MESSAGES_NOT_READ = "messages that it does not read exceed output_bytes_max"
 TOO_MUCH_OUTPUT = error(
     "ERR", "replies of this connection exceed output_bytes_max; read some, or ask for less at once"
@@ -101,6 +102,17 @@ class Call:
         self.size = size
         # A tuple: pieces of bytes.
         self.reply: bytes | tuple[bytes, ...] | _LargeReply | _Messages | None = None
+
+    def may_tell_of(self, keys: Set[bytes] | None) -> bool:
+        """It is answered, maybe with what some of these keys hold; None: any keys.  Only commands
+        on keys of one slot have all of those among their words."""
+        if self.reply is None:
+            return False
+        if keys is None:
+            return True
+        if isinstance(self.reply, _Messages):
+            return False
+        return self.slot < 0 or len(self.args) > WORDS_MAX or not keys.isdisjoint(self.args)
 
     def resolve(self, reply: Reply) -> None:
         replies = self.replies
@@ -238,10 +250,10 @@ class Replies:
     def _fail(self, fault: str) -> None:
         self.is_closing, self.fault = True, fault
 
-    def push_now(self, data: bytes) -> bool:
+    def push_now(self, data: bytes, keys: Set[bytes] | None = None) -> bool:
         """Send an encoded message behind the replies that are there already, so that it follows
-        all that its client was told, and waits for no command that is under way.  False: too much
-        waits, and nothing more may begin."""
+        all that its client was told; or behind those only that may tell of these keys, so that it
+        waits for no others.  False: too much waits, and nothing more may begin."""
         if self.is_lost or self.fault:
             return True
         cost = len(data) + MESSAGE_BYTES
@@ -250,17 +262,19 @@ class Replies:
             self.wake()  # also where it was woken before and could not take anything
             return False
         self.output_bytes += cost
-        self._messages().add(data)
+        self._messages(keys if self.unanswered else None).add(data)
         if not self.is_woken:
             self.is_woken = True
             self.wake()
         return True
 
-    def _messages(self) -> _Messages:
-        """Those at the end of what is answered."""
+    def _messages(self, keys: Set[bytes] | None) -> _Messages:
+        """Those at the end of what is answered, and may tell of the keys."""
         calls, place = self.calls, len(self.calls)
-        while place and calls[place - 1].reply is None:
+        while place and not calls[place - 1].may_tell_of(keys):
             place -= 1
+        if not place and self.has_output:
+            place = 1  # a part of that one may have been taken
         last = calls[place - 1].reply if place else None
         if isinstance(last, _Messages):
             return last

@@ -24,7 +24,7 @@ answered); bytes that are parsed at a time; bytes of replies that are not taken 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 from distrodb.commands.api import Answer, Client, Pending, SlaveApi
@@ -216,9 +216,9 @@ class Session:
         """In RESP2 a message looks like a reply, so a subscriber may ask for next to nothing."""
         return self._is_subscribed and self.replies.protocol == 2
 
-    def push_now(self, data: bytes) -> None:
+    def push_now(self, data: bytes, keys: Set[bytes] | None = None) -> None:
         """A message, encoded; a client that does not take its messages is ended."""
-        if not self.replies.push_now(data):
+        if not self.replies.push_now(data, keys):
             self.slave.subscriptions.leave(self)
 
     def later(self) -> Callable[[Reply], None]:

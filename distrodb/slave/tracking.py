@@ -2,8 +2,9 @@
 (https://redis.io/docs/latest/develop/reference/client-side-caching/).  Pure.
 
 A client that tracks is remembered with each key that it has read here, at the moment when its read
-is answered; the next change of the key is told to it once, at the end of the turn, so behind that
-answer.  With BCAST it is told of all changes of keys with certain prefixes that this slave leads.
+is answered; the next change of the key is told to it once, at the end of the turn, behind that
+answer, and before replies that wait and have nothing of the key (``Replies.push_now``).  With BCAST
+it is told of all changes of keys with certain prefixes that this slave leads.
 
 What holds: **a change is never missed.**  Where this slave cannot see changes any more (it has lost
 the lead of a partition, a copy came whole, the copy is gone) whoever has read there is told to
@@ -18,7 +19,7 @@ the same key just before, in the same turn: its own write is the newer one.  A c
 key with nothing about its database, as in Redis, but only of those that it has read.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Protocol
 
 from distrodb.keyspace.place_number import slot_at
@@ -45,7 +46,7 @@ class Client(Protocol):
     @property
     def is_gone(self) -> bool: ...
 
-    def push_now(self, data: bytes) -> None: ...
+    def push_now(self, data: bytes, keys: Set[bytes] | None = None) -> None: ...
 
 
 class Watch(Protocol):
@@ -328,6 +329,9 @@ def _tell(tracker: Tracker, keys: tuple[bytes, ...] | None) -> None:
         return
     listener = redirect or client
     if listener.protocol > 2:
-        listener.push_now(encode(Push((b"invalidate", keys)), 3))
+        # Behind replies with these keys, since the client would keep what it has just dropped; but
+        # the replies to ``redirect`` are to other commands.
+        told = None if keys is None or redirect is not None else frozenset(keys)
+        listener.push_now(encode(Push((b"invalidate", keys)), 3), told)
     elif redirect is not None and listener.is_subscribed:
         listener.push_now(encode(Push((b"message", CHANNEL, keys)), 2))

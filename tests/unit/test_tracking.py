@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from distrodb.resp.encode import encode
 from distrodb.ring.slots import slot_of
 from distrodb.slave.gateway import Gateway
 from distrodb.slave.observing import Observing
+from distrodb.slave.replies import Replies
 from distrodb.slave.session import Session
 from distrodb.slave.tracking import Tracking
 from tests.support.resp import pack
@@ -348,3 +350,41 @@ def test_what_was_read_behind_a_command_that_waited_is_told_as_changed() -> None
     world.answer(second)
     taken(session)
     assert told(world, session) == invalid(b"a")
+
+
+def test_what_has_changed_waits_only_for_replies_that_may_tell_of_it() -> None:
+    """A client that pipelines would hear of it when the slowest partition has answered."""
+    replies = Replies(1 << 20, lambda: None)
+    waits, reads, other = (replies.add([b"GET", key], 5) for key in (b"w", b"k", b"o"))
+    reads.resolve(b"old")
+    other.resolve(b"o")
+    assert replies.push_now(b"<k>", {b"k", b"x"}) and replies.push_now(b"<x>", {b"x"})
+    assert replies.take(100) == [b"<x>"]
+    waits.resolve(b"w")
+    assert b"".join(replies.take(100)) == b"$1\r\nw\r\n$3\r\nold\r\n<k>$1\r\no\r\n"
+
+
+@pytest.mark.parametrize("slot", [-1, 5])
+def test_what_has_changed_waits_for_a_reply_that_does_not_name_its_keys(slot: int) -> None:
+    """EXEC, commands on several slots, reads of a copy, and those with very many words."""
+    replies = Replies(1 << 20, lambda: None)
+    words = [b"EXEC"] if slot < 0 else [b"MGET", *[b"o"] * 100]
+    waits, executed = replies.add([b"GET", b"w"], 5), replies.add(words, slot)
+    executed.resolve(b"old")
+    assert replies.push_now(b"<k>", {b"k"})
+    assert replies.take(100) == []
+    waits.resolve(b"w")
+    assert b"".join(replies.take(100)) == b"$1\r\nw\r\n$3\r\nold\r\n<k>"
+
+
+def test_what_has_changed_does_not_come_within_a_reply() -> None:
+    replies = Replies(1 << 20, lambda: None)
+    large = [b"x" * 1000] * 200
+    first, waits = replies.add([b"MGET", b"l"], 5), replies.add([b"GET", b"w"], 5)
+    first.resolve(large)
+    taken = b"".join(replies.take(10))
+    assert replies.push_now(b"<k>", {b"k"})
+    waits.resolve(b"w")
+    while more := replies.take(1 << 16):
+        taken += b"".join(more)
+    assert taken == encode(large, 2) + b"<k>$1\r\nw\r\n"
