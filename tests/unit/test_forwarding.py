@@ -203,6 +203,12 @@ def test_what_a_connection_that_is_gone_wanted_to_read_takes_no_room() -> None:
     assert [row[3] for row in chunk[5]] == [OPEN]  # for the write
 
 
+def test_connections_that_are_gone_are_forgotten_where_no_gateway_is_used() -> None:
+    slave = Slave()
+    slave.forwarding.lose(object())
+    assert not slave.forwarding._lost and not slave.forwarding.is_used
+
+
 def test_what_is_under_way_for_a_connection_that_is_gone_is_not_sent_again() -> None:
     slave, gone = Slave(), object()
     slave.forwarding.submit(0.0, Asked(*GET, size=400), 0, gone)

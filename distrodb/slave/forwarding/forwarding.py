@@ -110,7 +110,8 @@ class Forwarding:
 
     def lose(self, sender: object) -> None:
         """A connection that has commands under way is gone."""
-        self._lost.add(sender)
+        if self._queues:  # else there are none of its commands, and no turn looks here
+            self._lost.add(sender)
 
     def _refusal(self, queue: Queue) -> ErrorReply | None:
         routing, partition = self._routing, queue.partition
