@@ -314,3 +314,10 @@ def test_words_of_a_client_are_not_taken_from_the_head_of_a_list():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 is_first = [getattr(each, "value", None) for each in node.args] == [0]
                 assert not (node.func.attr == "pop" and is_first), path
+
+
+def test_the_tests_of_a_file_stay_with_one_worker(request):
+    """Else each worker sets up what a file shares, and the whole run takes half as long again."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("without --dist loadgroup")
+    assert request.node.nodeid.endswith("@test_structure")
