@@ -191,12 +191,15 @@ class Proposals:
             if request.args[0] not in light:
                 weights = weights or machine.weights()
                 cost_us = weights.cost_us(request.place, request.args, size, request.is_write)
-                if requests and took_us + cost_us > BATCH_US:
+                problem = takes_too_long(request.args, cost_us, self._options.transaction_ms_max)
+                if requests and (problem or took_us + cost_us > BATCH_US):
                     break
-                if _refuses(request, cost_us, self._options.transaction_ms_max):
+                if problem and not _stays(request, problem):
                     queue.popleft()
                     self._queue_bytes -= request.size
                     self._writes_waiting -= request.is_write
+                    request.resolve(problem)
+                    weights = None  # these know of values that it will not make
                     continue
                 took_us += cost_us
             if request.is_write:
@@ -337,16 +340,12 @@ def takes_too_long(args: Sequence[bytes], cost_us: float, limit_ms: int) -> Erro
     )
 
 
-def _refuses(request: Request, cost_us: float, limit_ms: int) -> bool:
-    """A transaction that would take too long is answered.  One that may have run before goes on as
-    what has no effect: the log knows, and its reply of then stands."""
-    problem = takes_too_long(request.args, cost_us, limit_ms)
-    if problem is None:
+def _stays(request: Request, problem: ErrorReply) -> bool:
+    """A transaction that takes too long goes on as what has no effect if it may have run before:
+    the log knows, and its reply of then stands."""
+    if not isinstance(request, Marked) or request.mark is None:
         return False
-    if isinstance(request, Marked) and request.mark is not None:
-        request.args = [*SKIP, problem.text]
-        return False
-    request.resolve(problem)
+    request.args = [*SKIP, problem.text]
     return True
 
 

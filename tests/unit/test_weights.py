@@ -132,14 +132,14 @@ class _Forwarded(Asked, Marked):
 class _Leader:
     """The queue of a group whose entries are committed at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, transaction_ms_max: int = 500) -> None:
         options = GroupOptions(
             heartbeat_s=1,
             election_timeout_s=1,
             unknown_after_s=1,
             snapshot_log_bytes=1 << 24,
             batch_bytes_max=1 << 20,
-            transaction_ms_max=500,
+            transaction_ms_max=transaction_ms_max,
             queue_max=100_000,
             queue_bytes_max=1 << 27,
         )
@@ -219,6 +219,21 @@ def test_a_transaction_that_would_take_too_long_is_refused_and_does_nothing(stor
     for reply in replies[1:4]:
         assert isinstance(reply, ErrorReply) and reply.code == "EXECABORT"
         assert b"transaction_ms_max is 500" in reply.text
+
+
+def test_what_a_refused_transaction_would_have_made_large_is_not(store: Store) -> None:
+    counts = [(PLACE, [b"BITCOUNT", FRESH])] * 100
+    refused = Asked(EXEC, *pack([(PLACE, [b"COPY", KEY, FRESH]), *counts]))
+    replies = _Leader(store).run(refused, Asked(EXEC, *pack(counts)))
+    assert isinstance(replies[0], ErrorReply) and replies[1] == [0] * 100
+
+
+def test_a_transaction_is_not_refused_for_what_runs_before_it(store: Store) -> None:
+    """What deletes a value makes nothing behind it lighter, so it is weighed again by itself."""
+    leader = _Leader(store, transaction_ms_max=10)
+    count = Asked(EXEC, *pack([(PLACE, [b"BITCOUNT", FRESH])]))
+    replies = leader.run(Asked(b"COPY", KEY, FRESH), Asked(b"UNLINK", FRESH), count)
+    assert replies == [1, 1, [0]]
 
 
 def test_one_that_a_gateway_forwards_is_refused_only_if_it_has_not_run(store: Store) -> None:
