@@ -103,10 +103,11 @@ class Wire:
 
 
 class Wires:
-    """A client's connections to all slaves; knows by MOVED who leads a key."""
+    """A client's connections to all slaves; knows by MOVED who leads a key.  At their gateways it
+    stays with one until that is gone."""
 
-    def __init__(self, cluster: LocalCluster, answer_s_max: float):
-        self._addresses = list(cluster.addresses.values())
+    def __init__(self, addresses: list[str], answer_s_max: float):
+        self._addresses = addresses
         self._wires = {}
         for address in self._addresses:
             host, _, port = address.rpartition(":")
@@ -325,11 +326,18 @@ class LateCommands:
 
 
 class Client(threading.Thread):
+    """Every third one asks at gateways."""
+
     def __init__(self, number: int, record: Record, seed: int):
         super().__init__(daemon=True)
         self._number, self._record = number, record
         self._chance = random.Random(seed)
-        self._wires = Wires(record.cluster, ANSWER_S_MAX[number % len(ANSWER_S_MAX)])
+        cluster = record.cluster
+        addresses = list(cluster.addresses.values())
+        if number % 3 == 2:
+            nodes = cluster.nodes[number % len(cluster.nodes) :] + cluster.nodes
+            addresses = list(dict.fromkeys(map(cluster.gateway_address, nodes)))
+        self._wires = Wires(addresses, ANSWER_S_MAX[number % len(ANSWER_S_MAX)])
         self._stop_asked = threading.Event()
         self._problem: BaseException | None = None
 

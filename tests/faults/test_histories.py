@@ -15,7 +15,7 @@ from tests.faults.recording import (
 )
 from tests.faults.story import leaders
 
-KILLS, PAUSES, BREAKS = 24, 8, 25  # turns
+KILLS, OUTAGES, PAUSES, BREAKS = 24, 4, 8, 25  # turns
 SOAK_S = float(os.environ.get("DISTRODB_FAULT_S") or 600)
 
 
@@ -43,6 +43,17 @@ def test_random_members_are_killed(five):
 @pytest.mark.timeout(0)
 def test_random_members_are_killed_for_long(five):
     kill_random_members(five, lasting(SOAK_S), seeded(is_soak=True))
+
+
+def test_all_are_killed_at_once_again_and_again(three):
+    """What was acknowledged a moment ago is on disk, and what was under way has one fate."""
+    with recording(three, seeded()) as record:
+        for _ in range(OUTAGES):
+            for node in three.nodes:
+                record.kill(node)
+            three.start_all()
+            three.wait_ready()
+            record.progress(200)
 
 
 def test_random_members_hang(five):
