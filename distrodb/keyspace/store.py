@@ -43,7 +43,7 @@ from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
 from distrodb.keyspace.spread import Spread, all_slots_of
-from distrodb.keyspace.transaction import EXEC, commands_of
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, commands_of
 from distrodb.keyspace.usage import EXPIRY_BYTES
 from distrodb.keyspace.values import CONTAINERS, STRING, Value
 from distrodb.keyspace.watched import Watched
@@ -309,7 +309,7 @@ class Store:
 
 
 def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-    transaction = table.get(EXEC)
+    transaction, reads = table.get(EXEC), table.get(EXEC_RO)
     for _, args in commands:
         name, count = args[0], len(args)
         row = table.get(name)
@@ -318,7 +318,7 @@ def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) 
         if row is None or not row.words_min <= count <= row.words_max:
             what = f"the command {name[:SHOWN_BYTES_MAX].decode(errors='replace')!a}"
             raise VersionError(what if row is None else f"{what} of {count} words")
-        if row is transaction:
+        if row is transaction or row is reads:
             _check_known(table, commands_of(args) or ())
 
 

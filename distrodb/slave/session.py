@@ -231,6 +231,9 @@ class Session:
         if self._alone is not None:
             self._alone.is_write = True
 
+    def took(self, us: float) -> None:
+        self._ran_us += us
+
     def run_inside(
         self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
     ) -> Answer:
@@ -322,6 +325,9 @@ class Session:
 
     def _begin_other(self, row: Command, args: list[bytes]) -> bool:
         """A command that runs alone, or one of several that have a name together."""
+        if self._ran_us > BATCH_US:  # the next may be an EXEC that reads a copy
+            self.wake()
+            return False
         found = row.subcommand(args)
         if found is None:
             self.answer(unknown_subcommand(args))
@@ -394,7 +400,7 @@ class Session:
         if self._ran_us > BATCH_US:
             self.wake()
             return False
-        self._ran_us += weights.cost_us(place, args, 0)
+        self.took(weights.cost_us(place, args, 0))
         return True
 
     def _begin_on_slots(self, row: Command, args: list[bytes], keys: Sequence[bytes]) -> bool:

@@ -114,6 +114,9 @@ class TransactionSession(Protocol):
     def note_write(self) -> None:
         """The command that runs now writes."""
 
+    def took(self, us: float) -> None:
+        """So long, about, it ran in this very turn; beyond a bound no more begin in it."""
+
     def run_inside(
         self, row: Command, args: Sequence[bytes], resolve: Callable[[Reply], None]
     ) -> Answer:
@@ -337,6 +340,7 @@ class Transactions:
             words, place = [EXEC_RO, *pack(commands)], place_of(session.database, slot)
             cost_us = copy.weights().cost_us(place, words, 0)
             problem = takes_too_long(words, cost_us, slave.limits.transaction_ms_max)
+            session.took(0.0 if problem else cost_us)
             answered(problem or copy.execute(place, words, copy.now_ms))
             return PENDING
         is_write = writes or bool(watched)

@@ -7,6 +7,7 @@ from distrodb.errors import InvariantViolation, VersionError
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.store import Store
+from distrodb.keyspace.transaction import EXEC, EXEC_RO, pack
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import SLOT_COUNT, slot_of
 from distrodb.slave.machine_factory import new_store
@@ -88,6 +89,8 @@ def test_a_damaged_entry_changes_nothing() -> None:
         ([b"\xff\n" * 1000], r"the command '(\\ufffd\\n){32}'"),
         ([b"INCR", b"a", b"2"], "the command 'INCR' of 3 words"),
         ([b"set", b"a"], "the command 'set' of 2 words"),
+        ([EXEC, *pack([(slot_of(b"a"), [b"zadd", b"a", b"1", b"x"])])], "the command 'zadd'"),
+        ([EXEC_RO, *pack([(slot_of(b"a"), [b"zcard", b"a"])])], "the command 'zcard'"),
     ],
 )
 def test_an_entry_with_a_command_of_a_newer_version_is_not_skipped(
