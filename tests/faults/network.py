@@ -29,7 +29,7 @@ from distrodb import LocalCluster
 from distrodb.config import Address, NodeAddress, render
 
 CLIENT = "client"  # the switch's port for everything outside the slaves' namespaces
-CLIENT_PORT, PEER_PORT = 7001, 8001
+CLIENT_PORT, PEER_PORT, GATEWAY_PORT = 7001, 8001, 9001
 FRAME_BYTES_MAX = 65536 + 64  # of a TAP device, far above its MTU
 HELD_FRAMES_MAX = 20000  # delayed; beyond, they are lost, as in a switch
 _TUNSETIFF = 0x400454CA
@@ -58,7 +58,12 @@ class NetworkCluster(LocalCluster):
 
     def __init__(self, network: "Network", directory: Path, **options: object):
         rows = [
-            NodeAddress(node, Address(ip, CLIENT_PORT), Address(ip, PEER_PORT))
+            NodeAddress(
+                node,
+                Address(ip, CLIENT_PORT),
+                Address(ip, PEER_PORT),
+                gateway_bind=Address(ip, GATEWAY_PORT),
+            )
             for node, ip in network.addresses.items()
         ]
         folder = directory / "conf"

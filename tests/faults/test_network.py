@@ -11,7 +11,7 @@ from tests.faults.recording import can_break_connections, recording, seeded
 from tests.faults.story import Wire, known_leader_of
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-CUTS, KILLS_IN_SPOILT = 20, 10  # turns
+CUTS, KILLS_IN_SPOILT = 12, 8  # turns
 
 
 @pytest.fixture

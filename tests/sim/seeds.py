@@ -17,7 +17,7 @@ CHAOS = {
 
 # Runs of healing_chaos.py.
 HEALING = {
-    **dict.fromkeys(range(10), "each shape, each fault"),
+    **dict.fromkeys(range(6), "each shape, each fault"),
     1002: "a live member of the map's group went while a dead one stayed",
     2007: "an owner that leaves, and must stay for want of others, did not lead",
     2021: "a live member went while a wanted one lagged",

@@ -38,16 +38,17 @@ def test_a_removed_cure_is_noticed(cure):
 
 
 @pytest.mark.parametrize(
-    ("cure", "story"),
+    ("cure", "story", "first_seed"),
     [
-        ("a retry is told from a first try", counts_are_exact),
-        ("pre-votes", nobody_is_unseated),
-        ("what is read as expired is in the log", seen_expired),
-        ("a birth on which all agree", two_wiped_slaves),
-        ("a birth on which all agree", all_are_needed),
-        ("who has forgotten stands aside", in_again),
-        ("a majority of the ring takes one for dead", one_word_is_not_enough),
+        ("a retry is told from a first try", counts_are_exact, 0),
+        ("pre-votes", nobody_is_unseated, 0),
+        ("what is read as expired is in the log", seen_expired, 0),
+        ("a birth on which all agree", two_wiped_slaves, 0),
+        ("a birth on which all agree", all_are_needed, 0),
+        ("who has forgotten stands aside", in_again, 0),
+        ("a majority of the ring takes one for dead", one_word_is_not_enough, 7),
     ],
 )
-def test_a_removed_cure_spoils_a_story(cure, story):
-    assert seeds_until_noticed(cure, range(8), story)[0]
+def test_a_removed_cure_spoils_a_story(cure, story, first_seed):
+    """``first_seed``: one that notices now; of the story's others few may, and each takes long."""
+    assert seeds_until_noticed(cure, range(first_seed, first_seed + 8), story)[0]
