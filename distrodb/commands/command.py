@@ -49,6 +49,8 @@ class Command:
     is_write: bool = field(init=False)
     is_on_keys: bool = field(init=False)
     has_one_key: bool = field(init=False)  # always, at ``first_key``
+    # On one key, and quickly done whatever its words and the key's value are.
+    is_plain: bool = field(init=False)
     first_key: int = field(init=False)
     words_min: int = field(init=False)  # with the name
     words_max: int = field(init=False)  # beyond all numbers without a bound
@@ -60,6 +62,7 @@ class Command:
             "is_write": "write" in self.flags,
             "is_on_keys": self.scope == "key",
             "has_one_key": has_one_key,
+            "is_plain": has_one_key and self.scope == "key" and self.cost is None,
             "first_key": one.at if one is not None and has_one_key else 0,
             "words_min": abs(self.arity),
             "words_max": self.arity if self.arity >= 0 else sys.maxsize,

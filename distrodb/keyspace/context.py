@@ -45,6 +45,9 @@ class Row(Protocol):
     def is_on_keys(self) -> bool: ...  # else on the whole partition
 
     @property
+    def is_plain(self) -> bool: ...  # on one key; no name of several
+
+    @property
     def is_write(self) -> bool: ...
 
     @property

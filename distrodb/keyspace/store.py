@@ -17,9 +17,11 @@ Caveats: a snapshot copies the dictionaries (not the values) when it is taken, a
 keys, and the first write to each container after it clones that container (values.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from itertools import chain, islice
+from typing import TypeAlias
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
@@ -51,6 +53,7 @@ from distrodb.keyspace.weights import Weights, light_names
 from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
 
+Commands: TypeAlias = Sequence[tuple[int, Sequence[bytes]]]  # places and words
 SHOWN_BYTES_MAX = 64  # of the name of a command that is not known
 SAMPLE = 256  # keys that are measured to estimate the size of all
 WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
@@ -67,12 +70,14 @@ class Store:
         self.limits: Limits = astuple(self._limits)
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
-        self._shared.all_slots = all_slots_of(first_slot, last_slot, self._place_to_read)
+        self._shared.all_slots = all_slots_of(first_slot, last_slot, self.place_to_read)
         self._places: dict[int, Place] = {}
         self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
         self._chance = Chance()
-        self.watched = Watched(self._expires_by)
+        self.watched = Watched(
+            lambda at, key, ms: self._places.get(at, self._nowhere).expires_by(key, ms)
+        )
         self._observers = Observers()
         self.light = light_names(table)
 
@@ -90,13 +95,14 @@ class Store:
         now_ms, expire_max, limits, commands, marks = decode_batch(payload)
         _check_known(self.table, commands)
         self.advance(now_ms, expire_max)
-        now_ms, execute, ours = self._shared.now_ms, self.execute, self.limits
+        now_ms, ours = self._shared.now_ms, self.limits
         if limits is not None and limits != ours:
             self._use_limits(limits)
+        replies: Sequence[Reply | NoReply]
         if marks:
             replies = _run_marked(self, commands, marks, now_ms)
         else:
-            replies = [execute(place, args, now_ms) for place, args in commands]
+            replies = self.execute_all(commands, now_ms)
         if self.limits != ours:
             self._use_limits(ours)
         return replies
@@ -140,16 +146,17 @@ class Store:
             return WRONG_TYPE
         return reply
 
+    def execute_all(self, commands: Commands, now_ms: int) -> list[Reply]:
+        """``execute`` for each of these, in their order."""
+        context = self._context if self._context.now_ms == now_ms else self._at(now_ms)
+        return _execute_all(self, self._places, commands, context)
+
     def weights(self) -> Weights:
         """To weigh commands that would run now."""
         limit = self._limits.value_bytes_max
-        return Weights(self.table, self.light, self._value_at, self.key_count, limit)
-
-    def _value_at(self, place: int, key: bytes) -> Value | None:
-        keys = self._places.get(place) if place >= 0 else None
-        if keys is None:
-            keys = self._place_to_read(database_of(place), key)
-        return keys.all().get(key)
+        return Weights(
+            self.table, self.light, partial(_value_at, self, self._places), self.key_count, limit
+        )
 
     def execute_once(
         self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
@@ -166,7 +173,7 @@ class Store:
     def _keys_elsewhere(self, place: int, is_write: bool) -> Keys:
         """Those of a place where no key is yet, or of all of a database's."""
         if place < 0:
-            at = self._place_of_key if is_write else self._place_to_read
+            at = self._place_of_key if is_write else self.place_to_read
             return Spread(database_of(place), at, self._shared.all_slots)
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place) if is_write else self._nowhere
@@ -176,7 +183,7 @@ class Store:
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place)
 
-    def _place_to_read(self, database: int, key: bytes) -> Place:
+    def place_to_read(self, database: int, key: bytes) -> Place:
         return self._places.get(place_of(database, slot_of(key)), self._nowhere)
 
     def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
@@ -217,9 +224,6 @@ class Store:
         self.observe(self.watched)
         return self.watched.add(keys)
 
-    def _expires_by(self, place: int, key: bytes, at_ms: int) -> bool:
-        return self._places.get(place, self._nowhere).expires_by(key, at_ms)
-
     # -- what is there -----------------------------------------------------------------------
 
     @property
@@ -239,8 +243,8 @@ class Store:
     @property
     def used_bytes(self) -> int:
         """Of memory, about, with the replies that gateways may ask for; it costs nothing to ask."""
-        of_keys = self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
-        return of_keys + self.origins.bytes
+        expiries = EXPIRY_BYTES * self.expiring_count
+        return self._shared.usage.total + expiries + self.origins.bytes
 
     def key_count(self, database: int | None = None) -> int:
         """Of all databases unless one is given."""
@@ -278,8 +282,7 @@ class Store:
         databases = {database_of(place) for place, keys in self._places.items() if len(keys)}
         return {database: self.share(database).counts(self.now_ms) for database in databases}
 
-    def any_number(self) -> int:
-        """For what is chosen by chance (chance.py)."""
+    def any_number(self) -> int:  # for what is chosen by chance (chance.py)
         return self._chance.number(self._shared.clock_ms)
 
     def digest(self) -> str:
@@ -308,8 +311,41 @@ class Store:
         return sum(sizes) * self.key_count() // max(1, len(sizes)) + self.origins.bytes
 
 
-def _check_known(table: Table, commands: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+def _value_at(store: Store, places: Mapping[int, Place], place: int, key: bytes) -> Value | None:
+    keys = places.get(place) if place >= 0 else None
+    if keys is None:
+        keys = store.place_to_read(database_of(place), key)
+    return keys.all().get(key)
+
+
+def _execute_all(
+    store: Store, places: Mapping[int, Place], commands: Commands, context: Context
+) -> list[Reply]:
+    """Most are plain and on places where keys are, which costs a call of the handler."""
+    row_of, keys_of, execute = store.table.get, places.get, store.execute
+    replies: list[Reply] = []
+    for place, args in commands:
+        row, keys = row_of(args[0]), keys_of(place)
+        if keys is None or row is None or not row.is_plain:
+            replies.append(execute(place, args, context.now_ms))
+        elif row.words_min <= len(args) <= row.words_max:
+            try:
+                replies.append(row.handler(keys, args, context))
+            except WrongType:
+                replies.append(WRONG_TYPE)
+        else:
+            replies.append(execute(place, args, context.now_ms))
+    return replies
+
+
+def _check_known(table: Table, commands: Commands) -> None:
     transaction, reads = table.get(EXEC), table.get(EXEC_RO)
+    for name, count in {(args[0], len(args)) for _, args in commands}:  # mostly one or two
+        row = table.get(name)
+        if row is None or not row.is_plain or not row.words_min <= count <= row.words_max:
+            break
+    else:
+        return
     for _, args in commands:
         name, count = args[0], len(args)
         row = table.get(name)

@@ -23,6 +23,11 @@ class Machine(Protocol):
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply: ...
 
+    def execute_all(
+        self, commands: Sequence[tuple[int, Sequence[bytes]]], now_ms: int
+    ) -> list[Reply]:
+        """``execute`` for each of these places and words, in their order."""
+
     def execute_once(
         self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
     ) -> "Reply | NoReply":
@@ -72,6 +77,26 @@ class Request(Protocol):
     def size(self) -> int: ...  # bytes
 
     def resolve(self, reply: Reply) -> None: ...
+
+
+class Burst(ABC):
+    """Requests of one connection that came together, on their way through a group as one.  None of
+    them has to be weighed, or was forwarded."""
+
+    __slots__ = ("commands", "size", "words", "writes")
+
+    commands: list[tuple[int, Sequence[bytes]]]  # places and words, in their order
+    writes: Sequence[tuple[int, Sequence[bytes]]]  # those of them that write
+    size: int  # bytes of all of them
+    words: int
+
+    @abstractmethod
+    def resolve(self, replies: Sequence[Reply]) -> None:
+        """All of them are answered, in their order."""
+
+    @abstractmethod
+    def singles(self) -> Sequence[Request]:
+        """The same as requests of their own, where they may fare differently."""
 
 
 class Marked(ABC):

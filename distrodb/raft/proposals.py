@@ -30,7 +30,6 @@ Caveat: a read waits for the write batch in front of it, even one of another key
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 
 from distrodb.commands.gateway import SKIP
@@ -39,10 +38,11 @@ from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import encode_batch
 from distrodb.keyspace.origins import NoReply
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, conditions_of, decided, is_undecided
-from distrodb.raft.interfaces import GroupOptions, Machine, Marked, Request
+from distrodb.raft.interfaces import Burst, GroupOptions, Machine, Marked, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
 from distrodb.raft.member import Member
+from distrodb.raft.request_queue import RequestQueue, singles
 from distrodb.raft.steady_time import SteadyTime
 from distrodb.resp.reply import ErrorReply, Reply, error
 
@@ -75,8 +75,8 @@ class _Batch:
         "size",
     )
 
-    def __init__(self, requests: list[Request]):
-        self.requests: Sequence[Request] = requests
+    def __init__(self, requests: list[Request | Burst]):
+        self.requests: Sequence[Request | Burst] = requests
         self.position: tuple[int, int] | None = None  # (index, term) of its entry
         self.now_ms = 0  # the leader's time when it was made, that of its entry
         self.expire_max = 0  # how many expired keys the entry removes
@@ -89,9 +89,7 @@ class _Batch:
 class Proposals:
     def __init__(self, group: int, options: GroupOptions, log: Log):
         self._group, self._options, self._log = group, options, log
-        self._queue: deque[Request] = deque()
-        self._queue_bytes = 0
-        self._writes_waiting = 0  # in the queue
+        self._queue = RequestQueue(group, options)
         self._batch: _Batch | None = None
         # By (index, term) of their entries: the one under way, and those of a lost lead.
         self._proposed: dict[tuple[int, int], _Batch] = {}
@@ -102,23 +100,16 @@ class Proposals:
 
     def submit(self, request: Request) -> None:
         """Queue a command; the caller has seen that this member leads."""
-        options, waiting = self._options, len(self._queue)
-        if waiting >= options.queue_max or self._queue_bytes >= options.queue_bytes_max:
-            if isinstance(request, Marked):
-                request.fail(NoReply.NOT_DONE)
-                return
-            request.resolve(
-                error("TRYAGAIN", f"partition {self._group} has {waiting} commands waiting")
-            )
-            return
-        self._queue.append(request)
-        self._queue_bytes += request.size
-        self._writes_waiting += request.is_write
+        self._queue.submit(request)
+
+    def submit_burst(self, burst: Burst) -> None:
+        """The same for several."""
+        self._queue.submit_burst(burst)
 
     def submit_marked(self, request: Request) -> None:
         """The same for a command that may have run before."""
         self._may_be_marked = True
-        self.submit(request)
+        self._queue.submit(request)
 
     @property
     def is_busy(self) -> bool:
@@ -137,7 +128,7 @@ class Proposals:
     @property
     def has_reads_alone(self) -> bool:
         """Commands wait, and none of them is a write."""
-        return bool(self._queue) and not self._writes_waiting
+        return bool(self._queue) and not self._queue.writes
 
     @property
     def look_at(self) -> float:
@@ -168,7 +159,7 @@ class Proposals:
         requests, size = self._take(time_ms, member, machine)
         if not (requests or is_sweep):
             return
-        writes = [(request.place, request.args) for request in requests if request.is_write]
+        writes = _writes_of(requests)
         self._batch = batch = _Batch(requests)
         batch.now_ms, batch.size = time_ms, size
         if self._may_be_marked:
@@ -179,15 +170,24 @@ class Proposals:
             batch.round = member.start_round(now)
             self.answer_confirmed_reads(now, member, machine)
 
-    def _take(self, time_ms: int, member: Member, machine: Machine) -> tuple[list[Request], int]:
+    def _take(
+        self, time_ms: int, member: Member, machine: Machine
+    ) -> tuple[list[Request | Burst], int]:
         """The next batch, and its bytes."""
-        requests: list[Request] = []
+        requests: list[Request | Burst] = []
         queue, is_watched = self._queue, len(machine.watched)
         size = words = writes = 0
         took_us, weights = 0.0, None  # made for the first command that is to be weighed
         light, bytes_max = machine.light, self._options.batch_bytes_max
         while queue and size < bytes_max and words < BATCH_WORDS:
             request = queue[0]
+            if isinstance(request, Burst):
+                queue.drop_first()
+                writes += len(request.writes)
+                size += request.size
+                words += request.words
+                requests.append(request)
+                continue
             if request.args[0] not in light:
                 weights = weights or machine.weights()
                 cost_us = weights.cost_us(request.place, request.args, size, request.is_write)
@@ -195,9 +195,7 @@ class Proposals:
                 if requests and (problem or took_us + cost_us > BATCH_US):
                     break
                 if problem and not _stays(request, problem):
-                    queue.popleft()
-                    self._queue_bytes -= request.size
-                    self._writes_waiting -= request.is_write
+                    queue.drop_first()
                     request.resolve(problem)
                     weights = None  # these know of values that it will not make
                     continue
@@ -208,12 +206,10 @@ class Proposals:
                         break
                     _decide(request, time_ms, member, machine)
                 writes += 1
-            queue.popleft()
+            queue.drop_first()
             size += request.size
             words += len(request.args)
             requests.append(request)
-        self._queue_bytes -= size
-        self._writes_waiting -= writes
         return requests, size
 
     def _propose(
@@ -249,8 +245,7 @@ class Proposals:
         if batch.marks:
             _execute_marked(batch, now_ms, machine)
         else:
-            for request in batch.requests:
-                request.resolve(machine.execute(request.place, request.args, now_ms))
+            _execute(batch, now_ms, machine)
         is_sooner = machine.next_expiry_ms < next_expiry_ms
         if self._time is not None and (is_sooner or machine.next_expiry_ms <= now_ms):
             self._look_at = 0.0  # sooner than was known, or more are left to remove
@@ -265,7 +260,7 @@ class Proposals:
         invariant(fate is not Fate.APPLIED, "an entry was applied without an answer")
         self._end(batch)
         if fate is Fate.OVERWRITTEN:
-            self._overwritten += batch.requests
+            self._overwritten += singles(batch.requests)
         else:
             _answer_unknown(batch)
 
@@ -285,14 +280,14 @@ class Proposals:
             return
         now_ms = max(batch.now_ms, machine.now_ms)
         if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
-            self._batch, execute = None, machine.execute
-            for request in batch.requests:
-                request.resolve(execute(request.place, request.args, now_ms))
+            self._batch = None
+            _execute(batch, now_ms, machine)
             return
-        for number, request in enumerate(batch.requests):
+        requests = batch.requests = singles(batch.requests)
+        for number, request in enumerate(requests):
             reply = machine.read(request.place, request.args, now_ms)
             if isinstance(reply, Unsettled):  # what is behind it must not be older than it
-                batch.requests, batch.now_ms = batch.requests[number:], now_ms
+                batch.requests, batch.now_ms = requests[number:], now_ms
                 self._propose(now, batch, [], member, machine)
                 return
             request.resolve(reply)
@@ -303,12 +298,11 @@ class Proposals:
 
     def lose_leadership(self, now: float) -> list[Request]:
         """What was not proposed, for another leader; what was waits for its fate."""
-        queued, self._queue, self._queue_bytes = list(self._queue), deque(), 0
-        self._writes_waiting = 0
+        queued = singles(self._queue.take_all())
         batch, self._batch = self._batch, None
         self._time, self._look_at = None, math.inf
         if batch is not None and batch.round:
-            queued = [*batch.requests, *queued]
+            queued = singles(batch.requests) + queued
             if batch.position is not None:  # a tick, whose fate concerns nobody
                 del self._proposed[batch.position]
         for proposed in self._proposed.values():
@@ -356,18 +350,43 @@ def _decide(request: Request, now_ms: int, member: Member, machine: Machine) -> 
     request.args = decided(request.args, holds)
 
 
-def _marks_of(requests: Sequence[Request]) -> Sequence[tuple[int, int, int, int]]:
-    writes = (request for request in requests if request.is_write)
-    return [
-        (number, *request.mark)
-        for number, request in enumerate(writes)
-        if isinstance(request, Marked) and request.mark is not None
-    ]
+def _writes_of(requests: Sequence[Request | Burst]) -> Sequence[tuple[int, Sequence[bytes]]]:
+    """Places and words of those that write."""
+    writes: list[tuple[int, Sequence[bytes]]] = []
+    for request in requests:
+        if isinstance(request, Burst):
+            writes += request.writes
+        elif request.is_write:
+            writes.append((request.place, request.args))
+    return writes
+
+
+def _marks_of(requests: Sequence[Request | Burst]) -> Sequence[tuple[int, int, int, int]]:
+    marks, number = [], 0  # of the next one that writes
+    for request in requests:
+        if isinstance(request, Burst):
+            number += len(request.writes)
+        elif request.is_write:
+            if isinstance(request, Marked) and request.mark is not None:
+                marks.append((number, *request.mark))
+            number += 1
+    return marks
+
+
+def _execute(batch: _Batch, now_ms: int, machine: Machine) -> None:
+    for request in batch.requests:
+        if isinstance(request, Burst):
+            request.resolve(machine.execute_all(request.commands, now_ms))
+        else:
+            request.resolve(machine.execute(request.place, request.args, now_ms))
 
 
 def _execute_marked(batch: _Batch, now_ms: int, machine: Machine) -> None:
     for request in batch.requests:
         reply: Reply | NoReply
+        if isinstance(request, Burst):
+            request.resolve(machine.execute_all(request.commands, now_ms))
+            continue
         if isinstance(request, Marked) and request.mark is not None:
             reply = machine.execute_once(request.mark, request.place, request.args, now_ms)
             if isinstance(reply, NoReply):
@@ -380,7 +399,9 @@ def _execute_marked(batch: _Batch, now_ms: int, machine: Machine) -> None:
 
 def _answer_unknown(batch: _Batch) -> None:
     for request in batch.requests:
-        if isinstance(request, Marked):
+        if isinstance(request, Burst):
+            request.resolve([UNKNOWN] * len(request.commands))
+        elif isinstance(request, Marked):
             request.fail(NoReply.IN_DOUBT)
         else:
             request.resolve(UNKNOWN)

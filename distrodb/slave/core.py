@@ -36,6 +36,7 @@ from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.controller import Controller
 from distrodb.slave.disk_speed import DiskSpeed
@@ -270,6 +271,10 @@ class Core:
     def submit(self, request: Request, partition: int) -> None:
         """A client's command for a partition."""
         self._dispatch.submit(self._now, request, partition)
+
+    def submit_burst(self, part: Part, partition: int) -> None:
+        """Several of one client's commands for a partition."""
+        self._dispatch.submit_burst(self._now, part, partition)
 
     def wait_for_leaders(self, size: int, go_on: Callable[[], None]) -> bool:
         """For a command on whole partitions; see ``Dispatch``."""

@@ -14,6 +14,7 @@ from distrodb.raft.group import Group
 from distrodb.raft.interfaces import Marked, Request
 from distrodb.raft.outbox import Outbox
 from distrodb.resp.reply import error
+from distrodb.slave.burst import Part
 from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.maxmemory import refusal
@@ -39,6 +40,18 @@ class Dispatch:
         if self._waiting.commands.get(partition):  # it must not pass those that came before it
             self._release(now)
         self._go_on(partition, request)
+
+    def submit_burst(self, now: float, part: Part, partition: int) -> None:
+        """Several of one client's commands for a partition."""
+        group = self._groups.get(partition)
+        is_led = group is not None and group.member.is_leader
+        is_refused = self.is_full and part.writes  # some of them, maybe
+        if group is None or not is_led or is_refused or self._waiting.commands.get(partition):
+            for request in part.singles():
+                self.submit(now, request, partition)
+            return
+        group.submit_burst(part)
+        self._schedule.touch(partition)
 
     def wait_for_leaders(self, size: int, go_on: GoOn) -> bool:
         """Call ``go_on`` when every partition that is held here has a leader, or there was none for

@@ -72,6 +72,8 @@ class Gateway(Service):
         sender = call.replies if isinstance(call, Call) else None
         self._core.forward(request, partition, sender)
 
+    partition_of_slot = None  # a command is forwarded by itself: it may be asked again by itself
+
     def copy_to_read(self, slot: int) -> Store | None:
         return None
 

@@ -41,6 +41,11 @@ class MapMachine:
             return UNCHANGED
         return OK
 
+    def execute_all(
+        self, commands: Sequence[tuple[int, Sequence[bytes]]], now_ms: int
+    ) -> list[Reply]:
+        return [self.execute(slot, args, now_ms) for slot, args in commands]
+
     def execute_once(self, mark: Mark, slot: int, args: Sequence[bytes], now_ms: int) -> Reply:
         return self.execute(slot, args, now_ms)  # no gateway forwards a change of the map
 

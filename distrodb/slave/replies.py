@@ -12,18 +12,19 @@ a word, so beyond the connection ends too.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from distrodb.errors import InvariantViolation
 from distrodb.keyspace.place_number import place_of
-from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
+from distrodb.resp.encode import PIECE_BYTES, encode, size_of
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
+from distrodb.slave.burst import Burst, Part
+from distrodb.slave.taking import MESSAGE_BYTES, Kept, LargeReply, Messages, take
 
 # A reply of so many bytes is given whatever waits already: it is no longer than the error in its
 # place, and ``input_pending_max`` bounds how many there are.
 SMALL_REPLY_BYTES = 64
-MESSAGE_BYTES = 48  # that a message costs in memory beside its own bytes, about
 CALL_BYTES = 250  # that a command or message takes in memory beside its own bytes, about
 # A reply of so many bytes is encoded when it is taken.  Until then it refers to the values that the
 # store has anyway; copies of them, for thousands of commands that are answered in the same turn,
@@ -37,50 +38,6 @@ TOO_MUCH_OUTPUT = error(
 OUTPUT_NOT_READ = error(
     "UNKNOWN", "the reply to this write exceeds output_bytes_max: it may or may not have happened"
 )
-
-
-class _LargeReply:
-    """A reply that is encoded as it is taken."""
-
-    __slots__ = ("pieces", "size")
-
-    def __init__(self, reply: Reply, protocol: int, size: int):
-        self.pieces = encode_in_pieces(reply, protocol)
-        self.size = size  # about
-
-
-class _Messages:
-    """Messages that no command asked for.  Their bytes are shared with others that get the same."""
-
-    __slots__ = ("_position", "_waiting")
-
-    def __init__(self) -> None:
-        self._waiting: deque[bytes] = deque()
-        self._position = 0  # in the first one: so much of it is taken
-
-    def add(self, data: bytes) -> None:
-        self._waiting.append(data)
-
-    def take(self, taken: list[bytes | memoryview], bytes_max: int) -> tuple[int, int]:
-        """What is taken, and what that has cost here, in bytes."""
-        size = cost = 0
-        while self._waiting and size < bytes_max:
-            data, begin = self._waiting[0], self._position
-            piece = (
-                memoryview(data)[begin : begin + PIECE_BYTES] if len(data) > PIECE_BYTES else data
-            )
-            taken.append(piece)
-            size += len(piece)
-            self._position += len(piece)
-            if self._position == len(data):
-                cost += len(data) + MESSAGE_BYTES
-                self._waiting.popleft()
-                self._position = 0
-        return size, cost
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._waiting
 
 
 class Call:
@@ -101,7 +58,7 @@ class Call:
             size += len(word)
         self.size = size
         # A tuple: pieces of bytes.
-        self.reply: bytes | tuple[bytes, ...] | _LargeReply | _Messages | None = None
+        self.reply: Kept | Messages | None = None
 
     def may_tell_of(self, keys: Set[bytes] | None) -> bool:
         """It is answered, maybe with what some of these keys hold; None: any keys.  Only commands
@@ -110,7 +67,7 @@ class Call:
             return False
         if keys is None:
             return True
-        if isinstance(self.reply, _Messages):
+        if isinstance(self.reply, Messages):
             return False
         return self.slot < 0 or len(self.args) > WORDS_MAX or not keys.isdisjoint(self.args)
 
@@ -183,7 +140,8 @@ class Replies:
         self._call: type[Call] = Call  # what the next command is
         self.misses = 0  # reads of one key that found nothing
         self.protocol = 2
-        self.calls: deque[Call] = deque()  # whose replies are not taken, in order
+        self.calls: deque[Call | Burst] = deque()  # whose replies are not taken, in order
+        self._in_bursts = 0  # commands in those beyond one for each of its elements
         self.unanswered = 0  # calls under way
         self.output_bytes = 0  # of replies that are not taken
         self.input_bytes = 0  # of the commands that they answer
@@ -206,10 +164,35 @@ class Replies:
         self.input_bytes += call.size
         return call
 
+    def add_burst(self, parts: Sequence[Part], count: int) -> None:
+        """So many commands begin, which are shared out to these parts."""
+        burst = Burst(self, parts, count)
+        self.calls.append(burst)
+        self._in_bursts += count - 1
+        self.unanswered += count
+        self.input_bytes += burst.size
+
+    @property
+    def count(self) -> int:
+        """Commands and messages whose replies are not taken."""
+        return len(self.calls) + self._in_bursts
+
+    @property
+    def takes_bursts(self) -> bool:
+        """Replies are wanted as usual."""
+        return self._call is Call and not self.is_closing
+
+    def holds(self, args: Sequence[bytes]) -> bool:
+        """This very command is one whose reply is not taken."""
+        return any(
+            call.holds(args) if isinstance(call, Burst) else call.args is args
+            for call in self.calls
+        )
+
     @property
     def memory(self) -> int:
         """Bytes that all of this takes, about."""
-        return self.input_bytes + self.output_bytes + CALL_BYTES * len(self.calls)
+        return self.input_bytes + self.output_bytes + CALL_BYTES * self.count
 
     # -- whether replies are wanted --------------------------------------------------------------
 
@@ -268,7 +251,7 @@ class Replies:
             self.wake()
         return True
 
-    def _messages(self, keys: Set[bytes] | None) -> _Messages:
+    def _messages(self, keys: Set[bytes] | None) -> Messages:
         """Those at the end of what is answered, and may tell of the keys."""
         calls, place = self.calls, len(self.calls)
         while place and not calls[place - 1].may_tell_of(keys):
@@ -276,10 +259,10 @@ class Replies:
         if not place and self.has_output:
             place = 1  # a part of that one may have been taken
         last = calls[place - 1].reply if place else None
-        if isinstance(last, _Messages):
+        if isinstance(last, Messages):
             return last
         call = Call(self, (), -1, 0, False)
-        call.reply = messages = _Messages()
+        call.reply = messages = Messages()
         calls.insert(place, call)
         self.input_bytes += call.size
         return messages
@@ -288,28 +271,83 @@ class Replies:
         """Nobody is there any more."""
         self.is_lost = self.is_closing = True
         self.calls.clear()
-        self.input_bytes = self.output_bytes = 0
+        self.input_bytes = self.output_bytes = self._in_bursts = 0
 
     def set_reply(self, call: Call, reply: Reply) -> None:
         """Any reply to a call, within the limit on what is not taken."""
+        call.reply = self._kept(call.args, call.is_write, reply)
+        self.unanswered -= 1
+        if not self.is_woken:
+            self.is_woken = True
+            self.wake()
+
+    def _kept(self, args: Sequence[bytes], is_write: bool, reply: Reply) -> Kept:
+        """How a reply to this command is kept until it is taken; what that takes is counted."""
         if type(reply) is ErrorReply:
-            self._failed(call.args, reply)
+            self._failed(args, reply)
         size = size_of(reply)
         if size > SMALL_REPLY_BYTES and self.output_bytes + size > self.output_bytes_max:
             reply, size = TOO_MUCH_OUTPUT, 0
-            if call.is_write:
+            if is_write:
                 reply = OUTPUT_NOT_READ
                 self._fail("replies that it does not read exceed output_bytes_max")
         if type(reply) is bytes and LATE_BYTES <= size < PIECE_BYTES:
-            call.reply = b"$%d\r\n" % size, reply, b"\r\n"
             self.output_bytes += size
-        elif size < LATE_BYTES:
-            call.reply = data = encode(reply, self.protocol)
+            return b"$%d\r\n" % size, reply, b"\r\n"
+        if size < LATE_BYTES:
+            data = encode(reply, self.protocol)
             self.output_bytes += len(data)
-        else:
-            call.reply = _LargeReply(reply, self.protocol, size)
-            self.output_bytes += size
-        self.unanswered -= 1
+            return data
+        self.output_bytes += size
+        return LargeReply(reply, self.protocol, size)
+
+    def resolve_part(self, part: Part, replies: Sequence[Reply]) -> None:
+        """All commands of a part are answered."""
+        if self.is_lost:
+            return
+        burst, numbers = part.burst, part.numbers
+        answers, output_bytes, bytes_max = burst.answers, self.output_bytes, self.output_bytes_max
+        nothing = b"$-1\r\n" if self.protocol == 2 else b"_\r\n"
+        for position, reply in enumerate(replies):
+            number = numbers[position]
+            if answers[number] is not None:
+                raise InvariantViolation("a command is answered twice")
+            if reply is OK:  # the three most frequent ones first
+                data = b"+OK\r\n"
+            elif type(reply) is bytes and len(reply) < LATE_BYTES:
+                data = b"$%d\r\n%b\r\n" % (len(reply), reply)
+            elif reply is None:
+                data = nothing
+                self.misses += not part.which_write[position]
+            else:
+                self.output_bytes = output_bytes
+                answers[number] = self._kept_of(part, position, reply)
+                output_bytes = self.output_bytes
+                continue
+            if output_bytes + len(data) > bytes_max:
+                self.output_bytes = output_bytes
+                answers[number] = self._kept_of(part, position, reply)
+                output_bytes = self.output_bytes
+                continue
+            answers[number] = data
+            output_bytes += len(data)
+        self.output_bytes = output_bytes
+        self._part_is_answered(burst, len(replies))
+
+    def resolve_one(self, part: Part, position: int, reply: Reply) -> None:
+        """One command of a part is answered by itself."""
+        if self.is_lost:
+            return
+        part.burst.answers[part.numbers[position]] = self._kept_of(part, position, reply)
+        self.misses += reply is None and not part.which_write[position]
+        self._part_is_answered(part.burst, 1)
+
+    def _kept_of(self, part: Part, position: int, reply: Reply) -> Kept:
+        return self._kept(part.commands[position][1], part.which_write[position], reply)
+
+    def _part_is_answered(self, burst: Burst, count: int) -> None:
+        burst.left -= count
+        self.unanswered -= count
         if not self.is_woken:
             self.is_woken = True
             self.wake()
@@ -318,50 +356,16 @@ class Replies:
         """What can be sent now, in order, up to the first command that is not answered: about so
         many bytes at most (a piece more)."""
         self.is_woken = False
-        taken: list[bytes | memoryview] = []
-        size = output_bytes = input_bytes = 0
-        calls = self.calls
-        while calls and size < bytes_max:
-            call = calls[0]
-            reply = call.reply
-            if isinstance(reply, bytes):
-                taken.append(reply)
-                size += len(reply)
-                output_bytes += len(reply)
-            elif isinstance(reply, _Messages):
-                length, cost = reply.take(taken, bytes_max - size)
-                size += length
-                output_bytes += cost
-                if not reply.is_empty:
-                    break
-            elif isinstance(reply, tuple):
-                taken += reply
-                size += len(reply[1])
-                output_bytes += len(reply[1])
-            elif reply is None or not self._take_pieces(reply, taken, bytes_max - size):
-                break
-            else:
-                size = sum(map(len, taken))
-            input_bytes += call.size
-            calls.popleft()
-        self.output_bytes -= output_bytes
-        self.input_bytes -= input_bytes
-        return taken
-
-    def _take_pieces(
-        self, reply: _LargeReply, taken: list[bytes | memoryview], bytes_max: int
-    ) -> bool:
-        """True when all of it is taken."""
-        pieces: Iterator[bytes | memoryview] = reply.pieces
-        for piece in pieces:
-            taken.append(piece)
-            bytes_max -= len(piece)
-            if bytes_max <= 0:
-                return False
-        self.output_bytes -= reply.size
-        return True
+        taken = take(self.calls, bytes_max)
+        self.output_bytes -= taken.output_bytes
+        self.input_bytes -= taken.input_bytes
+        self._in_bursts -= taken.in_bursts
+        return taken.pieces
 
     @property
     def has_output(self) -> bool:
         """There is something to take."""
-        return bool(self.calls) and self.calls[0].reply is not None
+        if not self.calls:
+            return False
+        first = self.calls[0]
+        return first.has_output if isinstance(first, Burst) else first.reply is not None

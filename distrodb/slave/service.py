@@ -69,7 +69,7 @@ def _parser_limits(limits: LimitsConfig) -> ParserLimits:
 def _who_asked(sessions: Mapping[int, Session], args: Sequence[bytes]) -> tuple[str, bytes]:
     """The client whose command is just this object, if it is one of these."""
     for session in sessions.values():
-        if any(call.args is args for call in session.replies.calls):
+        if session.replies.holds(args):
             return session.address, session.name
     return "", b""
 
@@ -89,7 +89,7 @@ class Service:
         timing: Timing | None = None,
     ):
         """``timing`` also times what partitions run, if the core was given its table."""
-        self._core, self.process = core, process
+        self._core, self.process, self.submit_burst = core, process, core.submit_burst
         self._tracking: Tracking = core.tracking
         if timing is None:
             settings = RuntimeSettings(core.config, limits)
@@ -175,11 +175,14 @@ class Service:
     # -- commands on data --------------------------------------------------------------------
 
     def submit(self, request: Request) -> None:
-        core = self._core
-        core.submit(request, core.routing.partition_of_slot[request.slot])
+        self._core.submit(request, self.partition_of(request.slot))
 
     def submit_to(self, partition: int, request: Request) -> None:
         self._core.submit(request, partition)
+
+    @property
+    def partition_of_slot(self) -> Sequence[int] | None:
+        return self._core.routing.partition_of_slot
 
     def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
         return CROSSSLOT

@@ -25,6 +25,7 @@ answered); bytes that are parsed at a time; bytes of replies that are not taken 
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
+from itertools import islice
 from typing import Protocol
 
 from distrodb.commands.api import Answer, Client, Pending, SlaveApi
@@ -43,6 +44,7 @@ from distrodb.raft.proposals import BATCH_US
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
+from distrodb.slave.burst import Part
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.monitors import Monitors
@@ -82,6 +84,13 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
 
     def submit_to(self, partition: int, request: Request) -> None:
         """The same for a partition, whatever the slots."""
+
+    @property
+    def partition_of_slot(self) -> Sequence[int] | None:
+        """Where bursts go; None where commands are taken one by one."""
+
+    def submit_burst(self, part: Part, partition: int) -> None:
+        """Several commands for a partition, which came together."""
 
     def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:
         """Where a command runs whose keys are of several slots: the partition that holds them all,
@@ -284,10 +293,10 @@ class Session:
 
     def _begin(self) -> None:
         replies = self.replies
-        backlog, calls, table = self._backlog, replies.calls, self._table
+        backlog, table = self._backlog, self._table
         client, count, pausing = self.client, self.slave.calls, self.slave.pausing
         monitors = self.slave.monitors
-        while backlog and len(calls) < self._pending_max:
+        while backlog and replies.count < self._pending_max:
             if self._alone is not None:
                 if self._alone.reply is None:
                     return
@@ -295,6 +304,8 @@ class Session:
             if replies.is_closing:
                 backlog.clear()
                 return
+            if len(backlog) > 1 and self._may_burst and self._begin_burst():
+                continue
             args = backlog[0]
             if isinstance(args, ErrorReply):  # the stream cannot be followed behind it
                 self._fault = self.input.fault
@@ -322,6 +333,58 @@ class Session:
             elif not self._begin_other(row, args):
                 return
             backlog.popleft()
+
+    @property
+    def _may_burst(self) -> bool:
+        """Nothing is to be done for each command that begins: see burst.py."""
+        slave = self.slave
+        is_watched = self.divert is not None or self.tracker is not None or slave.monitors
+        is_special = self.is_readonly or self._is_subscribed or slave.pausing.pause is not None
+        return not (is_watched or is_special) and self.replies.takes_bursts
+
+    def _begin_burst(self) -> bool:
+        """Begin the plain commands at the head of what waits; False if there are none or one."""
+        partition_of_slot, row_of = self.slave.partition_of_slot, self._table.get
+        if partition_of_slot is None:
+            return False
+        room, base = self._pending_max - self.replies.count, place_of(self.database, 0)
+        parts: dict[int, Part] = {}
+        names: list[str] = []
+        row = None
+        for number, args in enumerate(islice(self._backlog, room)):
+            if isinstance(args, ErrorReply):
+                break
+            found = row_of(args[0])
+            if found is None or not found.is_plain:
+                break
+            if not found.words_min <= len(args) <= found.words_max:
+                break
+            row = found
+            slot = slot_of(args[row.first_key])
+            partition = partition_of_slot[slot]
+            part = parts.get(partition)
+            if part is None:
+                part = parts[partition] = Part()
+            part.commands.append((base + slot, args))
+            part.numbers.append(number)
+            part.which_write.append(row.is_write)
+            names.append(row.name)
+        if row is None or len(names) < 2:
+            return False
+        for part in parts.values():
+            part.complete()
+        self.replies.add_burst(list(parts.values()), len(names))
+        self.client.last_row = row
+        for name in set(names):
+            self.slave.calls[name] += names.count(name)
+        if len(names) == len(self._backlog):
+            self._backlog.clear()
+        else:
+            for _ in names:
+                self._backlog.popleft()
+        for partition, part in parts.items():
+            self.slave.submit_burst(part, partition)
+        return True
 
     def _begin_other(self, row: Command, args: list[bytes]) -> bool:
         """A command that runs alone, or one of several that have a name together."""

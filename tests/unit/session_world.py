@@ -14,6 +14,7 @@ from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.slots import slot_ranges
+from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.gateway_tracking import GatewayTracking, Interest
 from distrodb.slave.machine_factory import new_store
@@ -75,7 +76,7 @@ class StandIn:
 
 
 class World:
-    """Partitions that are led here answer one command at a time, in their own order."""
+    """Partitions that are led here answer one command or burst at a time, in their own order."""
 
     def __init__(
         self,
@@ -83,9 +84,11 @@ class World:
         has_copies: tuple[int, ...] = (),
         table: dict[bytes, Command] = DISPATCHED,
         partitions: int = PARTITIONS,
+        splits_bursts: bool = False,
         **limits: int,
     ):
         """``led``: partitions that are led here; all of them unless some are given."""
+        self.splits_bursts = splits_bursts  # their commands are answered one by one
         ranges = slot_ranges(partitions)
         self.map = SimpleNamespace(
             nodes={},
@@ -102,7 +105,7 @@ class World:
         self.stores = [new_store(first, last) for first, last in ranges]
         for store in self.stores:
             store.watched.begin(1)
-        self.queues: list[deque[Request]] = [deque() for _ in ranges]
+        self.queues: list[deque[Request | Part]] = [deque() for _ in ranges]
         self.led = tuple(range(partitions)) if led is None else led
         self.has_copies = has_copies
         self.asked_to: list[str] = []
@@ -195,6 +198,13 @@ class World:
         else:
             request.resolve(self.redirect(partition, request.slot))
 
+    def submit_burst(self, part: Part, partition: int) -> None:
+        if partition in self.led and not self.splits_bursts:
+            self.queues[partition].append(part)
+        else:
+            for request in part.singles():
+                self.submit(request, partition)
+
     def forward(self, request: Request, partition: int, sender: object | None = None) -> None:
         self.queues[partition].append(request)
 
@@ -208,9 +218,12 @@ class World:
         if self.queues[partition]:
             self.run(partition, self.queues[partition].popleft(), 0)
 
-    def run(self, partition: int, request: Request, now_ms: int) -> None:
+    def run(self, partition: int, request: Request | Part, now_ms: int) -> None:
         """As the partition's leader does (raft/proposals.py)."""
         store = self.stores[partition]
+        if isinstance(request, Part):
+            request.resolve(store.execute_all(request.commands, now_ms))
+            return
         if is_undecided(request.args):
             holds = store.watched.holds(conditions_of(request.args), now_ms)
             request.args = decided(request.args, holds)

@@ -120,20 +120,22 @@ def run(world: World, chunks: list[bytes], order: list[object]) -> bytes:
     steps,
     st.sampled_from([1, 3, 1024]),
     st.booleans(),
+    st.booleans(),
 )
-@example([(b"GET", b"a"), (b"HELLO", b"3"), (b"GET", b"a")], [], [], 1024, False)
-@example([(b"READONLY",), (b"SET", b"a", b"1"), (b"get", b"a")], [], [], 1024, True)
+@example([(b"GET", b"a"), (b"HELLO", b"3"), (b"GET", b"a")], [], [], 1024, False, False)
+@example([(b"READONLY",), (b"SET", b"a", b"1"), (b"get", b"a")], [], [], 1024, True, False)
 def test_it_answers_as_one_server_that_runs_one_command_after_the_other(
     sequence: list[Command],
     places: list[int],
     order: list[object],
     pending_max: int,
     may_read_copies: bool,
+    splits_bursts: bool,
 ) -> None:
     """Also after READONLY, if every copy could be read at once."""
     model = Model()
     expected = [model.reply(args) for args in sequence]
-    world = World(input_pending_max=pending_max)
+    world = World(input_pending_max=pending_max, splits_bursts=splits_bursts)
     if may_read_copies:  # the session's own rule must be enough
         world.service.copy_to_read = lambda slot: world.stores[world.partition_of_slot[slot]]
     output = run(world, cut(b"".join(pack(*args) for args in sequence), places), order)
