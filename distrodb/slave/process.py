@@ -20,7 +20,6 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -44,6 +43,7 @@ from distrodb.slave.map_keeper import map_of
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
 from distrodb.slave.timing import Timing
+from distrodb.slave.worker import Worker
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation
 
@@ -75,15 +75,15 @@ class SlaveProcess:
             monotonic(), config, self._store, self._files.read, random.Random(), table
         )
         check_against_map(config, self._core.map)
-        # One thread each: write sets reach the disk in order, and a long snapshot delays none.
-        self._journal_thread = ThreadPoolExecutor(1, "journal")
-        self._snapshot_thread = ThreadPoolExecutor(1, "snapshot")
         self._wakes_at = math.inf  # seconds: when the core is looked at though nothing comes in
         self._alarm: asyncio.TimerHandle | None = None
         self._turn_is_due = False
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
+        # One thread each: write sets reach the disk in order, and a long snapshot delays none.
+        self._journal_thread: Worker
+        self._snapshot_thread: Worker
         self._address = config.me.listens["client"]
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
@@ -102,6 +102,9 @@ class SlaveProcess:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
+        tell = self._loop.call_soon_threadsafe
+        self._journal_thread = Worker("journal", tell, self._fail)
+        self._snapshot_thread = Worker("snapshot", tell, self._fail)
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._loop.set_exception_handler(self._on_error)
@@ -133,8 +136,8 @@ class SlaveProcess:
                 signal.signal(name, signal.SIG_IGN)
             self._clients.close()
             self._links.close()
-            self._journal_thread.shutdown()
-            self._snapshot_thread.shutdown()
+            self._journal_thread.close()
+            self._snapshot_thread.close()
             self._directory.close()
 
     def stop(self) -> None:
@@ -198,11 +201,11 @@ class SlaveProcess:
         for peer in {**messages, **gossip, **parcels}:
             self._links.send(peer, messages.get(peer, ()), gossip.get(peer), parcels.get(peer, ()))
         if output.journal is not None:
-            self._in_thread(self._journal_thread, self._commit, *output.journal)
+            self._journal_thread.give(partial(self._commit, *output.journal))
         for snapshot in output.snapshots:
-            self._in_thread(self._snapshot_thread, self._write_snapshot, snapshot)
+            self._snapshot_thread.give(partial(self._write_snapshot, snapshot))
         for group, index in output.obsolete:
-            self._in_thread(self._snapshot_thread, self._remove_older, group, index)
+            self._snapshot_thread.give(partial(self._remove_older, group, index))
         self._clients.write_replies()
         self._turn_is_due = False
         for line in output.warnings:
@@ -274,20 +277,6 @@ class SlaveProcess:
     def _remove_older(self, group: int, index: int) -> Callable[[], None]:
         self._files.remove_older(group, index)
         return lambda: None
-
-    def _in_thread(
-        self, thread: ThreadPoolExecutor, work: Callable[..., Callable[[], None]], *args: object
-    ) -> None:
-        """Run ``work`` there, then what it returns here; what it raises stops the slave."""
-        thread.submit(self._work, work, *args)
-
-    def _work(self, work: Callable[..., Callable[[], None]], *args: object) -> None:
-        try:
-            done = work(*args)
-        except BaseException as error:
-            self._loop.call_soon_threadsafe(self._fail, error)
-        else:
-            self._loop.call_soon_threadsafe(done)
 
     # -- errors ------------------------------------------------------------------------------
 

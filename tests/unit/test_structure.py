@@ -75,6 +75,7 @@ def test_pure_packages_do_no_io(package):
 
 # Of a slave: its sockets, threads, loop; and the logger that asks the clock.
 SHELLS = {
+    "worker.py",
     "client_server.py",
     "process.py",
     "links/link.py",
