@@ -146,6 +146,19 @@ OPTIONS = (
         unit="s",
     ),
     Option(
+        "raft",
+        "reads",
+        "quorum",
+        "How a leader knows that it still leads when it answers a read. quorum: it asks a majority,"
+        " one small exchange for all reads that wait; relies on no clock. lease: most slaves have"
+        " promised to elect no other for a tenth of a second, and it asks only for new promises."
+        " Cheaper, but a read may be stale if a slave's clock runs a fifth faster than another's,"
+        " or stands still while others' run (a virtual machine that is frozen); writes rely on no"
+        " clock in either case. A slave promises, and relies on promises, only if its own file says"
+        " so; and elections wait for up to a tenth of a second longer.",
+        choices=("quorum", "lease"),
+    ),
+    Option(
         "healing",
         "moves_at_once",
         4,

@@ -43,6 +43,7 @@ class RaftConfig:
     election_wait_ms: int = _DEFAULTS["raft.election_wait_ms"]
     snapshot_log_bytes: int = _DEFAULTS["raft.snapshot_log_bytes"]
     dead_after_s: float = _DEFAULTS["raft.dead_after_s"]
+    reads: str = _DEFAULTS["raft.reads"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ it may do so:
   candidacy or vote has only just left the disk; and each candidacy, or vote, leaves more time for
   the other votes than the one before: else disks that take longer than an election timeout, also
   if they are others' disks, would elect nobody for ever;
+- who has promised its leader to elect no other (``has_promised``) neither stands nor
+  votes before that time is over, unless that leader asked for the election;
 - whoever waits for a candidate does so while their slaves are linked;
 - who was removed, has forgotten its log and is taken in again stands aside until the log has come
   past its removal (``Log.may_vote``).
@@ -28,6 +30,7 @@ from distrodb.raft.state import MemberState
 
 DISK_LOOK_S = 0.02  # until one looks again whether its own disk is ready for an election
 DISKS_MAX = 10  # timeouts that the disks of others are given at most
+PROMISED_S = 0.02  # and up to twice, until one looks again whether its promise is over
 ASIDE = 0.1  # timeouts, and up to twice, for whom we would vote to stand: ample on quick disks
 IN_VAIN_MAX = 5  # doublings of the time between two candidacies: 6 to 16 timeouts
 
@@ -95,6 +98,9 @@ class Elections:
             return False
         if not state.is_member:
             self.set_deadline(state.now + self._timeout_s)
+            return False
+        if state.has_promised and not state.library.is_told_to_stand:
+            self._postpone_s(PROMISED_S)
             return False
         if self._waits_for_disk():
             return False
@@ -192,7 +198,7 @@ class Elections:
         state, log, spoken = self._state, self._state.log, self._learned.spoken
         if term <= state.term:
             state.tell_newer_term(peer)
-        elif not log.may_vote or self.hears_leader():
+        elif not log.may_vote or self._is_loyal():
             return
         elif spoken is not None and not log.is_on_disk(spoken.sequence):
             return  # a vote could not come soon either, and what it has said would be void
@@ -224,7 +230,7 @@ class Elections:
         state = self._state
         if term < state.term:
             state.tell_newer_term(peer)
-        elif state.log.may_vote and (is_transfer or not self.hears_leader()):
+        elif state.log.may_vote and (is_transfer or not self._is_loyal()):
             state.library.take_vote_request(peer, term, last_index, last_term)
             state.changed()
 
@@ -288,6 +294,10 @@ class Elections:
         if state.now - self._heard_at >= self._timeout_s:
             self._hear_pulse()
         return state.now - self._heard_at < self._timeout_s
+
+    def _is_loyal(self) -> bool:
+        """It helps to elect nobody else, as long as its leader does not ask for that."""
+        return self.hears_leader() or self._state.has_promised
 
     def role_changed(self) -> None:
         self._prevotes = set()

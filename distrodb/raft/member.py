@@ -22,6 +22,7 @@ from typing import Any
 from distrodb.errors import invariant
 from distrodb.raft import messages as m
 from distrodb.raft.elections import Elections
+from distrodb.raft.lease import Lease
 from distrodb.raft.library import Fate, Library
 from distrodb.raft.log import Configuration
 from distrodb.raft.membership import Membership
@@ -51,6 +52,7 @@ class Member:
         state.library = self._library = Library(state.name, state.log, self)
         self._elections = Elections(state, election_timeout_s)
         self._replication = Replication(state, heartbeat_s, election_timeout_s)
+        self._lease = Lease(state)
         self._membership = Membership(state, self._replication, election_timeout_s)
         self._membership.use_configuration()
 
@@ -215,6 +217,11 @@ class Member:
         self._at(now)
         return self._replication.start_read_round()
 
+    def has_lease(self, now: float) -> bool:
+        """It is known that nobody else leads now: reads need no round."""
+        self._at(now)
+        return self._lease.holds()
+
     def tell_commit_within(self, delay_s: float) -> None:
         """Followers learn soon what is committed; an append that leaves anyway serves too."""
         self._replication.heartbeat_within(delay_s)
@@ -376,6 +383,7 @@ class Member:
     def tell_to_stand(self, peer: str) -> None:
         """It speaks of our term only, which was on our disk before anybody voted for us; so it does
         not wait for a disk that may be why we hand over."""
+        self._lease.forgo()
         self._state.emit(peer, m.TIMEOUT_NOW, self.term)
 
     def _at(self, now: float) -> MemberState:

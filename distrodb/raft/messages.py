@@ -32,7 +32,7 @@ SNAPSHOT_ACK = 9  # term, transfer, next sequence (0: all of it came, and it is 
 STALE = 10  # term
 LEAVE_REQUEST = 11  # term, number
 LEAVE = 12  # term, number, index of the configuration without the one that asked
-HEARTBEAT = 13  # stamp, asks, echo, versions, held versions, [table led], [table followed]
+HEARTBEAT = 13  # stamp, asks, echo, versions, held versions, lease, [table led], [table followed]
 
 SLAVE = 0xFFFF  # in place of a group's number: a message between slaves
 
@@ -65,7 +65,7 @@ _SHAPES: dict[int, tuple[type, ...]] = {
     STALE: (int,),
     LEAVE_REQUEST: (int, int),
     LEAVE: (int, int, int),
-    HEARTBEAT: (int, bool, int, list, list, list, list),
+    HEARTBEAT: (int, bool, int, list, list, int, list, list),
 }
 
 NUMBER_MAX = 1 << 62  # terms and indexes never get there; sums of them still fit 64 bits

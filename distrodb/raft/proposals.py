@@ -3,7 +3,8 @@
 Commands wait in one queue, in the order in which they came.  One batch at a time is under way: when
 it holds a write, its writes become one log entry, and its reads are answered between them when the
 entry is applied; when it holds reads alone, one heartbeat round to a majority confirms that this
-member still leads (read index, thesis 6.4), and they are answered from memory.  The next batch
+member still leads (read index, thesis 6.4), and they are answered from memory; with leases
+(slave/leases.py) mostly at once.  The next batch
 gathers meanwhile: that is group commit.
 
 Invariants:
@@ -166,6 +167,8 @@ class Proposals:
             batch.marks = _marks_of(requests)
         if writes or is_sweep:
             self._propose(now, batch, writes, member, machine)
+        elif member.has_lease(now):
+            self._answer_reads(now, batch, member, machine)
         else:
             batch.round = member.start_round(now)
             self.answer_confirmed_reads(now, member, machine)
@@ -276,8 +279,11 @@ class Proposals:
         batch = self._batch
         if batch is None or not batch.round or batch.position is not None:
             return
-        if member.confirmed_round() < batch.round:
-            return
+        if member.confirmed_round() >= batch.round:
+            self._answer_reads(now, batch, member, machine)
+
+    def _answer_reads(self, now: float, batch: _Batch, member: Member, machine: Machine) -> None:
+        """Nobody else has led when they were asked."""
         now_ms = max(batch.now_ms, machine.now_ms)
         if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
             self._batch = None

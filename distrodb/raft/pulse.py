@@ -26,6 +26,14 @@ class Pulse(Protocol):
         """Ask these at the end of the turn whom they follow; the number of the question.  What is
         lost is asked again with the next heartbeat."""
 
+    def leased_until(self, voter: str, group: int, term: int) -> float:
+        """Until when it helps to elect no other leader of this group, by our own clock; ``NEVER``
+        if it has promised nothing.  Seconds."""
+
+    def promised_until(self, group: int) -> float:
+        """Seconds: until when this slave itself helps to elect no other; ``NEVER`` for no
+        promise."""
+
     def confirmed(self, voter: str, group: int, term: int) -> int:
         """The newest question whose answer shows that this member followed us in this term when it
         had come there; 0 if none does."""

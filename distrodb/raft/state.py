@@ -56,6 +56,11 @@ class MemberState:
     def majority(self) -> int:
         return (len(self.voters) + 1) // 2 + 1
 
+    @property
+    def has_promised(self) -> bool:
+        """This slave has promised the group's leader to help elect no other for now (pulse.py)."""
+        return self.pulse is not None and self.now <= self.pulse.promised_until(self.group)
+
     def emit(self, peer: str, kind: int, *fields: object, gate: int = 0) -> None:
         self.outbox.messages.append((peer, [self.group, kind, *fields], gate))
 

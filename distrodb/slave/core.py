@@ -50,6 +50,7 @@ from distrodb.slave.group_factory import Disk, GroupFactory, group_options
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
+from distrodb.slave.leases import LEASE_S
 from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, TRACKED, WANTED
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
@@ -89,7 +90,9 @@ class Core:
         self.disk_writes = DiskWrites(writes, records, self.disk)
         self.maps, self.peers = MapKeeper(config, records), Peers(config.id)
         self.incarnation, self.links = records.incarnation, self.peers.links
-        self.outgoing, self._heartbeats = Outgoing(self.links), Heartbeats(now, options.heartbeat_s)
+        lease_s = LEASE_S if config.raft.reads == "lease" else 0.0
+        self.outgoing = Outgoing(self.links)
+        self._heartbeats = Heartbeats(now, options.heartbeat_s, lease_s)
         subscriptions = Subscriptions(config.limits.subscription_bytes_max)
         self.pubsub = Pubsub(subscriptions, self.outgoing, self.links)
         on_disk = Disk(store, read_snapshot, writes)

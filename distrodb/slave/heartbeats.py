@@ -13,6 +13,8 @@ confirms the reads of all groups (the read index of thesis 6.4).
     echo      the newest stamp that came from the one to whom it goes; 0 for none
     versions  of the table of what the sender leads, and of that in which it follows the receiver
     held      the versions of the receiver's tables that the sender holds
+    lease     for so many microseconds the sender helps to elect no other leader of the groups in
+              which it follows the receiver (leases.py); 0: it promises nothing
     tables    the two tables, each [] if the receiver holds it, else [[group, term, group, ...]]
 
 What always holds:
@@ -35,6 +37,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.messages import HEARTBEAT, NUMBER_MAX, SLAVE, Message
 from distrodb.raft.pulse import NEVER
 from distrodb.slave.group_ids import GROUP_MAX
+from distrodb.slave.leases import Promises, relied_on
 
 _MICRO = 1e6
 
@@ -85,13 +88,15 @@ class _Peer:
         self.stamp = 0  # the newest that came from it
         self.echo = 0  # the newest stamp of ours that it had when it sent that
         self.heard_at = self.answered_at = NEVER
+        self.leased_until = NEVER  # its promise is relied on
 
 
 class Heartbeats:
     """A slave's; ``Pulse`` for its groups.  Peers are named by slave and incarnation."""
 
-    def __init__(self, now: float, interval_s: float):
+    def __init__(self, now: float, interval_s: float, lease_s: float = 0.0):
         self._interval_s = interval_s
+        self._promises = Promises(now, lease_s)
         self._beat_at = now  # seconds: when all are to get one
         self._stamp = 0  # the newest that was sent
         self._asked: set[str] = set()  # who is to get one that asks
@@ -109,6 +114,8 @@ class Heartbeats:
         self._led.put(group, leads_in)
         peer, term = follows or (None, None)
         before = self._follows.pop(group, None)
+        if before is not None and before != peer:
+            self._promises.leaves(group, before)
         if before is not None and before != peer and before in self._peers:
             self._peers[before].followed.put(group, None)
         if peer is not None:
@@ -140,6 +147,7 @@ class Heartbeats:
         self._stamp = stamp = max(self._stamp + 1, int(now * _MICRO))
         for name in sorted(names & self._peers.keys()):
             peer = self._peers[name]
+            self._promises.promise(now, name)
             yield (
                 name,
                 [
@@ -150,6 +158,7 @@ class Heartbeats:
                     peer.stamp,
                     [self._led.version, peer.followed.version],
                     [peer.leads.version, peer.follows.version],
+                    int(self._promises.lease_s * _MICRO),
                     self._led.unless_held(peer.holds_led),
                     peer.followed.unless_held(peer.holds_followed),
                 ],
@@ -160,7 +169,7 @@ class Heartbeats:
     def receive(self, now: float, name: str, message: Message) -> bool:
         """A heartbeat, whose outer shape is checked; True if it may answer a question.  Raises
         ``PeerError``."""
-        _, _, stamp, asks, echo, versions, held, led, followed = message
+        _, _, stamp, asks, echo, versions, held, lease, led, followed = message
         led_version, followed_version = _pair(versions)
         held_led, held_followed = _pair(held)
         peer = self._peers[name]
@@ -175,6 +184,7 @@ class Heartbeats:
         if not peer.echo < echo <= self._stamp:
             return False
         peer.echo, peer.answered_at = echo, min(now, echo / _MICRO)
+        peer.leased_until = relied_on(echo / _MICRO, min(lease / _MICRO, self._promises.lease_s))
         return True
 
     # -- what groups ask ---------------------------------------------------------------------
@@ -197,6 +207,14 @@ class Heartbeats:
         peer = self._peers.get(voter)
         follows = peer is not None and peer.follows.terms.get(group) == term
         return peer.echo if peer is not None and follows else 0
+
+    def leased_until(self, voter: str, group: int, term: int) -> float:
+        peer = self._peers.get(voter)
+        follows = peer is not None and peer.follows.terms.get(group) == term
+        return peer.leased_until if peer is not None and follows else NEVER
+
+    def promised_until(self, group: int) -> float:
+        return self._promises.until(group, self._follows.get(group))
 
 
 def _pair(content: Sequence[object]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
@@ -235,10 +236,10 @@ class Slaves:
 class Wire(Slaves):
     """Notes each Raft message, and loses those that ``loses`` says."""
 
-    def __init__(self, names: str = "abc", partitions: int = 4):
+    def __init__(self, names: str = "abc", partitions: int = 4, **raft: Any):
         self.sent: list[tuple[str, str, m.Message]] = []
         self.loses: Callable[[str, str, m.Message], bool] = lambda *_: False
-        super().__init__(names, partitions)
+        super().__init__(names, partitions, **raft)
 
     def _deliver(self, sender: str, receiver: str, output: Output) -> None:
         messages = output.messages.get(receiver, [])

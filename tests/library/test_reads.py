@@ -130,3 +130,24 @@ def a_quiet_group() -> tuple[Wire, str, list[str]]:
 def is_news_of_a_commit(message: m.Message) -> bool:
     """An append without entries: the commit index is all that is new in it."""
     return message[1] == m.APPEND and not message[7]
+
+
+def test_with_leases_a_read_is_answered_at_once_and_many_share_one_exchange():
+    slaves = Wire(partitions=1, reads="lease").settled()
+    leader = slaves.leader(0)
+    written = slaves.ask(leader, b"SET", b"k", b"v")
+    slaves.until(lambda: written.is_answered)
+    slaves.run(0.2)
+    slaves.sent.clear()
+    asked, at_once = 0, 0
+    until = slaves.now + 1.0
+    while slaves.now < until:
+        read = slaves.ask(leader, b"GET", b"k")
+        slaves.tick(0.002)  # a turn, for which it need not wait if nobody is asked
+        at_once += read.is_answered
+        slaves.until(lambda read=read: read.is_answered)
+        assert read.reply == b"v"
+        asked += 1
+    questions = [m for sender, _, m in slaves.sent if sender == leader and m[3] is True]
+    assert at_once > 0.9 * asked
+    assert len(questions) < asked / 4

@@ -38,7 +38,7 @@ class Pair:
 
 
 def tables(message):
-    return message[7:]
+    return message[8:]
 
 
 def test_a_follower_hears_the_leader_of_each_group_in_its_term_only():
@@ -223,7 +223,7 @@ ANY = st.recursive(
 )
 
 
-@given(st.lists(ANY, min_size=7, max_size=7))
+@given(st.lists(ANY, min_size=8, max_size=8))
 def test_malformed_ones_close_the_link_and_nothing_else(fields):
     pair = Pair()
     try:
@@ -261,4 +261,4 @@ def test_only_a_heartbeat_is_of_no_group():
     with pytest.raises(PeerError):
         check([SLAVE, 2, 1])
     with pytest.raises(PeerError):
-        check([1, HEARTBEAT, 1, False, 0, [1, 1], [0, 0], [], []])
+        check([1, HEARTBEAT, 1, False, 0, [1, 1], [0, 0], 0, [], []])

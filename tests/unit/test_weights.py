@@ -151,6 +151,7 @@ class _Leader:
             propose=self._propose,
             start_round=self._start_round,
             confirmed_round=lambda: self.rounds,
+            has_lease=lambda now: False,
             is_settled=True,
         )
         self.rounds = 0  # of reads

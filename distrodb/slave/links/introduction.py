@@ -24,7 +24,7 @@ from typing import Any
 from distrodb.errors import PeerError
 from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 5  # grows with each change of what slaves say to each other
+PROTOCOL = 6  # grows with each change of what slaves say to each other
 REASON_MAX = 200  # characters of what a stranger says that are shown
 
 
