@@ -1,11 +1,12 @@
 """The directory of one slave: its journal and its snapshots, for it alone.
 
     lock               held while a process runs on the directory (``flock``)
-    journal/           LMDB's files: lmdb_store.py
+    journal/           the write-ahead log: wal.py; or what LMDB left: journal.py
     snapshots/         snapshot_files.py
 
 The journal says whose it is and in which format.  What an older version left is read as long as its
-format is known here, and marked as ours at once, so that the older version does not touch it again.
+format is known here, and, once it is known to be this slave's, converted and marked as ours at
+once, so that the older version does not touch it again.
 
 Caveat: a directory on a network file system is only as good as its ``flock`` and its ``fsync``.
 """
@@ -16,13 +17,17 @@ from pathlib import Path
 
 from distrodb.errors import StorageError
 from distrodb.storage.files import require_regular, told
+from distrodb.storage.journal import convert, open_journal
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import IDENTITY_KEY, Put
+from distrodb.storage.segment_files import RealFolder
 from distrodb.storage.snapshot_files import SnapshotFiles
+from distrodb.storage.wal import Wal
 
-FORMAT = b"distrodb journal 3"
-# 2 (0.2.0 and 0.3.0) has no ``Meta.first_index``; 1 had members without incarnations.
-READABLE = (b"distrodb journal 2", FORMAT)
+FORMAT = b"distrodb journal 4"
+# 3 was the first with ``Meta.first_index``; 2 (0.2.0 and 0.3.0), without it; both are LMDB's.  1
+# had members without incarnations.
+READABLE = (b"distrodb journal 2", b"distrodb journal 3", FORMAT)
 _LAYOUT = re.compile(rb" [0-9a-f]{64}$")  # what directories of 0.2.0 have behind their identity
 
 
@@ -37,7 +42,7 @@ class Directory:
             self._lock = open(path / "lock", "w")  # noqa: SIM115  # held until close
         try:
             self._take_lock()
-            self.journal = LmdbStore(path / "journal")
+            self.journal: Wal | LmdbStore = open_journal(path / "journal")
             self.snapshots = SnapshotFiles(path / "snapshots")
         except BaseException:
             self._lock.close()
@@ -68,6 +73,7 @@ class Directory:
                     f"{self._path}: holds the data of another slave or cluster;"
                     " give this slave its own directory, or the ids that it was made with"
                 )
+            self._convert()
             if format_ != FORMAT:
                 self.journal.commit([ours])
             return
@@ -77,7 +83,12 @@ class Directory:
                 f"{self._path}/journal: is empty beside snapshots, so it was lost;"
                 " bring it back; if it is gone for good, see docs/operations.md on lost directories"
             )
+        self._convert()
         self.journal.commit([ours])
+
+    def _convert(self) -> None:
+        if isinstance(self.journal, LmdbStore):
+            self.journal = convert(self.journal, RealFolder(self._path / "journal"))
 
     def close(self) -> None:
         self.journal.close()

@@ -4,13 +4,17 @@ Whatever the disk answers ends in one line (``StorageError``), never in a traceb
 made within ``told``.
 """
 
+import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from distrodb.errors import StorageError
+
+FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
 
 
 @contextmanager
@@ -42,6 +46,25 @@ def require_regular(file: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise OSError(None, f"{file.name} is not a regular file")
+
+
+def make_directory(directory: Path) -> None:
+    """With those above it; durable when it returns."""
+    directory.mkdir(parents=True, exist_ok=True)
+    sync_directory(directory)
+    # Who made it may have made those above it too, and not synced them.
+    for above in directory.absolute().parents:
+        with contextlib.suppress(PermissionError):  # then it was not made by us
+            sync_directory(above)
+
+
+def full(directory: Path) -> str:
+    """What to say behind a failed write, if the disk is full: not every error says so."""
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError:
+        return ""  # the disk says nothing at all any more: what the system said must do
+    return f"; the disk is full: {free} bytes are free" if free < FULL_BYTES else ""
 
 
 def sync_directory(directory: Path) -> None:

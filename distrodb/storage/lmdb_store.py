@@ -1,4 +1,7 @@
-"""The journal of one slave on disk: an LMDB environment, one transaction a write set.
+"""The journal of a slave as 0.4.0 and before left it: an LMDB environment.
+
+It is read, and then converted (journal.py).  It can be written too, a transaction a write set, so
+that the tests can make what those versions made.
 
 LMDB's commit is atomic and, with ``sync`` on, durable when it returns: a crash in the middle
 leaves the previous state.  ``commit`` runs in the slave's journal thread, everything else before
@@ -11,21 +14,18 @@ slave stops.
 Caveat: nothing here keeps a second process away: directory.py does.
 """
 
-import contextlib
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lmdb
 
 from distrodb.errors import StorageError
-from distrodb.storage.files import reason, require_regular, sync_directory, told
+from distrodb.storage.files import full, make_directory, reason, require_regular, told
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.records import Operation, Put
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 ERRORS = (OSError, lmdb.Error)
-FULL_BYTES = 4 << 20  # with less free than a large write set takes, that is why a write failed
 
 
 class LmdbStore:
@@ -43,11 +43,7 @@ class LmdbStore:
             self._environment = lmdb.open(str(folder), map_size=MAP_BYTES, max_readers=8)
         try:
             with told(folder, "cannot sync"):
-                sync_directory(folder)
-                # Who made the folder may have made those above it too, and not synced them.
-                for above in folder.absolute().parents:
-                    with contextlib.suppress(PermissionError):  # then it was not made by us
-                        sync_directory(above)
+                make_directory(folder)
         except BaseException:
             self._environment.close()
             raise
@@ -75,16 +71,8 @@ class LmdbStore:
             if not isinstance(problem, ERRORS):
                 raise
             raise StorageError(
-                f"{self._folder}: cannot write: {reason(problem)}{self._space()}"
+                f"{self._folder}: cannot write: {reason(problem)}{full(self._folder)}"
             ) from None
-
-    def _space(self) -> str:
-        """LMDB calls it an input/output error when a write finds too little space."""
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError:
-            return ""  # the disk says nothing at all any more: what LMDB said must do
-        return f"; the disk is full: {free} bytes are free" if free < FULL_BYTES else ""
 
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         with told(self._folder, "cannot read", ERRORS), self._environment.begin() as reader:

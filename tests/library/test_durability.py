@@ -9,21 +9,24 @@ import types
 
 import pytest
 
-from distrodb.errors import CorruptionError
+from distrodb.errors import CorruptionError, StorageError
 from distrodb.raft import messages as m
 from distrodb.raft.log import Configuration, Log
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import OK
-from distrodb.storage.lmdb_store import MAP_BYTES, LmdbStore
+from distrodb.storage import segment
+from distrodb.storage.journal import open_journal
 from distrodb.storage.records import DeleteRange, Put
+from distrodb.storage.segment import BLOCK_BYTES_MAX
 from distrodb.storage.snapshot_files import SnapshotFiles
+from distrodb.storage.wal import SEGMENT_BYTES
 from tests.library import ours, plain
 from tests.library.slaves import Slaves
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = LmdbStore(tmp_path / "slave")
+    store = open_journal(tmp_path / "slave")
     yield store
     store.close()
 
@@ -96,9 +99,25 @@ def test_plain_nothing_is_ever_synced(tmp_path, syncs):
     assert [what for what in syncs if not what.startswith("rename")] == []
 
 
-def test_ours_the_journal_is_synced_at_each_commit(store):
-    flags = store._environment.flags()
-    assert flags["sync"] and flags["metasync"] and not flags["map_async"]
+def test_ours_the_journal_is_synced_at_each_commit(store, tmp_path, syncs):
+    (segment,) = (tmp_path / "slave").glob("*.segment")
+    for number in range(1, 4):
+        store.commit([Put(b"a", b"1")])
+        assert syncs == number * [str(segment)]
+
+
+def test_ours_a_new_segment_is_synced_then_its_directory_then_noted(tmp_path, syncs):
+    store = open_journal(tmp_path / "slave")
+    store.close()
+    folder = str(tmp_path / "slave")
+    begin = syncs.index(f"{folder}/0000000000000001.segment")
+    assert syncs[begin:] == [
+        f"{folder}/0000000000000001.segment",
+        folder,
+        f"{folder}/data.mdb.temporary",
+        f"rename to {folder}/data.mdb",
+        folder,
+    ]
 
 
 def test_ours_a_snapshot_is_synced_then_renamed_then_its_directory(tmp_path, syncs):
@@ -329,7 +348,21 @@ def test_ours_a_journal_has_no_such_end(store):
     journal.reset(2**33, 5, Configuration(2**33, 1, ("a", "b", "c")))
     journal.add(b"\x00one more", 2**33 + 1, 5)
     commit(store, writes)
-    assert our_journal_loaded(store).last_index == 2**33 + 1 and MAP_BYTES > 2**32
+    assert our_journal_loaded(store).last_index == 2**33 + 1
+
+
+def test_ours_an_offset_is_one_in_a_segment_and_those_have_no_end(store, monkeypatch):
+    assert SEGMENT_BYTES <= BLOCK_BYTES_MAX < 2**32
+    store.commit([Put(b"a", b"x" * (SEGMENT_BYTES + 1)), Put(b"b", b"1")])
+    store.commit([Put(b"c", b"y" * (2 * SEGMENT_BYTES))])
+    assert [len(value) for _, value in store.scan(b"a", b"c")] == [
+        SEGMENT_BYTES + 1,
+        1,
+        2 * SEGMENT_BYTES,
+    ]
+    monkeypatch.setattr(segment, "BLOCK_BYTES_MAX", 1000)
+    with pytest.raises(StorageError, match="cannot write: more than 2 GiB at once"):
+        store.commit([Put(b"d", b"x" * 900), Put(b"e", b"x" * 900)])
 
 
 # New: a write that fails leaves the entry in memory, and the next heartbeat acknowledges it.

@@ -11,7 +11,7 @@ import pytest
 from distrodb.raft import messages as m
 from distrodb.raft.log import Configuration, Log
 from distrodb.raft.write_set import WriteSet
-from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.journal import open_journal
 from tests.library import ours
 
 
@@ -287,7 +287,7 @@ def disk(request, tmp_path):
     if request.param == "simulated":
         yield ours.Disk(random.Random(1))
     else:
-        store = LmdbStore(tmp_path / "slave")
+        store = open_journal(tmp_path / "slave")
         yield store
         store.close()
 

@@ -9,21 +9,20 @@ slave's snapshot thread reads them while the slave goes on.
 What a crash leaves (all coins come from the generator given to the disk):
 
 - of the write sets that were begun and not synced, the first few whole and the others not at all;
-  never half of one.  This is LMDB's contract: a commit writes only to pages that the current
-  state does not use, syncs them, and then makes them the state by one write, within one sector,
-  of the older of two meta pages.  A torn tail of pages is reached from nowhere; a lost meta write
-  leaves the state before.  It may also be complete on disk although the crash came before
-  anybody heard of it: hence the coin.
+  never half of one.  This is the contract of the write-ahead log: a commit that is not whole on
+  the disk is told from damage and cut off (distrodb/storage/segment.py; tests/unit/test_wal.py
+  loses sectors and names to show it).  It may also be complete on disk although the crash came
+  before anybody heard of it: hence the coin.
 - of a snapshot not synced: nothing, a torn temporary file, or the whole file under its name.
   Never a torn file under its name, since the rename comes after the file's own sync.
 - a snapshot that was removed may be back, until the next snapshot's sync of the directory.
 
 After a sync that failed nobody knows what is on disk, so the journal takes nothing more, as
-``LmdbStore`` does, until ``crash`` (or ``reopen``): then the coin decides as above.
+``Wal`` does, until ``crash`` (or ``reopen``): then the coin decides as above.
 
-Caveats: the size counts keys, values and snapshot files, not pages; a set that only deletes is
-never too large, where LMDB needs pages for it.  ``flip`` damages values, not keys or LMDB's own
-pages (tests/faults/test_damage.py does that to the real one).
+Caveats: the size counts keys, values and snapshot files, not segments; a set that only deletes is
+never too large, where a log needs a block for it.  ``flip`` damages values, which are read again;
+what else is in a segment is damaged in tests/unit/test_wal.py and tests/faults/test_damage.py.
 """
 
 import random
@@ -37,7 +36,7 @@ from distrodb.storage.directory import FORMAT
 from distrodb.storage.records import IDENTITY_KEY, Operation, Put
 from distrodb.storage.snapshot_files import MAGIC
 
-KEY_BYTES_MAX = 511  # LMDB's own limit
+KEY_BYTES_MAX = 511  # as in distrodb/storage/segment.py
 CHUNKS_AT_BEGIN_MAX = 3
 _END = 0xFFFFFFFF
 
@@ -103,7 +102,7 @@ class Disk:
         self._unlinked: dict[Snapshot, bytes] = {}  # removed, not synced
         self._is_broken = False
 
-    # -- records: LmdbStore ------------------------------------------------------------------
+    # -- records: Wal -----------------------------------------------------------------------
 
     def commit(self, operations: Iterable[Operation]) -> None:
         self.sync(self.begin(operations))
@@ -117,7 +116,7 @@ class Disk:
             if isinstance(operation, Put):
                 if not 0 < len(operation.key) <= KEY_BYTES_MAX:
                     self._is_broken = True
-                    raise self._journal_error("cannot write: MDB_BAD_VALSIZE")
+                    raise self._journal_error("cannot write: a key of a wrong length")
                 size += len(operation.key) + len(operation.value)
         if not self._has_room(size):
             self._is_broken = True

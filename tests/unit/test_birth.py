@@ -6,7 +6,7 @@ from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.birth import Birth
 from distrodb.slave.own_records import Records
-from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.journal import open_journal
 
 NODES = ["a", "b", "c"]
 
@@ -48,7 +48,7 @@ def test_a_cluster_of_one_is_born_at_once():
 
 
 def test_a_directory_keeps_its_incarnation_and_the_newest_map(tmp_path):
-    store = LmdbStore(tmp_path / "slave")
+    store = open_journal(tmp_path / "slave")
     writes = WriteSet()
     records = Records(store, writes, random.Random(1))
     assert records.map is None and records.incarnation
@@ -57,6 +57,6 @@ def test_a_directory_keeps_its_incarnation_and_the_newest_map(tmp_path):
     again = Records(store, WriteSet(), random.Random(2))
     assert (again.incarnation, again.map) == (records.incarnation, records.map)
     store.close()
-    other = LmdbStore(tmp_path / "other")
+    other = open_journal(tmp_path / "other")
     assert Records(other, WriteSet(), random.Random(3)).incarnation != records.incarnation
     other.close()

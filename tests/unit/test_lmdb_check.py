@@ -23,6 +23,8 @@ from distrodb.storage.directory import Directory
 from distrodb.storage.lmdb_check import check
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import IDENTITY_KEY, DeleteRange, Put
+from distrodb.storage.segment_files import RealFolder
+from distrodb.storage.wal import Wal
 
 PAGE = mmap.PAGESIZE
 GROUPS = range(3)
@@ -298,31 +300,37 @@ def test_an_error_among_the_operations_leaves_nothing(tmp_path):
 def small_disk(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
     if sys.platform != "linux" or os.geteuid() or subprocess.run(command, check=False).returncode:
         pytest.skip("needs root, to mount a small file system")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_loses_nothing_that_was_committed(small_disk):
-    store = LmdbStore(small_disk / "slave")
+def a_log(folder: Path) -> Wal:
+    folder.mkdir(exist_ok=True)
+    return Wal(RealFolder(folder))
+
+
+@pytest.mark.parametrize(("kind", "free"), [(LmdbStore, r"\d{1,5}"), (a_log, r"\d{1,7}")])
+def test_a_full_disk_loses_nothing_that_was_committed(small_disk, kind, free):
+    store = kind(small_disk / "slave")
     committed = 0
     # LMDB says "Input/output error" of a write that found too little space.
-    with pytest.raises(StorageError, match=r"cannot write: .*; the disk is full: \d{1,5} bytes"):
+    with pytest.raises(StorageError, match=f"cannot write: .*; the disk is full: {free} bytes"):
         while True:
             store.commit([Put(struct.pack(">I", committed), b"x" * 9000)])
             committed += 1
     store.close()
     assert committed > 50
-    again = LmdbStore(small_disk / "slave")
+    again = kind(small_disk / "slave")
     found = [struct.unpack(">I", key)[0] for key, _ in again.scan(b"", b"\xff")]
     assert found == list(range(committed))
     again.close()
 
 
 def test_a_disk_too_full_to_begin_is_one_line(small_disk):
-    (small_disk / "ballast").write_bytes(b"x" * ((2 << 20) - PAGE))
+    (small_disk / "ballast").write_bytes(b"x" * ((12 << 20) - PAGE))
     with pytest.raises(StorageError) as caught:
         Directory(small_disk / "slave").identify("layout")
     assert not isinstance(caught.value, CorruptionError)

@@ -5,13 +5,13 @@ import pytest
 from distrodb.errors import CorruptionError, InvariantViolation
 from distrodb.raft.log import Configuration, Log
 from distrodb.raft.write_set import WriteSet
-from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.journal import open_journal
 from distrodb.storage.records import Put
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = LmdbStore(tmp_path / "slave")
+    store = open_journal(tmp_path / "slave")
     yield store
     store.close()
 

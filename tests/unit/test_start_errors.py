@@ -21,7 +21,8 @@ from distrodb.config import Address, NodeAddress, check_directory, load, render
 from distrodb.errors import CorruptionError, DistrodbError, StorageError
 from distrodb.storage import lmdb_store
 from distrodb.storage.directory import Directory
-from distrodb.storage.records import Put
+from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.records import IDENTITY_KEY, Put
 from tests.e2e.test_commands import free_base_port
 
 # Some of these slaves do start; other tests that run meanwhile rely on nobody at 127.0.0.1:1.
@@ -162,6 +163,7 @@ def test_a_directory_that_can_only_be_read(tmp_path, capsys):
 _CALLS = [
     *((os, name) for name in ("mkdir", "open", "stat", "lstat", "fstat", "listdir")),
     *((os, name) for name in ("unlink", "replace", "truncate", "read", "write")),
+    *((os, name) for name in ("pread", "pwrite")),
     (builtins, "open"),
     (fcntl, "flock"),
     (shutil, "disk_usage"),
@@ -181,6 +183,7 @@ class Failing:
             (lambda _: None) if isinstance(problem, lmdb.Error) else self._wrapped(lambda _: None)
         )
         monkeypatch.setattr(os, "fsync", sync)
+        monkeypatch.setattr(os, "fdatasync", sync)
         opens = functools.partial(lmdb.open, sync=False)
         monkeypatch.setattr(lmdb_store.lmdb, "open", self._wrapped(opens, self._environment))
 
@@ -209,6 +212,13 @@ class Failing:
                 environment.close()
 
         return Environment()
+
+
+def _left_by_lmdb(directory: Path, is_new: bool = False) -> None:
+    store = LmdbStore(directory / "journal")
+    if not is_new:
+        store.commit([Put(IDENTITY_KEY, b"distrodb journal 3\nc a"), Put(b"b", b"2")])
+    store.close()
 
 
 def _whole_start(file: Path) -> None:
@@ -242,13 +252,16 @@ def _os_error(code: int) -> OSError:
     ids=str,
 )
 def test_every_call_that_fails_ends_in_one_line(file, monkeypatch, problem, is_new, for_good):
-    if not is_new:
+    is_lmdb = isinstance(problem, lmdb.Error)  # then each start converts what it left
+    if not is_new and not is_lmdb:
         _whole_start(file)
         (file.parent / "data" / "snapshots" / "x.temporary").write_bytes(b"half")
     failed = 0
     for sound in range(500):
-        if is_new:
+        if is_new or is_lmdb:
             shutil.rmtree(file.parent / "data", ignore_errors=True)
+        if is_lmdb:
+            _left_by_lmdb(file.parent / "data", is_new)
         with monkeypatch.context() as patched:
             failing = Failing(patched, sound, problem, for_good)
             try:
@@ -270,6 +283,8 @@ ERRORS = [kind for kind in ERRORS if issubclass(kind, lmdb.Error)]
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_of_lmdb_is_one_line(tmp_path, monkeypatch, kind):
+    _left_by_lmdb(tmp_path)
+
     def fails(*_: object, **__: object) -> None:
         raise kind("mdb_env_open: said\nin two lines")
 

@@ -165,7 +165,7 @@ def test_values_of_every_size(disk, size):
 
 
 @pytest.mark.parametrize("wrong", [b"", b"x" * 512])
-def test_a_key_that_lmdb_does_not_take_stops_the_whole_set(disk, wrong):
+def test_a_key_of_a_wrong_length_stops_the_whole_set(disk, wrong):
     disk.commit([Put(b"a", b"1")])
     with pytest.raises(StorageError, match="cannot write"):
         disk.commit([Put(b"b", b"2"), Put(wrong, b"3")])

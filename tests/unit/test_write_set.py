@@ -9,7 +9,7 @@ from distrodb.raft import write_set
 from distrodb.raft.log import Configuration, Log, delete_forgotten
 from distrodb.raft.write_set import DELETED_ENTRIES_MAX, WriteSet
 from distrodb.storage import records
-from distrodb.storage.lmdb_store import LmdbStore
+from distrodb.storage.journal import open_journal
 from distrodb.storage.records import DeleteRange, entry_key
 from tests.support.disk import Disk
 
@@ -19,7 +19,7 @@ LAST = b"\xff" * 16
 
 @pytest.fixture(params=["simulated", "real"])
 def disk(request, tmp_path):
-    opened = Disk(random.Random(1)) if request.param == "simulated" else LmdbStore(tmp_path)
+    opened = Disk(random.Random(1)) if request.param == "simulated" else open_journal(tmp_path)
     yield opened
     opened.close()
 
