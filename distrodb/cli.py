@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distrodb import __version__
+from distrodb.bench.arguments import add_to as add_bench_arguments
 from distrodb.errors import ConfigError, DistrodbError
 from distrodb.patience import patience
 
@@ -78,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
+
+    bench = verbs.add_parser("bench", help="put a running cluster under load, and say what it took")
+    add_bench_arguments(bench)
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -128,6 +133,12 @@ def _status(options: argparse.Namespace) -> int:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from distrodb.bench.run import run
+
+    return run(options)
 
 
 def _local(options: argparse.Namespace) -> int:

@@ -57,7 +57,9 @@ def test_what_is_imported_is_installed():
     lines = options["options"]["install_requires"].splitlines()
     required = {re.split(r"[<>=]", line)[0] for line in lines if line and line[0] != "#"}
     imported = {name.split(".")[0] for path in SOURCES for name in imports(path)}
-    assert imported - set(sys.stdlib_module_names) - {"distrodb"} == required
+    assert imported - set(sys.stdlib_module_names) - {"distrodb", "matplotlib"} == required
+    extras = options["options.extras_require"]
+    assert "matplotlib" in extras["plot"] and importers("matplotlib") == {"bench/plot.py"}
 
 
 def test_nothing_is_unpickled():
@@ -71,6 +73,16 @@ def test_pure_packages_do_no_io(package):
         assert not names & NOT_PURE, path
         inner = {name.split(".")[1] for name in imports(path) if name.startswith("distrodb.")}
         assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors"}, path
+
+
+def test_what_counts_and_draws_for_the_bench_does_no_io():
+    """Except that it may be handed chance: only ``Random`` with a seed, made by ``run``."""
+    pure = "arguments books chart histogram render schedule slot_map workload"
+    for path in (PACKAGE / "bench" / f"{name}.py" for name in pure.split()):
+        found = imports(path)
+        names = {name.split(".")[0] for name in found} - {"random"}
+        assert not names & NOT_PURE and "distrodb.clock" not in found, path
+        assert {n for n in found if n.startswith("random.")} <= {"random.Random"}, path
 
 
 # Of a slave: its sockets, threads, loop; and the logger that asks the clock.
@@ -104,7 +116,8 @@ def test_imports_point_one_way():
         "raft": 3,
         "slave": 4,
         "master": 4,
-        "cli.py": 5,
+        "bench": 5,
+        "cli.py": 6,
     }
     for path in SOURCES:
         place = order.get(path.relative_to(PACKAGE).parts[0])
