@@ -61,7 +61,6 @@ class Group:
         state = MemberState(now, log.group, name, log, outbox, generator, surroundings.pulse)
         self.member = Member(state, options.heartbeat_s, options.election_timeout_s, self._apply)
         self._proposals = Proposals(log.group, options, log)
-        # The caller has seen that this member leads.
         self.submit, self.submit_burst = self._proposals.submit, self._proposals.submit_burst
         self.submit_marked = self._proposals.submit_marked
         patience_s = options.election_timeout_s * SNAPSHOT_TIMEOUTS

@@ -17,12 +17,15 @@ class Lease:
     def holds(self) -> bool:
         """Nobody else leads now; new promises are asked for in time."""
         state = self._state
-        if state.pulse is None or not state.voters or self._forgone_in == state.term:
+        pulse = state.pulse
+        if pulse is None or not pulse.uses_leases:
             return False
-        untils = [state.pulse.leased_until(v, state.group, state.term) for v in state.voters]
+        if not state.voters or self._forgone_in == state.term:
+            return False
+        untils = [pulse.leased_until(v, state.group, state.term) for v in state.voters]
         left_s = sorted(untils, reverse=True)[state.majority - 2] - state.now
         if 0.0 < left_s < RENEW_S:
-            state.pulse.ask(state.voters)
+            pulse.ask(state.voters)
         return left_s > 0.0
 
     def forgo(self) -> None:

@@ -91,6 +91,8 @@ class Proposals:
     def __init__(self, group: int, options: GroupOptions, log: Log):
         self._group, self._options, self._log = group, options, log
         self._queue = RequestQueue(group, options)
+        # The caller has seen that this member leads.
+        self.submit, self.submit_burst = self._queue.submit, self._queue.submit_burst
         self._batch: _Batch | None = None
         # By (index, term) of their entries: the one under way, and those of a lost lead.
         self._proposed: dict[tuple[int, int], _Batch] = {}
@@ -98,14 +100,6 @@ class Proposals:
         self._may_be_marked = False  # some of the requests
         self._time: SteadyTime | None = None  # of this lead
         self._look_at = math.inf  # seconds: when to see whether keys have expired
-
-    def submit(self, request: Request) -> None:
-        """Queue a command; the caller has seen that this member leads."""
-        self._queue.submit(request)
-
-    def submit_burst(self, burst: Burst) -> None:
-        """The same for several."""
-        self._queue.submit_burst(burst)
 
     def submit_marked(self, request: Request) -> None:
         """The same for a command that may have run before."""

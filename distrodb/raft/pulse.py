@@ -26,6 +26,9 @@ class Pulse(Protocol):
         """Ask these at the end of the turn whom they follow; the number of the question.  What is
         lost is asked again with the next heartbeat."""
 
+    @property
+    def uses_leases(self) -> bool: ...  # else nothing is promised or relied on
+
     def leased_until(self, voter: str, group: int, term: int) -> float:
         """Until when it helps to elect no other leader of this group, by our own clock; ``NEVER``
         if it has promised nothing.  Seconds."""

@@ -97,6 +97,7 @@ class Heartbeats:
     def __init__(self, now: float, interval_s: float, lease_s: float = 0.0):
         self._interval_s = interval_s
         self._promises = Promises(now, lease_s)
+        self.uses_leases = lease_s > 0
         self._beat_at = now  # seconds: when all are to get one
         self._stamp = 0  # the newest that was sent
         self._asked: set[str] = set()  # who is to get one that asks

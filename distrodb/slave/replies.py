@@ -356,7 +356,13 @@ class Replies:
         """What can be sent now, in order, up to the first command that is not answered: about so
         many bytes at most (a piece more)."""
         self.is_woken = False
-        taken = take(self.calls, bytes_max)
+        calls = self.calls
+        reply = calls[0].reply if len(calls) == 1 else None
+        if isinstance(reply, bytes):  # as a rule, without a pipeline
+            self.output_bytes -= len(reply)
+            self.input_bytes -= calls.popleft().size
+            return [reply]
+        taken = take(calls, bytes_max)
         self.output_bytes -= taken.output_bytes
         self.input_bytes -= taken.input_bytes
         self._in_bursts -= taken.in_bursts
