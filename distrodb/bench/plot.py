@@ -53,6 +53,8 @@ def _over_time(axes: Any, books: Books) -> None:
 
 def _distribution(axes: Any, books: Books) -> None:
     """Latency by percentile; to the right each step is a tenth of what was left."""
+    from matplotlib.ticker import LogLocator
+
     for name, kind in (("GET", books.gets), ("SET", books.sets)):
         if kind.count:
             left, took = _by_rest(kind)
@@ -62,6 +64,8 @@ def _distribution(axes: Any, books: Books) -> None:
     axes.set_yscale("log")
     marks = [(0.5, "50 %"), (0.1, "90 %"), (0.01, "99 %"), (0.001, "99.9 %"), (0.0001, "99.99 %")]
     axes.set_xticks([at for at, _ in marks], [label for _, label in marks])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set(xlabel="of all commands took at most", ylabel="ms")
     axes.grid(alpha=0.3)

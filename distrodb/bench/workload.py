@@ -18,6 +18,8 @@ from distrodb.ring.slots import slot_of
 
 RING_COMMANDS = 1 << 17
 RING_BYTES = 1 << 26
+_FILL_AT_ONCE = 100
+_FILL_BYTES = 1 << 20
 _JOINED_BYTES = 1 << 14  # larger values are not copied into each pipeline
 _PRINTABLE = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B))
 
@@ -75,14 +77,16 @@ class Workload:
         return pipeline
 
     def fill(self) -> Iterator[Pipeline]:
-        """Every key once."""
+        """Every key once, many at once, whatever the load does: it is not measured."""
+        largest = max(self._shape.sizes)
+        at_once = max(self._shape.pipeline, min(_FILL_AT_ONCE, _FILL_BYTES // (largest + 1)), 1)
         begun: dict[Address | None, list[tuple[Command, int]]] = {}
         for number in range(self._shape.keys):
             key = self._key(number)
             leader = self._map.leaders[slot_of(key)]
             some = begun.setdefault(leader, [])
             some.append((self._set(key), 1))
-            if len(some) >= self._shape.pipeline:
+            if len(some) >= at_once:
                 yield self._pipeline(leader, begun.pop(leader))
         for leader, some in begun.items():
             yield self._pipeline(leader, some)

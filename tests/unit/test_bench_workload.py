@@ -110,6 +110,12 @@ def test_to_fill_writes_every_key_once():
         assert {slot_map.leaders[key_slot(c[1])] for c in words(pipeline)} == {pipeline.leader}
 
 
+@pytest.mark.parametrize(("size", "at_once"), [(8, 100), (1 << 18, 3), (1 << 21, 1)])
+def test_to_fill_many_go_at_once_but_not_many_bytes(size, at_once):
+    made = Workload(shape(keys=210, sizes=(size,), pipeline=1), SlotMap(ONE), Random(1))
+    assert max(len(pipeline.commands) for pipeline in made.fill()) == at_once
+
+
 def test_what_every_reply_should_be():
     kinds = {
         percent: Workload(shape(get_percent=percent), SlotMap(ONE), Random(1)).next()
