@@ -7,9 +7,11 @@ writes.  A read is stale if it was asked after a newer write was acknowledged, a
 """
 
 import math
+import os
 
 import pytest
 
+from distrodb.clock import monotonic
 from distrodb.raft.group import HAND_OVER_S
 from distrodb.raft.lease import Lease
 from distrodb.raft.state import MemberState
@@ -92,10 +94,10 @@ class Story:
 
 @pytest.mark.parametrize("slow", [1.0, 1.01 / FASTEST, FASTEST / 1.01])
 def test_no_read_is_stale_while_clocks_keep_to_the_bound(slow):
-    stories = [Story(seed, slow).cut_off() for seed in range(12)]
+    stories = [Story(seed, slow).cut_off() for seed in range(8)]
     assert [story.stale for story in stories if story.stale] == []
     assert all(story.acknowledged > 10 for story in stories)  # there was a new leader
-    assert sum(story.leased > 0 for story in stories) > 4  # it could have failed
+    assert sum(story.leased > 0 for story in stories) > 2  # it could have failed
 
 
 def noticed(slow: float, seeds: int = 12) -> bool:
@@ -116,11 +118,23 @@ def test_a_promise_that_ends_with_its_link_is_noticed(monkeypatch):
     assert noticed(1.0)
 
 
-# One run of each shape of a cluster.
-@pytest.mark.parametrize("seed", range(7))
+# Three shapes of a cluster: three slaves, five copies, and short logs.  The soak has all.
+@pytest.mark.parametrize("seed", [0, 3, 5])
 def test_no_acknowledged_write_is_lost_and_no_read_is_stale_under_random_faults(seed):
     """Clocks differ by a tenth there; slaves crash, hang, hand over, come and go."""
     assert Chaos(seed, reads="lease").run(VIRTUAL_S).operations > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_nothing_is_lost_or_stale_for_long_with_fresh_seeds():
+    until = monotonic() + float(os.environ.get("DISTRODB_SOAK_S", "300"))
+    seed, runs = int.from_bytes(os.urandom(4)), 0
+    while monotonic() < until:
+        print(seed + runs)
+        Chaos(seed + runs, reads="lease").run(VIRTUAL_S)
+        runs += 1
+    print(f"{runs} runs of {VIRTUAL_S} virtual seconds")
 
 
 def handed_over(seed: int) -> Story:
@@ -153,7 +167,7 @@ def _term(cluster: Simulation, node: str) -> int:
 
 
 # When the one that hangs goes on differs.
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_leader_that_hands_over_reads_by_no_lease(seed):
     story = handed_over(seed)
     assert not story.stale and story.acknowledged > 0

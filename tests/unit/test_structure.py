@@ -243,7 +243,12 @@ def test_the_files_in_conf_are_as_rendered():
 
 
 # Fresh seeds are for soaks: who may ask the system for chance.
-SOAKS = {"sim/__main__.py", "sim/test_random_faults.py", "faults/recording.py"}
+SOAKS = {
+    "sim/__main__.py",
+    "sim/test_random_faults.py",
+    "sim/test_leases.py",
+    "faults/recording.py",
+}
 
 
 def test_the_gate_repeats():
