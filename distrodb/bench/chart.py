@@ -79,9 +79,9 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def time_label(seconds: float) -> str:
+def time_label(seconds: float, is_plain: bool = False) -> str:
     if seconds < 0.9995e-3:
-        return f"{seconds * 1e6:.3g} µs"
+        return f"{seconds * 1e6:.3g} {'us' if is_plain else 'µs'}"
     if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.3g} s"

@@ -80,7 +80,7 @@ def charts(books: Books, width: int, is_plain: bool) -> list[str]:
     took = books.all()
     if took.count:
         lines += ["", "how long they took: up to"]
-        lines += bars(distribution(took), width, is_plain)
+        lines += bars(distribution(took, is_plain), width, is_plain)
     return lines
 
 
@@ -91,7 +91,7 @@ def _time_axis(rows: Sequence[Sample], width: int) -> str:
     return " " * (LABEL + 2) + "0" + end.rjust(max(drawn - 1, len(end) + 1))
 
 
-def distribution(took: Histogram) -> list[tuple[str, float]]:
+def distribution(took: Histogram, is_plain: bool = False) -> list[tuple[str, float]]:
     """By the steps 1, 2, 5, 10, …, as many as are needed; what is below or above few is joined."""
     counts: dict[float, int] = {}
     for seconds, times in took.buckets():
@@ -102,7 +102,7 @@ def distribution(took: Histogram) -> list[tuple[str, float]]:
             rows = [(rows[1][0], rows[0][1] + rows[1][1]), *rows[2:]]
         else:
             rows = [*rows[:-2], (rows[-1][0], rows[-2][1] + rows[-1][1])]
-    return [(time_label(step), float(times)) for step, times in rows]
+    return [(time_label(step, is_plain), float(times)) for step, times in rows]
 
 
 def step_of(seconds: float) -> float:

@@ -7,6 +7,7 @@ what was measured until then is shown all the same.
 import asyncio
 import contextlib
 import gc
+import io
 import json
 import resource
 import shutil
@@ -64,9 +65,15 @@ def _addresses(options: Options) -> list[Address]:
 
         return [node.client for node in load(options.config).nodes]
     from distrodb.config.address import parse
-    from distrodb.master.client import Cluster
+    from distrodb.master.client import DEFAULT_ADDRESSES, Cluster
 
-    nodes = Cluster().status()["nodes"].values()
+    try:
+        nodes = Cluster().status()["nodes"].values()
+    except UnavailableError:
+        raise UnavailableError(
+            f"no slave is reachable at {', '.join(map(str, DEFAULT_ADDRESSES))};"
+            " name a slave's file with --config, or a server with --port"
+        ) from None
     up = [node for node in nodes if node["status"] == "up"]
     return [parse(node["client"]) for node in up or nodes]
 
@@ -204,13 +211,15 @@ def _allow_files(connections: int) -> None:
 
 
 def _show(books: Books, options: Options, given: Namespace, title: str) -> None:
+    is_plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    if is_plain and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an error's text may be in any script
     if given.json:
         print(json.dumps({"load": title, **books.report()}, indent=2))
     else:
         print(title)
         print("\n".join(summary(books, options)))
         if given.chart or sys.stdout.isatty():
-            is_plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
             width = min(shutil.get_terminal_size().columns, 100)
             print("\n".join(charts(books, width, is_plain)))
     if options.plot is not None:

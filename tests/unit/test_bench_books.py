@@ -111,6 +111,15 @@ def test_a_chart_stays_within_its_width(values, width, height):
         assert not is_plain or "".join(lines).isascii()
 
 
+def test_charts_for_a_terminal_that_knows_ascii_only():
+    made = books(OOM=1)
+    made.count(2e-6, sets=1, gets=0)
+    plain, full = ("\n".join(charts(made, 80, is_plain)) for is_plain in (True, False))
+    assert (
+        plain.isascii() and " us " in plain and " µs " in full and "errors, over time" not in full
+    )
+
+
 def test_a_share_that_is_not_nothing_is_seen():
     lines = bars([("a", 1.0), ("b", 1e6), ("c", 0.0)], 60)
     assert "▏ < 0.1 %" in lines[0] and lines[2] == "c"

@@ -9,6 +9,7 @@ from distrodb.bench import plot
 from distrodb.bench.arguments import add_to
 from distrodb.bench.options import checked, sizes
 from distrodb.config import Address
+from distrodb.master import client
 
 
 def given_by(*arguments: str) -> Namespace:
@@ -85,6 +86,17 @@ def test_nobody_to_ask_is_one_line_and_status_1(capsys):
     assert out == "" and err.count("\n") == 1 and "Connection refused" in err
     assert cli.main(["bench", "--port", "1", "--cluster"]) == 1
     assert "127.0.0.1:1: " in capsys.readouterr().err
+
+
+def test_no_cluster_where_the_shell_looks_is_one_line_with_this_command_s_options(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(client, "DEFAULT_ADDRESSES", (Address("127.0.0.1", 1),))
+    assert cli.main(["bench"]) == 1
+    assert capsys.readouterr().err == (
+        "distrodb: no slave is reachable at 127.0.0.1:1;"
+        " name a slave's file with --config, or a server with --port\n"
+    )
 
 
 def test_a_plot_without_its_library_is_said_before_the_load(monkeypatch, capsys, tmp_path):
