@@ -226,11 +226,13 @@ class Elections:
     def on_vote_request(
         self, peer: str, term: int, last_index: int, last_term: int, is_transfer: bool
     ) -> None:
-        """Cures: no stickiness (a member that was cut off unseats a healthy leader)."""
+        """Cures: no stickiness (a member that was cut off unseats a healthy leader); an order to
+        stand outlives its term (who had it stood against a later leader that never gave it)."""
         state = self._state
         if term < state.term:
             state.tell_newer_term(peer)
         elif state.log.may_vote and (is_transfer or not self._is_loyal()):
+            state.enter_term(term)
             state.library.take_vote_request(peer, term, last_index, last_term)
             state.changed()
 

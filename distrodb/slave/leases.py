@@ -22,7 +22,9 @@ What always holds:
 - A leader that has told another to take over (thesis 3.10) reads no more by leases in that term,
   since those who promised vote for that one (raft/replication.py).
 
-Caveat: it costs failover up to ``LEASE_S``: a leader whose link breaks may live and read behind it.
+Caveats: a slave whose file says "quorum" since its last start does not know that it may have
+promised before: it relies on a start taking longer than ``LEASE_S``, as it does by far.  And leases
+cost failover up to ``LEASE_S``: a leader whose link breaks may live, and read behind it.
 """
 
 from distrodb.raft.pulse import NEVER
