@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from distrodb.config.address import Address
+from distrodb.config.address import Address, parse
 from distrodb.ring.slots import SLOT_COUNT
 
 
@@ -39,8 +39,9 @@ class SlotMap:
         """Where ``MOVED slot host:port`` leads; None: it does not say."""
         words = text.split()
         try:
-            slot, (host, _, port) = int(words[1]), words[2].rpartition(":")
-            leader = Address(host or asked.host, int(port))
+            slot, where = int(words[1]), words[2]
+            is_port_alone = where.startswith(":") and where[1:].isdigit()
+            leader = parse(asked.host + where if is_port_alone else where)
             if not 0 <= slot < SLOT_COUNT:
                 return None
         except (ValueError, IndexError):
