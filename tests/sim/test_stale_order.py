@@ -9,23 +9,10 @@ later it unseated c, which had told nobody to, with the vote of a, who had promi
 import pytest
 
 from distrodb.raft.elections import Elections
-from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import node_of
 from distrodb.ring.slots import slot_of
 from tests.sim.test_leases import EVERY_S, KEY, WATCHED_S, Story, _term
-
-
-class _Write:
-    args = (b"SET", KEY.encode(), b"0")
-    is_write = True
-    slot = place = slot_of(KEY.encode())
-    size = 40
-
-    def __init__(self) -> None:
-        self.replies: list[Reply] = []
-
-    def resolve(self, reply: Reply) -> None:
-        self.replies.append(reply)
+from tests.support.request import Asked
 
 
 def unseated(seed: int) -> tuple[Story, bool]:
@@ -38,10 +25,10 @@ def unseated(seed: int) -> tuple[Story, bool]:
 
     cluster.slaves[slow].slow_sync_s = 0.3
     assert group.member.transfer_leadership(old.now, [first])
-    write = _Write()
+    write = Asked(b"SET", KEY.encode(), b"0", slot=slot_of(KEY.encode()))
     old.core.submit(write, 0)
     old.turn_soon()
-    cluster.run_until(lambda: write.replies)
+    cluster.run_until(lambda: write.is_answered)
     cluster.run(0.01)
     assert group.member.is_leader
     assert group.member.transfer_leadership(old.now, [second])
