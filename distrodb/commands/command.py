@@ -49,7 +49,7 @@ class Command:
     is_write: bool = field(init=False)
     is_on_keys: bool = field(init=False)
     has_one_key: bool = field(init=False)  # always, at ``first_key``
-    # On one key, and quickly done whatever its words and the key's value are.
+    # On one key, and not weighed: its time follows from its own words (costs.py).
     is_plain: bool = field(init=False)
     first_key: int = field(init=False)
     words_min: int = field(init=False)  # with the name

@@ -45,7 +45,7 @@ class Row(Protocol):
     def is_on_keys(self) -> bool: ...  # else on the whole partition
 
     @property
-    def is_plain(self) -> bool: ...  # on one key; no name of several
+    def is_plain(self) -> bool: ...  # on one key, and not weighed
 
     @property
     def is_write(self) -> bool: ...

@@ -17,9 +17,8 @@ Caveats: a snapshot copies the dictionaries (not the values) when it is taken, a
 keys, and the first write to each container after it clones that container (values.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
-from functools import partial
 from itertools import chain, islice
 from typing import TypeAlias
 
@@ -70,14 +69,12 @@ class Store:
         self.limits: Limits = astuple(self._limits)
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
-        self._shared.all_slots = all_slots_of(first_slot, last_slot, self.place_to_read)
+        self._shared.all_slots = all_slots_of(first_slot, last_slot, self._place_to_read)
         self._places: dict[int, Place] = {}
         self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
         self._chance = Chance()
-        self.watched = Watched(
-            lambda at, key, ms: self._places.get(at, self._nowhere).expires_by(key, ms)
-        )
+        self.watched = Watched(self._expires_by)
         self._observers = Observers()
         self.light = light_names(table)
 
@@ -147,16 +144,34 @@ class Store:
         return reply
 
     def execute_all(self, commands: Commands, now_ms: int) -> list[Reply]:
-        """``execute`` for each of these, in their order."""
+        """``execute`` for each of these, in their order.  Most are plain and on places where keys
+        are: each costs the call of its handler."""
+        row_of, keys_of, execute = self.table.get, self._places.get, self.execute
         context = self._context if self._context.now_ms == now_ms else self._at(now_ms)
-        return _execute_all(self, self._places, commands, context)
+        replies: list[Reply] = []
+        for place, args in commands:
+            row, keys = row_of(args[0]), keys_of(place)
+            if keys is None or row is None or not row.is_plain:
+                replies.append(execute(place, args, now_ms))
+            elif row.words_min <= len(args) <= row.words_max:
+                try:
+                    replies.append(row.handler(keys, args, context))
+                except WrongType:
+                    replies.append(WRONG_TYPE)
+            else:
+                replies.append(execute(place, args, now_ms))
+        return replies
 
     def weights(self) -> Weights:
         """To weigh commands that would run now."""
         limit = self._limits.value_bytes_max
-        return Weights(
-            self.table, self.light, partial(_value_at, self, self._places), self.key_count, limit
-        )
+        return Weights(self.table, self.light, self._value_at, self.key_count, limit)
+
+    def _value_at(self, place: int, key: bytes) -> Value | None:
+        keys = self._places.get(place) if place >= 0 else None
+        if keys is None:
+            keys = self._place_to_read(database_of(place), key)
+        return keys.all().get(key)
 
     def execute_once(
         self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
@@ -173,7 +188,7 @@ class Store:
     def _keys_elsewhere(self, place: int, is_write: bool) -> Keys:
         """Those of a place where no key is yet, or of all of a database's."""
         if place < 0:
-            at = self._place_of_key if is_write else self.place_to_read
+            at = self._place_of_key if is_write else self._place_to_read
             return Spread(database_of(place), at, self._shared.all_slots)
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place) if is_write else self._nowhere
@@ -183,7 +198,7 @@ class Store:
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place)
 
-    def place_to_read(self, database: int, key: bytes) -> Place:
+    def _place_to_read(self, database: int, key: bytes) -> Place:
         return self._places.get(place_of(database, slot_of(key)), self._nowhere)
 
     def read(self, place: int, args: Sequence[bytes], now_ms: int) -> "Reply | Unsettled":
@@ -224,6 +239,9 @@ class Store:
         self.observe(self.watched)
         return self.watched.add(keys)
 
+    def _expires_by(self, place: int, key: bytes, at_ms: int) -> bool:
+        return self._places.get(place, self._nowhere).expires_by(key, at_ms)
+
     # -- what is there -----------------------------------------------------------------------
 
     @property
@@ -243,8 +261,8 @@ class Store:
     @property
     def used_bytes(self) -> int:
         """Of memory, about, with the replies that gateways may ask for; it costs nothing to ask."""
-        expiries = EXPIRY_BYTES * self.expiring_count
-        return self._shared.usage.total + expiries + self.origins.bytes
+        of_keys = self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
+        return of_keys + self.origins.bytes
 
     def key_count(self, database: int | None = None) -> int:
         """Of all databases unless one is given."""
@@ -282,7 +300,8 @@ class Store:
         databases = {database_of(place) for place, keys in self._places.items() if len(keys)}
         return {database: self.share(database).counts(self.now_ms) for database in databases}
 
-    def any_number(self) -> int:  # for what is chosen by chance (chance.py)
+    def any_number(self) -> int:
+        """For what is chosen by chance (chance.py)."""
         return self._chance.number(self._shared.clock_ms)
 
     def digest(self) -> str:
@@ -309,33 +328,6 @@ class Store:
             for key, value in islice(items, SAMPLE)
         ]
         return sum(sizes) * self.key_count() // max(1, len(sizes)) + self.origins.bytes
-
-
-def _value_at(store: Store, places: Mapping[int, Place], place: int, key: bytes) -> Value | None:
-    keys = places.get(place) if place >= 0 else None
-    if keys is None:
-        keys = store.place_to_read(database_of(place), key)
-    return keys.all().get(key)
-
-
-def _execute_all(
-    store: Store, places: Mapping[int, Place], commands: Commands, context: Context
-) -> list[Reply]:
-    """Most are plain and on places where keys are, which costs a call of the handler."""
-    row_of, keys_of, execute = store.table.get, places.get, store.execute
-    replies: list[Reply] = []
-    for place, args in commands:
-        row, keys = row_of(args[0]), keys_of(place)
-        if keys is None or row is None or not row.is_plain:
-            replies.append(execute(place, args, context.now_ms))
-        elif row.words_min <= len(args) <= row.words_max:
-            try:
-                replies.append(row.handler(keys, args, context))
-            except WrongType:
-                replies.append(WRONG_TYPE)
-        else:
-            replies.append(execute(place, args, context.now_ms))
-    return replies
 
 
 def _check_known(table: Table, commands: Commands) -> None:

@@ -4,8 +4,7 @@ Commands wait in one queue, in the order in which they came.  One batch at a tim
 it holds a write, its writes become one log entry, and its reads are answered between them when the
 entry is applied; when it holds reads alone, one heartbeat round to a majority confirms that this
 member still leads (read index, thesis 6.4), and they are answered from memory; with leases
-(slave/leases.py) mostly at once.  The next batch
-gathers meanwhile: that is group commit.
+(slave/leases.py) mostly at once.  The next batch gathers meanwhile: that is group commit.
 
 Invariants:
 - a command is answered exactly once, and a connection sees its own writes in its own order;

@@ -117,8 +117,8 @@ class Heartbeats:
         before = self._follows.pop(group, None)
         if before is not None and before != peer:
             self._promises.leaves(group, before)
-        if before is not None and before != peer and before in self._peers:
-            self._peers[before].followed.put(group, None)
+            if before in self._peers:
+                self._peers[before].followed.put(group, None)
         if peer is not None:
             self._follows[group] = peer
             if peer in self._peers:

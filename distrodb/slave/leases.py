@@ -20,7 +20,7 @@ What always holds:
 - Who has started promises nothing that an earlier life could have: it helps to elect nobody for
   ``LEASE_S``, since it may have promised just before.
 - A leader that has told another to take over (thesis 3.10) reads no more by leases in that term,
-  since those who promised vote for that one (raft/replication.py).
+  since those who promised vote for that one (raft/lease.py).
 
 Caveats: a slave whose file says "quorum" since its last start does not know that it may have
 promised before: it relies on a start taking longer than ``LEASE_S``, as it does by far.  And leases

@@ -312,6 +312,7 @@ class Replies:
             number = numbers[position]
             if answers[number] is not None:
                 raise InvariantViolation("a command is answered twice")
+            data = None
             if reply is OK:  # the three most frequent ones first
                 data = b"+OK\r\n"
             elif type(reply) is bytes and len(reply) < LATE_BYTES:
@@ -319,12 +320,7 @@ class Replies:
             elif reply is None:
                 data = nothing
                 self.misses += not part.which_write[position]
-            else:
-                self.output_bytes = output_bytes
-                answers[number] = self._kept_of(part, position, reply)
-                output_bytes = self.output_bytes
-                continue
-            if output_bytes + len(data) > bytes_max:
+            if data is None or output_bytes + len(data) > bytes_max:
                 self.output_bytes = output_bytes
                 answers[number] = self._kept_of(part, position, reply)
                 output_bytes = self.output_bytes

@@ -360,3 +360,11 @@ def flipped(content: bytes, position: int, mask: int) -> bytes:
 
 def _record(length: int, checksum: int) -> bytes:
     return length.to_bytes(4, "big") + checksum.to_bytes(4, "big")
+
+
+def plain_copy(disk: Disk) -> Disk:
+    """What a disk holds, for who looks at it later: a simulated one alone."""
+    copy = Disk(random.Random(0), disk.name)
+    copy.records, copy.files = dict(disk.records), dict(disk.files)
+    copy._keys, copy.used = list(disk._keys), disk.used
+    return copy

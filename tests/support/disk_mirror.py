@@ -16,7 +16,15 @@ from pathlib import Path
 from distrodb.errors import StorageError
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Put
-from tests.support.disk import Damage, Disk, PendingSet, PendingSnapshot, Survivors, flipped
+from tests.support.disk import (
+    Damage,
+    Disk,
+    PendingSet,
+    PendingSnapshot,
+    Survivors,
+    flipped,
+    plain_copy,
+)
 
 LAST_KEY = b"\xff" * 16
 
@@ -29,10 +37,7 @@ class Mirror(Disk):
 
     def __deepcopy__(self, memo: dict) -> Disk:
         """What it holds, for who looks at it later: a simulated disk alone."""
-        copy = Disk(random.Random(0), self.name)
-        copy.records, copy.files = dict(self.records), dict(self.files)
-        copy._keys, copy.used = list(self._keys), self.used
-        return copy
+        return plain_copy(self)
 
     def check(self) -> None:
         """Everything that is stored is the same in both."""

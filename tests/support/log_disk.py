@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from distrodb.storage.records import Put
 from distrodb.storage.wal import Wal
-from tests.support.disk import Damage, Disk, PendingSet, Survivors
+from tests.support.disk import Damage, Disk, PendingSet, Survivors, plain_copy
 from tests.support.folder import Crash, Later, SimulatedFolder
 
 LAST_KEY = b"\xff" * 512
@@ -35,10 +35,7 @@ class LogDisk(Disk):
         self._log = Wal(self._folder, maker=Later(self._coin), segment_bytes=SEGMENT_BYTES)
 
     def __deepcopy__(self, memo: dict) -> Disk:
-        copy = Disk(random.Random(0), self.name)
-        copy.records, copy.files = dict(self.records), dict(self.files)
-        copy._keys, copy.used = list(self._keys), self.used
-        return copy
+        return plain_copy(self)
 
     def check(self) -> None:
         assert dict(self._log.scan(b"", LAST_KEY)) == self.records

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distrodb.raft.lease import RENEW_S
 from distrodb.raft.pulse import NEVER
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leases import LEASE_S, TRUSTED, Promises, relied_on
@@ -38,6 +39,10 @@ def test_who_may_not_promises_nothing():
 def test_a_leader_relies_on_less_than_was_promised():
     assert relied_on(7.0, LEASE_S) == 7.0 + TRUSTED * LEASE_S < 7.0 + LEASE_S
     assert relied_on(7.0, 0.0) == NEVER
+
+
+def test_new_promises_are_asked_for_when_half_of_what_is_relied_on_is_left():
+    assert pytest.approx(TRUSTED * LEASE_S / 2) == RENEW_S
 
 
 class Pair:

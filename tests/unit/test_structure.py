@@ -208,6 +208,7 @@ def _sets(function: ast.FunctionDef, attribute: str) -> bool:
 LARGE = {
     "Core": "a short method an event, which tells the duties that it concerns; no rules of its own",
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
+    "Store": "what a partition's machine is asked, a few lines each; what they ask is elsewhere",
     "Session": "what a handler may ask of its connection; what is more than a line is elsewhere",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
 }
