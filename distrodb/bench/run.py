@@ -215,7 +215,10 @@ def _show(books: Books, options: Options, given: Namespace, title: str) -> None:
     if is_plain and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an error's text may be in any script
     if given.json:
-        print(json.dumps({"load": title, **books.report()}, indent=2))
+        # Line by line: where Python does not buffer (PYTHONUNBUFFERED) it writes once, and loses
+        # what a pipe has no room for.  Of a line there is never only a part.
+        for line in json.dumps({"load": title, **books.report()}, indent=2).splitlines():
+            print(line)
     else:
         print(title)
         print("\n".join(summary(books, options)))

@@ -1,10 +1,13 @@
 """What is counted adds up, and what is shown is what was counted."""
 
+import io
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.bench import run
 from distrodb.bench.arguments import add_to
 from distrodb.bench.books import TEXTS_MAX, Books
 from distrodb.bench.chart import bars, columns, short, time_label
@@ -148,3 +151,29 @@ def test_numbers_are_short():
 
 def test_arguments_are_declared_without_an_import_of_ours():
     assert add_to.__module__ == "distrodb.bench.arguments"
+
+
+class _Pipe(io.RawIOBase):
+    """One that has room for what is small only, as a pipe's that nobody reads at the moment."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)[:4096]
+        self.taken += part
+        return len(part)
+
+
+def test_a_report_reaches_a_pipe_whole_where_python_does_not_buffer(monkeypatch):
+    made, pipe = books(), _Pipe()
+    for number in range(1000):
+        made.count(0.001, sets=1, gets=0)
+        made.sample(1.0 + number)
+    options = given_by("--json")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(pipe, "utf-8", write_through=True))
+    run._show(made, checked(options), options, "a load")
+    assert len(pipe.taken) > 65536 and len(json.loads(pipe.taken)["samples"]) == 1003
