@@ -16,7 +16,6 @@ from cmd2.annotated import Argument, Option
 from distrodb.errors import DistrodbError
 from distrodb.master import quoting, render, watch
 from distrodb.master.language import command, name, path
-from distrodb.master.populate import populate, word_pairs
 
 if TYPE_CHECKING:
     from distrodb.master.shell import Shell
@@ -103,6 +102,8 @@ class Keys(_Commands):
     @command()
     def do_POPULATE(self, file: File) -> None:
         """Fill the store from a text file."""
+        from distrodb.master.populate import populate, word_pairs  # and its progress bar
+
         self.cluster.awaited = f"the words of {file}"
         pairs = word_pairs(file)
         try:

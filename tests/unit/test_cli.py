@@ -375,10 +375,44 @@ def test_the_package_can_be_run():
     assert python("-m", "distrodb", "slave", "absent").returncode == 2
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    loaded = python("-c", "import distrodb, distrodb.cli, sys; print(*sys.modules)").stdout.split()
-    assert not {"redis", "uvloop", "cmd2", "rich", "pysyncobj", "lmdb"} & set(loaded)
-    assert "distrodb.cli" in loaded
+def loaded_by(*modules: str) -> set[str]:
+    done = python("-c", f"import sys, {', '.join(modules)}; print(*sys.modules)")
+    loaded = set(done.stdout.split())
+    assert set(modules) <= loaded, done.stderr
+    return loaded
+
+
+SERVING = {"uvloop", "pysyncobj", "lmdb", "msgpack", "sortedcontainers", "anycrc"}
+SERVING |= {f"distrodb.{name}" for name in ("slave", "raft", "storage", "commands", "keyspace")}
+ASKING = {"redis", "cmd2", "prompt_toolkit", "rich", "distrodb.master", "distrodb.local"}
+
+
+@pytest.mark.parametrize(
+    "modules, unneeded",
+    [
+        (["distrodb", "distrodb.cli"], SERVING | ASKING | {"distrodb.config", "asyncio"}),
+        (["distrodb.master.shell"], SERVING | {"distrodb.local", "rich.progress"}),
+        (["distrodb.master.client"], SERVING | {"cmd2", "prompt_toolkit", "rich"}),
+        (["distrodb.local"], SERVING | {"cmd2", "prompt_toolkit", "rich", "distrodb.master"}),
+        (["distrodb.slave.process"], ASKING | {"matplotlib", "distrodb.bench"}),
+    ],
+    ids=lambda names: names[-1] if isinstance(names, list) else "",
+)
+def test_nothing_is_loaded_that_is_not_needed(modules, unneeded):
+    """What a person waits for at a start is mostly imports."""
+    assert sorted(unneeded & loaded_by(*modules)) == []
+
+
+def test_what_was_imported_is_no_garbage_to_look_for():
+    """Looking through it again and again takes a tenth of a start."""
+    script = (
+        "import gc, sys; from distrodb import cli\n"
+        "counts = []\n"
+        "gc.callbacks.append(lambda phase, info: counts.append(phase))\n"
+        "with cli._importing(): import distrodb.master.shell\n"
+        "print(len(counts), gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    assert python("-c", script).stdout.split() == ["0", "True", "True"]
 
 
 def test_what_is_public_is_there():

@@ -14,7 +14,7 @@ from prompt_toolkit.document import Document
 
 from distrodb import patience
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.master import commands, shell
+from distrodb.master import populate, shell
 
 STATUS: dict[str, Any] = {
     "epoch": 1,
@@ -462,7 +462,7 @@ def test_a_large_text_is_waited_for_aloud(
         waiting.append((session.cluster.awaited, session.shell.reminder.finished.is_set()))
         return {}
 
-    monkeypatch.setattr(commands, "word_pairs", read)
+    monkeypatch.setattr(populate, "word_pairs", read)
     session.run("POPULATE words")
     assert waiting == [("the words of words", False)]
 
