@@ -1,14 +1,15 @@
 """Where the live records of the write-ahead log lie: what is in memory of the journal.  Pure.
 
-A place is one number, ``segment << 64 | offset of the value << 32 | length``: small, and nothing
-for the garbage collector to follow.  Keys of entries (group, kind and index: 11 bytes) are kept by
-what they begin with, as numbers, with bounds: a log is a run without gaps, so a range is deleted in
-the time that its own entries take.  All others are few and sorted.
+A place is one number, ``segment << 64 | offset of the value << 32 | length``: nothing for the
+garbage collector to follow.  Keys of entries (group, kind and index: 11 bytes) are kept by what
+they begin with, as numbers (run.py).  All others are few and sorted.  Segments count from 1.
 
 ``live`` has for each segment the bytes that its live records take, and none for one without.
 """
 
 from sortedcontainers import SortedDict
+
+from distrodb.storage.run import Run
 
 ENTRY_KEY_BYTES = 11
 _PREFIX = 3  # of them: group and kind
@@ -18,25 +19,9 @@ _LENGTH = 0xFFFFFFFF
 _ABOVE = b"\xff" * _INDEX
 
 
-class _Run:
-    __slots__ = ("high", "low", "places")
-
-    def __init__(self, index: int) -> None:
-        self.places: dict[int, int] = {}
-        self.low = self.high = index  # none is below or above
-
-    def within(self, first: int, last: int) -> list[int]:
-        """The indexes that there are, in order."""
-        first, last = max(first, self.low), min(last, self.high)
-        places = self.places
-        if last - first < 2 * len(places):
-            return [index for index in range(first, last + 1) if index in places]
-        return sorted(index for index in places if first <= index <= last)
-
-
 class Index:
     def __init__(self) -> None:
-        self._runs: dict[bytes, _Run] = {}
+        self._runs: dict[bytes, Run] = {}
         self._others: SortedDict[bytes, int] = SortedDict()
         self.live: dict[int, int] = {}  # by number of the segment
         self.live_bytes = 0
@@ -44,23 +29,18 @@ class Index:
     def get(self, key: bytes) -> int | None:
         if len(key) == ENTRY_KEY_BYTES:
             run = self._runs.get(key[:_PREFIX])
-            return None if run is None else run.places.get(int.from_bytes(key[_PREFIX:]))
+            return None if run is None else run.get(int.from_bytes(key[_PREFIX:]))
         place: int | None = self._others.get(key)
         return place
 
     def put(self, key: bytes, place: int) -> None:
         old: int | None
         if len(key) == ENTRY_KEY_BYTES:
-            prefix, index = key[:_PREFIX], int.from_bytes(key[_PREFIX:])
+            prefix = key[:_PREFIX]
             run = self._runs.get(prefix)
             if run is None:
-                run = self._runs[prefix] = _Run(index)
-            old = run.places.get(index)
-            run.places[index] = place
-            if index > run.high:
-                run.high = index
-            elif index < run.low:
-                run.low = index
+                run = self._runs[prefix] = Run()
+            old = run.put(int.from_bytes(key[_PREFIX:]), place)
         else:
             old = self._others.get(key)
             self._others[key] = place
@@ -75,14 +55,11 @@ class Index:
         """Both ends are deleted too."""
         for prefix, low, high in self._overlapping(first, last):
             run = self._runs[prefix]
-            for index in run.within(low, high):
-                self._gone(run.places.pop(index))
-            if not run.places:
+            for _, place in run.within(low, high):
+                self._gone(place)
+            run.delete(low, high)
+            if not run:
                 del self._runs[prefix]
-            elif low <= run.low:
-                run.low = max(run.low, high + 1)
-            elif high >= run.high:
-                run.high = low - 1
         for key in list(self._others.irange(first, last)):
             self._gone(self._others.pop(key))
 
@@ -90,9 +67,8 @@ class Index:
         """Keys and places, in the order of the keys; both ends are selected too."""
         found: list[tuple[bytes, int]] = []
         for prefix, low, high in self._overlapping(first, last):
-            places = self._runs[prefix].places
-            for index in self._runs[prefix].within(low, high):
-                found.append((prefix + index.to_bytes(_INDEX), places[index]))
+            for index, place in self._runs[prefix].within(low, high):
+                found.append((prefix + index.to_bytes(_INDEX), place))
         found += [(key, self._others[key]) for key in self._others.irange(first, last)]
         found.sort()
         return found

@@ -29,6 +29,7 @@ from distrodb.storage.segment_files import NOTE, RealFolder, SegmentFiles
 from distrodb.storage.wal import Wal
 from tests.support.disk import flipped
 from tests.support.folder import SECTOR, Crash, Later, SimulatedFolder
+from tests.support.reachable import reachable
 
 LAST = b"\xff" * 512
 SEGMENT = 8 * SECTOR
@@ -493,7 +494,7 @@ KEYS = st.one_of(
     st.just(entry_key(1, 2**64 - 1)),
 )  # fmt: skip
 STEPS = st.one_of(
-    st.tuples(KEYS, st.integers(0, 3), st.integers(0, 50)),
+    st.tuples(KEYS, st.integers(1, 4), st.integers(0, 50)),
     st.tuples(KEYS, KEYS),
 )
 
@@ -517,6 +518,23 @@ def test_the_index_is_a_sorted_dictionary(steps):
         assert all(index.get(key) == place for key, place in model.items())
         assert set(index.live) == {place >> 64 for place in model.values()}
         assert index.live_bytes == sum(index.live.values())
+
+
+def test_what_is_in_memory_of_an_entry_is_two_numbers():
+    """No object: with a few for each, a log of many small entries took more than the log itself."""
+
+    def objects(*lengths: int) -> int:
+        index = Index()
+        for number in range(max(lengths)):
+            for group in range(len(lengths)):
+                if number < lengths[group]:
+                    index.put(entry_key(group, number), 1 << 64 | number << 32 | 10)
+        for group in range(len(lengths)):
+            index.delete(entry_key(group, 0), entry_key(group, 9))  # as behind a snapshot
+        return reachable([index]).total()
+
+    assert objects(5000, 20) == objects(100, 20)
+    assert objects(100, 20, 20) > objects(100, 20), "this counts nothing"
 
 
 def test_a_wal_on_real_files_is_the_same(tmp_path):
