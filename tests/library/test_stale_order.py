@@ -1,10 +1,22 @@
 """An order to stand (thesis 3.10) is void once another leads than who gave it."""
 
 from distrodb.raft import messages as m
-from tests.library import ours
+from tests.library import ours, plain
 
 
-def test_an_order_to_stand_is_void_once_another_has_been_voted_for():
+def test_plain_an_order_to_stand_outlives_its_term():
+    """a asks b to take over.  Before b has come to it c stands, and b votes for it.  c leads, has
+    asked for nothing, is heard all the time, and is unseated all the same."""
+    cluster = plain.Cluster().lead("a")
+    cluster.hand_over("a", "b", {"type": "timeout_now", "term": cluster["a"].term})
+    cluster.elect("c", "b")
+    cluster.deliver("c", "b")
+    term = cluster["c"].term
+    cluster.run(10.0, "a", "b", "c")
+    assert cluster["b"].term > term and not cluster["c"].leads
+
+
+def test_ours_an_order_to_stand_is_void_once_another_has_been_voted_for():
     """a hands over: it asks b, whose disk is held, and then c, who stands and is elected with b's
     vote too.  b must not unseat c afterwards: c has asked nobody."""
     cluster = ours.Cluster().lead("a")
