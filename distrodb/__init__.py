@@ -9,6 +9,7 @@ The general layout, from what clients see to what the disk sees:
     commands/, keyspace/    pure: one row and handler a command; what one partition holds
     ring/, resp/            pure: the cluster map and its healing; the Redis protocol
     config/                 a slave's file
+    compiled, hot           what each command of a pipeline passes through, in C where it was built
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from distrodb import __version__
 from distrodb.bench.arguments import add_to as add_bench_arguments
+from distrodb.compiled import BUILD
 from distrodb.errors import ConfigError, DistrodbError
 from distrodb.patience import patience
 
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A distributed key-value store: the Redis API, and an acknowledged write is"
         " never lost.",
     )
-    parser.add_argument("--version", action="version", version=f"distrodb {__version__}")
+    version = f"distrodb {__version__} ({BUILD})"
+    parser.add_argument("--version", action="version", version=version)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     local = verbs.add_parser("local", help="run a whole cluster on this machine, with the shell")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.sim import coverage
+from tests.support import builds
 from tests.support.ports import use_share
 
 # How long an example takes says something of the machine only.
@@ -23,6 +24,13 @@ settings.register_profile("soak", derandomize=False, max_examples=1000, **SLOW)
 
 APART = {"sim", "scripts", "faults"}
 COVERED = pytest.StashKey[list[str]]()  # what the simulator ran in each worker
+
+
+@pytest.fixture(scope="module", params=builds.BUILDS)
+def build(request):
+    """Twice: with the compiled part (distrodb/compiled.py), and with what it stands for."""
+    with builds.using(request.param):
+        yield request.param
 
 
 def pytest_configure(config):

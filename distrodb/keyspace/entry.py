@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from distrodb.compiled import compiled
 from distrodb.errors import VersionError
 
 Limits = tuple[int, ...]  # bytes of a key, of a value; databases
@@ -95,13 +96,14 @@ def decode_batch(payload: bytes) -> Batch:
         if type(rows) is not tuple:
             raise ValueError("it holds no commands")
         if rows:
-            _check_rows(rows)
+            check_rows(rows)
         return Batch(now_ms, expire_max, limits, rows, marks)
     except (ValueError, TypeError, LookupError, RecursionError, msgpack.UnpackException) as problem:
         raise ValueError(f"a log entry that cannot be decoded: {problem!r}") from None
 
 
-def _check_rows(rows: tuple[object, ...]) -> None:
+@compiled
+def check_rows(rows: tuple[object, ...]) -> None:
     """Raises ``ValueError`` or ``TypeError``.  All at once, since entries have thousands of words,
     and each replica looks at all of them."""
     places, commands = zip(*rows, strict=True)

@@ -91,7 +91,7 @@ class Burst(ABC):
     words: int
 
     @abstractmethod
-    def resolve(self, replies: Sequence[Reply]) -> None:
+    def resolve(self, replies: list[Reply]) -> None:
         """All of them are answered, in their order."""
 
     @abstractmethod

@@ -1,19 +1,24 @@
-"""Bytes from a client to commands.  hiredis parses; this module guards it.
+"""Bytes from a client to commands.
 
-hiredis allocates a list of N at ``*N`` before an element arrives, also inside another array, so a
-packet of 16 bytes could cost gigabytes.  And it takes more than a server may: nested arrays,
-nulls, every RESP3 type.  So there are two parsers:
+There are two parsers:
 
-- the fast one: a chunk in which nothing looks like the header of a large aggregate goes to hiredis
-  whole; then one pass over the result, without looking at the payloads, proves that it was nothing
-  but arrays of bulk strings, and tells where the last complete command ends;
-- the exact one, ``_Framer``: takes a suspicious chunk, what the proof refused, and the incomplete
-  command at a chunk's end.  It keeps its place, so that a client that sends byte by byte costs no
-  more than its bytes; and it allocates only for what has arrived.
+- the fast one, ``find_commands``: takes the commands that a chunk begins with, as far as they are
+  what clients of a cluster send: arrays of bulk strings, whole, numbers in their shortest form;
+- the exact one, ``_Framer``: takes what the fast one did not, which is another kind of command, a
+  fault, or the incomplete command at a chunk's end.  It keeps its place, so that a client that
+  sends byte by byte costs no more than its bytes; and it allocates only for what has arrived.
+
+The fast one is compiled (compiled.py); where it is not, hiredis parses, and it guards it.  hiredis
+allocates a list of N at ``*N`` before an element arrives, also inside another array, so a packet of
+16 bytes could cost gigabytes.  And it takes more than a server may: nested arrays, nulls, every
+RESP3 type.  So a chunk in which something looks like the header of a large aggregate does not go to
+hiredis; and one pass over its result, without looking at the payloads, proves that it was nothing
+but arrays of bulk strings, and tells where the last complete command ends.
 
 Invariants:
-- every fast parse begins at a boundary between two commands, and hiredis is left empty;
-- the same bytes give the same commands and the same error however they are cut into chunks.
+- every fast parse begins at a boundary between two commands, and keeps nothing;
+- the same bytes give the same commands and the same error however they are cut into chunks,
+  whichever parser takes them.
 
 As in Redis, the two bytes behind a bulk string are skipped, not checked; an array with no element
 or a negative length is ignored; and inline commands (``PING`` typed into telnet) are taken, with
@@ -26,6 +31,8 @@ import re
 from dataclasses import dataclass
 
 import hiredis
+
+from distrodb.compiled import compiled
 
 # From 10000 elements on; below, all that hiredis can be made to allocate by headers (it nests nine
 # deep) is under a megabyte.  The rarer types are looked for only if their byte occurs at all.
@@ -58,7 +65,6 @@ class CommandParser:
     def __init__(self, limits: ParserLimits):
         self._limits = limits
         self._fast_bytes_max = min(limits.bulk_bytes_max, limits.command_bytes_max)
-        self._reader = hiredis.Reader()
         self._framer = _Framer(limits)
         self.held = 0  # bytes of the incomplete command that have arrived; 0 at a boundary
         self.begun = 0  # incomplete commands so far: tells one from the next
@@ -78,11 +84,10 @@ class CommandParser:
         if self.held:
             data = self._framer.feed(data, commands, one=True)
             self.held = self._framer.held
-        if data and not self._is_suspicious(data):
-            end = self._parse_fast(data, commands)
+        if data and len(data) <= self._fast_bytes_max:
+            end = find_commands(data, commands, self._limits.arguments_max)
             if end == len(data):
                 return commands
-            self._reader = hiredis.Reader()
             data = data[end:]
         if data:
             self._framer.feed(data, commands, one=False)
@@ -90,45 +95,50 @@ class CommandParser:
             self.begun += 1
         return commands
 
-    def _is_suspicious(self, data: bytes) -> bool:
-        # Bytes are looked for as numbers: a fifth of the time.
-        return (
-            data[0] != 42  # "*"
-            or len(data) > self._fast_bytes_max
-            or _large_array(data) is not None
-            or (
-                (37 in data or 124 in data or 126 in data or 62 in data)  # "%", "|", "~", ">"
-                and _large_other(data) is not None
-            )
+
+@compiled
+def find_commands(data: bytes, commands: list[list[bytes]], arguments_max: int) -> int:
+    """Add the commands that the data begins with; how many bytes they were.
+
+    hiredis takes a number in its shortest form only, so the length of a header follows from
+    the number; that each element begins with ``$`` where the one before must end shows, one
+    after the other, that it was a bulk string.  What is not so is left to the exact parser.
+    """
+    if _is_suspicious(data):
+        return 0
+    reader = hiredis.Reader()
+    gets = reader.gets
+    reader.feed(data)
+    end = 0
+    try:
+        # False is "no more", but also an element of RESP3; the caller sees that from the end.
+        while (command := gets()) is not False:
+            if not command or len(command) > arguments_max or data[end] != 42:
+                break
+            count = len(command)
+            position = end + (4 if count < 10 else 3 + len(str(count)))
+            for argument in command:
+                if data[position] != 36:  # "$"
+                    return end
+                length = len(argument)
+                position += length + (6 if length < 10 else 5 + len(str(length)))
+            commands.append(command)
+            end = position
+    except (hiredis.ProtocolError, TypeError, IndexError):
+        pass
+    return end
+
+
+def _is_suspicious(data: bytes) -> bool:
+    # Bytes are looked for as numbers: a fifth of the time.
+    return (
+        data[0] != 42  # "*"
+        or _large_array(data) is not None
+        or (
+            (37 in data or 124 in data or 126 in data or 62 in data)  # "%", "|", "~", ">"
+            and _large_other(data) is not None
         )
-
-    def _parse_fast(self, data: bytes, commands: list[list[bytes]]) -> int:
-        """Add the commands that hiredis finds; how many bytes of ``data`` they were.
-
-        hiredis takes a number in its shortest form only, so the length of a header follows from
-        the number; that each element begins with ``$`` where the one before must end shows, one
-        after the other, that it was a bulk string.  What is not so is left to the exact parser.
-        """
-        gets, arguments_max = self._reader.gets, self._limits.arguments_max
-        self._reader.feed(data)
-        end = 0
-        try:
-            # False is "no more", but also an element of RESP3; the caller sees that from the end.
-            while (command := gets()) is not False:
-                if not command or len(command) > arguments_max or data[end] != 42:
-                    break
-                count = len(command)
-                position = end + (4 if count < 10 else 3 + len(str(count)))
-                for argument in command:
-                    if data[position] != 36:  # "$"
-                        return end
-                    length = len(argument)
-                    position += length + (6 if length < 10 else 5 + len(str(length)))
-                commands.append(command)
-                end = position
-        except (hiredis.ProtocolError, TypeError, IndexError):
-            pass
-        return end
+    )
 
 
 class _Framer:

@@ -8,10 +8,13 @@ from binascii import crc_hqx
 from collections.abc import Sequence
 from itertools import pairwise
 
+from distrodb.compiled import compiled
+
 SLOT_COUNT = 16384
 _OPENS = ord("{")
 
 
+@compiled
 def slot_of(key: bytes) -> int:
     """https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags"""
     if _OPENS in key:  # of a key without a tag, as most are, this is known soonest

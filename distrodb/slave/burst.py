@@ -17,15 +17,18 @@ is told of no changes and wants its replies.  Who else is told what it does is n
 so nothing is put between the replies of a burst.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import Any, Protocol
 
+from distrodb.commands.command import Command
+from distrodb.compiled import compiled
 from distrodb.errors import InvariantViolation
 from distrodb.keyspace.place_number import slot_at
 from distrodb.raft.interfaces import Burst as GroupBurst
 from distrodb.raft.interfaces import Request
-from distrodb.resp.reply import Reply
+from distrodb.resp.reply import ErrorReply, Reply
+from distrodb.ring.slots import slot_of
 
 COMMAND_BYTES = 32  # that a command counts as beside its words, as one by itself does (replies.py)
 
@@ -33,7 +36,7 @@ COMMAND_BYTES = 32  # that a command counts as beside its words, as one by itsel
 class Owner(Protocol):
     """Whose commands they are: the connection's replies."""
 
-    def resolve_part(self, part: "Part", replies: Sequence[Reply]) -> None: ...
+    def resolve_part(self, part: "Part", replies: list[Reply]) -> None: ...
 
     def resolve_one(self, part: "Part", position: int, reply: Reply) -> None: ...
 
@@ -80,26 +83,27 @@ class Part(GroupBurst):
 
     burst: Burst
 
-    def __init__(self) -> None:
-        self.commands: list[tuple[int, Sequence[bytes]]] = []
-        self.numbers: list[int] = []  # of each in its burst
-        self.which_write: list[bool] = []  # of the same length
-        self.writes: Sequence[tuple[int, Sequence[bytes]]] = ()
-        self.size = self.words = 0
-
-    def complete(self) -> None:
-        """All of its commands are there."""
-        commands, which_write = self.commands, self.which_write
-        sizes = list(map(len, chain.from_iterable([args for _, args in commands])))
-        self.words, self.size = len(sizes), sum(sizes) + COMMAND_BYTES * len(commands)
+    def __init__(
+        self,
+        commands: list[tuple[int, Sequence[bytes]]],
+        numbers: list[int],
+        which_write: list[bool],
+    ):
+        """All are of the same length."""
+        self.commands = commands
+        self.numbers = numbers  # of each in its burst
+        self.which_write = which_write
+        self.words, size = measure(commands)
+        self.size = size + COMMAND_BYTES * len(commands)
         writes = which_write.count(True)
+        self.writes: Sequence[tuple[int, Sequence[bytes]]] = ()
         if writes == len(commands):
             self.writes = commands
         elif writes:
             pairs = zip(commands, which_write, strict=True)
             self.writes = [command for command, is_write in pairs if is_write]
 
-    def resolve(self, replies: Sequence[Reply]) -> None:
+    def resolve(self, replies: list[Reply]) -> None:
         self.burst.owner.resolve_part(self, replies)
 
     def singles(self) -> list[Request]:
@@ -130,3 +134,49 @@ class _Single:
             raise InvariantViolation("a command is answered twice")
         self.is_answered = True
         self._part.burst.owner.resolve_one(self._part, self._position, reply)
+
+
+# What a part is made of: places and words of its commands, their numbers, which of them write.
+Lists = tuple[list[tuple[int, Sequence[bytes]]], list[int], list[bool]]
+
+
+@compiled
+def share_out(
+    waiting: Iterable[list[bytes] | ErrorReply],
+    count_max: int,
+    table: dict[bytes, Command],
+    partition_of_slot: list[int],
+    base: int,
+) -> tuple[dict[int, Lists], dict[str, int], Command | None]:
+    """The plain commands at the head of what waits, so many at most: those for each partition, how
+    many there are of each name, and the row of the last.  ``base``: the place of slot 0."""
+    parts: dict[int, Lists] = {}
+    names: list[str] = []
+    row = None
+    for number, args in enumerate(islice(waiting, count_max)):
+        if isinstance(args, ErrorReply):
+            break
+        found = table.get(args[0])
+        if found is None or not found.is_plain:
+            break
+        if not found.words_min <= len(args) <= found.words_max:
+            break
+        row = found
+        slot = slot_of(args[row.first_key])
+        partition = partition_of_slot[slot]
+        part = parts.get(partition)
+        if part is None:
+            part = parts[partition] = [], [], []
+        commands, numbers, which_write = part
+        commands.append((base + slot, args))
+        numbers.append(number)
+        which_write.append(row.is_write)
+        names.append(row.name)
+    return parts, {name: names.count(name) for name in set(names)}, row
+
+
+@compiled
+def measure(commands: list[tuple[int, Sequence[bytes]]]) -> tuple[int, int]:
+    """The words of these commands, and the bytes of all words."""
+    sizes = list(map(len, chain.from_iterable([args for _, args in commands])))
+    return len(sizes), sum(sizes)

@@ -20,7 +20,7 @@ from distrodb.keyspace.place_number import place_of
 from distrodb.resp.encode import PIECE_BYTES, encode, size_of
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.slave.burst import Burst, Part
-from distrodb.slave.taking import MESSAGE_BYTES, Kept, LargeReply, Messages, take
+from distrodb.slave.taking import MESSAGE_BYTES, Kept, LargeReply, Messages, keep_plain, take
 
 # A reply of so many bytes is given whatever waits already: it is no longer than the error in its
 # place, and ``input_pending_max`` bounds how many there are.
@@ -301,34 +301,27 @@ class Replies:
         self.output_bytes += size
         return LargeReply(reply, self.protocol, size)
 
-    def resolve_part(self, part: Part, replies: Sequence[Reply]) -> None:
+    def resolve_part(self, part: Part, replies: list[Reply]) -> None:
         """All commands of a part are answered."""
         if self.is_lost:
             return
-        burst, numbers = part.burst, part.numbers
-        answers, output_bytes, bytes_max = burst.answers, self.output_bytes, self.output_bytes_max
+        answers, position, count = part.burst.answers, 0, len(replies)
         nothing = b"$-1\r\n" if self.protocol == 2 else b"_\r\n"
-        for position, reply in enumerate(replies):
-            number = numbers[position]
-            if answers[number] is not None:
-                raise InvariantViolation("a command is answered twice")
-            data = None
-            if reply is OK:  # the three most frequent ones first
-                data = b"+OK\r\n"
-            elif type(reply) is bytes and len(reply) < LATE_BYTES:
-                data = b"$%d\r\n%b\r\n" % (len(reply), reply)
-            elif reply is None:
-                data = nothing
-                self.misses += not part.which_write[position]
-            if data is None or output_bytes + len(data) > bytes_max:
-                self.output_bytes = output_bytes
+        while position < count:
+            room = self.output_bytes_max - self.output_bytes
+            position, size, misses = keep_plain(
+                part, replies, position, room, nothing, OK, LATE_BYTES
+            )
+            self.output_bytes += size
+            self.misses += misses
+            if position < count:  # this one is not plain, or has no room
+                number, reply = part.numbers[position], replies[position]
+                if answers[number] is not None:
+                    raise InvariantViolation("a command is answered twice")
+                self.misses += reply is None and not part.which_write[position]
                 answers[number] = self._kept_of(part, position, reply)
-                output_bytes = self.output_bytes
-                continue
-            answers[number] = data
-            output_bytes += len(data)
-        self.output_bytes = output_bytes
-        self._part_is_answered(burst, len(replies))
+                position += 1
+        self._part_is_answered(part.burst, count)
 
     def resolve_one(self, part: Part, position: int, reply: Reply) -> None:
         """One command of a part is answered by itself."""

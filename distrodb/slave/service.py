@@ -181,7 +181,7 @@ class Service:
         self._core.submit(request, partition)
 
     @property
-    def partition_of_slot(self) -> Sequence[int] | None:
+    def partition_of_slot(self) -> list[int] | None:
         return self._core.routing.partition_of_slot
 
     def holder_of(self, row: Command, keys: Sequence[bytes]) -> int | ErrorReply | None:

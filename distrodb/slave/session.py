@@ -25,7 +25,6 @@ answered); bytes that are parsed at a time; bytes of replies that are not taken 
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
-from itertools import islice
 from typing import Protocol
 
 from distrodb.commands.api import Answer, Client, Pending, SlaveApi
@@ -44,7 +43,7 @@ from distrodb.raft.proposals import BATCH_US
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
-from distrodb.slave.burst import Part
+from distrodb.slave.burst import Part, share_out
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.monitors import Monitors
@@ -86,7 +85,7 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
         """The same for a partition, whatever the slots."""
 
     @property
-    def partition_of_slot(self) -> Sequence[int] | None:
+    def partition_of_slot(self) -> list[int] | None:
         """Where bursts go; None where commands are taken one by one."""
 
     def submit_burst(self, part: Part, partition: int) -> None:
@@ -344,43 +343,23 @@ class Session:
 
     def _begin_burst(self) -> bool:
         """Begin the plain commands at the head of what waits; False if there are none or one."""
-        partition_of_slot, row_of = self.slave.partition_of_slot, self._table.get
+        partition_of_slot = self.slave.partition_of_slot
         if partition_of_slot is None:
             return False
         room, base = self._pending_max - self.replies.count, place_of(self.database, 0)
-        parts: dict[int, Part] = {}
-        names: list[str] = []
-        row = None
-        for number, args in enumerate(islice(self._backlog, room)):
-            if isinstance(args, ErrorReply):
-                break
-            found = row_of(args[0])
-            if found is None or not found.is_plain:
-                break
-            if not found.words_min <= len(args) <= found.words_max:
-                break
-            row = found
-            slot = slot_of(args[row.first_key])
-            partition = partition_of_slot[slot]
-            part = parts.get(partition)
-            if part is None:
-                part = parts[partition] = Part()
-            part.commands.append((base + slot, args))
-            part.numbers.append(number)
-            part.which_write.append(row.is_write)
-            names.append(row.name)
-        if row is None or len(names) < 2:
+        shares, names, row = share_out(self._backlog, room, self._table, partition_of_slot, base)
+        begun = sum(names.values())
+        if row is None or begun < 2:
             return False
-        for part in parts.values():
-            part.complete()
-        self.replies.add_burst(list(parts.values()), len(names))
+        parts = {partition: Part(*lists) for partition, lists in shares.items()}
+        self.replies.add_burst(list(parts.values()), begun)
         self.client.last_row = row
-        for name in set(names):
-            self.slave.calls[name] += names.count(name)
-        if len(names) == len(self._backlog):
+        for name, count in names.items():
+            self.slave.calls[name] += count
+        if begun == len(self._backlog):
             self._backlog.clear()
         else:
-            for _ in names:
+            for _ in range(begun):
                 self._backlog.popleft()
         for partition, part in parts.items():
             self.slave.submit_burst(part, partition)

@@ -6,11 +6,12 @@ encoded piece by piece as it is taken, so that one taking costs no more than it 
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from distrodb.compiled import compiled
 from distrodb.resp.encode import PIECE_BYTES, encode_in_pieces
 from distrodb.resp.reply import Reply
-from distrodb.slave.burst import Burst
+from distrodb.slave.burst import Burst, Part
 
 MESSAGE_BYTES = 48  # that a message costs in memory beside its own bytes, about
 
@@ -101,21 +102,70 @@ def take(calls: deque[C | Burst], bytes_max: int) -> Taken:
 
 
 def _take_burst(burst: Burst, taken: Taken, bytes_max: int) -> None:
-    answers, number, pieces, size = burst.answers, burst.taken, taken.pieces, 0
-    left, count = bytes_max - taken.size, len(burst.answers)
-    while number < count and size < left and isinstance(answers[number], bytes):
-        pieces.append(answers[number])
-        size += len(answers[number])
-        answers[number] = b""  # nothing that was sent is kept
-        number += 1
+    answers = burst.answers
+    number, size = take_plain(answers, burst.taken, taken.pieces, bytes_max - taken.size)
     taken.size += size
     taken.output_bytes += size
-    while number < count and taken.size < bytes_max:
+    while number < len(answers) and taken.size < bytes_max:
         if not _take_kept(answers[number], taken, bytes_max):
             break
         answers[number] = b""
         number += 1
     burst.taken = number
+
+
+@compiled
+def take_plain(
+    answers: list[Any], number: int, pieces: list[bytes | memoryview], bytes_max: int
+) -> tuple[int, int]:
+    """Move the answers from this number on to the pieces, as long as they are bytes and there are
+    less than so many; the number behind them, and their bytes."""
+    size, count = 0, len(answers)
+    while number < count and size < bytes_max and isinstance(answers[number], bytes):
+        pieces.append(answers[number])
+        size += len(answers[number])
+        answers[number] = b""  # nothing that was sent is kept
+        number += 1
+    return number, size
+
+
+@compiled
+def keep_plain(
+    part: Part,
+    replies: list[Reply],
+    position: int,
+    bytes_max: int,
+    nothing: bytes,
+    ok: Reply,
+    late_bytes: int,
+) -> tuple[int, int, int]:
+    """Keep the replies to a part from this position on as the bytes that are sent, as long as they
+    are of the three most frequent kinds, there is room for so many bytes, and none was there yet;
+    the position behind them, their bytes, and how many were of reads that found nothing.
+
+    ``nothing``: None as it is sent.  ``late_bytes``: no string of so many is encoded now.
+    """
+    answers, numbers, which_write = part.burst.answers, part.numbers, part.which_write
+    size, misses = 0, 0
+    while position < len(replies):
+        number, reply = numbers[position], replies[position]
+        if answers[number] is not None:
+            break
+        if reply is ok:
+            data = b"+OK\r\n"
+        elif type(reply) is bytes and len(reply) < late_bytes:
+            data = b"$%d\r\n%b\r\n" % (len(reply), reply)
+        elif reply is None:
+            data = nothing
+        else:
+            break
+        if len(data) > bytes_max - size:
+            break
+        misses += reply is None and not which_write[position]
+        answers[number] = data
+        size += len(data)
+        position += 1
+    return position, size, misses
 
 
 def _take_kept(kept: Kept | Messages | None, taken: Taken, bytes_max: int) -> bool:

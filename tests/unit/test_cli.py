@@ -12,6 +12,7 @@ import pytest
 import distrodb
 from distrodb import cli, patience, ports
 from distrodb.clock import sleep
+from distrodb.compiled import BUILD
 from distrodb.errors import ConfigError, DistrodbError, StorageError, UnavailableError
 from distrodb.local import PEER_PORT_OFFSET, LocalCluster
 
@@ -371,7 +372,8 @@ def test_wrong_arguments_are_status_2(capsys, arguments):
 
 def test_the_package_can_be_run():
     result = python("-m", "distrodb", "--version")
-    assert (result.returncode, result.stdout) == (0, f"distrodb {distrodb.__version__}\n")
+    version = f"distrodb {distrodb.__version__} ({BUILD})\n"
+    assert (result.returncode, result.stdout) == (0, version)
     assert python("-m", "distrodb", "slave", "absent").returncode == 2
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from distrodb.errors import VersionError
 from distrodb.keyspace.entry import decode_batch, encode_batch
 
+pytestmark = pytest.mark.usefixtures("build")
+
 LIMITS = 65536, 1 << 24  # bytes of a key, of a value
 
 commands = st.lists(

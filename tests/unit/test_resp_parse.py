@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from distrodb.resp.parse import CommandParser, ParserLimits, ProtocolError, split_inline
 
+pytestmark = pytest.mark.usefixtures("build")
+
 LIMITS = ParserLimits(
     inline_bytes_max=200, bulk_bytes_max=300, arguments_max=12, command_bytes_max=500
 )

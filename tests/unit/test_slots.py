@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from distrodb.ring.slots import SLOT_COUNT, share_slot, slot_of, slot_ranges
 
+pytestmark = pytest.mark.usefixtures("build")
+
 
 @pytest.mark.parametrize(
     ("key", "slot"),

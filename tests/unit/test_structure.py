@@ -72,7 +72,22 @@ def test_pure_packages_do_no_io(package):
         names = {name.split(".")[0] for name in imports(path)}
         assert not names & NOT_PURE, path
         inner = {name.split(".")[1] for name in imports(path) if name.startswith("distrodb.")}
-        assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors"}, path
+        assert inner <= {package, *MAY_IMPORT.get(package, ()), "errors", "compiled"}, path
+
+
+def test_what_is_compiled_does_no_io_and_knows_no_other_part():
+    """``compiled`` itself reads one word of the environment and one file when it is imported."""
+    text = (PACKAGE / "compiled.py").read_text()
+    assert text.count("os.environ") == text.count("os.") == text.count("Path(") == 1
+    names = {name for name in imports(PACKAGE / "compiled.py") if name.startswith("distrodb")}
+    assert importers("distrodb.hot") == set()  # ``compiled`` does it by name
+    source = (PACKAGE / "hot.pyx").read_text()
+    lines = {line for line in source.splitlines() if re.match(r" *(from|import|cimport) ", line)}
+    assert names == set() and lines == {
+        "from binascii import crc_hqx",
+        "from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize",
+    }
+    assert source.count("\n") <= 300
 
 
 def test_what_counts_and_draws_for_the_bench_does_no_io():
