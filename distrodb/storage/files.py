@@ -5,6 +5,7 @@ made within ``told``.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -56,6 +57,11 @@ def make_directory(directory: Path) -> None:
     for above in directory.absolute().parents:
         with contextlib.suppress(PermissionError):  # then it was not made by us
             sync_directory(above)
+
+
+def is_full(problem: BaseException) -> bool:
+    """There was no room, and there may be again."""
+    return isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def full(directory: Path) -> str:

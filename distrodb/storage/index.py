@@ -5,10 +5,13 @@ garbage collector to follow.  Keys of entries (group, kind and index: 11 bytes) 
 they begin with, as numbers (run.py).  All others are few and sorted.  Segments count from 1.
 
 ``live`` has for each segment the bytes that its live records take, and none for one without.
+``large`` has, for the places where there is only a reference, what it refers to; ``released`` the
+files that no live record refers to any more, until somebody takes them.
 """
 
 from sortedcontainers import SortedDict
 
+from distrodb.storage.records import Reference
 from distrodb.storage.run import Run
 
 ENTRY_KEY_BYTES = 11
@@ -25,6 +28,8 @@ class Index:
         self._others: SortedDict[bytes, int] = SortedDict()
         self.live: dict[int, int] = {}  # by number of the segment
         self.live_bytes = 0
+        self.large: dict[int, Reference] = {}
+        self.released: list[Reference] = []
 
     def get(self, key: bytes) -> int | None:
         if len(key) == ENTRY_KEY_BYTES:
@@ -33,7 +38,7 @@ class Index:
         place: int | None = self._others.get(key)
         return place
 
-    def put(self, key: bytes, place: int) -> None:
+    def put(self, key: bytes, place: int, reference: Reference | None = None) -> None:
         old: int | None
         if len(key) == ENTRY_KEY_BYTES:
             prefix = key[:_PREFIX]
@@ -46,6 +51,10 @@ class Index:
             self._others[key] = place
         if old is not None:
             self._gone(old)
+        if reference is not None:
+            self.large[place] = reference
+            if self.released[-1:] == [reference]:  # the same record, written again
+                self.released.pop()
         weight = (place & _LENGTH) + RECORD_BYTES
         number = place >> 64
         self.live[number] = self.live.get(number, 0) + weight
@@ -101,6 +110,8 @@ class Index:
         weight = (place & _LENGTH) + RECORD_BYTES
         number = place >> 64
         self.live_bytes -= weight
+        if self.large and (reference := self.large.pop(place, None)) is not None:
+            self.released.append(reference)
         left = self.live[number] - weight
         if left:
             self.live[number] = left

@@ -14,7 +14,7 @@ slave stops.
 Caveat: nothing here keeps a second process away: directory.py does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import lmdb
@@ -22,7 +22,7 @@ import lmdb
 from distrodb.errors import StorageError
 from distrodb.storage.files import full, make_directory, reason, require_regular, told
 from distrodb.storage.lmdb_check import check
-from distrodb.storage.records import Operation, Put
+from distrodb.storage.records import Operation, Put, SealedPut
 
 MAP_BYTES = 1 << 40  # address space, not disk: the file grows as it is written
 ERRORS = (OSError, lmdb.Error)
@@ -73,6 +73,11 @@ class LmdbStore:
             raise StorageError(
                 f"{self._folder}: cannot write: {reason(problem)}{full(self._folder)}"
             ) from None
+
+    def write_large(self, put: SealedPut) -> Generator[None, None, SealedPut]:
+        """As ``Wal``'s; here it is committed with the rest."""
+        yield
+        return put
 
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         with told(self._folder, "cannot read", ERRORS), self._environment.begin() as reader:

@@ -20,7 +20,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgpack
 
@@ -43,6 +43,11 @@ class Put:
     key: bytes
     value: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of the value."""
+        return len(self.value)
+
 
 class SealedPut(Put):
     """One whose checksum and bytes are made when they are written: off the event loop, which for
@@ -56,17 +61,48 @@ class SealedPut(Put):
         object.__setattr__(self, "_pieces", pieces)
 
     @property
-    def value(self) -> bytes:
+    def size(self) -> int:
+        return _CHECKSUM.size + sum(map(len, self._pieces))
+
+    def pieces(self) -> tuple[bytes, ...]:
+        """The value, not copied."""
         checksum = zlib.crc32(self.key)
         for piece in self._pieces:
             checksum = zlib.crc32(piece, checksum)
-        return b"".join((_CHECKSUM.pack(checksum), *self._pieces))
+        return _CHECKSUM.pack(checksum), *self._pieces
+
+    @property
+    def value(self) -> bytes:
+        return b"".join(self.pieces())
+
+
+class Reference(NamedTuple):
+    """To a value that is in a file of its own (large_files.py)."""
+
+    number: int  # of the file
+    size: int
+    checksum: int  # CRC-32 of the whole file
+
+
+class LargePut(SealedPut):
+    """One whose value is on the disk already, in a file of its own: only where is committed."""
+
+    __slots__ = ("reference",)
+    reference: Reference
+
+    def __init__(self, put: SealedPut, reference: Reference):
+        super().__init__(put.key, *put._pieces)
+        object.__setattr__(self, "reference", reference)
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRange:
     first: bytes  # inclusive
     last: bytes  # inclusive
+
+    @property
+    def size(self) -> int:
+        return 0
 
 
 Operation = Put | DeleteRange
@@ -107,7 +143,7 @@ def entry_key(group: int, index: int) -> bytes:
     return _ENTRY_KEY.pack(group, b"e", index)
 
 
-def entry(group: int, index: int, term: int, command: bytes) -> Put:
+def entry(group: int, index: int, term: int, command: bytes) -> SealedPut:
     return SealedPut(entry_key(group, index), _TERM.pack(term), command)
 
 

@@ -94,6 +94,8 @@ class _Reading:
         for change in form.decode_body(block.body):
             if isinstance(change, tuple):
                 index.put(change[0], base + change[1])
+            elif isinstance(change, form.LargeChange):
+                index.put(change.key, base + change.place, change.reference)
             else:
                 index.delete(change.first, change.last)
 

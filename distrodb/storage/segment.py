@@ -9,7 +9,8 @@ then blocks, one a commit, each from the next sector on:
     magic, number of the segment, sequence number, length of the body, mask, CRC-32 of the body,
     CRC-32 of this header and the salt; then the body; FF up to the end of the sector
 
-A body is operations: kind, lengths, key and value; or the ends of a range that is deleted.
+A body is operations: kind, lengths, key and value; or the ends of a range that is deleted; or a key
+and in which file its value is, how long it is and its CRC-32 (large_files.py).
 
 How a torn commit is told from damage: the disk writes a sector whole or not at all, and a sector
 that was not written holds zeros still.  **Every sector of a block has at least two bits that are
@@ -31,9 +32,10 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from distrodb.storage.records import DeleteRange, Operation, Put
+from distrodb.storage.records import DeleteRange, LargePut, Operation, Put, Reference, SealedPut
 
 SECTOR = 512
 KEY_BYTES_MAX = 511  # LMDB's, which journals of before were written with
@@ -47,14 +49,26 @@ HEADER_BYTES = _BLOCK.size
 _NO_HEADER = bytes(HEADER_BYTES)
 _CRC = struct.Struct("<I")
 _RECORD = struct.Struct("<BHI")
-_PUT, _DELETE = 1, 2
+_PUT, _DELETE, _LARGE = 1, 2, 3
+_REFERENCE = struct.Struct("<QQI")
 _ZEROS = bytes(SECTOR)
 _FEW_ZEROS = bytes(SECTOR // 2 - 1)  # are in every sector with at most one bit
 _PADDING = [b"\xff" * (-n % SECTOR) for n in range(SECTOR)]
 
 # An operation of which the log has the bytes: a key and where its value lies (its position from the
 # start of the body << 32 | its length), or a range.
-Change = tuple[bytes, int] | DeleteRange
+
+
+@dataclass(slots=True)
+class LargeChange:
+    """The same of a value that is in a file of its own: the place is that of the reference."""
+
+    key: bytes
+    place: int
+    reference: Reference
+
+
+Change = tuple[bytes, int] | DeleteRange | LargeChange
 
 
 class Damaged(Exception):
@@ -124,9 +138,18 @@ def encode_body(operations: Iterable[Operation]) -> tuple[list[bytes], list[Chan
             changes.append(operation)
             position += _RECORD.size + len(first) + len(last)
             continue
-        key, value = operation.key, operation.value
+        key = operation.key
         if not 0 < len(key) <= KEY_BYTES_MAX:
             raise ValueError(f"a key of {len(key)} bytes")
+        if isinstance(operation, LargePut):
+            position += _RECORD.size + len(key)
+            pieces += (_RECORD.pack(_LARGE, len(key), _REFERENCE.size), key)
+            pieces.append(_REFERENCE.pack(*operation.reference))
+            place = position << 32 | _REFERENCE.size
+            changes.append(LargeChange(key, place, operation.reference))
+            position += _REFERENCE.size
+            continue
+        value = operation.value
         length = len(value)
         position += _RECORD.size + len(key)
         if position + length > BLOCK_BYTES_MAX:
@@ -216,6 +239,16 @@ class Blocks:
             raise Damaged(f"is damaged (commit {found} at {position})")
         return Block(found, masked(body, mask) if mask else body, start, end, mask)
 
+    def size_at(self, position: int) -> int:
+        """Bytes of the block there, of which only the first sector need be here; 0: there is none.
+        Raises ``Damaged``."""
+        if self._content[position : position + SECTOR] == _ZEROS:
+            return 0
+        header = self._header(position)
+        if header is None:
+            raise Damaged(f"is damaged (at {position} there is no block)")
+        return block_bytes(header[1])
+
     def _header(self, position: int) -> tuple[int, int, int, int] | None:
         """Sequence, length, mask and checksum, if there is a sound header."""
         if not self._content.startswith(_BLOCK_MAGIC, position):
@@ -242,12 +275,19 @@ def decode_body(body: bytes) -> Iterator[Change]:
         middle = position + key_bytes
         if kind == _PUT:
             yield body[position:middle], middle << 32 | length
-        else:
+        elif kind == _DELETE:
             yield DeleteRange(body[position:middle], body[middle : middle + length])
+        elif kind == _LARGE and length == _REFERENCE.size:
+            reference = Reference(*_REFERENCE.unpack_from(body, middle))
+            yield LargeChange(body[position:middle], middle << 32 | length, reference)
+        else:
+            raise Damaged("holds what this version does not know")
         position = middle + length
 
 
-def put_of(body: bytes, change: tuple[bytes, int]) -> Put:
+def put_of(body: bytes, change: tuple[bytes, int] | LargeChange) -> Operation:
+    if isinstance(change, LargeChange):
+        return LargePut(SealedPut(change.key), change.reference)
     position = change[1] >> 32
     return Put(change[0], body[position : position + (change[1] & 0xFFFFFFFF)])
 

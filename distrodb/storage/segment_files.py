@@ -29,6 +29,8 @@ _SUFFIX = ".segment"
 _CHUNK_BYTES = 1 << 20
 _SALT_BYTES = 8
 
+Content = bytes | bytearray | memoryview
+
 
 class Folder(Protocol):
     """Raises ``OSError``.  A handle is good until it is closed, also when its file is removed."""
@@ -38,7 +40,7 @@ class Folder(Protocol):
     def create(self, name: str) -> int: ...
     def size(self, handle: int) -> int: ...
     def read(self, handle: int, length: int, offset: int) -> bytes: ...
-    def write(self, handle: int, content: bytes | bytearray, offset: int) -> None: ...
+    def write(self, handle: int, content: Content, offset: int) -> None: ...
     def sync(self, handle: int) -> None: ...
     def close(self, handle: int) -> None: ...
     def rename(self, old: str, new: str) -> None: ...
@@ -78,7 +80,7 @@ class RealFolder:
             content += more
         return content
 
-    def write(self, handle: int, content: bytes | bytearray, offset: int) -> None:
+    def write(self, handle: int, content: Content, offset: int) -> None:
         written = os.pwrite(handle, content, offset)
         while written < len(content):
             written += os.pwrite(handle, memoryview(content)[written:], offset + written)
@@ -122,6 +124,9 @@ class SegmentFiles:
         self._folder, self._note = folder, note
         self._last = 0  # segment that the note on the disk names
         self.begins = 1  # sequence number of the first block, says the note
+        # What an attempt left that failed (the disk was full), for the next one:
+        self._unnoted: Segment | None = None  # made, and perhaps named by the note
+        self._unneeded: list[Segment] = []  # not yet removed
 
     def find(self) -> list[Segment]:
         """Those that count, in order; what does not count is removed.  The first time: none.
@@ -186,7 +191,20 @@ class SegmentFiles:
         """A new segment at the end, durable and noted; those below ``first`` go.
 
         ``first``: None if there is no other.  ``is_for_one``: for one large commit, which it has
-        the size of; it is not filled, since that commit changes its metadata once only."""
+        the size of; it is not filled, since that commit changes its metadata once only.
+
+        After an ``OSError`` it may be called again with the same number, since there are no gaps.
+        A segment that the note on the disk may name already is kept then, whatever its size."""
+        self._unneeded += unneeded
+        made = self._unnoted
+        if made is None:
+            made = self._unnoted = self._create(number, size, is_for_one)
+        self._write_note(first or made, number)
+        self._unnoted = None
+        self._unlink()
+        return made
+
+    def _create(self, number: int, size: int, is_for_one: bool) -> Segment:
         folder, name = self._folder, _name(number)
         salt = folder.salt()
         handle = folder.create(name)
@@ -203,19 +221,18 @@ class SegmentFiles:
                 folder.close(handle)
                 folder.unlink(name)  # it may be what fills the disk
             raise
-        made = Segment(number, handle, size, salt)
-        try:
-            self._write_note(first or made, number)
-        except BaseException:
-            folder.close(handle)  # the note may name it: it stays
-            raise
-        self._unlink(unneeded)
-        return made
+        return Segment(number, handle, size, salt)
 
     def remove(self, first: Segment, unneeded: list[Segment]) -> None:
         """Those below ``first`` go."""
+        self._unneeded += unneeded
         self._write_note(first, self._last)
-        self._unlink(unneeded)
+        self._unlink()
+
+    def close(self) -> None:
+        if self._unnoted is not None:
+            self._folder.close(self._unnoted.handle)
+            self._unnoted = None
 
     def _write_note(self, first: Segment, last: int) -> None:
         folder, temporary = self._folder, self._note + ".temporary"
@@ -229,9 +246,12 @@ class SegmentFiles:
         folder.sync_names()
         self._last = last
 
-    def _unlink(self, segments: list[Segment]) -> None:
-        for segment in segments:
-            self._folder.unlink(_name(segment.number))
+    def _unlink(self) -> None:
+        """What cannot be removed now is tried again with the next ones."""
+        with contextlib.suppress(OSError):
+            while self._unneeded:
+                self._folder.unlink(_name(self._unneeded[0].number))
+                del self._unneeded[0]
 
     def damaged(self, name: str, what: str) -> CorruptionError:
         return CorruptionError(f"{self._folder}/{name}: {what}")

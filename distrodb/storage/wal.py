@@ -22,24 +22,24 @@ Caveat: nothing here keeps a second process away: directory.py does.
 """
 
 import threading
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from distrodb.errors import StorageError
 from distrodb.storage import segment as form
-from distrodb.storage.files import full, reason, told
-from distrodb.storage.records import Operation, Put
+from distrodb.storage.files import full, is_full, reason, told
+from distrodb.storage.large_files import LargeFiles
+from distrodb.storage.records import DeleteRange, LargePut, Operation, SealedPut
 from distrodb.storage.recovery import Recovered, recover
 from distrodb.storage.segment_files import NOTE, Folder, Segment, SegmentFiles
+from distrodb.storage.segment_reading import BlockReader, ValueReader
 
 SEGMENT_BYTES = 4 << 20
 SPARE_SEGMENTS = 4  # that dead records may take, beside as much as the live ones take
 REWRITTEN_BYTES = 1 << 14  # of old blocks that a commit looks at, or four times its own,
 REWRITTEN_BYTES_MAX = 1 << 26  # up to this
-WINDOW_BYTES = 1 << 18  # read at once in a scan
 
 
 class Wal:
@@ -55,11 +55,21 @@ class Wal:
         self._folder, self._segment_bytes = folder, segment_bytes
         self._path = Path(str(folder))
         self._files = SegmentFiles(folder, note)
+        self._large = LargeFiles(folder)
         self._maker = maker or ThreadPoolExecutor(1, "segments")
         self._lock = threading.Lock()
         self._is_broken = False
         with told(self._path, "cannot read"):
             found = recover(folder, self._files)
+            try:
+                if not found.segments:
+                    self._large.require_none()
+                self._large.recover(found.index.large.values())
+            except BaseException:
+                for segment in (*found.segments, *found.ahead):
+                    folder.close(segment.handle)
+                raise
+            found.index.released.clear()
         if not found.segments:
             with told(self._path, "cannot write"):
                 first = self._files.make(1, segment_bytes, None, [])
@@ -76,9 +86,20 @@ class Wal:
         self._removing: Future[None] | None = None
         self._unneeded: list[Segment] = []  # whose files are still there
         self._bytes = sum(segment.size for segment in found.segments)
-        self._cleaned: tuple[int, form.Blocks, int] | None = None  # number, blocks, position
+        self._cleaned: BlockReader | None = None  # of the oldest segment, whose live records move
+        self._scans = 0  # under way
 
     # -- commits -----------------------------------------------------------------------------
+
+    def write_large(self, put: SealedPut) -> Generator[None, None, LargePut]:
+        """Write a large value, a slice in each step; what it returns at the end is to be committed.
+        In another thread than ``commit``, which does not wait for it."""
+        try:
+            return (yield from self._large.write(put))
+        except OSError as problem:
+            raise StorageError(
+                f"{self._folder}: cannot write: {reason(problem)}{full(self._path)}"
+            ) from None
 
     def commit(self, operations: Iterable[Operation]) -> None:
         if self._is_broken:
@@ -126,34 +147,49 @@ class Wal:
         for change in changes:
             if isinstance(change, tuple):
                 index.put(change[0], base + change[1])
-            else:
+            elif isinstance(change, DeleteRange):
                 index.delete(change.first, change.last)
+            else:
+                index.put(change.key, base + change.place, change.reference)
 
     def _begin_segment(self, block_bytes: int) -> None:
         """Go on to the next segment that is large enough, or wait for one to be made."""
         while block_bytes > self._current.size - self._end:
-            if not self._ahead:
-                if self._asked is None:
-                    self._ask(form.SECTOR + block_bytes)
-                assert self._asked is not None
-                self._ahead.append(self._asked.result())
-                self._asked = None
-            segment = self._ahead.popleft()
+            segment = self._next_segment(form.SECTOR + block_bytes)
             segment.begins = self._sequence + 1
             with self._lock:
                 self._segments[segment.number] = segment
             self._bytes += segment.size
             self._current, self._end = segment, form.SECTOR
 
-    def _ask(self, needed: int = 0) -> None:
+    def _next_segment(self, needed: int) -> Segment:
+        """One that is there, or was asked for ahead.  That may have failed when the disk was full,
+        and it may have room again: so it is tried once more, with the same number."""
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._asked is not None:
+            try:
+                return self._result(self._asked)
+            except OSError as problem:
+                if not is_full(problem):
+                    raise
+        return self._result(self._ask(needed))
+
+    def _result(self, asked: Future[Segment]) -> Segment:
+        self._asked = None
+        made = asked.result()
+        self._last = made.number
+        return made
+
+    def _ask(self, needed: int = 0) -> Future[Segment]:
         """Have the next segment made, large enough for a commit that needs so much."""
-        self._last += 1
         size, is_for_one = max(needed, self._segment_bytes), needed > self._segment_bytes
         unneeded, self._unneeded = self._unneeded, []
         first = next(iter(self._segments.values()))
         self._asked = self._maker.submit(
-            self._files.make, self._last, size, first, unneeded, is_for_one
+            self._files.make, self._last + 1, size, first, unneeded, is_for_one
         )
+        return self._asked
 
     def _tidy(self) -> None:
         """Forget segments without live records; have the next one made when it will be needed."""
@@ -171,38 +207,43 @@ class Wal:
         if is_half_full and self._asked is None and not self._ahead:
             self._ask()
         if self._removing is not None and self._removing.done():
-            self._removing.result()
-            self._removing = None
+            problem, self._removing = self._removing.exception(), None
+            if problem is not None and not is_full(problem):
+                raise problem
         if len(self._unneeded) >= SPARE_SEGMENTS and self._removing is None:
             unneeded, self._unneeded = self._unneeded, []
             first = next(iter(self._segments.values()))
             self._removing = self._maker.submit(self._files.remove, first, unneeded)
+        if self._index.released:
+            with self._lock:
+                released = [] if self._scans else self._index.released.copy()
+            if released:
+                self._index.released.clear()
+                self._maker.submit(self._large.remove, released)
 
-    def _rewritten(self, length: int) -> list[Put]:
+    def _rewritten(self, length: int) -> list[Operation]:
         """Live records of the oldest segment, if the log is too large for what is live in it."""
         spare = SPARE_SEGMENTS * self._segment_bytes
         oldest = next(iter(self._segments))
         if self._bytes <= 2 * self._index.live_bytes + spare or oldest == self._current.number:
             return []
-        if self._cleaned is None or self._cleaned[0] != oldest:
-            segment = self._segments[oldest]
-            content = self._folder.read(segment.handle, segment.size, 0)
-            blocks = form.Blocks(oldest, segment.salt, content)
-            self._cleaned = (oldest, blocks, form.SECTOR)
-        _, blocks, position = self._cleaned
-        until = position + max(REWRITTEN_BYTES, min(4 * length, REWRITTEN_BYTES_MAX))
-        found: list[Put] = []
+        if self._cleaned is None or self._cleaned.number != oldest:
+            self._cleaned = BlockReader(self._folder, self._segments[oldest])
+        blocks = self._cleaned
+        until = blocks.position + max(REWRITTEN_BYTES, min(4 * length, REWRITTEN_BYTES_MAX))
+        found: list[Operation] = []
         try:
-            while position < until and (block := blocks.next(position, None)) is not None:
+            while blocks.position < until and (block := blocks.next()) is not None:
                 base = oldest << 64 | block.body_offset << 32
                 for change in form.decode_body(block.body):
-                    if isinstance(change, tuple) and self._index.get(change[0]) == base + change[1]:
+                    if isinstance(change, DeleteRange):
+                        continue
+                    key, place = change if isinstance(change, tuple) else (change.key, change.place)
+                    if self._index.get(key) == base + place:
                         found.append(form.put_of(block.body, change))
-                position = block.end
         except (form.Torn, form.Damaged) as problem:
             what = str(problem) or "is damaged (a commit is not whole)"
             raise self._files.damaged_segment(oldest, what) from None
-        self._cleaned = (oldest, blocks, position)
         return found
 
     # -- reading -----------------------------------------------------------------------------
@@ -211,14 +252,19 @@ class Wal:
         """What is there when the first is asked for, in the order of the keys."""
         with self._lock:
             found = self._index.select(first, last)
+            large = {at: self._index.large[at] for _, at in found if at in self._index.large}
+            self._scans += 1
             numbers = {place >> 64 for _, place in found}
             pinned = {number: self._segments[number] for number in numbers}
             for segment in pinned.values():
                 segment.pins += 1
         try:
             with told(self._path, "cannot read"):
-                readers = {n: _Reader(self._folder, segment) for n, segment in pinned.items()}
+                readers = {n: ValueReader(self._folder, segment) for n, segment in pinned.items()}
                 for key, place in found:
+                    if place in large:
+                        yield key, self._large.read(large[place])
+                        continue
                     offset, length = place >> 32 & 0xFFFFFFFF, place & 0xFFFFFFFF
                     value = readers[place >> 64].read(offset, length)
                     if len(value) < length:
@@ -226,6 +272,7 @@ class Wal:
                     yield key, value
         finally:
             with self._lock:
+                self._scans -= 1
                 for segment in pinned.values():
                     segment.pins -= 1
                     if segment.is_gone and not segment.pins:
@@ -236,34 +283,8 @@ class Wal:
         if self._asked is not None and self._asked.exception() is None:
             self._ahead.append(self._asked.result())
         self._asked = None
+        self._files.close()
         for segment in (*self._segments.values(), *self._ahead):
             self._folder.close(segment.handle)
         self._segments, self._ahead = {}, deque()
         self._is_broken = True
-
-
-class _Reader:
-    """Reads a segment by windows: records that are read together lie close."""
-
-    def __init__(self, folder: Folder, segment: Segment):
-        self._folder, self._segment = folder, segment
-        self._start, self._content = 0, b""
-
-    def read(self, offset: int, length: int) -> bytes:
-        if not self._start <= offset <= self._start + len(self._content) - length:
-            self._fill(offset, length)
-        at = offset - self._start
-        return self._content[at : at + length]
-
-    def _fill(self, offset: int, length: int) -> None:
-        folder, segment = self._folder, self._segment
-        after = bisect_right(segment.masked, (offset, segment.size + 1, 0))
-        if after and segment.masked[after - 1][1] > offset:
-            start, end, mask = segment.masked[after - 1]
-            content = form.masked(folder.read(segment.handle, end - start, start), mask)
-        else:
-            start, size = offset, max(length, WINDOW_BYTES)
-            if after < len(segment.masked):
-                size = min(size, segment.masked[after][0] - offset)
-            content = folder.read(segment.handle, size, start)
-        self._start, self._content = start, content

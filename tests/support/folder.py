@@ -157,6 +157,8 @@ class SimulatedFolder:
 class Later(Executor):
     """Runs tasks in order, some at once, others when somebody waits for them or asks again."""
 
+    is_working = False  # a task runs
+
     def __init__(self, generator: random.Random):
         self._random = generator
         self._waiting: list[tuple[_Task, Callable[[], object]]] = []
@@ -171,10 +173,13 @@ class Later(Executor):
     def work(self) -> None:
         while self._waiting:
             task, run = self._waiting.pop(0)
+            Later.is_working = True
             try:
                 task.set_result(run())
             except Exception as problem:
                 task.set_exception(problem)
+            finally:
+                Later.is_working = False
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.work()
@@ -188,3 +193,7 @@ class _Task(Future):
     def result(self, timeout=None):
         self._later.work()
         return super().result(timeout)
+
+    def exception(self, timeout=None):
+        self._later.work()
+        return super().exception(timeout)

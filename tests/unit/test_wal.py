@@ -18,12 +18,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrodb.errors import CorruptionError, StorageError
+from distrodb.storage import large_files, segment_reading
 from distrodb.storage import segment as form
 from distrodb.storage import wal as wal_module
 from distrodb.storage.index import Index
 from distrodb.storage.journal import convert
+from distrodb.storage.large_files import LargeFiles
 from distrodb.storage.lmdb_store import LmdbStore
-from distrodb.storage.records import DeleteRange, Operation, Put, entries, entry_key
+from distrodb.storage.records import (
+    DeleteRange,
+    LargePut,
+    Operation,
+    Put,
+    SealedPut,
+    entries,
+    entry_key,
+)
 from distrodb.storage.recovery import _Reading
 from distrodb.storage.segment_files import NOTE, RealFolder, SegmentFiles
 from distrodb.storage.wal import Wal
@@ -34,6 +44,11 @@ from tests.support.reachable import reachable
 LAST = b"\xff" * 512
 SEGMENT = 8 * SECTOR
 Content = dict[bytes, bytes]
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch):
+    monkeypatch.setattr(large_files, "SLICE_BYTES", 2 * SECTOR)
 
 
 def opened(folder: SimulatedFolder, note: str = NOTE) -> Wal:
@@ -57,6 +72,16 @@ def applied(content: Content, operations: list[Operation]) -> Content:
     return content
 
 
+def written(wal: Wal, key: bytes, value: bytes) -> LargePut:
+    """In a file of its own, to be committed."""
+    steps = wal.write_large(SealedPut(key, value))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
 class History:
     """Logs of three groups that grow and are cut, one of them slowly, and records beside them."""
 
@@ -64,6 +89,15 @@ class History:
         self._random = generator
         self._last = [0, 0, 0]
         self._first = [1, 1, 1]
+
+    def large(self, wal: Wal, operations: list[Operation]) -> list[Operation]:
+        """Some of the values in files of their own."""
+        return [
+            written(wal, each.key, each.value)
+            if isinstance(each, Put) and self._random.random() < 0.2
+            else each
+            for each in operations
+        ]
 
     def commit(self) -> list[Operation]:
         coin, operations = self._random, []
@@ -113,7 +147,7 @@ def crash_and_recover(seed: int, rounds: int = 6) -> None:
             content, under_way = found, []
             folder.countdown = generator.randint(1, 150)
             while True:
-                under_way = history.commit()
+                under_way = history.large(wal, history.commit())
                 wal.commit(under_way)
                 content, under_way = applied(content, under_way), []
                 if generator.random() < 0.1:
@@ -185,7 +219,25 @@ def _make_unnamed(self: SegmentFiles, *args: object) -> object:
         return _make(self, *args)
 
 
+def _large_without(call: str) -> object:
+    def write(self: LargeFiles, put: SealedPut) -> object:
+        with mock.patch.object(self._folder, call, _nothing):
+            return (yield from _write_large(self, put))
+
+    return write
+
+
+def _goes_before_its_deletion(self: Wal, operations: list[Operation]) -> None:
+    first = [each for each in operations if isinstance(each, DeleteRange)]
+    for one in first:
+        for _, place in self._index.select(one.first, one.last):
+            if place in self._index.large:
+                self._large.remove([self._index.large[place]])
+    _commit(self, operations)
+
+
 _commit, _recover, _make = Wal._commit, wal_module.recover, SegmentFiles.make
+_write_large = LargeFiles.write
 CURES = {
     "each commit is synced": (Wal, "_commit", _commit_without_sync),
     "what a torn commit wrote is wiped": (_Reading, "_wipe", _nothing),
@@ -193,6 +245,9 @@ CURES = {
     "a new segment's name is synced": (SegmentFiles, "make", _make_unnamed),
     "a new segment is synced": (SegmentFiles, "make", _make_unsynced),
     "live records are written again": (Wal, "_rewritten", _last_of_all),
+    "a large value is synced": (LargeFiles, "write", _large_without("sync")),
+    "a large value's name is synced": (LargeFiles, "write", _large_without("sync_names")),
+    "a large value goes behind its deletion": (Wal, "_commit", _goes_before_its_deletion),
 }
 
 
@@ -211,7 +266,7 @@ def sound(seed: int, last: bytes = b"the last one") -> tuple[dict[str, bytes], C
     folder, history = SimulatedFolder(generator), History(generator)
     wal, content = opened(folder), {}
     for _ in range(60):
-        operations = history.commit()
+        operations = history.large(wal, history.commit())
         wal.commit(operations)
         content = applied(content, operations)
     wal.commit([Put(b"last", last)])
@@ -228,7 +283,11 @@ def outcome(contents: dict[str, bytes]) -> Content | None:
         assert str(problem).startswith("/sim/journal/") and "\n" not in str(problem)
         assert not folder._opened
         return None
-    return everything(wal)
+    try:
+        return everything(wal)
+    except CorruptionError as problem:  # in a large value, at which nobody looks before
+        assert str(problem).endswith(".large: is damaged (checksum does not match)")
+        return None
 
 
 # The first ones: any will do, and these have masked and unmasked blocks.
@@ -263,7 +322,7 @@ def test_no_bit_of_the_newest_block_can_be_flipped(last):
 
 def newest_block(contents: dict[str, bytes]) -> tuple[str, int, int]:
     found = []
-    for name in sorted(name for name in contents if name != NOTE):
+    for name in sorted(name for name in contents if name.endswith(".segment")):
         number = int(name.partition(".")[0])
         salt = form.read_segment_header(contents[name], number)
         blocks, position = form.Blocks(number, salt, contents[name]), SECTOR
@@ -443,6 +502,157 @@ def test_stray_files_of_a_first_start_are_cleared_away_but_not_commits():
     unused = {name: content for name, content in fresh.raw().items() if name != NOTE}
     assert outcome(unused) == {}
     assert outcome({name: contents[name] for name in contents if name != NOTE}) is None
+    large = {name: contents[name] for name in contents if name.endswith(".large")}
+    assert large and outcome(large) is None
+
+
+def test_the_log_has_of_a_large_value_only_where_it_is():
+    folder = SimulatedFolder(random.Random(1))
+    wal, value = opened(folder), bytes(20 * SECTOR)
+    large = written(wal, entry_key(1, 1), value)
+    folder.calls.clear()
+    wal.commit([large])
+    assert folder.calls == ["write", "sync"] and wal._end <= SECTOR + 2 * SECTOR
+    assert everything(wal) == {entry_key(1, 1): large.value}
+
+
+def test_a_large_value_is_written_and_synced_in_slices_between_which_others_commit():
+    folder = SimulatedFolder(random.Random(1))
+    wal = opened(folder)
+    folder.calls.clear()
+    steps, sizes = wal.write_large(SealedPut(entry_key(1, 1), b"x" * 20 * SECTOR)), []
+    for _ in steps:
+        assert folder.calls[-1] == "sync"
+        sizes.append(max(len(content) for name, content in folder.raw().items() if "large" in name))
+        wal.commit([Put(b"small", b"%d" % len(sizes))])
+    assert len(sizes) == 10 and max(b - a for a, b in pairwise(sizes)) == 2 * SECTOR
+    assert everything(wal) == {b"small": b"10"}  # the large one was not committed
+    wal.close()
+    assert everything(opened(folder)) == {b"small": b"10"}
+    assert not [name for name in folder.names() if "large" in name]
+
+
+def test_a_large_value_goes_when_no_record_has_it_and_nobody_reads_it():
+    folder = SimulatedFolder(random.Random(1))
+    wal = opened(folder)
+
+    def files() -> int:
+        wal._maker.work()
+        return sum(name.endswith(".large") for name in folder.names())
+
+    wal.commit([written(wal, entry_key(1, n), b"%d" % n * 3000) for n in range(3)])
+    assert files() == 3
+    wal.commit([Put(entry_key(1, 0), b"another")])
+    assert files() == 2
+    scan = wal.scan(b"", LAST)
+    next(scan)
+    wal.commit([entries(1, 0, 9)])
+    assert files() == 2
+    assert [value[4:] for _, value in scan] == [b"1" * 3000, b"2" * 3000]
+    wal.commit([Put(b"m", b"1")])
+    assert files() == 0
+
+
+def test_a_record_of_a_large_value_is_written_again_without_it():
+    folder = SimulatedFolder(random.Random(1))
+    wal = opened(folder)
+    slow = written(wal, b"slow", b"x" * 30 * SECTOR)
+    wal.commit([slow])
+    for number in range(300):
+        wal.commit([Put(b"fast", b"%d" % number)])
+    assert 1 not in wal._segments and wal._segments
+    wal._maker.work()
+    assert everything(wal)[b"slow"] == slow.value
+    wal.close()
+    assert everything(opened(folder))[b"slow"] == slow.value
+    assert sum(len(c) for name, c in folder.raw().items() if "segment" in name) < 20 * SEGMENT
+
+
+def test_a_large_value_that_does_not_fit_leaves_nothing():
+    folder = SimulatedFolder(random.Random(1))
+    wal = opened(folder)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for call in ("write", "sync", "sync_names"):
+        folder.fails = lambda name, call=call: full if name == call else None
+        with pytest.raises(StorageError, match="cannot write: No space left on device"):
+            written(wal, b"a", b"x" * 9 * SECTOR)
+        folder.fails = lambda name: None
+        assert not [name for name in folder.names() if "large" in name]
+    wal.commit([written(wal, b"a", b"x")])
+    wal.close()
+    assert not folder._opened
+
+
+class Blocks(SimulatedFolder):
+    """Notes how much is read at once."""
+
+    most = 0
+
+    def read(self, handle: int, length: int, offset: int) -> bytes:
+        self.most = max(self.most, length)
+        return super().read(handle, length, offset)
+
+
+def test_what_a_commit_reads_of_an_old_segment_is_bounded(monkeypatch):
+    monkeypatch.setattr(segment_reading, "WINDOW_BYTES", 4 * SECTOR)
+    folder = Blocks(random.Random(1))
+    wal = opened(folder)
+    values = {b"%d" % n: b"x" * SECTOR for n in range(20)}
+    wal.commit([Put(b"large", b"x" * 100 * SECTOR)])  # its segment is as large
+    wal.commit([Put(key, value) for key, value in values.items()])
+    wal.commit([Put(b"large", b"small")])
+    folder.most = 0
+    for number in range(300):
+        wal.commit([Put(b"fast", b"%d" % number * 20)])
+    assert SECTOR < folder.most <= 22 * SECTOR and len(wal._segments) < 10
+    assert everything(wal) == {**values, b"large": b"small", b"fast": b"299" * 20}
+
+
+def fill(wal: Wal, commits: int) -> Content:
+    content = {}
+    for number in range(commits):
+        operations: list[Operation] = [Put(entry_key(1, number % 7), b"%d" % number * 100)]
+        wal.commit(operations)
+        content = applied(content, operations)
+    return content
+
+
+def failed_once(call: str, skip: int):
+    """A disk that is full for the moment of one call in the thread that makes segments."""
+    left = [skip]
+
+    def fails(name: str) -> OSError | None:
+        if name == call and Later.is_working:
+            left[0] -= 1
+            if left[0] == 0:
+                return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return None
+
+    return fails
+
+
+@pytest.mark.parametrize("call", ["create", "write", "sync", "rename", "sync_names", "unlink"])
+@pytest.mark.parametrize("skip", range(1, 12))
+def test_a_disk_that_is_full_for_a_moment_stops_nobody(call, skip):
+    """While the next segment is made, or old ones are removed."""
+    folder = SimulatedFolder(random.Random(skip))
+    wal = opened(folder)
+    folder.fails = failed_once(call, skip)
+    content = fill(wal, 150)
+    folder.fails = lambda name: None
+    assert everything(wal) == content
+    wal.close()
+    assert not folder._opened
+    folder.power_cut()
+    assert everything(opened(folder)) == content
+
+
+def test_a_disk_that_stays_full_stops_the_store():
+    folder = SimulatedFolder(random.Random(1))
+    wal = opened(folder)
+    folder.fails = lambda name: OSError(errno.ENOSPC, "full") if Later.is_working else None
+    with pytest.raises(StorageError, match="cannot write: full"):
+        fill(wal, 150)
 
 
 # -- the conversion ------------------------------------------------------------------------------
