@@ -110,11 +110,11 @@ class Log:
         """Forget the log: a configuration at ``index``, which is committed, has this slave no more.
         The log must not be used after that."""
         meta = self.meta
+        self.writes.forget(self.group)
         tombstone = Tombstone(meta.term, meta.voted_for, max(index, self.removed_at))
         self._note(records.no_meta(self.group))
         self._note(records.tombstone(self.group, tombstone))
         self.writes.cut(self.group, self.first_index, self.last_index)
-        self.writes.forget(self.group)
 
     def _begin(self, index: int) -> None:
         invariant(not self.entries, "a log begins twice")
@@ -208,15 +208,15 @@ class Log:
 
     def gate(self) -> int:
         """The sequence that must be durable before a message may speak of this group's state."""
-        return self.last_sequence if self.last_sequence > self.writes.durable_sequence else 0
+        return 0 if self.writes.is_on_disk(self.last_sequence) else self.last_sequence
 
     def is_on_disk(self, sequence: int) -> bool:
-        """That write set, and all before it."""
-        return sequence <= self.writes.durable_sequence
+        """That write set, and all of this group's before it."""
+        return self.writes.is_on_disk(sequence)
 
-    def on_durable(self, sequence: int) -> None:
-        """All write sets up to ``sequence`` are on disk."""
-        while self._undurable and self._undurable[0][0] <= sequence:
+    def on_durable(self) -> None:
+        """More of this group's write sets are on disk."""
+        while self._undurable and self.writes.is_on_disk(self._undurable[0][0]):
             self.durable_index = self._undurable.pop(0)[1]
 
     def truncate(self, index: int) -> None:
@@ -274,8 +274,10 @@ class Log:
         self.bytes += len(command)
         if is_configuration(command):
             self.configurations.append(Configuration.unpack(idx, command))
-        self._note(records.entry(self.group, idx, term, command))
-        sequence = self.writes.sequence
+        # Where a log begins is one with the record that says so.
+        begins = command != NO_OP
+        self._note(records.entry(self.group, idx, term, command), begins)
+        sequence = self.last_sequence
         if self._undurable and self._undurable[-1][0] == sequence:
             self._undurable[-1] = sequence, idx
         else:
@@ -320,9 +322,8 @@ class Log:
     def _delete_from(self, index: int) -> None:
         self._note(DeleteRange(self._key(index), self._key(LAST_INDEX)))
 
-    def _note(self, operation: Operation) -> None:
-        self.writes.add(operation, self.group)
-        self.last_sequence = self.writes.sequence
+    def _note(self, operation: Operation, begins: bool = False) -> None:
+        self.last_sequence = self.writes.add(operation, self.group, begins)
 
     def _save_meta(self) -> None:
         self._note(self.meta_record())

@@ -9,9 +9,10 @@ does what is due and returns what is to be done outside (``Output``), in this or
     3. replies are given (``Request.resolve``) only for what is committed, hence durable on a
        majority.
 
-One write set is under way at a time: the next one gathers meanwhile, and one fsync serves all
-groups of the slave.  The process wraps this in an event loop, tests/sim in a loop of its own; it is
-the same code.
+One commit is under way at a time: the next write set gathers meanwhile, and one fsync serves all
+groups of the slave.  Large values (``output.large``) are written beside that, and committed when
+``large_written`` says that they are there.  The process wraps this in an event loop, tests/sim in
+a loop of its own; it is the same code.
 
 ``Core`` decides little itself: it passes each event to the duties that it concerns, and each of
 those is a file.  Raft itself is in the groups (open_groups.py), which are ticked when something has
@@ -66,7 +67,7 @@ from distrodb.slave.schedule import Schedule
 from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.tracking import Tracking
 from distrodb.slave.view import View
-from distrodb.storage.records import JournalStore
+from distrodb.storage.records import JournalStore, Operation
 
 RANK_DELAY_S = 0.03  # between the members of a group that lost its leader: avoids split votes
 
@@ -319,12 +320,17 @@ class Core:
         self._now = now
         written = self.disk_writes.write_set_is_durable(now, sequence, took_s)
         for group_id in written & self.groups.keys():
-            self.groups[group_id].log.on_durable(sequence)
+            self.groups[group_id].log.on_durable()
         self._schedule.release(written)
         if self.maps.write_set_is_durable(sequence):
             self.gossip.soon()
-        self.outgoing.write_set_is_durable(sequence)
-        self._open.write_set_is_durable(sequence)
+        self.outgoing.more_is_on_disk(self.disk_writes.is_on_disk)
+        self._open.more_is_on_disk()
+
+    def large_written(self, now: float, sequence: int, operation: Operation) -> None:
+        """One of ``output.large`` is on disk; ``operation`` is to be committed in its place."""
+        self._now = now
+        self.disk_writes.large_written(sequence, operation)
 
     def snapshot_written(self, now: float, done: SnapshotDone) -> None:
         self._now = now
@@ -383,7 +389,7 @@ class Core:
             self.outgoing.send(name, heartbeat, 0)
         self._tell_clients()
         output = self.outgoing.take()
-        output.journal = self.disk_writes.take(now)
+        output.large, output.journal = self.disk_writes.take_large(), self.disk_writes.take(now)
         if now >= self.gossip.next_due:
             output.gossip = self.gossip.take(now)
         if self._open.has_obsolete:

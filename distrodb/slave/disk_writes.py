@@ -1,13 +1,14 @@
-"""Write sets on their way to the disk: one at a time, while the next one gathers.
+"""Write sets on their way to the disk: one commit at a time, while the next one gathers.
 
-So one sync serves all groups, and what comes while it runs waits for one more sync at most.  How
-long each takes is told to ``DiskSpeed``, and a slow disk with nothing to write is probed.
+So one sync serves all groups, and what comes while it runs waits for one more sync at most.  Large
+values are written beside that, before they are committed (raft/write_set.py).  How long each commit
+takes is told to ``DiskSpeed``, and a slow disk with nothing to write is probed.
 """
 
 from distrodb.raft.write_set import WriteSet
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.own_records import Records
-from distrodb.storage.records import Operation
+from distrodb.storage.records import Operation, SealedPut
 
 
 class DiskWrites:
@@ -17,13 +18,23 @@ class DiskWrites:
 
     @property
     def has_work(self) -> bool:
-        """A write set waits, and may be handed out."""
-        return not (self.is_busy or self._writes.is_empty)
+        """A write set waits, and may be handed out, or a large value is to be written."""
+        return self._writes.has_large or not (self.is_busy or self._writes.is_empty)
 
     @property
     def is_awaited(self) -> bool:
         """Groups hold back what they would write until the journal is free; not on a slow disk."""
         return self.is_busy and not self._disk.is_slow
+
+    def take_large(self) -> list[tuple[int, SealedPut]]:
+        """Large values to write, each with the number of its write set."""
+        return self._writes.take_large()
+
+    def large_written(self, sequence: int, operation: Operation) -> None:
+        self._writes.large_written(sequence, operation)
+
+    def is_on_disk(self, sequence: int) -> bool:
+        return self._writes.is_on_disk(sequence)
 
     def take(self, now: float) -> tuple[int, list[Operation]] | None:
         """The next write set, with its number, if it may be handed out."""
@@ -41,5 +52,5 @@ class DiskWrites:
         """Returns the groups that have something in it."""
         self.is_busy = False
         self._disk.sync_ended(now, took_s)
-        self._writes.durable_sequence = sequence
+        self._writes.on_disk(sequence)
         return self._writes.taken_groups

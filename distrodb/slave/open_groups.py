@@ -135,16 +135,17 @@ class OpenGroups:
             group.close(now)
             group.log.retire(group.member.removed_at)
             del self.all[group_id]
-            self._closing[group_id] = self._disk.writes.sequence
+            self._closing[group_id] = group.log.last_sequence
             closed.append(group_id)
         if closed:
             self._sort(now)
             self.close_at = now + LOOK_S if self._unwanted else math.inf
         return closed
 
-    def write_set_is_durable(self, sequence: int) -> None:
+    def more_is_on_disk(self) -> None:
         closing, writes = self._closing.items(), self._disk.writes
-        deleted = [id_ for id_, at in closing if at <= sequence and not writes.is_cutting(id_)]
+        gone = [id_ for id_, at in closing if writes.is_on_disk(at)]
+        deleted = [group_id for group_id in gone if not writes.is_cutting(group_id)]
         for group_id in deleted:
             del self._closing[group_id]
         self._deleted += deleted

@@ -9,7 +9,7 @@ What always holds:
 - a snapshot is removed only when the journal that names a newer one is on disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.outbox import Outbox
 from distrodb.slave.links.framing import Parcel
-from distrodb.storage.records import Operation
+from distrodb.storage.records import Operation, SealedPut
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Output:
     """What is to be done outside at the end of a turn, in the order of the core's contract."""
 
     journal: tuple[int, list[Operation]] | None = None
+    large: list[tuple[int, SealedPut]] = field(default_factory=list)  # see raft/write_set.py
     messages: dict[str, list[m.Message]] = field(default_factory=dict)
     gossip: dict[str, dict[str, Any]] = field(default_factory=dict)
     parcels: dict[str, list[Parcel]] = field(default_factory=dict)  # frames of other kinds
@@ -78,12 +79,13 @@ class Outgoing:
         """Once that write set is on disk, the group's older snapshots are not needed."""
         self._named.append((sequence, group, index))
 
-    def write_set_is_durable(self, sequence: int) -> None:
-        for gate in [gate for gate in self._gated if gate <= sequence]:
+    def more_is_on_disk(self, is_on_disk: Callable[[int], bool]) -> None:
+        """``is_on_disk``: whether the write set of that number is."""
+        for gate in [gate for gate in self._gated if is_on_disk(gate)]:
             for name, message in self._gated.pop(gate):
                 self.send(name, message, 0)
-        self._obsolete += [named[1:] for named in self._named if named[0] <= sequence]
-        self._named = [named for named in self._named if named[0] > sequence]
+        self._obsolete += [named[1:] for named in self._named if is_on_disk(named[0])]
+        self._named = [named for named in self._named if not is_on_disk(named[0])]
 
     def link_changed(self, peer: str) -> None:
         """What waits here was meant for the link that is gone."""

@@ -43,9 +43,9 @@ from distrodb.slave.map_keeper import map_of
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
 from distrodb.slave.timing import Timing
-from distrodb.slave.worker import Worker
+from distrodb.slave.worker import Steps, TurnWorker, Worker
 from distrodb.storage.directory import Directory
-from distrodb.storage.records import Operation
+from distrodb.storage.records import Operation, SealedPut
 
 REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
@@ -81,9 +81,11 @@ class SlaveProcess:
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
-        # One thread each: write sets reach the disk in order, and a long snapshot delays none.
+        # One thread each: write sets reach the disk in order, and neither a long snapshot nor a
+        # large value delays them.
         self._journal_thread: Worker
         self._snapshot_thread: Worker
+        self._large_thread: TurnWorker
         self._address = config.me.listens["client"]
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
@@ -105,6 +107,7 @@ class SlaveProcess:
         tell = self._loop.call_soon_threadsafe
         self._journal_thread = Worker("journal", tell, self._fail)
         self._snapshot_thread = Worker("snapshot", tell, self._fail)
+        self._large_thread = TurnWorker("large", tell, self._fail)
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._loop.set_exception_handler(self._on_error)
@@ -136,6 +139,7 @@ class SlaveProcess:
                 signal.signal(name, signal.SIG_IGN)
             self._clients.close()
             self._links.close()
+            self._large_thread.close()
             self._journal_thread.close()
             self._snapshot_thread.close()
             self._directory.close()
@@ -200,6 +204,8 @@ class SlaveProcess:
         messages, gossip, parcels = output.messages, output.gossip, output.parcels
         for peer in {**messages, **gossip, **parcels}:
             self._links.send(peer, messages.get(peer, ()), gossip.get(peer), parcels.get(peer, ()))
+        for sequence, put in output.large:
+            self._large_thread.give(self._write_large(sequence, put))
         if output.journal is not None:
             self._journal_thread.give(partial(self._commit, *output.journal))
         for snapshot in output.snapshots:
@@ -264,6 +270,10 @@ class SlaveProcess:
     def _synced(self, sequence: int, took_s: float) -> None:
         self._timing.note("disk-sync", took_s)
         self._tell(self._core.durable, sequence, took_s)
+
+    def _write_large(self, sequence: int, put: SealedPut) -> Steps:
+        written = yield from self._store.write_large(put)
+        return lambda: self._tell(self._core.large_written, sequence, written)
 
     def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
         usual_s = sys.getswitchinterval()

@@ -102,7 +102,7 @@ class DeleteRange:
 
     @property
     def size(self) -> int:
-        return 0
+        return len(self.first) + len(self.last)
 
 
 Operation = Put | DeleteRange

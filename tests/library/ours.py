@@ -177,22 +177,26 @@ class Replica:
                 assert not broken, broken
                 self._cluster.sent(self.name, peer, message)
 
-    def _commit(self, taken: tuple[int, list]) -> int:
-        """Put a write set on the disk; its sequence."""
+    def _take(self) -> tuple[int, list] | None:
+        for sequence, put in self.writes.take_large():
+            self.writes.large_written(sequence, put)
+        return self.writes.take()
+
+    def _commit(self, taken: tuple[int, list]) -> None:
+        """Put a write set on the disk."""
         sequence, operations = taken
         self.disk.commit(operations)
-        self.writes.durable_sequence = sequence
-        self.journal.on_durable(sequence)
-        return sequence
+        self.writes.on_disk(sequence)
+        self.journal.on_durable()
 
     def turn(self) -> None:
         """What ``Core.flush`` does after anything happened."""
         self.group.tick(self._cluster.now)
         self.group.pump(self._cluster.now, WALL_MS, may_write=True)
         self.collect()
-        while not self.disk_is_held and (taken := self.writes.take()) is not None:
-            sequence = self._commit(taken)
-            self._outgoing.write_set_is_durable(sequence)
+        while not self.disk_is_held and (taken := self._take()) is not None:
+            self._commit(taken)
+            self._outgoing.more_is_on_disk(self.writes.is_on_disk)
             self._send()
             self.group.tick(self._cluster.now)
             self.collect()

@@ -132,6 +132,8 @@ class Slaves:
         for peer in {**output.messages, **output.gossip}:
             if peer in self.cores and peer in core.links:
                 self._deliver(name, peer, output)
+        for sequence, put in output.large:
+            core.large_written(self.now, sequence, put)
         if output.journal is not None:
             if name in self.held_disks:
                 self._waiting[name] = output

@@ -34,7 +34,7 @@ def store(tmp_path):
 def commit(store, writes: WriteSet) -> None:
     sequence, operations = writes.take()
     store.commit(operations)
-    writes.durable_sequence = sequence
+    writes.on_disk(sequence)
 
 
 def our_journal(entries: int, writes: WriteSet, term: int = 1) -> Log:

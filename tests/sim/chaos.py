@@ -35,6 +35,7 @@ BOUNDS = [
     (proposals, "EXPIRE_MAX", proposals.EXPIRE_MAX),
 ]
 DELETED_ENTRIES_MAX = write_set.DELETED_ENTRIES_MAX
+WRITE_BYTES = write_set.LARGE_BYTES, write_set.COMMIT_BYTES
 # "slow disk" is one more, in test_slow_disks.py alone: so the seeds here stay what they are.
 FAULTS = {
     "crash": 6,
@@ -69,6 +70,7 @@ class Report:
 
 class Chaos:
     SHAPES = SHAPES
+    WRITE_BYTES = [WRITE_BYTES]  # what is large, and how much a commit has; by the seed
     CLIENT: type[Client] = Client
     GATEWAY_CLIENT: type[Client] = GatewayClient
 
@@ -76,6 +78,8 @@ class Chaos:
         self, seed: int, faults: Mapping[str, int] = FAULTS, clients: int = 4, **raft: int
     ):
         self._faults = faults
+        sizes = self.WRITE_BYTES[seed % len(self.WRITE_BYTES)]
+        write_set.LARGE_BYTES, write_set.COMMIT_BYTES = sizes
         nodes, partitions, replicas, snapshot_log_bytes = self.SHAPES[seed % len(self.SHAPES)]
         raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
         self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
@@ -113,6 +117,7 @@ class Chaos:
             for module, name, large in BOUNDS:  # they are the process's, not the run's
                 setattr(module, name, large)
             write_set.DELETED_ENTRIES_MAX = DELETED_ENTRIES_MAX
+            write_set.LARGE_BYTES, write_set.COMMIT_BYTES = WRITE_BYTES
 
     def _run(self, virtual_s: float) -> Report:
         cluster, choose = self.cluster, self._choose

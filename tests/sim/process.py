@@ -21,6 +21,7 @@ from distrodb.raft.interfaces import SnapshotRun
 from distrodb.slave.core import Core
 from distrodb.slave.gateway import Gateway
 from distrodb.slave.service import Service
+from distrodb.storage.records import SealedPut
 from tests.support.disk import Disk, PendingSet, PendingSnapshot
 from tests.support.network import Link
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 ALARM_S = 0.001  # after its time the core is woken
+LARGE_WRITE_S_MAX = 0.1  # of a value in a file of its own: longer than some commits
 LINKS_S = 0.025  # between two looks at links that may have gone silent
 WALL_EPOCH_MS = 1_700_000_000_000
 
@@ -151,6 +153,9 @@ class Slave:
             parcels = [parcel[:2] for parcel in output.parcels.get(peer, [])]
             frame = msgpack.packb([output.messages.get(peer, []), output.gossip.get(peer), parcels])
             simulation.network.transmit(self.id, peer, frame)
+        for sequence, put in output.large:
+            took_s = simulation.random.uniform(0.0, LARGE_WRITE_S_MAX)
+            self.later(took_s, self._write_large, sequence, put)
         if output.journal is not None:
             sequence, operations = output.journal
             pending = self.disk.begin(operations)
@@ -178,6 +183,10 @@ class Slave:
     def _sync(self, sequence: int, pending: PendingSet) -> None:
         self.disk.sync(pending)
         self.later(self.simulation.random.uniform(0.0, 0.001), self._durable, sequence)
+
+    def _write_large(self, sequence: int, put: SealedPut) -> None:
+        self.core.large_written(self.now, sequence, self.disk.write_large(put))
+        self.turn_soon()
 
     def _durable(self, sequence: int) -> None:
         self.core.durable(self.now, sequence)

@@ -31,9 +31,11 @@ from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.outgoing import Outgoing
 from distrodb.storage import records
+from distrodb.storage.records import Operation
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
+from tests.sim.large_values import LargeChaos
 from tests.sim.transactions import TransactionChaos
 from tests.sim.workload import HashingClient
 
@@ -228,6 +230,24 @@ def _deletes_nothing(*_: object) -> bool:
     return False
 
 
+def _add_overtaking(
+    self: WriteSet, operation: Operation, group: int | None = None, begins: bool = False
+) -> int:
+    if group not in self._apart or (begins and self._goes_apart(operation.size)):
+        return _add(self, operation, group, begins)
+    self._groups.add(group)
+    self._operations.append(operation)
+    return self.sequence
+
+
+def _is_handed_out(self: WriteSet, sequence: int) -> bool:
+    """What is apart counts as written with the commit that came next."""
+    return _is_on_disk(self, sequence) or sequence in self._unwritten
+
+
+_add, _is_on_disk = WriteSet.add, WriteSet.is_on_disk
+
+
 def _always_has_a_copy(self: Membership, peer: str) -> bool:
     return True
 
@@ -318,6 +338,12 @@ CURES = {
     ),
     "a watched key that was touched stops its transaction": Cure(
         [(Watched, "holds", _holds_anyway)], 6, FAULTS, TransactionChaos
+    ),
+    "what is behind a large value waits for it": Cure(
+        [(WriteSet, "add", _add_overtaking)], 6, FAULTS, LargeChaos
+    ),
+    "a large value is on the disk when messages speak of it": Cure(
+        [(WriteSet, "is_on_disk", _is_handed_out)], 6, FAULTS, LargeChaos
     ),
     "who may be needed forgets nothing": Cure(
         [(Membership, "ask_to_leave", _leave_unasked)], 10, HEALING_FAULTS, HealingChaos

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from distrodb.storage.records import Put
+from distrodb.storage.records import LargePut, Put, SealedPut
 from distrodb.storage.wal import Wal
 from tests.support.disk import Damage, Disk, PendingSet, Survivors, plain_copy
 from tests.support.folder import Crash, Later, SimulatedFolder
@@ -43,6 +43,14 @@ class LogDisk(Disk):
     def _apply(self, pending: PendingSet) -> None:
         super()._apply(pending)
         self._log.commit(pending.operations)
+
+    def write_large(self, put: SealedPut) -> LargePut:
+        steps = self._log.write_large(put)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value
 
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         found = list(super().scan(first, last))

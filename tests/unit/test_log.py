@@ -19,7 +19,7 @@ def store(tmp_path):
 def commit(store, writes: WriteSet) -> int:
     sequence, operations = writes.take()
     store.commit(operations)
-    writes.durable_sequence = sequence
+    writes.on_disk(sequence)
     return sequence
 
 
@@ -66,12 +66,12 @@ def test_the_durable_index_follows_the_disk():
     first, _ = writes.take()
     journal.add(b"later", 4, 1)
     assert journal.durable_index == 0 and journal.gate() == 2
-    writes.durable_sequence = first
-    journal.on_durable(first)
+    writes.on_disk(first)
+    journal.on_durable()
     assert journal.durable_index == 3 and journal.gate() == 2
     second, _ = writes.take()
-    writes.durable_sequence = second
-    journal.on_durable(second)
+    writes.on_disk(second)
+    journal.on_durable()
     assert journal.durable_index == 4 and journal.gate() == 0
 
 

@@ -1,10 +1,11 @@
 """A thread that does one thing after the other."""
 
 import gc
+import threading
 import weakref
 from queue import SimpleQueue
 
-from distrodb.slave.worker import Worker
+from distrodb.slave.worker import TurnWorker, Worker
 
 
 class Loop:
@@ -63,3 +64,52 @@ def test_what_is_done_is_not_kept_until_the_next_one_comes():
     gc.collect()
     assert known() is None
     loop.worker.close()
+
+
+# -- one step of each in turn --------------------------------------------------------------------
+
+
+class Told(list):
+    """What was told, in order, as the loop would call it."""
+
+    def __call__(self, done) -> None:
+        done()
+
+
+def steps(log: list, name: str, count: int):
+    for number in range(count):
+        log.append(f"{name}{number}")
+        yield
+    return lambda: log.append(f"{name} is done")
+
+
+def blocked(gate: threading.Event):
+    gate.wait(10)
+    yield
+    return lambda: None
+
+
+def test_what_is_short_waits_for_one_step_of_each_other():
+    log, gate = [], threading.Event()
+    worker = TurnWorker("test", Told(), log.append)
+    worker.give(blocked(gate))  # so that all are there before the first begins
+    worker.give(steps(log, "a", 4))
+    worker.give(steps(log, "b", 1))
+    worker.give(steps(log, "c", 2))
+    gate.set()
+    worker.close()
+    assert log == ["a0", "b0", "c0", "a1", "b is done", "c1", "a2", "c is done", "a3", "a is done"]
+
+
+def test_a_work_of_steps_that_fails_is_told_and_the_others_go_on():
+    log, failed = [], []
+
+    def failing():
+        yield
+        raise OSError("no disk")
+
+    worker = TurnWorker("test", Told(), failed.append)
+    worker.give(failing())
+    worker.give(steps(log, "a", 3))
+    worker.close()
+    assert [str(problem) for problem in failed] == ["no disk"] and log[-1] == "a is done"
