@@ -30,6 +30,7 @@ from distrodb.compiled import compiled
 from distrodb.errors import VersionError
 
 Limits = tuple[int, ...]  # bytes of a key, of a value; databases
+Payload = bytes | memoryview  # a large one is not copied on its way
 
 _LIMITS = (int, int), (int, int, int)
 
@@ -53,7 +54,7 @@ def encode_batch(
     limits: Limits,
     size: int = 0,
     marks: Sequence[tuple[int, int, int, int]] = (),
-) -> bytes:
+) -> Payload:
     """``size``: the bytes of all arguments together, about."""
     data: bytes
     batch: tuple[object, ...] = (now_ms, expire_max, limits, commands)
@@ -67,11 +68,10 @@ def encode_batch(
     packer = msgpack.Packer(autoreset=False, buf_size=size + size // 8)
     packer.pack(version[0])  # a small number is packed as itself
     packer.pack(batch)
-    data = packer.bytes()
-    return data
+    return memoryview(packer.getbuffer())
 
 
-def decode_batch(payload: bytes) -> Batch:
+def decode_batch(payload: Payload) -> Batch:
     """The inverse.  Raises ``ValueError`` for damaged payloads, and ``VersionError``.
 
     What it returns has the types it says: the store relies on that.

@@ -35,7 +35,7 @@ from distrodb.keyspace.context import (
 )
 from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.digest import digest_of
-from distrodb.keyspace.entry import Limits, decode_batch
+from distrodb.keyspace.entry import Limits, Payload, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.observers import Observers
@@ -85,7 +85,7 @@ class Store:
         """The newest entry's time."""
         return self._shared.now_ms
 
-    def apply(self, payload: bytes) -> "Sequence[Reply | NoReply]":
+    def apply(self, payload: Payload) -> "Sequence[Reply | NoReply]":
         """Run the write commands of one log entry, within the limits that it names.  Raises
         ``ValueError`` for a damaged one, ``VersionError`` for one that is not known; the state is
         as before then."""

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from distrodb.keyspace.entry import Payload
 from distrodb.raft import messages as m
 from distrodb.raft.interfaces import (
     Copying,
@@ -113,7 +114,7 @@ class Group:
             else:
                 self.awaits_journal = True
 
-    def _apply(self, index: int, payload: bytes) -> None:
+    def _apply(self, index: int, payload: Payload) -> None:
         if self._proposals.apply(index, payload, self.machine):
             self.member.tell_commit_within(COMMIT_TOLD_S)
 

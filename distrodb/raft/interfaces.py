@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distrodb.keyspace.context import Unsettled
+from distrodb.keyspace.entry import Payload
 from distrodb.keyspace.origins import Mark, NoReply
 from distrodb.keyspace.watched import Watched
 from distrodb.keyspace.weights import Weightless, Weights
@@ -33,7 +34,7 @@ class Machine(Protocol):
     ) -> "Reply | NoReply":
         """A command that may have run before; then it does not run again."""
 
-    def apply(self, payload: bytes) -> "Sequence[Reply | NoReply]":
+    def apply(self, payload: Payload) -> "Sequence[Reply | NoReply]":
         """Raises ``VersionError`` for what it does not know: it is not skipped."""
 
     def advance(self, now_ms: int, expire_max: int) -> None:

@@ -30,6 +30,7 @@ from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
 from distrodb.errors import VersionError
+from distrodb.keyspace.entry import LARGE_BYTES, Payload
 from distrodb.raft.log import MEMBERSHIP, NO_OP, Entry, Log
 
 REGULAR = b"\x00"  # pysyncobj's command type of an entry for the state machine
@@ -47,7 +48,7 @@ class Fate(enum.Enum):
 class Hooks(Protocol):
     """What the library asks of the member that owns it."""
 
-    def apply(self, index: int, payload: bytes) -> object: ...
+    def apply(self, index: int, payload: Payload) -> object: ...
 
     def may_count(self, index: int) -> bool:
         """The leader may count its own copy of this entry, and look at it at all."""
@@ -181,7 +182,7 @@ class Library(syncobj.SyncObj):
             heard[self._peer(peer)] = math.inf if counts else -math.inf
         self.doTick(0)
 
-    def propose(self, payload: bytes, settled: Callable[[Fate], None]) -> tuple[int, int]:
+    def propose(self, payload: Payload, settled: Callable[[Fate], None]) -> tuple[int, int]:
         """Append one entry of the state machine; its (index, term).  ``settled`` is called once, or
         never when this process ends before the fate is known.
 
@@ -263,7 +264,8 @@ class Library(syncobj.SyncObj):
         kind = command[:1]
         try:
             if kind == REGULAR:
-                return self._hooks.apply(self.applied_index + 1, command[1:])
+                payload = memoryview(command)[1:] if len(command) > LARGE_BYTES else command[1:]
+                return self._hooks.apply(self.applied_index + 1, payload)
             if kind not in (NO_OP, MEMBERSHIP):
                 raise VersionError(f"a change of kind {kind[0]}")
         except VersionError as what:

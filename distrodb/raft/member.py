@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from distrodb.errors import invariant
+from distrodb.keyspace.entry import Payload
 from distrodb.raft import messages as m
 from distrodb.raft.elections import Elections
 from distrodb.raft.lease import Lease
@@ -45,7 +46,7 @@ class Member:
         state: MemberState,
         heartbeat_s: float,
         election_timeout_s: float,
-        apply: Callable[[int, bytes], object],
+        apply: Callable[[int, Payload], object],
     ):
         self._state, self.apply = state, apply
         self._timeout_s = election_timeout_s
@@ -203,7 +204,7 @@ class Member:
     # -- what the proposer asks ------------------------------------------------------------------
 
     def propose(
-        self, now: float, payload: bytes, settled: Callable[[Fate], None]
+        self, now: float, payload: Payload, settled: Callable[[Fate], None]
     ) -> tuple[int, int]:
         """Append one entry and send it; its (index, term).  Only while ``is_ready``."""
         self._at(now)

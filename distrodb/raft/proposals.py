@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from distrodb.commands.gateway import SKIP
 from distrodb.errors import invariant
 from distrodb.keyspace.context import Unsettled
-from distrodb.keyspace.entry import encode_batch
+from distrodb.keyspace.entry import Payload, encode_batch
 from distrodb.keyspace.origins import NoReply
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Burst, GroupOptions, Machine, Marked, Request
@@ -227,7 +227,7 @@ class Proposals:
         at = member.propose(now, payload, lambda fate: self._settled(position, fate))
         invariant(at == position, "an entry is elsewhere than its commands wait")
 
-    def apply(self, index: int, payload: bytes, machine: Machine) -> bool:
+    def apply(self, index: int, payload: Payload, machine: Machine) -> bool:
         """Apply a committed entry; True when it is one of ours, whose commands are answered."""
         position = index, self._log.term_at(index) or 0
         batch = self._proposed.pop(position, None)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from distrodb.errors import VersionError
-from distrodb.keyspace.entry import decode_batch
+from distrodb.keyspace.entry import Payload, decode_batch
 from distrodb.keyspace.origins import Mark
 from distrodb.keyspace.watched import Watched
 from distrodb.keyspace.weights import WEIGHTLESS, Weightless
@@ -64,7 +64,7 @@ class MapMachine:
     def next_expiry_ms(self) -> float:
         return math.inf
 
-    def apply(self, payload: bytes) -> list[Reply]:
+    def apply(self, payload: Payload) -> list[Reply]:
         self.now_ms, _, _, commands, _ = decode_batch(payload)
         for _, args in commands:
             name = args[0].decode(errors="replace")
