@@ -6,10 +6,11 @@
     python -m tests.benchmarks.peers --plot docs/peers.svg
 
 ``redis-benchmark -t set,get -c 50 -d 64 -r 100000`` with pipelines of 1, 16 and 100: three slaves
-with what ``distrodb local --nodes 3`` has (``--cluster``); gateways of a cluster with one
-partition, the leader's and another slave's; and one Redis that syncs each write.  One system is
-driven at a time; Redis and etcd stand still (SIGSTOP) meanwhile, ours idles.  A share is that of
-Redis in the same round.  Ours against etcd: 1,000 clients, values of 1 KiB, a write at a time each.
+with what ``distrodb local --nodes 3`` has (``--cluster``), and three whose reads trust clocks;
+gateways of a cluster with one partition, the leader's and another slave's; and one Redis that syncs
+each write.  One system is driven at a time; Redis and etcd stand still (SIGSTOP) meanwhile, ours
+idles.  A share is that of Redis in the same round.  Ours against etcd: 1,000 clients, values of
+1 KiB, a write at a time each.
 
 Caveat: redis-benchmark ends at a tick of 250 ms, so loads of less than some seconds are rounded by
 much: ``--scale`` is for trying out only.
@@ -32,6 +33,7 @@ REQUESTS = {1: 60_000, 16: 500_000, 100: 1_500_000}
 KINDS = ("set", "get")
 REDIS = "Redis, one server"
 OURS = "distrodb, 3 slaves, 6 partitions"
+LEASE = 'the same with `reads = "lease"`'
 LEADER = "the leader's gateway, 1 partition"
 OTHER = "another slave's gateway, 1 partition"
 
@@ -49,19 +51,19 @@ def awake(server: Server):
         server.pause()
 
 
-def rounds_of(count: int, scale: float, with_gateways: bool) -> Figures:
+def rounds_of(count: int, scale: float, is_brief: bool) -> Figures:
     figures: Figures = defaultdict(lambda: defaultdict(list))
     with contextlib.ExitStack() as stack:
         peer = stack.enter_context(closing(Redis()))
         peer.pause()
-        ours = stack.enter_context(LocalCluster(nodes=3))
-        ours.wait_healed()
-        runs: dict[str, Callable[..., Figure]] = {
-            OURS: lambda *a: redis_benchmark(
-                a[0], port_of(ours), pids_of(ours), *a[1:], "--cluster"
+        runs: dict[str, Callable[..., Figure]] = {}
+        for name, reads in ((OURS, "quorum"), (LEASE, "lease"))[: 1 if is_brief else 2]:
+            ours = stack.enter_context(LocalCluster(nodes=3, raft_reads=reads))
+            ours.wait_healed()
+            runs[name] = lambda *a, c=ours: redis_benchmark(
+                a[0], port_of(c), pids_of(c), *a[1:], "--cluster"
             )
-        }
-        if with_gateways:
+        if not is_brief:
             one = stack.enter_context(LocalCluster(nodes=3, partitions=1))
             one.wait_healed()
             status = one.status()
@@ -157,14 +159,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual requests")
-    parser.add_argument("--no-gateways", action="store_true")
+    parser.add_argument("--brief", action="store_true", help="neither leases nor gateways")
     parser.add_argument("--etcd", action="store_true", help="beside etcd, too")
     parser.add_argument("--etcd-only", action="store_true")
     parser.add_argument("--etcd-load", default="xl", choices=["s", "m", "l", "xl"])
     parser.add_argument("--plot", type=Path, help="FILE.png or .svg: the shares")
     arguments = parser.parse_args()
     if not arguments.etcd_only:
-        figures = rounds_of(arguments.rounds, arguments.scale, not arguments.no_gateways)
+        figures = rounds_of(arguments.rounds, arguments.scale, arguments.brief)
         print(shown(figures), flush=True)
         if arguments.plot:
             plot(figures, arguments.plot)
