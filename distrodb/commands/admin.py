@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import container, session_row
 from distrodb.commands.error_replies import SYNTAX, unknown_subcommand
-from distrodb.resp.reply import error
+from distrodb.commands.numbers import parse_integer
+from distrodb.resp.reply import OK, error
 
 _NO_SHUTDOWN = error("ERR", "No shutdown in progress.")
 _NO_DEBUG = error(
@@ -14,19 +15,43 @@ _NO_DEBUG = error(
     "DEBUG command not allowed. It is one for Redis' own developers; what a slave is at, DISTRODB"
     " STATUS and INFO tell.",
 )
+_BAD_PARTITION = error("ERR", "the partition, and a piece, are given by their number")
 # What may be asked of the ring, with its number of words.
 _ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}
 
 
 def distrodb(session: SessionApi, args: Sequence[bytes]) -> Answer:
     """DISTRODB STATUS: JSON for ``distrodb status`` and the shell.  DISTRODB REMOVE node, KEEP
-    node, MOVE partition node and BALANCE: to be sent to the ``controller`` that it names."""
+    node, MOVE partition node and BALANCE: to be sent to the ``controller`` that it names.
+    DISTRODB BACKUP: for ``distrodb backup``."""
     slave, verb = session.slave, args[1].upper()
     if verb == b"STATUS" and len(args) == 2:
         return json.dumps(slave.status()).encode()
     if len(args) == _ASKED.get(verb):
         slave.change_map([arg.decode(errors="replace") for arg in args[1:]], session.later())
         return PENDING
+    if verb == b"BACKUP" and len(args) > 3:
+        return _backup(session, args)
+    return unknown_subcommand(args)
+
+
+def _backup(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """DISTRODB BACKUP BEGIN partition, of its leader: a picture of it (slave/pictures.py).  Then
+    DISTRODB BACKUP READ token number, from 0 on, of the same slave: its pieces, null behind the
+    last one.  DISTRODB BACKUP END token."""
+    pictures, verb = session.slave.pictures, args[2].upper()
+    if verb == b"BEGIN" and len(args) == 4:
+        partition = parse_integer(args[3])
+        if partition is None:
+            return _BAD_PARTITION
+        pictures.begin(partition, session.later())
+        return PENDING
+    if verb == b"READ" and len(args) == 5:
+        number = parse_integer(args[4])
+        return _BAD_PARTITION if number is None else pictures.piece(args[3], number)
+    if verb == b"END" and len(args) == 4:
+        pictures.end(args[3])
+        return OK
     return unknown_subcommand(args)
 
 

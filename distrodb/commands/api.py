@@ -235,6 +235,16 @@ class ProcessApi(Protocol):
         """As many, that nobody can guess."""
 
 
+class PicturesApi(Protocol):
+    """DISTRODB BACKUP; slave/pictures.py."""
+
+    def begin(self, partition: int, resolve: Callable[[Reply], None]) -> None: ...
+
+    def piece(self, token: bytes, number: int) -> Reply: ...
+
+    def end(self, token: bytes) -> None: ...
+
+
 class PausingApi(Protocol):
     """CLIENT PAUSE."""
 
@@ -261,6 +271,9 @@ class SlaveApi(Protocol):
 
     @property
     def pausing(self) -> PausingApi: ...
+
+    @property
+    def pictures(self) -> PicturesApi: ...
 
     @property
     def commands(self) -> Mapping[bytes, Command]:

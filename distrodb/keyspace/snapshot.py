@@ -42,6 +42,7 @@ EXPIRES = 64  # added to a tag
 ORIGIN = 128  # in place of a tag
 _BYTES = {bytes}
 
+Kept: TypeAlias = Iterable[tuple[int, int, Mapping[int, Reply]]]  # what Origins.rows gives
 Keys: TypeAlias = tuple[Mapping[bytes, Value], Mapping[bytes, int]]  # values, and expiries
 
 
@@ -75,7 +76,7 @@ class OriginRow(NamedTuple):
 def encode(
     header: Header,
     places: Mapping[int, Keys],
-    origins: Iterable[tuple[int, int, Mapping[int, Reply]]] = (),
+    origins: Kept = (),
 ) -> Iterator[bytes]:
     """``places`` and ``origins`` must not change until the last chunk is taken."""
     yield _pack([NAME, VERSION, *header])
@@ -105,7 +106,7 @@ def encode(
         yield _pack(rows)
 
 
-def _origins(origins: Iterable[tuple[int, int, Mapping[int, Reply]]]) -> Iterator[bytes]:
+def _origins(origins: Kept) -> Iterator[bytes]:
     rows: list[list[Any]] = []
     size = 0
     for number, last, replies in origins:

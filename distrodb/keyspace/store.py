@@ -43,6 +43,7 @@ from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
 from distrodb.keyspace.share import Share
+from distrodb.keyspace.snapshot import Kept
 from distrodb.keyspace.spread import Spread, all_slots_of
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, commands_of
 from distrodb.keyspace.usage import EXPIRY_BYTES
@@ -312,13 +313,20 @@ class Store:
 
     def snapshot(self) -> Iterator[bytes]:
         """The state now, as chunks that are encoded while they are taken (in any thread)."""
+        return self._encoded(self.origins.counts, self.origins.rows())
+
+    def picture(self) -> Iterator[bytes]:
+        """The same of its keys alone: what concerns nobody but this partition is left out."""
+        return self._encoded((0, 0), ())
+
+    def _encoded(self, origin_counts: tuple[int, int], origins: Kept) -> Iterator[bytes]:
         self._shared.generation += 1  # containers of before are cloned before they are written to
         places = {place: keys.copy() for place, keys in self._places.items()}
         key_count = sum(len(values) for values, _ in places.values())
         header = snapshot.Header(
-            self.now_ms, self.first_slot, self.last_slot, key_count, *self.origins.counts
+            self.now_ms, self.first_slot, self.last_slot, key_count, *origin_counts
         )
-        return snapshot.encode(header, places, self.origins.rows())
+        return snapshot.encode(header, places, origins)
 
     def size_estimate(self) -> int:
         """About the bytes of a snapshot, as far as a few keys tell."""

@@ -60,6 +60,7 @@ class Gateway(Service):
         # A client sees those of both ports, and what is counted is counted together.
         self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
         self.monitors, self.pausing = direct.monitors, direct.pausing
+        self.pictures = direct.pictures  # of what this slave leads itself
         self._tracking = core.gateway_tracking
 
     # -- commands on data --------------------------------------------------------------------

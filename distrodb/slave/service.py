@@ -28,6 +28,7 @@ from distrodb.slave.core import Core
 from distrodb.slave.monitors import Monitors
 from distrodb.slave.on_partitions import OnPartitions, Part
 from distrodb.slave.pause import Pausing
+from distrodb.slave.pictures import Pictures
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.session import Session
 from distrodb.slave.statistics import Statistics
@@ -106,7 +107,7 @@ class Service:
         self._sessions_opened = 0
         self.monitors = Monitors(process.wall_us, self.settings)
         self.pausing = Pausing(process.now, process.later, self.by_id)
-        self._unled = Unled()
+        self.pictures, self._unled = Pictures(core, process), Unled()
         self._seen: object = None  # the leaders for which that was looked at
         timing.who_asked = partial(_who_asked, self.by_id)
         self.settings.changed.append(self._settings_changed)

@@ -28,6 +28,7 @@ class _Process:
 
     def __init__(self, slave: "Slave"):
         self._slave = slave
+        self._numbers = 0
 
     def now(self) -> float:
         return self._slave.now
@@ -47,10 +48,12 @@ class _Process:
         return 0.0, 0.0
 
     def random_bytes(self, count: int) -> bytes:
-        return bytes(count)
+        """Another number each time: the same in each run of a seed."""
+        self._numbers += 1
+        return self._numbers.to_bytes(count, "big")
 
     def later(self, delay_s: float, what: Callable[[], None]) -> None:
-        raise AssertionError("a client pauses the slave")
+        self._slave.later(delay_s, what)
 
     def stop(self) -> None:
         raise AssertionError("a client stops the slave")
