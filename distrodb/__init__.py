@@ -3,6 +3,7 @@
 The general layout, from what clients see to what the disk sees:
 
     cli, master/, local     people's side: commands, the shell, a cluster on this machine
+    backup/, bench/         what is kept elsewhere and comes back; load, to measure
     slave/                  one process: connections, peer links, the core; process.py wires it
     raft/                   pysyncobj made safe: a group's log, its members, its snapshots
     storage/                the disk: the journal, snapshot files, the directory's lock

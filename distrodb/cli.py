@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distrodb import __version__
+from distrodb.backup.arguments import add_to as add_backup_verbs
 from distrodb.bench.arguments import add_to as add_bench_arguments
 from distrodb.compiled import BUILD
 from distrodb.errors import ConfigError, DistrodbError
@@ -82,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status)
+
+    add_backup_verbs(verbs)
 
     bench = verbs.add_parser("bench", help="put a running cluster under load, and say what it took")
     add_bench_arguments(bench)

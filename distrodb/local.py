@@ -308,7 +308,7 @@ class LocalCluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=None if self._detached else _die_with_parent,
+                preexec_fn=None if self._detached else die_with_parent,
             )
 
     def _command(self, node: str) -> list[str]:
@@ -555,5 +555,5 @@ def _check_to_be_had(ports: list[tuple[int, int, int]], idle: Callable[[float], 
             )
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -74,8 +74,8 @@ class BlockedError(UnavailableError):
 
 
 class NoLeaderError(BlockedError):
-    def __init__(self, status: Status, key: bytes) -> None:
-        partition, nodes = _partition_of(status, key_slot(key)), _addresses(status)
+    def __init__(self, status: Status, partition: dict[str, Any]) -> None:
+        nodes = _addresses(status)
         self.group = {node_id: nodes[node_id] for node_id in partition["group"]}
         self.down = [node_id for node_id, address in self.group.items() if not answers(address)]
         is_lost = 2 * len(self.down) >= len(self.group)
@@ -130,8 +130,9 @@ class Tries:
 
 
 class Cluster:
-    def __init__(self, connect: str | None = None) -> None:
+    def __init__(self, connect: str | None = None, database: int = 0) -> None:
         self._addresses = list(DEFAULT_ADDRESSES) if connect is None else [parse_address(connect)]
+        self._database = database
         self._slaves: dict[Address, redis.Redis] = {}
         self._known: Status | None = None  # the newest status; each try that fails asks anew
         self.awaited = ""  # what the call under way waits for, for a person who wonders
@@ -206,7 +207,12 @@ class Cluster:
                 f"{failure}; some keys were not written; bring slaves back and populate again"
             ) from failure
 
-    def _run(self, *commands: tuple[Any, ...]) -> list[Any]:
+    def run_again_and_again(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The replies to commands that may run more than once without harm, of distinct keys: also
+        what may have run is sent again, until each is answered."""
+        return self._run(*commands, may_repeat=True)
+
+    def _run(self, *commands: tuple[Any, ...], may_repeat: bool = False) -> list[Any]:
         """Their replies. Each names its key behind its name; those of a slave are one pipeline."""
         waiting, replies = dict(enumerate(commands)), dict[int, Any]()
 
@@ -225,7 +231,8 @@ class Cluster:
                     answers = [error] * len(share)
                 for number, answer in zip(share, answers, strict=True):
                     if isinstance(answer, Exception):
-                        errors.append(answer)
+                        is_unknown = may_repeat and one_line(answer).startswith("UNKNOWN")
+                        errors.append(TryAgainError(NOBODY) if is_unknown else answer)
                     else:
                         replies[number] = answer
                         del waiting[number]
@@ -234,10 +241,25 @@ class Cluster:
                 raise max(errors, key=lambda e: (not isinstance(e, _RETRIED), _may_be_done(e)))
 
         def why(status: Status, _: Exception) -> BlockedError:
-            return NoLeaderError(status, key=next(iter(waiting.values()))[1])
+            key = next(iter(waiting.values()))[1]
+            return NoLeaderError(status, _partition_of(status, key_slot(key)))
 
         Tries(self, why).run(once)
         return [reply for _, reply in sorted(replies.items())]
+
+    def ask_leader(self, partition: int, *words: Any) -> tuple[Any, Address]:
+        """What the leader of that partition answers, and where it is."""
+
+        def once() -> tuple[Any, Address]:
+            status = self._known or self.status()
+            leader = status["partitions"][partition]["leader"]
+            reply = self._slave(leader).execute_command(*words)
+            return reply, _addresses(status)[leader]
+
+        def why(status: Status, _: Exception) -> BlockedError:
+            return NoLeaderError(status, status["partitions"][partition])
+
+        return Tries(self, why).run(once)
 
     def keys(self, prefix: bytes, limit: int) -> list[bytes]:
         """At most `limit` keys that begin with `prefix`; fewer when time or the cluster fails."""
@@ -269,7 +291,7 @@ class Cluster:
         if address is None:
             raise TryAgainError(NOBODY)
         if address not in self._slaves:
-            self._slaves[address] = slave_at(address, REPLY_S_MAX)
+            self._slaves[address] = slave_at(address, REPLY_S_MAX, self._database)
         return self._slaves[address]
 
     # -- slaves --------------------------------------------------------------------------------

@@ -29,11 +29,12 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def slave_at(address: Address, reply_s_max: float = PROBE_S_MAX) -> redis.Redis:
+def slave_at(address: Address, reply_s_max: float = PROBE_S_MAX, database: int = 0) -> redis.Redis:
     """A client of one slave, which tries once and never again by itself."""
     return redis.Redis(
         address.host,
         address.port,
+        database,
         socket_connect_timeout=PROBE_S_MAX,
         socket_timeout=reply_s_max,
         retry=Retry(NoBackoff(), 0),

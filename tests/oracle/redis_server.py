@@ -100,7 +100,7 @@ def redis_server(is_cluster: bool) -> Iterator[RedisServer]:
             with socket.create_server(("127.0.0.1", 0)) as free:  # nobody dials the cluster's bus
                 bus = str(free.getsockname()[1])
             words += ["--cluster-enabled", "yes", "--cluster-port", bus, "--bind", "127.0.0.1"]
-        process = subprocess.Popen(words, preexec_fn=local._die_with_parent)
+        process = subprocess.Popen(words, preexec_fn=local.die_with_parent)
         try:
             connection = _first_connection(address)
             if is_cluster:

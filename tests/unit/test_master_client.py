@@ -428,6 +428,40 @@ def test_unknown_is_not_tried_again(cluster: Cluster, slaves: dict[str, FakeSlav
     assert len(tries) == 1
 
 
+def test_what_may_run_twice_is_sent_until_its_outcome_is_known(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    answers = [Raw(b"-UNKNOWN leader changed\r\n"), CLUSTERDOWN, Raw(b"+OK\r\n")]
+    sent: list[bytes] = []
+
+    def answered(slave: FakeSlave, command: list[bytes]) -> Any:
+        sent.append(command[1])
+        return answers.pop(0) if command[1] == b"a" else Raw(b"+OK\r\n")
+
+    slaves["node1"].behaviour = answered
+    commands = [(b"SET", b"a", b"1"), (b"SET", b"b", b"2")]
+    assert cluster.run_again_and_again(commands) == [b"OK", b"OK"]
+    assert sent == [b"a", b"b", b"a", b"a"] and not answers
+
+
+def test_a_partition_s_leader_is_asked_wherever_it_goes(
+    cluster: Cluster, slaves: dict[str, FakeSlave]
+) -> None:
+    cluster.status()
+
+    def moved(slave: FakeSlave, command: list[bytes]) -> Any:
+        slave.leader = "node2"
+        return Raw(b"-MOVED 0 127.0.0.1:%d\r\n" % slaves["node2"].port)
+
+    slaves["node1"].asking = moved
+    reply, address = cluster.ask_leader(0, "DISTRODB", "BACKUP", "BEGIN", 0)
+    assert (reply, address.port) == (b"OK", slaves["node2"].port)
+    assert slaves["node2"].asked == [b"BACKUP BEGIN 0"]
+    lose_majority(slaves)
+    with pytest.raises(UnavailableError, match="^partition 0 has no majority: of its group"):
+        cluster.ask_leader(0, "DISTRODB", "BACKUP", "BEGIN", 0)
+
+
 def test_a_refusal_is_passed_on(cluster: Cluster, slaves: dict[str, FakeSlave]) -> None:
     slaves["node1"].behaviour = always(Raw(b"-ERR value exceeds value_bytes_max 5\r\n"))
     for write in (lambda: cluster.set(b"k", b"v"), lambda: cluster.set_many([(b"k", b"v")])):

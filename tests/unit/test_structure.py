@@ -100,6 +100,13 @@ def test_what_counts_and_draws_for_the_bench_does_no_io():
         assert {n for n in found if n.startswith("random.")} <= {"random.Random"}, path
 
 
+def test_the_bytes_of_a_backup_are_made_and_read_without_io():
+    for name in ["arguments", "format", "json_lines", "records", "writes"]:
+        found = imports(PACKAGE / "backup" / f"{name}.py")
+        assert not {each.split(".")[0] for each in found} & NOT_PURE, name
+        assert not any(each.startswith("distrodb.clock") for each in found), name
+
+
 # Of a slave: its sockets, threads, loop; and the logger that asks the clock.
 SHELLS = {
     "worker.py",
@@ -132,6 +139,7 @@ def test_imports_point_one_way():
         "slave": 4,
         "master": 4,
         "bench": 5,
+        "backup": 5,
         "cli.py": 6,
     }
     for path in SOURCES:

@@ -1,0 +1,77 @@
+"""The arguments of ``distrodb backup``, ``restore``, ``verify``, ``export`` and ``import``; every
+call of ``distrodb`` reads this, so it imports nothing of ours before one of them runs.
+"""
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+_SLAVE = "any slave's client address"
+
+
+def add_to(verbs: Any) -> None:
+    """``verbs``: the subparsers of ``distrodb``."""
+    backup = verbs.add_parser("backup", help="write a running cluster into a file")
+    backup.add_argument("file", metavar="FILE|DIR", help="a new file, or a directory for one")
+    _connects(backup).set_defaults(run=_backup)
+
+    restore = verbs.add_parser("restore", help="read a backup into a running cluster")
+    restore.add_argument("file", metavar="FILE", help="a backup")
+    restore.add_argument("--overwrite", action="store_true", help="also if the cluster has keys")
+    restore.add_argument(
+        "--note", metavar="FILE", help="where it notes how far it is (default: beside the backup)"
+    )
+    _connects(restore).set_defaults(run=_restore)
+
+    verify = verbs.add_parser("verify", help="check a backup from its first byte to its last")
+    verify.add_argument("file", metavar="FILE", help="a backup")
+    verify.set_defaults(run=_verify)
+
+    export = verbs.add_parser("export", help="write keys as lines of JSON")
+    export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
+    export.add_argument(
+        "--from", dest="source", metavar="BACKUP", help="out of a backup (default: the cluster)"
+    )
+    _connects(export).set_defaults(run=_export)
+
+    import_ = verbs.add_parser("import", help="read keys from JSON, a Redis, or an RDB file")
+    import_.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="FILE or - with lines of JSON, a FILE.rdb, or redis://[USER:PASSWORD@]HOST:PORT[/DB]",
+    )
+    _connects(import_).set_defaults(run=_import)
+
+
+def _connects(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument("--connect", metavar="HOST:PORT", help=_SLAVE)
+    return parser
+
+
+def _backup(options: Namespace) -> int:
+    from distrodb.backup.make import run
+
+    return run(options)
+
+
+def _restore(options: Namespace) -> int:
+    from distrodb.backup.restore import run
+
+    return run(options)
+
+
+def _verify(options: Namespace) -> int:
+    from distrodb.backup.verify import run
+
+    return run(options)
+
+
+def _export(options: Namespace) -> int:
+    from distrodb.backup.export import run
+
+    return run(options)
+
+
+def _import(options: Namespace) -> int:
+    from distrodb.backup.importing import run
+
+    return run(options)

@@ -1,0 +1,123 @@
+"""A key as a line of JSON, for people and for other programs.  Pure.
+
+    {"key": "a", "value": "1"}
+    {"key": "b", "value": "2", "expires_at_ms": 1795824000000, "database": 3}
+    {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}]]}
+
+A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
+ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
+``expires_at_ms`` is a Unix time in milliseconds, and left out where a key stays; ``database`` is
+left out where it is 0.  What else a line may have is refused, lest it be lost without a word.
+
+A new kind of value is a line in ``_KINDS``.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from distrodb.backup.records import Record
+from distrodb.commands.numbers import INT_MAX
+from distrodb.keyspace.values import Hash, Value
+
+Text: TypeAlias = str | dict[str, str]
+_DATABASES_MAX = 1024  # that an option allows
+
+
+def line_of(record: Record) -> str:
+    name, (to_plain, _) = _name_of(record.value)
+    plain: dict[str, Any] = {"key": _text(record.key), name: to_plain(record.value)}
+    if record.expires_at_ms is not None:
+        plain["expires_at_ms"] = record.expires_at_ms
+    if record.database:
+        plain["database"] = record.database
+    return json.dumps(plain, ensure_ascii=False, separators=(", ", ": "))
+
+
+def record_of(line: str) -> Record:
+    """Raises ``ValueError`` with what is wrong."""
+    try:
+        plain = json.loads(line, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"no JSON: {problem.msg} at column {problem.colno}") from None
+    if not isinstance(plain, dict):
+        raise ValueError("no JSON object")
+    names = [name for name in plain if name in _KINDS]
+    if unknown := set(plain) - set(_KINDS) - {"key", "expires_at_ms", "database"}:
+        raise ValueError(f"{min(unknown)!a:.40} is not known")
+    if "key" not in plain or len(names) != 1:
+        raise ValueError(f"it needs a key, and one of {', '.join(_KINDS)}")
+    expires_at_ms = plain.get("expires_at_ms")
+    if expires_at_ms is not None:
+        _check_number("expires_at_ms", expires_at_ms, 1, INT_MAX)
+    database = plain.get("database", 0)
+    _check_number("database", database, 0, _DATABASES_MAX - 1)
+    _, from_plain = _KINDS[names[0]]
+    return Record(database, _bytes(plain["key"]), from_plain(plain[names[0]]), expires_at_ms)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice in one object")
+    return found
+
+
+def _check_number(name: str, number: Any, least: int, most: int) -> None:
+    if type(number) is not int or not least <= number <= most:
+        raise ValueError(f"{name} is no number from {least} to {most}")
+
+
+def _text(data: bytes) -> Text:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _bytes(plain: Any) -> bytes:
+    match plain:
+        case str():
+            try:
+                return plain.encode()
+            except UnicodeEncodeError:
+                raise ValueError("half a character (a lone surrogate): give its bytes") from None
+        case {"base64": str(text), **more} if not more:
+            try:
+                return base64.b64decode(text, validate=True)
+            except (binascii.Error, ValueError):
+                raise ValueError("what should be Base64 is not") from None
+    raise ValueError('keys and values are strings, or {"base64": "…"}')
+
+
+def _hash_to_plain(value: Any) -> list[list[Text]]:
+    return [[_text(field), _text(text)] for field, text in value.fields.items()]
+
+
+def _hash_from_plain(plain: Any) -> Hash:
+    value = Hash(0)
+    if not isinstance(plain, list) or not plain:
+        raise ValueError("a hash is a list of pairs, [field, value]")
+    for pair in plain:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError("a hash is a list of pairs, [field, value]")
+        if not value.set(_bytes(pair[0]), _bytes(pair[1])):
+            raise ValueError("a field twice in one hash")
+    return value
+
+
+_Ways = tuple[Callable[[Any], Any], Callable[[Any], Value]]
+# By the name that stands for a kind: to JSON, and back.
+_KINDS: Mapping[str, _Ways] = {
+    "value": (_text, _bytes),
+    Hash.kind.decode(): (_hash_to_plain, _hash_from_plain),
+}
+
+
+def _name_of(value: Value) -> tuple[str, _Ways]:
+    name = "value" if isinstance(value, bytes) else value.kind.decode()
+    return name, _KINDS[name]

@@ -1,0 +1,165 @@
+"""Keys of a running Redis, or of whatever speaks as one does: SCAN, and a read of each key.
+
+A key's expiry is what PEXPIRETIME says; of a server before Redis 7 it is the server's time and
+PTTL, asked in one round trip, which may be off by some milliseconds.  SCAN gives whatever was there
+all the while; what comes and goes meanwhile may be missed or not.  Of a Redis Cluster each master
+is asked; slots that move meanwhile may be missed, so run it again.
+
+A password stands in the URL or, as for redis-cli, in ``REDISCLI_AUTH``, where no list of processes
+shows it.
+
+A string is read by GET, a container by its own command: a new kind is a line in ``_READERS``.
+Kinds that distrodb does not hold are counted, and left out.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.connection import parse_url
+from redis.exceptions import RedisError, ResponseError
+
+from distrodb.backup.records import Record
+from distrodb.errors import ConfigError, UnavailableError
+from distrodb.keyspace.values import Hash, Value
+from distrodb.master.connections import one_line
+
+SCAN_COUNT = 500  # keys a round trip, about
+REPLY_S_MAX = 30.0  # a server that saves, or has a slow command, may take so long
+GONE = -2  # PTTL of a key that is not there
+SCHEMES = ("redis://", "rediss://", "unix://")
+
+# RESP2, which every Redis speaks.
+_OPTIONS: dict[str, Any] = {
+    "socket_connect_timeout": 5.0,
+    "socket_timeout": REPLY_S_MAX,
+    "protocol": 2,
+}
+
+
+def _hash(reply: Any) -> Value | None:
+    value = Hash(0)
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    for field, text in pairs:
+        value.set(field, text)
+    return value if len(value) else None
+
+
+_READERS: Mapping[bytes, tuple[str, Callable[[Any], Value | None]]] = {
+    b"string": ("GET", lambda reply: reply),
+    Hash.kind: ("HGETALL", _hash),
+}
+
+
+class RedisSource:
+    """Raises ``ConfigError`` for an address that is none, ``UnavailableError`` for a server that
+    cannot be read."""
+
+    def __init__(self, url: str):
+        self._name = name_of(url)
+        try:
+            self._options = {**parse_url(url), **_OPTIONS}
+        except ValueError as error:
+            raise ConfigError(f"{self._name}: {one_line(error)}") from None
+        self._options.setdefault("password", os.environ.get("REDISCLI_AUTH"))
+        self._is_exact = True  # PEXPIRETIME is there
+        self.left_out: Counter[bytes] = Counter()  # keys of kinds that are not held here
+        self.left_out_first: bytes | None = None
+
+    def key_count(self) -> int:
+        """Raises as ``records`` does."""
+        with self._told():
+            return sum(count for _, _, count in self._shares())
+
+    def records(self) -> Iterator[Record]:
+        with self._told():
+            for client, database, _ in self._shares():
+                with client:
+                    yield from self._scan(client, database)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise UnavailableError(f"{self._name}: {one_line(error)}") from error
+
+    def _client(self, **others: Any) -> redis.Redis:
+        return redis.Redis(connection_pool=redis.ConnectionPool(**{**self._options, **others}))
+
+    def _shares(self) -> Iterator[tuple[redis.Redis, int, int]]:
+        """Where keys are: clients, with the database that each is in, and how many there are."""
+        with self._client() as client:
+            self._is_exact = has_pexpiretime(client)
+            if client.info("cluster").get("cluster_enabled"):
+                shares = [(0, where) for where in self._masters(client)]
+            else:
+                named = self._options.get("db")
+                numbers = sorted(int(name[2:]) for name in client.info("keyspace"))
+                shares = [(n, {"db": n}) for n in numbers if named in (None, n)]
+        for database, others in shares:
+            each = self._client(**others)
+            yield each, database, each.dbsize()
+
+    def _masters(self, client: redis.Redis) -> list[dict[str, Any]]:
+        """How each differs from where was asked; a node at a Unix socket speaks for itself."""
+        if "host" not in self._options:
+            return [{}]
+        found: dict[tuple[str, int], None] = {}
+        for _, _, (host, port, *_), *_ in client.execute_command("CLUSTER SLOTS"):
+            name = host.decode() if isinstance(host, bytes) else host
+            found[name or self._options["host"], int(port)] = None  # none: the one that was asked
+        return [{"host": host, "port": port} for host, port in found]
+
+    def _scan(self, client: redis.Redis, database: int) -> Iterator[Record]:
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, keys = client.scan(cursor or 0, count=SCAN_COUNT)
+            yield from self._read(client, database, [key for key in keys if type(key) is bytes])
+
+    def _read(self, client: redis.Redis, database: int, keys: list[bytes]) -> Iterator[Record]:
+        kinds = self._kinds(client, keys)
+        pipe = client.pipeline(transaction=False)
+        pipe.execute_command("TIME")
+        wanted = [(key, *_READERS[kind]) for key, kind in kinds if kind in _READERS]
+        for key, name, _ in wanted:
+            pipe.execute_command("PEXPIRETIME" if self._is_exact else "PTTL", key)
+            pipe.execute_command(name, key)
+        (seconds, us), *replies = pipe.execute(raise_on_error=False)
+        base_ms = 0 if self._is_exact else int(seconds) * 1000 + int(us) // 1000
+        for (key, _, make), number, reply in zip(wanted, replies[::2], replies[1::2], strict=True):
+            for each in (number, reply):
+                if isinstance(each, Exception) and "WRONGTYPE" not in str(each):
+                    raise each
+            if isinstance(reply, ResponseError):  # another kind of value has come in its place
+                yield from self._read(client, database, [key])
+                continue
+            value = None if reply is None else make(reply)
+            if value is not None and number != GONE:
+                yield Record(database, key, value, None if number < 0 else base_ms + number)
+
+    def _kinds(self, client: redis.Redis, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.type(key)
+        kinds = list(zip(keys, pipe.execute(), strict=True))
+        for key, kind in kinds:
+            if kind not in _READERS and kind != b"none":
+                self.left_out[kind] += 1
+                self.left_out_first = self.left_out_first or key
+        return kinds
+
+
+def has_pexpiretime(client: redis.Redis) -> bool:
+    version = str(client.info("server").get("redis_version", "7"))
+    major = version.split(".")[0]
+    return not major.isdecimal() or int(major) >= 7
+
+
+def name_of(url: str) -> str:
+    """Without a password, wherever it stands."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.split('@')[-1].split('?')[0]}"

@@ -1,0 +1,41 @@
+"""Records as commands that make the same key of them, whatever was there before.  Pure.
+
+Each may run again without harm, so a command whose outcome is unknown is sent again.  A key of up
+to ``WHOLE_BYTES_MAX`` is one command, hence atomic.  A larger container is several, which must run
+in their order, each when the one before it is answered: it is deleted, its parts are added, and it
+gets its expiry, as a last one.
+
+A new kind of container is a line in ``_ADD_PART``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from distrodb.backup.records import Record
+from distrodb.keyspace.dump import dump
+from distrodb.keyspace.values import Hash
+
+Command = tuple[bytes | int, ...]  # words; the second is the key
+# Bytes, about, of a container that travels as one: an entry of the log, which is applied at once.
+WHOLE_BYTES_MAX = 1 << 20
+PART_BYTES = 256 * 1024
+
+# By the tag of a container: the command, without the key, that adds a part of it.
+_ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
+    Hash.tag: lambda part: (b"HSET", part),
+}
+
+
+def commands_of(record: Record) -> Sequence[Command]:
+    key, value, at_ms = record.key, record.value, record.expires_at_ms
+    if isinstance(value, bytes):
+        return [(b"SET", key, value, *(() if at_ms is None else (b"PXAT", at_ms)))]
+    if value.size <= WHOLE_BYTES_MAX:
+        return [(b"RESTORE", key, at_ms or 0, dump(value), b"REPLACE", b"ABSTTL")]
+    commands: list[Command] = [(b"DEL", key)]
+    for part, _ in value.parts(PART_BYTES):
+        name, words = _ADD_PART[value.tag](part)
+        commands.append((name, key, *words))
+    if at_ms is not None:
+        commands.append((b"PEXPIREAT", key, at_ms))
+    return commands
