@@ -276,10 +276,11 @@ class _Interrupts:
 
 
 def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
-    gateway = cluster.gateway_address(node)
+    gateway, http = cluster.gateway_address(node), cluster.http_address(node)
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
-        f" peers {cluster.peer_address(node)}{f' gateway {gateway}' if gateway else ''}{remark}",
+        f" peers {cluster.peer_address(node)}{f' gateway {gateway}' if gateway else ''}"
+        f"{f' page http://{http}/' if http else ''}{remark}",
         flush=True,
     )
 

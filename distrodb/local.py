@@ -35,6 +35,7 @@ from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free, obstacle
 _FREE_PORT_MIN = 10000
 PEER_PORT_OFFSET = 1000
 GATEWAY_PORT_OFFSET = 2000
+HTTP_PORT_OFFSET = 3000
 READY_S_MAX = 30.0
 HEALED_S_MAX = 120.0  # far above what the copies of a test take
 STOP_S_MAX = 30.0  # far above what handing over takes
@@ -43,6 +44,9 @@ _STEPS_MAX = 50  # ports that are tried above the last slave's; then any that is
 _PR_SET_PDEATHSIG = 1
 # How a slave ends that was told to; the last when SIGTERM came before it could listen for it.
 _AS_TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)
+
+
+Ports = tuple[int, int, int, int]  # of a slave: for clients, for peers, for its gateway, for HTTP
 
 
 class _Found:
@@ -210,7 +214,7 @@ class LocalCluster:
         node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
         last = max(config.me.client.port for config in self.configs.values())
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
-        end = min(last + _STEPS_MAX, 65535 - GATEWAY_PORT_OFFSET) if is_in_a_row else 0
+        end = min(last + _STEPS_MAX, 65535 - HTTP_PORT_OFFSET) if is_in_a_row else 0
         tried = (_ports(1, base) for base in range(last + 1, end))
         ports = next(filter(_are_to_be_had, tried), None) or _ports(1, None)
         peers = [str(config.me.peer) for config in self.configs.values()]
@@ -396,6 +400,11 @@ class LocalCluster:
         gateway = self.configs[node].me.gateway
         return None if gateway is None else str(gateway)
 
+    def http_address(self, node: str) -> str | None:
+        """None for one whose file names none."""
+        http = self.configs[node].me.http
+        return None if http is None else str(http)
+
     def peer_address(self, node: str) -> str:
         return str(self.configs[node].me.peer)
 
@@ -455,7 +464,7 @@ class LocalCluster:
     def _files(self) -> list[Path]:
         return sorted((self.directory / "conf").glob("node*.toml"))
 
-    def _write_files(self, ports: dict[str, tuple[int, int, int]], **options: Any) -> None:
+    def _write_files(self, ports: dict[str, Ports], **options: Any) -> None:
         folder = self.directory / "conf"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -465,8 +474,9 @@ class LocalCluster:
                     Address("127.0.0.1", client),
                     Address("127.0.0.1", peer),
                     gateway_bind=Address("127.0.0.1", gateway),
+                    http_bind=Address("127.0.0.1", http),
                 )
-                for id_, (client, peer, gateway) in ports.items()
+                for id_, (client, peer, gateway, http) in ports.items()
             ]
             options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
             for node in nodes:
@@ -501,25 +511,29 @@ def _number(node: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _ports(nodes: int, base: int | None) -> list[tuple[int, int, int]]:
-    """Of each slave: for clients, for peers, for its gateway."""
+def _ports(nodes: int, base: int | None) -> list[Ports]:
     if base is not None:
-        if not 1 <= base <= 65535 - GATEWAY_PORT_OFFSET - nodes:
+        if not 1 <= base <= 65535 - HTTP_PORT_OFFSET - nodes:
             raise ConfigError(
                 f"--base-port {base}: no ports for {nodes} slaves;"
-                f" use 1 to {65535 - GATEWAY_PORT_OFFSET - nodes}"
+                f" use 1 to {65535 - HTTP_PORT_OFFSET - nodes}"
             )
         return [
-            (client, client + PEER_PORT_OFFSET, client + GATEWAY_PORT_OFFSET)
+            (
+                client,
+                client + PEER_PORT_OFFSET,
+                client + GATEWAY_PORT_OFFSET,
+                client + HTTP_PORT_OFFSET,
+            )
             for client in range(base, base + nodes)
         ]
     candidates = list(range(_FREE_PORT_MIN, _first_ephemeral_port()))
     random.SystemRandom().shuffle(candidates)  # others may have seeded the common generator
     free = (port for port in candidates if not obstacle(Address("127.0.0.1", port)))
-    taken = list(itertools.islice(free, 3 * nodes))
-    if len(taken) < 3 * nodes:
-        raise ConfigError(f"no {3 * nodes} free ports below {_first_ephemeral_port()}")
-    return list(zip(taken[::3], taken[1::3], taken[2::3], strict=True))
+    taken = list(itertools.islice(free, 4 * nodes))
+    if len(taken) < 4 * nodes:
+        raise ConfigError(f"no {4 * nodes} free ports below {_first_ephemeral_port()}")
+    return list(zip(taken[::4], taken[1::4], taken[2::4], taken[3::4], strict=True))
 
 
 def _first_ephemeral_port() -> int:
@@ -532,15 +546,15 @@ def _first_ephemeral_port() -> int:
         return 32768
 
 
-def _addresses(ports: list[tuple[int, int, int]]) -> list[Address]:
-    return [Address("127.0.0.1", port) for triple in ports for port in triple]
+def _addresses(ports: list[Ports]) -> list[Address]:
+    return [Address("127.0.0.1", port) for of_one in ports for port in of_one]
 
 
-def _are_to_be_had(ports: list[tuple[int, int, int]]) -> bool:
+def _are_to_be_had(ports: list[Ports]) -> bool:
     return not any(map(obstacle, _addresses(ports)))
 
 
-def _check_to_be_had(ports: list[tuple[int, int, int]], idle: Callable[[float], None]) -> None:
+def _check_to_be_had(ports: list[Ports], idle: Callable[[float], None]) -> None:
     addresses = _addresses(ports)
     if (address := held(addresses, idle)) is not None:
         raise ConfigError(

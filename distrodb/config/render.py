@@ -13,7 +13,10 @@ _ROW_TEXT = """\
 # This slave's own row. It listens at `client` and `peer`. If others find it elsewhere, as when it
 # listens at 0.0.0.0 or [::], `announce = "HOST"` says where; "HOST:PORT" if clients find it at
 # another port, and `announce_peer` for slaves. With `gateway = "HOST:PORT"` it listens there too,
-# as one single Redis server that holds all keys, for clients that know no Redis Cluster."""
+# as one single Redis server that holds all keys, for clients that know no Redis Cluster. With
+# `http = "PORT"` it says there how it is: health, metrics, a page to look at. Only this machine
+# reaches that; `http = "HOST:PORT"` opens it to whoever reaches the host, and it asks nobody for
+# a password (it shows no keys and no values)."""
 _NODES_TEXT = """\
 # Every slave that the cluster is born with, in ring order; the same list in every file. Later the
 # cluster's own map says who there is, and only this slave's own row matters. A slave listens at
@@ -21,7 +24,9 @@ _NODES_TEXT = """\
 # `announce = "HOST"` says where; "HOST:PORT" if clients find it at another port, and
 # `announce_peer` for slaves. What is announced is the same in every file. With
 # `gateway = "HOST:PORT"` it listens there too, as one single Redis server that holds all keys, for
-# clients that know no Redis Cluster."""
+# clients that know no Redis Cluster. With `http = "PORT"` it says there how it is: health, metrics,
+# a page to look at. Only this machine reaches that; `http = "HOST:PORT"` opens it to whoever
+# reaches the host, and it asks nobody for a password (it shows no keys and no values)."""
 
 
 def render(
@@ -53,7 +58,8 @@ def render(
             lines += ["", what]
             for node in nodes:
                 lines += ["[[cluster.nodes]]", f"id = {_toml(node.id)}"]
-                lines += [f"{name} = {_toml(str(at))}" for name, at in node.listens.items()]
+                listens = node.listens | ({"http": node.http_bind} if node.http_bind else {})
+                lines += [f"{name} = {_toml(str(at))}" for name, at in listens.items()]
                 if node.client_bind or node.peer_bind:
                     lines.append(f"announce = {_toml(str(node.client))}")
                     lines.append(f"announce_peer = {_toml(str(node.peer))}")

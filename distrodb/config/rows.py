@@ -2,7 +2,8 @@
 Pure.
 
 ``gateway``, if there is one, is where it listens for clients that know no cluster; a wildcard is
-found at the host of ``announce`` or ``client``.
+found at the host of ``announce`` or ``client``.  The same goes for ``http``, where it says how it
+is; a port alone is one of the loopback address, which only this machine reaches.
 
 ``client`` and ``peer`` are where a slave listens, and mostly where others find it too.  Where it
 is found elsewhere (it listens at all addresses of its machine, or behind a mapped port) its row
@@ -12,6 +13,7 @@ says ``announce``: a host, or host and port, for clients.  The other slaves find
 What always holds: nobody is sent to a wildcard.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from distrodb.config.address import Address, parse_announced
 from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.sections import NodeAddress
 
-_NEEDED, _MAY_BE = ("id", "client", "peer"), ("gateway", "announce", "announce_peer")
+LOOPBACK = "127.0.0.1"
+_NEEDED, _MAY_BE = ("id", "client", "peer"), ("gateway", "http", "announce", "announce_peer")
 
 
 def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
@@ -88,21 +91,30 @@ def _node(file: Path, key: str, row: dict[str, str]) -> NodeAddress:
         told_peer,
         client_bind=None if client == told_client else client,
         peer_bind=None if peer == told_peer else peer,
-        gateway_bind=_gateway(file, key, row, {"client": client, "peer": peer}),
+        gateway_bind=(
+            gateway := _more(file, key, "gateway", row, {"client": client, "peer": peer})
+        ),
+        http_bind=_more(
+            file, key, "http", row, {"client": client, "peer": peer, "gateway": gateway}
+        ),
     )
 
 
-def _gateway(
-    file: Path, key: str, row: dict[str, str], others: dict[str, Address]
+def _more(
+    file: Path, key: str, name: str, row: dict[str, str], others: Mapping[str, Address | None]
 ) -> Address | None:
-    if "gateway" not in row:
+    """Where it listens too, if its row says so."""
+    if name not in row:
         return None
-    gateway = address(file, f"{key}.gateway", row["gateway"])
-    for name, other in others.items():
-        if gateway == other:
-            what = f"{gateway} is also {key}.{name}"
-            raise problem(file, f"{key}.gateway", what, "give each its own port")
-    return gateway
+    text = row[name]
+    if name == "http" and text.isascii() and text.isdigit():
+        text = f"{LOOPBACK}:{text}"
+    found = address(file, f"{key}.{name}", text)
+    for of, other in others.items():
+        if found == other:
+            what = f"{found} is also {key}.{of}"
+            raise problem(file, f"{key}.{name}", what, "give each its own port")
+    return found
 
 
 def _announced(file: Path, key: str, name: str, row: dict[str, str], default: Address) -> Address:

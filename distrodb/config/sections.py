@@ -21,17 +21,25 @@ class NodeAddress:
     client_bind: Address | None = None
     peer_bind: Address | None = None
     gateway_bind: Address | None = None  # None: it has no gateway
+    http_bind: Address | None = None  # None: it serves no HTTP
 
     @property
     def listens(self) -> dict[str, Address]:
-        """Where it listens, by the name in its row."""
+        """Where it must listen, by the name in its row; without ``http`` it does its work too."""
         listens = {"client": self.client_bind or self.client, "peer": self.peer_bind or self.peer}
         return listens if self.gateway_bind is None else {**listens, "gateway": self.gateway_bind}
 
     @property
     def gateway(self) -> Address | None:
         """Where clients find its gateway."""
-        bind = self.gateway_bind
+        return self._found(self.gateway_bind)
+
+    @property
+    def http(self) -> Address | None:
+        """Where people, and what watches the cluster, find its HTTP port."""
+        return self._found(self.http_bind)
+
+    def _found(self, bind: Address | None) -> Address | None:
         return Address(self.client.host, bind.port) if bind and bind.is_wildcard else bind
 
 

@@ -1,10 +1,10 @@
 """What peers say of themselves each second, and at once when it changes.  Pure.
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
-how long its disk takes to sync, where its gateway is, and whether it is about to end; of the
-leader of a group: its members (membership_reports.py) and the copies that it sends; before the
-cluster is born: whom it has met; of one that wants to join, and of those that have met it: its
-addresses.
+how long its disk takes to sync, where its gateway and its HTTP port are, and whether it is about to
+end; of the leader of a group: its members (membership_reports.py) and the copies that it sends;
+before the cluster is born: whom it has met; of one that wants to join, and of those that have met
+it: its addresses.
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -60,6 +60,7 @@ class Gossip:
     sync_ms: int = 0  # what a sync of its disk has taken at most of late
     has_slow_disk: bool = False  # so slow that it should lead nothing
     gateway: str = ""  # its address, if it has one
+    http: str = ""  # the same
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Gossip:
             "sync": self.sync_ms,
             "slow": self.has_slow_disk,
             "gateway": self.gateway,
+            "http": self.http,
         }
         if self.map is not None:
             plain["map"] = self.map.to_plain()
@@ -108,6 +110,7 @@ class Gossip:
                 sync_ms=_number(plain["sync"]),
                 has_slow_disk=_flag(plain["slow"]),
                 gateway=_name(plain["gateway"]),
+                http=_name(plain["http"]),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
@@ -178,7 +181,9 @@ class GossipBook:
         self.empty: set[str] = set()  # peers that have no group open
         self.slow: set[str] = set()  # peers whose disks are too slow to lead
         self._sync_ms: dict[str, int] = {}
-        self._gateways: dict[str, str] = {}  # also of those that are lost: where they were
+        # Also of those that are lost: where they were.
+        self._gateways: dict[str, str] = {}
+        self._https: dict[str, str] = {}
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -188,7 +193,7 @@ class GossipBook:
         self._copies[peer] = gossip.copies
         self._joiners[peer] = gossip.joiners
         self._sync_ms[peer] = gossip.sync_ms
-        self._gateways[peer] = gossip.gateway
+        self._gateways[peer], self._https[peer] = gossip.gateway, gossip.http
         for peers, is_one in (
             (self.leaving, gossip.is_leaving or peer in self.leaving),
             (self.empty, not gossip.has_groups),
@@ -233,6 +238,10 @@ class GossipBook:
     def gateway(self, peer: str) -> str | None:
         """None if it has none, or nothing is known."""
         return self._gateways.get(peer) or None
+
+    def http(self, peer: str) -> str | None:
+        """The same of its HTTP port."""
+        return self._https.get(peer) or None
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""

@@ -10,7 +10,7 @@ What always holds:
 import math
 from typing import Any
 
-from distrodb.config import Address
+from distrodb.config import NodeAddress
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap, node_of
 from distrodb.slave.disk_speed import DiskSpeed
@@ -30,11 +30,12 @@ class GossipSender:
         peers: Peers,
         leadership: Leadership,
         disk: DiskSpeed,
-        gateway: Address | None,
+        me: NodeAddress,
     ):
         self._maps, self._groups, self._peers = groups.maps, groups, peers
         self._leadership, self._disk = leadership, disk
-        self._gateway = "" if gateway is None else str(gateway)
+        self._gateway = "" if me.gateway is None else str(me.gateway)
+        self._http = "" if me.http is None else str(me.http)
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
         self.next_due = math.inf  # seconds: when ``take`` is to be called next
@@ -100,6 +101,7 @@ class GossipSender:
             sync_ms=int(1000 * self._disk.worst_s()),
             has_slow_disk=self._disk.is_slow,
             gateway=self._gateway,
+            http=self._http,
         )
 
     def _reports(self) -> dict[int, Configuration]:

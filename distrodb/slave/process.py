@@ -34,6 +34,8 @@ from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
+from distrodb.slave.http.server import HttpServer, page_files
+from distrodb.slave.http.site import Site
 from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
@@ -99,6 +101,11 @@ class SlaveProcess:
             on_frame=self._on_frame,
         )
         self._clients = ClientServer(self._core, limits, self._schedule, self.stop, self._timing)
+        self._http: HttpServer | None = None
+        if config.me.http_bind is not None:
+            view, service = self._core.view, self._clients.service
+            site = Site(view, service, lambda: self._is_stopping, page_files())
+            self._http = HttpServer(config.me.http_bind, site.answer)
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
@@ -119,6 +126,8 @@ class SlaveProcess:
                     await self._clients.start(address, is_gateway=key == "gateway")
             except OSError as error:
                 raise _port_problem(self._config, self._core, key, error) from None
+        if self._http is not None:
+            await self._http.start()
         log.info("slave %s serves clients at %s", self._config.id, self._address)
         if self._address != self._config.me.client:
             log.info("it is announced to them as %s", self._config.me.client)
@@ -138,6 +147,8 @@ class SlaveProcess:
                 self._loop.remove_signal_handler(name)
                 signal.signal(name, signal.SIG_IGN)
             self._clients.close()
+            if self._http is not None:
+                self._http.close()
             self._links.close()
             self._large_thread.close()
             self._journal_thread.close()

@@ -4,7 +4,7 @@ room for, and what a person is told of a directory that cannot be read.  Pure.""
 from distrodb.config import SlaveConfig, problem
 from distrodb.ring.clustermap import ClusterMap
 
-DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, and strangers on the peer port
+DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, strangers there, and HTTP
 CONNECTIONS_MIN = 16
 # A part of the memory: what clients' inputs and outputs may take together if no option says it.
 # Four clients that send the largest values, or a few that do not take their replies, fit in on a

@@ -47,6 +47,7 @@ class Status:
             "client": row.client,
             "peer": row.peer,
             "gateway": view.gateway_of(node),
+            "http": view.http_of(node),
             "incarnation": row.incarnation,
             "slow_disk": view.has_slow_disk(node),
             "sync_ms": view.sync_ms(node),

@@ -138,6 +138,12 @@ class View:
             return None if self.config.me.gateway is None else str(self.config.me.gateway)
         return self.peers.gossip.gateway(node)
 
+    def http_of(self, node: str) -> str | None:
+        """The same of its HTTP port."""
+        if node == self.id:
+            return None if self.config.me.http is None else str(self.config.me.http)
+        return self.peers.gossip.http(node)
+
     def has_slow_disk(self, node: str) -> bool:
         """So slow that it hands on what it leads."""
         return self._disk.is_slow if node == self.id else node in self.peers.gossip.slow

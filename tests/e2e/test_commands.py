@@ -17,15 +17,15 @@ DISTRODB = [sys.executable, "-m", "distrodb"]
 
 
 def free_base_port() -> int:
-    """A port with room above it, for clients and, each 1000 higher, peers and gateways; each worker
-    looks in a range of its own, since what is free now is not taken yet; each run begins somewhere
-    else in it."""
+    """A port with room above it, for clients and, each 1000 higher, peers, gateways and HTTP; each
+    worker looks in a range of its own, since what is free now is not taken yet; each run begins
+    somewhere else in it."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20000 + worker % 4 * 3000
+    first = 20000 + worker % 3 * 4000
     bases = range(first, first + 1000, 20)
     begin = os.getpid() % len(bases)
     for base in [*bases[begin:], *bases[:begin]]:
-        ports = [port + by for by in range(10) for port in (base, base + 1000, base + 2000)]
+        ports = [port + by for by in range(10) for port in range(base, base + 3001, 1000)]
         if all(is_free(Address("127.0.0.1", port)) for port in ports):
             return base
     raise AssertionError("no free port")
@@ -200,7 +200,7 @@ def test_status_for_programs(cluster):
     assert status["healing"]["is_done"]
     assert status["ring"] == ["node1", "node2", "node3"]
     assert set(status["nodes"]["node1"]) == {
-        "status", "client", "gateway", "peer", "incarnation", "slow_disk", "sync_ms"
+        "status", "client", "gateway", "http", "peer", "incarnation", "slow_disk", "sync_ms"
     }  # fmt: skip
     assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
     assert len(status["partitions"]) == 6

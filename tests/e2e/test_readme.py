@@ -28,11 +28,11 @@ def block(beginning: str) -> list[str]:
 def clone(home: Path, tmp_path: Path):
     """A place like a fresh clone with its environment; ``run`` types lines there."""
     base = free_base_port()
-    moved = {f"5{n}55": str(base + (n - 5) * 1000)[:-1] for n in (5, 6, 7)}
+    moved = {f"5{n}55": str(base + (n - 5) * 1000)[:-1] for n in (5, 6, 7, 8)}
     assert base % 10 == 0
 
     def with_ports(text: str) -> str:
-        return re.sub(r"5[567]55(?=\d)", lambda match: moved[match[0]], text)
+        return re.sub(r"5[5678]55(?=\d)", lambda match: moved[match[0]], text)
 
     (tmp_path / "conf").mkdir()
     for file in (ROOT / "conf").glob("*.toml"):

@@ -208,8 +208,8 @@ def test_status_without_a_slave_is_one_line(capsys, free_port):
         (["--nodes", "65"], "--nodes 65: use 1 to 64"),
         (["--partitions", "0"], "--partitions 0: use 1 to 16384"),
         (["--partitions", "16385"], "--partitions 16385: use 1 to 16384"),
-        (["--base-port", "0"], "--base-port 0: no ports for 5 slaves; use 1 to 63530"),
-        (["--base-port", "64531"], "--base-port 64531: no ports for 5 slaves; use 1 to 63530"),
+        (["--base-port", "0"], "--base-port 0: no ports for 5 slaves; use 1 to 62530"),
+        (["--base-port", "62531"], "--base-port 62531: no ports for 5 slaves; use 1 to 62530"),
         (["--populate", "absent"], "--populate absent: cannot be read; name a text file"),
     ],
 )

@@ -198,3 +198,52 @@ def test_each_number_has_its_unit_and_its_bounds():
     for option in OPTIONS:
         if isinstance(option.default, int | float) and not option.choices:
             assert option.unit and option.low is not None and option.high is not None, option.key
+
+
+@pytest.mark.parametrize(
+    ("text", "listens", "found"),
+    [
+        ("8001", "127.0.0.1:8001", "127.0.0.1:8001"),
+        ("10.0.0.1:8001", "10.0.0.1:8001", "10.0.0.1:8001"),
+        ("0.0.0.0:8001", "0.0.0.0:8001", "h:8001"),
+    ],
+)
+def test_http_is_this_machine_s_own_unless_a_host_is_named(tmp_path, text, listens, found):
+    file = tmp_path / "a.toml"
+    file.write_text(GIVEN + ROW + f'announce = "h"\nhttp = "{text}"')
+    me = load(file).me
+    assert (str(me.http_bind), str(me.http)) == (listens, found)
+    assert "http" not in me.listens  # without it the slave does its work too
+    again = tmp_path / "b.toml"
+    again.write_text(render("a", "data", [me]))
+    assert load(again).me == me
+
+
+def test_machines_may_have_the_same_http_port(tmp_path):
+    rows = "".join(
+        f'[[cluster.nodes]]\nid = "{n}"\nclient = "{n}:1"\npeer = "{n}:2"\nhttp = "3"\n'
+        for n in "abc"
+    )
+    file = tmp_path / "a.toml"
+    file.write_text(f'[node]\nid = "a"\ndirectory = "d"\n{rows}')
+    assert [str(node.http) for node in load(file).nodes] == ["127.0.0.1:3"] * 3
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        (
+            'announce = "h"\nhttp = "0"',
+            "cluster.nodes[0].http: '127.0.0.1:0' is not an address (its port",
+        ),
+        ('announce = "h"\nhttp = "x"', "cluster.nodes[0].http: 'x' is not an address"),
+        ("http = 8001", "cluster.nodes[0].http: 8001 is not a string"),
+        ('announce = "h"\nhttp = "0.0.0.0:1"', "[0].http: 0.0.0.0:1 is also cluster.nodes[0].cli"),
+    ],
+)
+def test_an_http_port_that_cannot_be(tmp_path, row, what):
+    file = tmp_path / "a.toml"
+    file.write_text(GIVEN + ROW + row)
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert what in str(refused.value)

@@ -30,7 +30,7 @@ def outgoing():
 
 def own_address() -> tuple[str, int]:
     """One that is free, and that the kernel gives to nobody."""
-    [(port, _, _)] = local._ports(1, None)
+    [(port, *_)] = local._ports(1, None)
     return "127.0.0.1", port
 
 

@@ -55,7 +55,9 @@ def test_what_is_imported_is_installed():
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg")
     lines = options["options"]["install_requires"].splitlines()
-    required = {re.split(r"[<>=]", line)[0] for line in lines if line and line[0] != "#"}
+    required = {
+        re.split(r"[<>=]", line)[0].replace("-", "_") for line in lines if line and line[0] != "#"
+    }
     imported = {name.split(".")[0] for path in SOURCES for name in imports(path)}
     assert imported - set(sys.stdlib_module_names) - {"distrodb", "matplotlib"} == required
     extras = options["options.extras_require"]
@@ -112,6 +114,7 @@ SHELLS = {
     "worker.py",
     "client_server.py",
     "process.py",
+    "http/server.py",
     "links/link.py",
     "links/links.py",
     "logging_limit.py",

@@ -1,0 +1,221 @@
+"""What the HTTP port's paths say, what it costs at most, and whom it does not answer."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from distrodb.config import load, render
+from distrodb.config.sections import Address, NodeAddress
+from distrodb.ring.clustermap import first_map
+from distrodb.slave.http.conversation import Answer, Asked
+from distrodb.slave.http.document import KEPT_S, SHARE, Document
+from distrodb.slave.http.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S, Rate
+from distrodb.slave.http.readiness import SHOWN_MAX, reasons_against
+from distrodb.slave.http.site import ROWS_A_SLICE, Site
+
+# -- documents -----------------------------------------------------------------------------------
+
+
+class Making:
+    """Pieces that take time to make."""
+
+    def __init__(self, *pieces_s: float):
+        self.now, self.made, self._pieces_s = 0.0, 0, pieces_s
+
+    def clock(self) -> float:
+        return self.now
+
+    def pieces(self):
+        self.made += 1
+        for number, seconds in enumerate(self._pieces_s):
+            self.now += seconds
+            yield str(number).encode()
+
+
+def whole(document: Document, making: Making) -> tuple[int, Answer]:
+    steps = 1
+    while (answer := document.make_on(making.clock)) is None:
+        steps += 1
+    return steps, answer
+
+
+def test_a_document_is_made_a_slice_at_a_time():
+    making = Making(0.001, 0.001, 0.001)
+    document = Document(making.pieces, "text/plain")
+    assert document.kept(0.0) is None
+    steps, answer = whole(document, making)
+    assert steps == 4 and answer == Answer(200, b"012", "text/plain")
+
+
+@pytest.mark.parametrize("takes_s", [0.0, 0.001, 0.1, 2.0])
+def test_however_often_it_is_asked_for_it_takes_a_bounded_share_of_the_time(takes_s):
+    making = Making(takes_s)
+    document = Document(making.pieces, "text/plain")
+    busy_s = 0.0
+    while making.now < 1000 * max(takes_s, KEPT_S):
+        if document.kept(making.now) is None:
+            before = making.now
+            whole(document, making)
+            busy_s += making.now - before
+        making.now += 0.01
+    assert making.made > 10
+    assert busy_s <= making.now / SHARE + takes_s
+    assert making.made <= making.now / KEPT_S + 1
+
+
+def test_what_goes_wrong_in_a_document_is_raised_and_it_begins_anew():
+    making, is_broken = Making(0.0, 0.0), True
+
+    def make():
+        yield b"half"
+        if is_broken:
+            raise KeyError("x")
+        yield from making.pieces()
+
+    document = Document(make, "text/plain")
+    assert document.make_on(making.clock) is None
+    with pytest.raises(KeyError):
+        document.make_on(making.clock)
+    assert document.kept(making.now) is None
+    is_broken = False
+    assert whole(document, making)[1].body == b"half01"
+
+
+def test_requests_have_a_rate():
+    rate = Rate(100.0)
+    assert [rate.take(100.0) for _ in range(REQUESTS_AT_ONCE + 5)].count(True) == REQUESTS_AT_ONCE
+    assert [rate.take(100.125) for _ in range(100)].count(True) == REQUESTS_PER_S // 8
+    assert [rate.take(1000.0) for _ in range(100)].count(True) == REQUESTS_AT_ONCE
+
+
+# -- paths ---------------------------------------------------------------------------------------
+
+
+def view_of(**changed):
+    """A slave that is as it should be, but for what is changed."""
+    nodes = [(name, f"{name}:1", f"{name}:2") for name in "abc"]
+    cluster_map = first_map(nodes, 4, 3, dict.fromkeys("abc", "1"))
+    given = {
+        "maps": SimpleNamespace(waits_to_join=False, waits_for=None),
+        "map": cluster_map,
+        "id": "a",
+        "peers": SimpleNamespace(is_alive=lambda node: True),
+        "not_yet_in": list,
+        "routing": SimpleNamespace(
+            leaderless=list,
+            leader_of=lambda partition: "b",
+            partition_of_slot=[
+                p.id for p in cluster_map.partitions for _ in range(p.first, p.last + 1)
+            ],
+        ),
+    }
+    return SimpleNamespace(**{**given, **changed})
+
+
+@pytest.fixture
+def config(tmp_path):
+    rows = [
+        NodeAddress(
+            "a",
+            Address("db.example", 1),
+            Address("10.0.0.1", 2),
+            client_bind=Address("0.0.0.0", 1),
+            http_bind=Address("0.0.0.0", 3),
+        )
+    ]
+    (tmp_path / "a.toml").write_text(render("a", "data", rows))
+    return load(tmp_path / "a.toml")
+
+
+@pytest.fixture
+def site(config):
+    status = {"epoch": 7, "partitions": [{"id": n} for n in range(2 * ROWS_A_SLICE + 1)]}
+    service = SimpleNamespace(status=lambda: status)
+    page = {"/": Answer(200, b"<!doctype html>", "text/html")}
+    site = Site(view_of(config=config), service, lambda: False, page)
+    site.status = status
+    return site
+
+
+def ask(site: Site, path: str, query: str = "", host: str = "127.0.0.1:3") -> Answer:
+    found = site.answer(Asked(path, query, host))
+    return whole(found, Making())[1] if isinstance(found, Document) else found
+
+
+def test_the_cluster_is_the_status_whatever_its_size(site):
+    for count in (0, 1, ROWS_A_SLICE, ROWS_A_SLICE + 1, 3 * ROWS_A_SLICE):
+        site.status["partitions"] = [{"id": n, "group": ["a"]} for n in range(count)]
+        assert json.loads(ask(site, "/cluster").body) == site.status
+
+
+def test_health_and_readiness(site):
+    assert ask(site, "/healthz") == Answer(200, b"ok\n")
+    assert ask(site, "/readyz") == Answer(200, b"ready\n")
+    site._view.not_yet_in = lambda: [3]
+    answer = ask(site, "/readyz")
+    assert answer.status == 503 and b"does not count yet in partition 3" in answer.body
+
+
+@pytest.mark.parametrize("query", ["name=a%7Bfoo%7D%ff", "x=1&name=a{foo}%FF"])
+def test_where_a_key_is(site, query):
+    found = json.loads(ask(site, "/key", query).body)
+    assert found["slot"] == 12182  # of foo, as redis-cli says
+    assert found["partition"] == 2 and found["leader"] == "b"
+    assert found["slots"][0] <= 12182 <= found["slots"][1]
+
+
+@pytest.mark.parametrize("query", ["", "nam=a", "a=1&b=2&c=3&d=4&name=e"])
+def test_a_key_must_be_named(site, query):
+    assert ask(site, "/key", query).status == 400
+
+
+def test_an_unknown_path_is_told_which_there_are(site):
+    answer = ask(site, "/../etc/passwd")
+    assert answer.status == 404 and answer.body.startswith(b"there are / /cluster /healthz /key")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("127.0.0.1:58551", True),
+        ("[::1]:58551", True),
+        ("192.168.7.7", True),
+        ("localhost:58551", True),
+        ("DB.example:3", True),
+        ("db.example", True),
+        ("", True),
+        ("evil.example:58551", False),
+        ("127.0.0.1.evil.example", False),
+        ("a b", False),
+        (":3", False),
+    ],
+)
+def test_a_name_that_is_none_of_this_slave_s_is_refused(site, host, is_answered):
+    """Else a web page could read it through the browser of somebody who reaches the port."""
+    for path in ("/", "/cluster", "/healthz", "/nothing"):
+        assert (ask(site, path, host=host).status != 421) == is_answered
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"maps": SimpleNamespace(waits_to_join=True, waits_for=["b"])}, "to be let into"),
+        (
+            {"maps": SimpleNamespace(waits_to_join=False, waits_for=["b"])},
+            "born yet, waiting for b",
+        ),
+        ({"id": "d"}, "not in the ring"),
+        ({"peers": SimpleNamespace(is_alive=lambda node: node == "a")}, "hears 1 of the 3 slaves"),
+        ({"not_yet_in": lambda: list(range(SHOWN_MAX + 2))}, "7 and 2 more"),
+        ({"routing": SimpleNamespace(leaderless=lambda: [2])}, "without a leader: partition 2"),
+    ],
+)
+def test_why_a_slave_is_not_ready(changed, reason):
+    (said,) = reasons_against(view_of(**changed), is_ending=False)
+    assert reason in said
+
+
+def test_a_slave_that_ends_is_not_ready():
+    assert reasons_against(view_of(), is_ending=False) == []
+    assert reasons_against(view_of(), is_ending=True) == ["it is ending"]
