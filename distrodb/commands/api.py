@@ -16,7 +16,8 @@ from distrodb.commands.command import Command
 from distrodb.resp.reply import ErrorReply, Reply
 
 if TYPE_CHECKING:
-    from distrodb.commands.latency import Latency, Times
+    from distrodb.commands.latency import Latency
+    from distrodb.commands.powers import Powers
     from distrodb.commands.slow_log import SlowLog
 
 
@@ -300,7 +301,7 @@ class SlaveApi(Protocol):
     def latency(self) -> "Latency": ...
 
     @property
-    def times(self) -> "Mapping[str, Times]":
+    def times(self) -> "Mapping[str, Powers]":
         """How long commands execute, by name."""
 
     @property

@@ -15,8 +15,6 @@ from distrodb.commands.error_replies import shown
 from distrodb.resp.reply import Reply, Verbatim, error
 
 SAMPLES_MAX = 160  # of one kind, as in Redis
-# A command's times are counted by powers of two, from a microsecond on: 2**31 µs is half an hour.
-BUCKETS = 32
 KINDS = {
     "command": "A command executed for long, and kept all others of its slave waiting: SLOWLOG GET"
     " says which.",
@@ -56,33 +54,6 @@ class Latency:
         for kind in found:
             del self.events[kind]
         return len(found)
-
-
-class Times:
-    """Of one command: how many of its calls took up to 2**n microseconds, and all together."""
-
-    def __init__(self) -> None:
-        self.total_us = self.calls = 0
-        self._counts = [0] * BUCKETS
-
-    def add(self, took_us: int) -> None:
-        self.total_us += took_us
-        self.calls += 1
-        self._counts[min(max(0, took_us - 1).bit_length(), BUCKETS - 1)] += 1
-
-    def cumulative(self) -> list[tuple[int, int]]:
-        """(microseconds, how many took no longer), where that number grows."""
-        found, seen = [], 0
-        for power, count in enumerate(self._counts):
-            seen += count
-            if count:
-                found.append((1 << power, seen))
-        return found
-
-    def percentile_us(self, percent: float) -> int:
-        """So many percent took no longer, as finely as powers of two tell."""
-        wanted = self.calls * percent / 100
-        return next((us for us, seen in self.cumulative() if seen >= wanted), 0)
 
 
 # -- handlers ----------------------------------------------------------------------------------
@@ -176,7 +147,7 @@ def histogram(session: SessionApi, args: Sequence[bytes]) -> Reply:
     told: dict[Reply, Reply] = {}
     for name in wanted:
         buckets: dict[Reply, Reply] = dict(times[name].cumulative())
-        told[name.encode()] = {b"calls": times[name].calls, b"histogram_usec": buckets}
+        told[name.encode()] = {b"calls": times[name].count, b"histogram_usec": buckets}
     return told
 
 

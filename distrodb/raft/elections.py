@@ -108,6 +108,7 @@ class Elections:
             self._ask_for_prevotes()
             return False
         self._was_told_to_stand = state.library.is_told_to_stand
+        state.outbox.counts.elections += 1
         return True
 
     def stood(self, term_before: int) -> None:

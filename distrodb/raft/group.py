@@ -60,8 +60,9 @@ class Group:
         self.id, self.log, self.machine = log.group, log, machine
         self._options, self._outbox = options, outbox
         state = MemberState(now, log.group, name, log, outbox, generator, surroundings.pulse)
+        self._state = state
         self.member = Member(state, options.heartbeat_s, options.election_timeout_s, self._apply)
-        self._proposals = Proposals(log.group, options, log)
+        self._proposals = Proposals(log.group, options, log, outbox.counts)
         self.submit, self.submit_burst = self._proposals.submit, self._proposals.submit_burst
         self.submit_marked = self._proposals.submit_marked
         patience_s = options.election_timeout_s * SNAPSHOT_TIMEOUTS
@@ -115,7 +116,7 @@ class Group:
                 self.awaits_journal = True
 
     def _apply(self, index: int, payload: Payload) -> None:
-        if self._proposals.apply(index, payload, self.machine):
+        if self._proposals.apply(self._state.now, index, payload, self.machine):
             self.member.tell_commit_within(COMMIT_TOLD_S)
 
     # -- handing over ------------------------------------------------------------------------
@@ -195,8 +196,10 @@ class Group:
         if self._led_in is not None and leads_in != self._led_in:
             self._hand_back(self._proposals.lose_leadership(now))
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
+            self._outbox.counts.leads_lost += 1
         if leads_in is not None and leads_in != self._led_in:
             self._proposals.gain_leadership(now)
+            self._outbox.counts.leads_won += 1
         if leads_in != self._led_in:
             self.machine.watched.begin(leads_in or 0)
         self._led_in = leads_in

@@ -202,6 +202,7 @@ class Membership:
         log = self._state.log
         invariant(len(members ^ set(log.configuration.members)) == 1, "one change at a time")
         self._change_asked = None
+        self._state.outbox.counts.membership_changes += 1
         index = log.last_index + 1
         configuration = Configuration(index, epoch, tuple(sorted(members)))
         log.add(configuration.pack(), index, self._state.term)

@@ -6,6 +6,7 @@ group is over before anybody acts on it.
 
 from collections.abc import Sequence
 
+from distrodb.raft.counts import Counts
 from distrodb.raft.interfaces import Request, SnapshotWrite
 from distrodb.raft.messages import Message
 
@@ -21,5 +22,6 @@ class Outbox:
         # (group, commands whose entry another one has replaced): surely not done either, but what
         # their connections sent after them may be by now, so they must be answered, never proposed.
         self.overwritten: list[tuple[int, Sequence[Request]]] = []
+        self.counts = Counts()
         self.warnings: list[str] = []  # for the slave's log
         self.changed: set[int] = set()  # groups whose role, leader or term may be another one

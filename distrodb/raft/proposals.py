@@ -38,6 +38,7 @@ from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import Payload, encode_batch
 from distrodb.keyspace.origins import NoReply
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, conditions_of, decided, is_undecided
+from distrodb.raft.counts import Counts
 from distrodb.raft.interfaces import Burst, GroupOptions, Machine, Marked, Request
 from distrodb.raft.library import Fate
 from distrodb.raft.log import Log
@@ -65,6 +66,7 @@ UNKNOWN = error(
 
 class _Batch:
     __slots__ = (
+        "began_at",
         "expire_max",
         "given_up_at",
         "marks",
@@ -75,7 +77,8 @@ class _Batch:
         "size",
     )
 
-    def __init__(self, requests: list[Request | Burst]):
+    def __init__(self, now: float, requests: list[Request | Burst]):
+        self.began_at = now  # seconds
         self.requests: Sequence[Request | Burst] = requests
         self.position: tuple[int, int] | None = None  # (index, term) of its entry
         self.now_ms = 0  # the leader's time when it was made, that of its entry
@@ -87,8 +90,9 @@ class _Batch:
 
 
 class Proposals:
-    def __init__(self, group: int, options: GroupOptions, log: Log):
+    def __init__(self, group: int, options: GroupOptions, log: Log, counts: Counts):
         self._group, self._options, self._log = group, options, log
+        self._counts = counts
         self._queue = RequestQueue(group, options)
         # The caller has seen that this member leads.
         self.submit, self.submit_burst = self._queue.submit, self._queue.submit_burst
@@ -154,7 +158,7 @@ class Proposals:
         if not (requests or is_sweep):
             return
         writes = _writes_of(requests)
-        self._batch = batch = _Batch(requests)
+        self._batch = batch = _Batch(now, requests)
         batch.now_ms, batch.size = time_ms, size
         if self._may_be_marked:
             batch.marks = _marks_of(requests)
@@ -219,6 +223,8 @@ class Proposals:
         """Without writes it is a tick: an entry that lets time pass, and keys expire."""
         if machine.next_expiry_ms <= batch.now_ms:
             batch.expire_max = EXPIRE_MAX
+        if writes:
+            self._counts.batch_writes.add(len(writes))
         position = batch.position = self._log.last_index + 1, member.term
         self._proposed[position] = batch
         payload = encode_batch(
@@ -227,7 +233,7 @@ class Proposals:
         at = member.propose(now, payload, lambda fate: self._settled(position, fate))
         invariant(at == position, "an entry is elsewhere than its commands wait")
 
-    def apply(self, index: int, payload: Payload, machine: Machine) -> bool:
+    def apply(self, now: float, index: int, payload: Payload, machine: Machine) -> bool:
         """Apply a committed entry; True when it is one of ours, whose commands are answered."""
         position = index, self._log.term_at(index) or 0
         batch = self._proposed.pop(position, None)
@@ -246,6 +252,8 @@ class Proposals:
         if self._time is not None and (is_sooner or machine.next_expiry_ms <= now_ms):
             self._look_at = 0.0  # sooner than was known, or more are left to remove
         self._end(batch)
+        if batch.requests:
+            self._counts.write_us.add(int((now - batch.began_at) * 1e6))
         return True
 
     def _settled(self, position: tuple[int, int], fate: Fate) -> None:
@@ -281,6 +289,7 @@ class Proposals:
         if machine.next_expiry_ms > now_ms:  # nothing can be unsettled
             self._batch = None
             _execute(batch, now_ms, machine)
+            self._counts.read_us.add(int((now - batch.began_at) * 1e6))
             return
         requests = batch.requests = singles(batch.requests)
         for number, request in enumerate(requests):
@@ -291,6 +300,7 @@ class Proposals:
                 return
             request.resolve(reply)
         self._batch = None
+        self._counts.read_us.add(int((now - batch.began_at) * 1e6))
 
     def gain_leadership(self, now: float) -> None:
         self._look_at = now

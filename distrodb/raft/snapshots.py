@@ -111,6 +111,7 @@ class Snapshots:
             return self._install(now, received, done.machine)
         self._taken = None
         self._newest_bytes = done.size
+        self._outbox.counts.snapshots_taken += 1
         if done.write.index >= self._log.meta.snapshot_index:
             self._cut_log(done.write)
         return None
@@ -156,6 +157,7 @@ class Snapshots:
             sender = self._senders.get(peer)
             if sender is None or sender.is_stalled(now, self._patience_s):
                 sender = self._senders[peer] = self._begin_to_send(now, machine, sender)
+                self._outbox.counts.snapshots_begun += 1
             for fields in sender.due(self._budget.spend):
                 member.emit(peer, m.SNAPSHOT, member.term, *fields)
 
@@ -224,6 +226,7 @@ class Snapshots:
 
     def _refuse(self, received: _Received, damage: str) -> None:
         """It is damaged: its sender, which believes that it is being decoded, begins anew."""
+        self._outbox.counts.snapshots_refused += 1
         node, _, _ = received.sender.partition("/")
         self._outbox.warnings.append(
             f"group {self._log.group}: the snapshot from {node} is refused: {damage}"
@@ -235,6 +238,7 @@ class Snapshots:
         is_installed = member.install(now, received.write.term, received.configuration)
         if is_installed:
             self._tail_bytes = 0
+            self._outbox.counts.snapshots_installed += 1
         member.acknowledge(received.sender, member.applied_index)
         return machine if is_installed else None
 

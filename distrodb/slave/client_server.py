@@ -358,6 +358,7 @@ class ClientServer:
         service = self.service
         for number, reason in self._overdue.look(now, service.sessions, service.limits):
             if number in self._connections:
+                service.statistics.overdue += 1
                 self._connections[number].give_up(reason)
         self._bound_memory()
 
@@ -381,6 +382,7 @@ class ClientServer:
                 total,
                 bound,
             )
+            self.service.statistics.evicted += 1
             connections[number].abort("maxmemory_clients")
 
     def _on_timer(self) -> None:

@@ -85,6 +85,7 @@ class Core:
         """``table``: the commands that partitions run."""
         self.id, self.config, self._now, self._generator = config.id, config, now, generator
         writes, self._outbox, self._time = WriteSet(), Outbox(), SteadyTime()
+        self.counts = self._outbox.counts
         options = group_options(config)
         records, self.disk = Records(store, writes, generator), DiskSpeed(now)
         self.budget = Budget(now, config.healing.copy_bytes_per_s)

@@ -1,10 +1,10 @@
 """What peers say of themselves each second, and at once when it changes.  Pure.
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
-how long its disk takes to sync, where its gateway and its HTTP port are, and whether it is about to
-end; of the leader of a group: its members (membership_reports.py) and the copies that it sends;
-before the cluster is born: whom it has met; of one that wants to join, and of those that have met
-it: its addresses.
+how long its disk takes to sync, what it has done of late, where its gateway and its HTTP port are,
+and whether it is about to end; of the leader of a group: its members (membership_reports.py) and
+the copies that it sends; before the cluster is born: whom it has met; of one that wants to join,
+and of those that have met it: its addresses.
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -23,6 +23,7 @@ from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.group_ids import GROUP_MAX
+from distrodb.slave.recent import NOTHING, Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Gossip:
     has_slow_disk: bool = False  # so slow that it should lead nothing
     gateway: str = ""  # its address, if it has one
     http: str = ""  # the same
+    load: Load = NOTHING
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -80,6 +82,7 @@ class Gossip:
             "slow": self.has_slow_disk,
             "gateway": self.gateway,
             "http": self.http,
+            "load": [self.load.commands_per_s, self.load.write_us, self.load.read_us],
         }
         if self.map is not None:
             plain["map"] = self.map.to_plain()
@@ -111,6 +114,7 @@ class Gossip:
                 has_slow_disk=_flag(plain["slow"]),
                 gateway=_name(plain["gateway"]),
                 http=_name(plain["http"]),
+                load=Load(*_three(plain["load"])),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
@@ -133,6 +137,12 @@ def _number(value: object) -> int:
     if type(value) is not int or not 0 <= value < NUMBER_MAX:
         raise ValueError(f"{value!r:.80} is no number, or out of range")
     return value
+
+
+def _three(values: object) -> tuple[int, int, int]:
+    if type(values) is not list or len(values) != 3:
+        raise ValueError(f"{values!r:.80} are not three numbers")
+    return _number(values[0]), _number(values[1]), _number(values[2])
 
 
 def _group(value: object) -> int:
@@ -184,6 +194,7 @@ class GossipBook:
         # Also of those that are lost: where they were.
         self._gateways: dict[str, str] = {}
         self._https: dict[str, str] = {}
+        self._loads: dict[str, Load] = {}
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -194,6 +205,7 @@ class GossipBook:
         self._joiners[peer] = gossip.joiners
         self._sync_ms[peer] = gossip.sync_ms
         self._gateways[peer], self._https[peer] = gossip.gateway, gossip.http
+        self._loads[peer] = gossip.load
         for peers, is_one in (
             (self.leaving, gossip.is_leaving or peer in self.leaving),
             (self.empty, not gossip.has_groups),
@@ -215,7 +227,7 @@ class GossipBook:
         """Its link broke."""
         for peers in (self.leaving, self.empty, self.slow):
             peers.discard(peer)
-        for known in (self._epochs, self._sync_ms, self._copies, self._joiners):
+        for known in (self._epochs, self._sync_ms, self._copies, self._joiners, self._loads):
             known.pop(peer, None)
         self._forget_leads(peer, but={})
 
@@ -242,6 +254,10 @@ class GossipBook:
     def http(self, peer: str) -> str | None:
         """The same of its HTTP port."""
         return self._https.get(peer) or None
+
+    def load(self, peer: str) -> Load | None:
+        """None if nothing is known."""
+        return self._loads.get(peer)
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""

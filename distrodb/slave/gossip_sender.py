@@ -18,6 +18,7 @@ from distrodb.slave.gossip import Copy, Gossip, Joiner
 from distrodb.slave.leadership import Leadership
 from distrodb.slave.open_groups import OpenGroups
 from distrodb.slave.peers import Peers
+from distrodb.slave.recent import NOTHING
 
 GOSSIP_INTERVAL_S = 1.0  # between two gossips to a peer, if nothing changes
 GOSSIP_LEAST_S = 0.05  # between two, however much changes
@@ -36,6 +37,7 @@ class GossipSender:
         self._leadership, self._disk = leadership, disk
         self._gateway = "" if me.gateway is None else str(me.gateway)
         self._http = "" if me.http is None else str(me.http)
+        self.load = NOTHING  # of late
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
         self.next_due = math.inf  # seconds: when ``take`` is to be called next
@@ -102,6 +104,7 @@ class GossipSender:
             has_slow_disk=self._disk.is_slow,
             gateway=self._gateway,
             http=self._http,
+            load=self.load,
         )
 
     def _reports(self) -> dict[int, Configuration]:

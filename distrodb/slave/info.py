@@ -217,7 +217,7 @@ class Info:
             "sync_partial_err": 0,
             "expired_keys": self._core.view.expired_keys,
             "evicted_keys": 0,
-            "evicted_clients": 0,
+            "evicted_clients": statistics.evicted,
             "keyspace_hits": hits,
             "keyspace_misses": misses,
             "pubsub_channels": sum(1 for _ in subscriptions.active(CHANNEL)),
@@ -278,7 +278,7 @@ class Info:
         for name in sorted({*statistics.calls, *statistics.rejected}):
             calls = statistics.calls.get(name, 0)
             timed = times.get(name)
-            spent_us = 0 if timed is None else timed.total_us
+            spent_us = 0 if timed is None else timed.total
             told[f"cmdstat_{name}"] = (
                 f"calls={calls},usec={spent_us},usec_per_call={spent_us / max(1, calls):.2f}"
                 f",rejected_calls={statistics.rejected[name]}"
@@ -293,7 +293,7 @@ class Info:
     def _latencystats(self) -> Fields:
         return {
             f"latency_percentiles_usec_{name}": ",".join(
-                f"p{percent:g}={timed.percentile_us(percent)}" for percent in PERCENTILES
+                f"p{percent:g}={timed.percentile(percent)}" for percent in PERCENTILES
             )
             for name, timed in sorted(self._slave.timing.times.items())
         }

@@ -34,14 +34,14 @@ from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
-from distrodb.slave.http.server import HttpServer, page_files
-from distrodb.slave.http.site import Site
+from distrodb.slave.http.serving import http_of
 from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
+from distrodb.slave.recent import Recent
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
 from distrodb.slave.timing import Timing
@@ -101,11 +101,8 @@ class SlaveProcess:
             on_frame=self._on_frame,
         )
         self._clients = ClientServer(self._core, limits, self._schedule, self.stop, self._timing)
-        self._http: HttpServer | None = None
-        if config.me.http_bind is not None:
-            view, service = self._core.view, self._clients.service
-            site = Site(view, service, lambda: self._is_stopping, page_files())
-            self._http = HttpServer(config.me.http_bind, site.answer)
+        self._recent = Recent(self._core.counts, self._timing.sync_us)
+        self._http = http_of(self._core, self._clients.service, lambda: self._is_stopping)
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
@@ -256,7 +253,10 @@ class SlaveProcess:
             return
         self._timing.beat(LINKS_S)
         self._links.tick()
-        self._clients.service.sample(monotonic())
+        now, service = monotonic(), self._clients.service
+        service.sample(now)
+        self._recent.sample(now)
+        self._core.gossip.load = self._recent.load(service.statistics.rates()[0])
         self._loop.call_later(LINKS_S, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:
@@ -279,7 +279,7 @@ class SlaveProcess:
         return lambda: self._synced(sequence, took_s)
 
     def _synced(self, sequence: int, took_s: float) -> None:
-        self._timing.note("disk-sync", took_s)
+        self._timing.synced(took_s)
         self._tell(self._core.durable, sequence, took_s)
 
     def _write_large(self, sequence: int, put: SealedPut) -> Steps:

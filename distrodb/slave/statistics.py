@@ -27,6 +27,8 @@ class Statistics:
         for counter in (self.calls, self.rejected, self.failed, self.errors):
             counter.clear()
         self.connections = self.refused = 0  # clients that came; those beyond connections_max
+        self.evicted = 0  # closed since all together held too much
+        self.overdue = 0  # closed since they were silent, or half through a command, for too long
         self.input_bytes = self.output_bytes = 0  # of clients
         self.reads = self.writes = 0  # of their sockets
         self.misses = 0  # of connections that are closed

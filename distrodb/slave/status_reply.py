@@ -13,6 +13,12 @@ def group_name(group_id: int) -> int | str:
     return "map" if group_id == MAP_GROUP else group_id
 
 
+def status_of(view: View, node: str) -> str:
+    """As the map has it; ``suspect`` is one that should be up and is not heard here."""
+    status = view.map.nodes[node].status
+    return "suspect" if status == "up" and not view.peers.is_alive(node) else status
+
+
 class Status:
     def __init__(self, view: View):
         self._view, self._once = view, Once(view)
@@ -41,9 +47,9 @@ class Status:
 
     def _node(self, node: str) -> dict[str, object]:
         view, row = self._view, self._view.map.nodes[node]
-        is_suspect = row.status == "up" and not view.peers.is_alive(node)
+        load = view.load_of(node)
         return {
-            "status": "suspect" if is_suspect else row.status,
+            "status": status_of(view, node),
             "client": row.client,
             "peer": row.peer,
             "gateway": view.gateway_of(node),
@@ -51,6 +57,9 @@ class Status:
             "incarnation": row.incarnation,
             "slow_disk": view.has_slow_disk(node),
             "sync_ms": view.sync_ms(node),
+            "commands_per_s": None if load is None else load.commands_per_s,
+            "write_us": None if load is None else load.write_us,
+            "read_us": None if load is None else load.read_us,
         }
 
     def _partitions(self) -> list[dict[str, object]]:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distrodb.commands.command import Command
-from distrodb.commands.latency import Latency, Times
+from distrodb.commands.latency import Latency
 from distrodb.commands.monitor import without_secrets
+from distrodb.commands.powers import Powers
 from distrodb.commands.slow_log import SlowLog
 from distrodb.slave.runtime_settings import RuntimeSettings
 
@@ -34,7 +35,9 @@ class Timing:
         self._beat_is_due = math.inf  # seconds
         self.rows: dict[str, Command] = {}  # all that are known, by their names
         self.slow_log, self.latency = SlowLog(), Latency()
-        self.times: dict[str, Times] = {}  # by the command's name
+        self.times: dict[str, Powers] = {}  # microseconds, by the command's name
+        # Microseconds: of syncs of the disk, and by how much the event loop was late.
+        self.sync_us, self.late_us = Powers(), Powers()
         self.who_asked: WhoAsked = lambda args: ("", b"")
 
     def table(self, table: Mapping[bytes, Command]) -> dict[bytes, Command]:
@@ -47,10 +50,18 @@ class Timing:
         if threshold_ms and took_s * 1000 >= threshold_ms:
             self.latency.note(kind, self._wall_us() // 1_000_000, took_s)
 
+    def synced(self, took_s: float) -> None:
+        """A write set is on disk."""
+        self.sync_us.add(int(took_s * 1e6))
+        self.note("disk-sync", took_s)
+
     def beat(self, next_s: float) -> None:
         """Called regularly by the event loop: what is late was kept from it."""
         now = self._clock()
-        self.note("event-loop", now - self._beat_is_due)
+        late_s = now - self._beat_is_due
+        self.note("event-loop", late_s)
+        if late_s > -math.inf:
+            self.late_us.add(int(max(0.0, late_s) * 1e6))
         self._beat_is_due = now + next_s
 
     def _timed(self, row: Command) -> Command:
@@ -73,7 +84,7 @@ class Timing:
             took_s = clock() - began
             times = self.times.get(name)
             if times is None:
-                times = self.times[name] = Times()
+                times = self.times[name] = Powers()
             times.add(int(took_s * 1e6))
             if took_s >= settings.slow_s:
                 client = (state.address, state.name) if is_of_session else self.who_asked(args)

@@ -17,6 +17,7 @@ from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_ids import MAP_GROUP, all_groups, nodes_of
+from distrodb.slave.recent import Load
 from distrodb.slave.routing import Routing
 
 
@@ -143,6 +144,10 @@ class View:
         if node == self.id:
             return None if self.config.me.http is None else str(self.config.me.http)
         return self.peers.gossip.http(node)
+
+    def load_of(self, node: str) -> Load | None:
+        """What it has done of late; None if that is not known."""
+        return self._gossip.load if node == self.id else self.peers.gossip.load(node)
 
     def has_slow_disk(self, node: str) -> bool:
         """So slow that it hands on what it leads."""

@@ -12,6 +12,7 @@ from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.gossip import Copy, Gossip, GossipBook, Joiner
 from distrodb.slave.group_ids import GROUP_MAX
+from distrodb.slave.recent import Load
 
 NODES = [(name, f"{name}:1", f"{name}:2") for name in "abc"]
 MAP = first_map(NODES, 3, 3, dict.fromkeys("abc", "1"))
@@ -24,6 +25,9 @@ FULL = Gossip(
     copies=(Copy(0, "c", 10, 100),),
     joiners={"d": Joiner("4f", "h:1", "h:2")},
     is_born=False,
+    gateway="h:3",
+    http="h:4",
+    load=Load(5, 6, 7),
     map=MAP,
 )
 
@@ -48,6 +52,9 @@ news = st.builds(
     copies=st.lists(st.builds(Copy, groups, names, numbers, numbers), max_size=3).map(tuple),
     joiners=st.dictionaries(names, st.builds(Joiner, names, addresses, addresses), max_size=3),
     is_born=st.booleans(),
+    gateway=names,
+    http=names,
+    load=st.builds(Load, numbers, numbers, numbers),
     map=st.sampled_from([None, MAP]),
 )
 plain = st.recursive(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -33,6 +34,16 @@ class World:
         self.errors: list[dict] = []
         self.ticks = 0
 
+        self.loaded = Document(None, "text/plain", load=self._load)
+        self.loads, self.load_fails = 0, False
+
+    def _load(self):
+        assert threading.current_thread() is not threading.main_thread()
+        self.loads += 1
+        if self.load_fails:
+            raise KeyError("load")
+        return self._pieces
+
     def _pieces(self):
         for _ in range(5):
             self.slices += 1
@@ -47,6 +58,8 @@ class World:
             raise KeyError("x")
         if asked.path == "/fails-later":
             return Document(lambda: iter([1]), "text/plain")  # type: ignore[list-item]
+        if asked.path == "/loaded":
+            return self.loaded
         if asked.path == "/document":
             return self.document
         return Answer(200, b"x" * LARGE if asked.path == "/large" else b"ok\n")
@@ -123,6 +136,28 @@ def test_a_document_is_made_once_for_all_who_ask_meanwhile(run):
         assert answers == [(200, b"xxxxx")] * 20
 
     assert run(story).slices == 5
+
+
+def test_what_must_be_loaded_is_loaded_once_in_a_thread(run):
+    async def story(world):
+        answers = await asyncio.gather(*(world.ask("/loaded") for _ in range(5)))
+        assert answers == [(200, b"xxxxx")] * 5 and world.loads == 1
+        assert await world.ask("/loaded") == (200, b"xxxxx") and world.loads == 1
+
+    run(story)
+    assert not [thread for thread in threading.enumerate() if thread.name == "http"]
+
+
+def test_what_cannot_be_loaded_is_tried_again_when_it_is_asked_for(run):
+    async def story(world):
+        world.load_fails = True
+        assert (await world.ask("/loaded"))[0] == 500
+        assert await world.ask() == (200, b"ok\n")
+        world.load_fails = False
+        assert await world.ask("/loaded") == (200, b"xxxxx")
+
+    run(story)
+    assert not [thread for thread in threading.enumerate() if thread.name == "http"]
 
 
 def test_what_fails_is_answered_so_and_ends_nothing(run, caplog):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from distrodb.commands.latency import Times
+from distrodb.commands.powers import Powers
 from distrodb.commands.table import COMMANDS
 from distrodb.config import LimitsConfig
 from distrodb.resp.reply import OK, ErrorReply, Reply
@@ -277,12 +277,12 @@ def test_a_partition_without_a_leader_is_timed() -> None:
 
 
 def test_times_are_told_by_powers_of_two() -> None:
-    times = Times()
+    times = Powers()
     for took_us in (1, 3, 100, 100, 5000):
         times.add(took_us)
     assert times.cumulative() == [(1, 1), (4, 2), (128, 4), (8192, 5)]
-    assert (times.percentile_us(50), times.percentile_us(99)) == (128, 8192)
-    assert (times.calls, times.total_us) == (5, 5204)
+    assert (times.percentile(50), times.percentile(99)) == (128, 8192)
+    assert (times.count, times.total) == (5, 5204)
 
 
 # -- the rest ----------------------------------------------------------------------------------

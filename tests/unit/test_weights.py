@@ -13,6 +13,7 @@ from distrodb.keyspace.entry import decode_batch
 from distrodb.keyspace.origins import NoReply
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, Condition, pack
+from distrodb.raft.counts import Counts
 from distrodb.raft.interfaces import GroupOptions, Marked
 from distrodb.raft.proposals import BATCH_US, Proposals
 from distrodb.resp.reply import ErrorReply, Reply
@@ -145,7 +146,7 @@ class _Leader:
         )
         self._log = SimpleNamespace(last_index=0, term_at=lambda index: 1)
         self._store = store
-        self._proposals = Proposals(1, options, self._log)  # type: ignore[arg-type]
+        self._proposals = Proposals(1, options, self._log, Counts())  # type: ignore[arg-type]
         self._member: Any = SimpleNamespace(
             term=1,
             propose=self._propose,
@@ -178,7 +179,7 @@ class _Leader:
         while self._proposals.has_waiting:
             self._proposals.pump(0, 1, True, self._member, self._store)
             if self._proposals.is_busy:
-                self._proposals.apply(self._log.last_index, self._payload, self._store)
+                self._proposals.apply(1.0, self._log.last_index, self._payload, self._store)
         return [request.reply for request in requests]
 
 

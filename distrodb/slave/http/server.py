@@ -12,10 +12,10 @@ What always holds:
 import asyncio
 import contextlib
 import errno
-import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from importlib.resources import files
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
@@ -23,7 +23,7 @@ from distrodb.clock import monotonic
 from distrodb.config import Address
 from distrodb.ports import holder
 from distrodb.slave.http.conversation import Answer, Asked, Conversation, RefusedError
-from distrodb.slave.http.document import Document
+from distrodb.slave.http.document import Document, Make
 from distrodb.slave.http.limits import (
     CONNECTIONS_MAX,
     HEAD_S,
@@ -33,6 +33,7 @@ from distrodb.slave.http.limits import (
     Rate,
 )
 from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.worker import Worker
 
 TICK_S = 0.25
 LINGER_S = 2.0  # for whom is refused to close its side
@@ -56,7 +57,7 @@ S = TypeVar("S", bound="HttpServer | Connection")
 def _guarded(method: Callable[Concatenate[S, P], object]) -> Callable[Concatenate[S, P], None]:
     """What it raises is logged, and told to ``failed``."""
 
-    @functools.wraps(method)
+    @wraps(method)
     def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
@@ -189,6 +190,7 @@ class HttpServer:
         self._connections: dict[Connection, None] = {}
         self._asked: deque[tuple[Connection, Asked]] = deque()  # in the order of their turns
         self._wanted: dict[Document, list[Connection]] = {}  # documents that are to be made
+        self._loading: set[Document] = set()  # those, in a thread
         self._is_due = self._is_closed = False
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -271,9 +273,8 @@ class HttpServer:
             self._serve(*self._asked.popleft())
         else:
             self._schedule()
-        for document in list(self._wanted)[:1]:
+        for document in [each for each in self._wanted if each.load is None][:1]:
             self._make(document)
-        if self._wanted:
             self._schedule()
 
     def _serve(self, connection: Connection, asked: Asked) -> None:
@@ -285,6 +286,8 @@ class HttpServer:
                 kept = found.kept(monotonic())
                 if kept is None:
                     self._wanted.setdefault(found, []).append(connection)
+                    if found.load is not None and found not in self._loading:
+                        self._load(found, found.load)
                     return
                 found = kept
         except Exception as error:
@@ -302,6 +305,34 @@ class HttpServer:
             for connection in self._wanted.pop(document):
                 connection.answer(answer)
 
+    def _load(self, document: Document, load: Callable[[], Make]) -> None:
+        """In a thread; when it fails, whoever asks next begins anew."""
+
+        def work() -> Callable[[], None]:
+            try:
+                return partial(self._loaded, document, worker, load())
+            except Exception as error:
+                return partial(self._not_loaded, document, worker, error)
+
+        worker = Worker("http", self._loop.call_soon_threadsafe, _log_load)
+        self._loading.add(document)
+        worker.give(work)
+
+    @_guarded
+    def _loaded(self, document: Document, worker: Worker, make: Make) -> None:
+        self._loading.discard(document)
+        worker.close()
+        document.loaded(make)
+        self._schedule()
+
+    @_guarded
+    def _not_loaded(self, document: Document, worker: Worker, error: Exception) -> None:
+        self._loading.discard(document)
+        worker.close()
+        _log_load(error)
+        for connection in self._wanted.pop(document, ()):
+            connection.answer(FAILED)
+
     @_guarded
     def _on_tick(self) -> None:
         if self._is_closed:
@@ -313,7 +344,10 @@ class HttpServer:
                 connection.abort()
         if self._asked:
             self._schedule()  # there were too many for a while
-        self._each_tick(now)
+        try:
+            self._each_tick(now)
+        except Exception as error:
+            limited.error("each tick", "HTTP: what is done with each tick failed: %r", error)
 
     def close(self) -> None:
         self._is_closed = True
@@ -321,6 +355,10 @@ class HttpServer:
             self._server.close()
         for connection in list(self._connections):
             connection.abort()
+
+
+def _log_load(error: BaseException) -> None:
+    limited.error("loading", "HTTP: a document cannot be loaded: %r", error)
 
 
 def page_files() -> Mapping[str, Answer]:
