@@ -133,7 +133,7 @@ def site(config):
     status = {"epoch": 7, "partitions": [{"id": n} for n in range(2 * ROWS_A_SLICE + 1)]}
     service = SimpleNamespace(status=lambda: status)
     page = {"/": Answer(200, b"<!doctype html>", "text/html")}
-    site = Site(view_of(config=config), service, lambda: False, page, lambda: Making(0.0).pieces)
+    site = Site(view_of(config=config), service, lambda: False, page, {})
     site.status = status
     return site
 
@@ -173,7 +173,7 @@ def test_a_key_must_be_named(site, query):
 def test_an_unknown_path_is_told_which_there_are(site):
     answer = ask(site, "/../etc/passwd")
     assert answer.status == 404 and answer.body.startswith(
-        b"there are / /cluster /healthz /key /metrics /readyz"
+        b"there are / /cluster /healthz /key /readyz"
     )
 
 

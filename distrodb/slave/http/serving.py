@@ -3,12 +3,21 @@
 from collections.abc import Callable, Iterator
 
 from distrodb.slave.core import Core
+from distrodb.slave.http.conversation import JSON
+from distrodb.slave.http.document import Document
+from distrodb.slave.http.events import Events
+from distrodb.slave.http.live import Live
 from distrodb.slave.http.server import HttpServer, page_files
 from distrodb.slave.http.site import Site
+from distrodb.slave.recent import Recent
 from distrodb.slave.service import Service
 
+METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 
-def http_of(core: Core, service: Service, is_ending: Callable[[], bool]) -> HttpServer | None:
+
+def http_of(
+    core: Core, service: Service, recent: Recent, is_ending: Callable[[], bool]
+) -> HttpServer | None:
     """None if its row names none."""
     address = core.config.me.http_bind
     if address is None:
@@ -22,5 +31,11 @@ def http_of(core: Core, service: Service, is_ending: Callable[[], bool]) -> Http
         began_s = service.process.wall_us() // 1_000_000 - service.process.uptime_s()
         return Metrics(Sources(core, service, began_s)).text
 
-    site = Site(core.view, service, is_ending, page_files(), load_metrics)
-    return HttpServer(address, site.answer)
+    process = service.process
+    events = Events(core.view, process.now, lambda: process.wall_us() // 1000)
+    documents = {
+        "/metrics": Document(None, METRICS, load=load_metrics),
+        "/live": Document(Live(core, service, recent, events).pieces, JSON),
+    }
+    site = Site(core.view, service, is_ending, page_files(), documents)
+    return HttpServer(address, site.answer, lambda now: events.look())

@@ -13,14 +13,13 @@ from urllib.parse import parse_qsl
 from distrodb.config.address import parse_announced
 from distrodb.ring.slots import slot_of
 from distrodb.slave.http.conversation import JSON, TEXT, Answer, Asked
-from distrodb.slave.http.document import Document, Make
+from distrodb.slave.http.document import Document
 from distrodb.slave.http.readiness import reasons_against
 from distrodb.slave.service import Service
 from distrodb.slave.view import View
 
 ROWS_A_SLICE = 256  # of partitions: about a millisecond
 READY = b"ready\n"
-METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 
 
 class Site:
@@ -30,14 +29,14 @@ class Site:
         service: Service,
         is_ending: Callable[[], bool],
         page: Mapping[str, Answer],
-        load_metrics: Callable[[], Make],
+        documents: Mapping[str, Document],
     ):
-        """``page``: files, by their paths.  ``load_metrics`` takes long."""
+        """``page``: files, by their paths; so are ``documents``, beside those made here."""
         self._view, self._service, self._is_ending, self._page = view, service, is_ending, page
         self._documents = {
             "/readyz": Document(self._ready, TEXT, lambda body: 200 if body == READY else 503),
             "/cluster": Document(self._cluster, JSON),
-            "/metrics": Document(None, METRICS, load=load_metrics),
+            **documents,
         }
         me = view.config.me
         known = me.client, me.peer, me.http, *me.listens.values()
