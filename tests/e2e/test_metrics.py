@@ -1,5 +1,6 @@
 """What /metrics of real slaves says: it can be read, is documented, and follows what happens."""
 
+import json
 import re
 import urllib.request
 from collections import Counter
@@ -22,6 +23,14 @@ def cluster():
     with LocalCluster(nodes=3, partitions=6, raft_dead_after_s=60.0) as cluster:
         cluster.wait_healed()
         yield cluster
+
+
+# Those whose labels are what has happened: a slave may have none of them yet.
+OF_WHAT_HAPPENED = {
+    "distrodb_commands_failed_total",
+    "distrodb_commands_rejected_total",
+    "distrodb_errors_total",
+}
 
 
 def scrape(cluster: LocalCluster, node: str) -> dict[str, dict[tuple[str, ...], float]]:
@@ -140,11 +149,27 @@ def test_every_metric_is_documented_and_nothing_else(cluster):
         re.sub(r"_(bucket|sum|count)$", "", name) if name not in documented else name
         for name in scrape(cluster, "node1")
     }
-    with_nothing_yet = documented - served
     assert served <= documented
-    # Those whose labels are what has happened: all of them may not have.
-    assert with_nothing_yet <= {
-        "distrodb_commands_failed_total",
-        "distrodb_commands_rejected_total",
-        "distrodb_errors_total",
-    }
+    assert documented - served <= OF_WHAT_HAPPENED
+
+
+def test_the_dashboard_and_the_alerts_ask_for_what_is_served(cluster):
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    rules = (DOCS / "alerts.yml").read_text()
+    asked += re.findall(r"^ +expr: (.*)$", rules, re.MULTILINE)
+    assert len(asked) > 50 and rules.count("- alert:") == rules.count(" expr: ")
+    served = scrape(cluster, "node1")
+    labels = {name: label_names(cluster, name) for name in ("cause", "status", "what", "state")}
+    for expression in asked:
+        named = set(re.findall(r"\b(?:distrodb|process)_[a-z_]+\b", expression))
+        assert named <= served.keys() | OF_WHAT_HAPPENED, expression
+        assert named or expression.startswith("up{"), expression
+        for label, value in re.findall(r'(cause|status|what|state)="([a-z]+)"', expression):
+            assert value in labels[label], expression
+
+
+def label_names(cluster: LocalCluster, label: str) -> set[str]:
+    """What values it has."""
+    with urllib.request.urlopen(f"http://{cluster.http_address('node1')}/metrics") as got:
+        return set(re.findall(f'[{{,]{label}="([a-z]+)"', got.read().decode()))
