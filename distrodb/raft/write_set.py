@@ -22,7 +22,8 @@ Invariants:
 - entries that no log needs any more (``cut``) are deleted a bounded number at a time.  The rest is
   deleted with later sets, and is reason enough to begin one.  Until then nobody reads them, also
   after a crash in between: the group's record says where its log begins (``Meta.first_index``), and
-  is on disk before the first of them goes.  So nothing is deleted of a group that is apart.
+  is on disk before the first of them goes, or with it: of a group that is apart none goes before
+  the set in which that record is.
 
 Pure.
 """
@@ -67,7 +68,8 @@ class WriteSet:
         self._large: list[tuple[int, SealedPut]] = []  # that nobody was told to write yet
         # By group, whose commit index moved since its last record: what makes the next one.
         self._lazy: dict[int, Callable[[], Operation]] = {}
-        self._cut: deque[tuple[int, int, int]] = deque()  # (group, first index, last index)
+        # (group, first index, last index, number of the set apart that has to go before or 0)
+        self._cut: deque[tuple[int, int, int, int]] = deque()
         self._cut_in: dict[int, int] = {}  # group: sequence of the set with its last deletion
 
     # -- what is noted -----------------------------------------------------------------------
@@ -139,9 +141,11 @@ class WriteSet:
 
     def cut(self, group: int, first: int, last: int) -> None:
         """Delete the entries with ``first <= index <= last``, sooner or later.  None of them may be
-        written again before ``is_cutting`` is over."""
+        written again before ``is_cutting`` is over.  The record that says where the group's log
+        begins is noted just before or behind this, with no entry in between."""
         if first <= last:
-            self._cut.append((group, first, last))
+            apart = self._apart.get(group)
+            self._cut.append((group, first, last, apart[-1].number if apart else 0))
 
     def is_cutting(self, group: int) -> bool:
         """Entries of this group wait for their deletion, or it is not on disk yet."""
@@ -163,7 +167,7 @@ class WriteSet:
         """There is nothing to commit now."""
         if self._operations or self._ready:
             return False
-        return all(waiting[0] in self._apart for waiting in self._cut)
+        return all(self._has_to_wait(group, number) for group, *_, number in self._cut)
 
     def take(self) -> tuple[int, list[Operation]] | None:
         """What the next commit has, with the sequence of the set that was being filled; None when
@@ -206,19 +210,24 @@ class WriteSet:
         for taken in [taken for taken in self._under_way if taken <= sequence]:
             self._not_on_disk.difference_update(self._under_way.pop(taken))
 
+    def _has_to_wait(self, group: int, number: int) -> bool:
+        """That set of the group is not taken yet."""
+        apart = self._apart.get(group)
+        return apart is not None and apart[0].number <= number
+
     def _next_deletions(self) -> list[Operation]:
         deletions: list[Operation] = []
         left, kept = DELETED_ENTRIES_MAX, []
         while self._cut and left:
-            group, first, last = self._cut.popleft()
-            if group in self._apart:
-                kept.append((group, first, last))
+            group, first, last, number = self._cut.popleft()
+            if self._has_to_wait(group, number):
+                kept.append((group, first, last, number))
                 continue
             end = min(last, first + left - 1)
             deletions.append(records.entries(group, first, end))
             left -= end + 1 - first
             if end < last:
-                self._cut.appendleft((group, end + 1, last))
+                self._cut.appendleft((group, end + 1, last, number))
             else:
                 self._cut_in[group] = self.sequence
         self._cut.extendleft(reversed(kept))

@@ -330,7 +330,7 @@ class Core:
     def large_written(self, now: float, sequence: int, operation: Operation) -> None:
         """One of ``output.large`` is on disk; ``operation`` is to be committed in its place."""
         self._now = now
-        self.disk_writes.large_written(sequence, operation)
+        self.disk_writes.large_written(now, sequence, operation)
 
     def snapshot_written(self, now: float, done: SnapshotDone) -> None:
         self._now = now
@@ -389,7 +389,7 @@ class Core:
             self.outgoing.send(name, heartbeat, 0)
         self._tell_clients()
         output = self.outgoing.take()
-        output.large, output.journal = self.disk_writes.take_large(), self.disk_writes.take(now)
+        output.large, output.journal = self.disk_writes.take_large(now), self.disk_writes.take(now)
         if now >= self.gossip.next_due:
             output.gossip = self.gossip.take(now)
         if self._open.has_obsolete:

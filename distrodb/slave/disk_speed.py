@@ -5,6 +5,8 @@ makes all writes of its groups take seconds, though the other members are fast. 
 *slow*: it says so in its log and to its peers, and hands its groups to others (leadership.py).
 
 - It is slow from the first sync that takes ``SLOW_S``, also one that is still under way.
+- What is written beside the commits (large values, a slice of each in turn) has time as for a disk
+  of ``BESIDE_BYTES_A_S``; beyond that the same holds of it.
 - It is fast again when for ``CALM_S`` no sync has taken ``FAST_S`` and a few have been seen.  If it
   is slow again within ten times as long, it must be calm for twice as long the next time, up to
   ``CALM_S_MAX``: so a disk that comes and goes does not make its groups change hands for ever.
@@ -25,13 +27,18 @@ FAST_SYNCS = 3  # that have been seen in that time, at least
 RELAPSE_TIMES = 10  # times CALM_S after it was fast again: slow by then is the same trouble
 PROBE_S = 1.0  # between two syncs of a slow disk
 AGAIN_S = 0.25  # between two looks at a sync that is under way
+BESIDE_BYTES_A_S = 8e6  # less is slow; a bad spinning disk has ten times that
 WINDOW_S = 10.0  # what was the worst of the last one to two windows is told to the others
 
 
 class DiskSpeed:
     def __init__(self, now: float):
         self.is_slow = False
-        self.next_due = math.inf  # seconds: when ``look`` may find something new
+        self._due = math.inf  # seconds: when to look at commits
+        # When what is written beside them is there at the latest, when to look at it, and whether
+        # it was found to be late.
+        self._beside_until = self._beside_due = math.inf
+        self._beside_is_suspected = False
         self.changed_at = now  # when it became slow, or fast
         self._began_at: float | None = None  # of the sync that is under way
         self._suspected_at: float | None = None  # when it was first found to take too long
@@ -43,9 +50,25 @@ class DiskSpeed:
         self._calm_s = CALM_S
         self._well_since = -math.inf  # when it was found to be fast again
 
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``look`` may find something new."""
+        return min(self._due, self._beside_due)
+
+    def beside_begins(self, now: float, size: int) -> None:
+        """So many bytes more are being written beside the commits."""
+        since = now if self._beside_until == math.inf else self._beside_until
+        self._beside_until = since + size / BESIDE_BYTES_A_S
+        self._beside_due = max(self._beside_until + SLOW_S, now)
+
+    def beside(self, now: float, size: int) -> None:
+        """One is written; so many bytes are left."""
+        self._beside_until = now + size / BESIDE_BYTES_A_S if size else math.inf
+        self._beside_due, self._beside_is_suspected = self._beside_until + SLOW_S, False
+
     def sync_begins(self, now: float) -> None:
         self._began_at, self._suspected_at = now, None
-        self.next_due = now + SLOW_S
+        self._due = now + SLOW_S
 
     def sync_ended(self, now: float, took_s: float | None = None) -> None:
         """``took_s``: how long it took, if that is known better than by when it began."""
@@ -55,7 +78,7 @@ class DiskSpeed:
         self._note(now, took_s)
         self._probe_at = now + PROBE_S
         may_change = self.is_slow or took_s >= SLOW_S
-        self.next_due = now if may_change else math.inf
+        self._due = now if may_change else math.inf
 
     def worst_s(self) -> float:
         """What a sync has taken at most of late, in seconds."""
@@ -77,9 +100,13 @@ class DiskSpeed:
 
     def look(self, now: float) -> bool:
         """Judge; True when it has become slow, or fast."""
+        if now >= self._beside_due:
+            if self._beside_is_suspected:
+                self._note(now, now - self._beside_until)
+            self._beside_is_suspected, self._beside_due = True, now + AGAIN_S
         if self._began_at is None:
             has_changed = self._judge(now)
-            self.next_due = self._probe_at if self.is_slow else math.inf
+            self._due = self._probe_at if self.is_slow else math.inf
             return has_changed
         if now >= self._began_at + SLOW_S:
             if self._suspected_at is None:
@@ -87,7 +114,7 @@ class DiskSpeed:
             elif now >= self._suspected_at + AGAIN_S:
                 self._suspected_at = now
                 self._note(now, now - self._began_at)
-            self.next_due = self._suspected_at + AGAIN_S
+            self._due = self._suspected_at + AGAIN_S
         return self._judge(now)
 
     def forget(self, now: float) -> None:

@@ -2,7 +2,8 @@
 
 So one sync serves all groups, and what comes while it runs waits for one more sync at most.  Large
 values are written beside that, before they are committed (raft/write_set.py).  How long each commit
-takes is told to ``DiskSpeed``, and a slow disk with nothing to write is probed.
+takes, and what is written beside it, is told to ``DiskSpeed``; a slow disk with nothing to write is
+probed.
 """
 
 from distrodb.raft.write_set import WriteSet
@@ -15,6 +16,7 @@ class DiskWrites:
     def __init__(self, writes: WriteSet, records: Records, disk: DiskSpeed):
         self._writes, self._records, self._disk = writes, records, disk
         self.is_busy = False  # a write set was handed out and is not yet on disk
+        self._large: dict[int, int] = {}  # by write set: bytes of the value that is being written
 
     @property
     def has_work(self) -> bool:
@@ -26,11 +28,17 @@ class DiskWrites:
         """Groups hold back what they would write until the journal is free; not on a slow disk."""
         return self.is_busy and not self._disk.is_slow
 
-    def take_large(self) -> list[tuple[int, SealedPut]]:
+    def take_large(self, now: float) -> list[tuple[int, SealedPut]]:
         """Large values to write, each with the number of its write set."""
-        return self._writes.take_large()
+        taken = self._writes.take_large()
+        for sequence, put in taken:
+            self._large[sequence] = put.size
+            self._disk.beside_begins(now, put.size)
+        return taken
 
-    def large_written(self, sequence: int, operation: Operation) -> None:
+    def large_written(self, now: float, sequence: int, operation: Operation) -> None:
+        self._large.pop(sequence, None)
+        self._disk.beside(now, sum(self._large.values()))
         self._writes.large_written(sequence, operation)
 
     def is_on_disk(self, sequence: int) -> bool:

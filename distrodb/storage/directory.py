@@ -24,10 +24,11 @@ from distrodb.storage.segment_files import RealFolder
 from distrodb.storage.snapshot_files import SnapshotFiles
 from distrodb.storage.wal import Wal
 
-FORMAT = b"distrodb journal 4"
-# 3 was the first with ``Meta.first_index``; 2 (0.2.0 and 0.3.0), without it; both are LMDB's.  1
-# had members without incarnations.
-READABLE = (b"distrodb journal 2", b"distrodb journal 3", FORMAT)
+FORMAT = b"distrodb journal 5"
+# 4 was the first write-ahead log, without values in files of their own.  3 was the first with
+# ``Meta.first_index``; 2 (0.2.0 and 0.3.0), without it; both are LMDB's.  1 had members without
+# incarnations.
+READABLE = (b"distrodb journal 2", b"distrodb journal 3", b"distrodb journal 4", FORMAT)
 _LAYOUT = re.compile(rb" [0-9a-f]{64}$")  # what directories of 0.2.0 have behind their identity
 
 

@@ -53,10 +53,9 @@ class LargeFiles:
             folder.close(handle)
             if size != reference.size:
                 raise self._damaged(reference, f"has {size} bytes and not {reference.size}")
-        for name in sorted(found):
-            self._last = max(self._last, int(name[:16]))
-            if name not in names:
-                folder.unlink(name)
+        for name in sorted(found - names.keys()):
+            folder.unlink(name)
+        self._last = max((reference.number for reference in names.values()), default=0)
 
     def write(self, put: SealedPut) -> Generator[None, None, LargePut]:
         """Each step writes and syncs a slice; the last one gives what is to be committed."""

@@ -294,16 +294,18 @@ def put_of(body: bytes, change: tuple[bytes, int] | LargeChange) -> Operation:
 
 # -- which segments count ------------------------------------------------------------------------
 
-NOTE_MAGIC = b"distrodb journal 4: "
+NOTE_MAGIC = b"distrodb journal 5: "
+# What wrote it takes a reference to a large value for a deletion; so it must not find any.
+NOTE_MAGIC_BEFORE = b"distrodb journal 4: "
 NOTE_BYTES_MAX = 4096
 _NOTE = re.compile(
-    NOTE_MAGIC
-    + rb"segments (\d{1,19}) to (\d{1,19}) from commit (\d{1,19}), checksum [0-9a-f]{8}\n"
+    rb"(distrodb journal [45]: )"
+    rb"segments (\d{1,19}) to (\d{1,19}) from commit (\d{1,19}), checksum [0-9a-f]{8}\n"
 )
 
 
-def encode_note(first: int, last: int, begins: int) -> bytes:
-    text = NOTE_MAGIC + b"segments %d to %d from commit %d" % (first, last, begins)
+def encode_note(first: int, last: int, begins: int, magic: bytes = NOTE_MAGIC) -> bytes:
+    text = magic + b"segments %d to %d from commit %d" % (first, last, begins)
     return text + b", checksum %08x\n" % zlib.crc32(text)
 
 
@@ -313,7 +315,8 @@ def decode_note(content: bytes) -> tuple[int, int, int]:
     Raises ``Damaged``."""
     found = _NOTE.fullmatch(content)
     if found is not None:
-        first, last, begins = (int(number) for number in found.groups())
-        if encode_note(first, last, begins) == content:
+        magic, *numbers = found.groups()
+        first, last, begins = map(int, numbers)
+        if encode_note(first, last, begins, magic) == content:
             return first, last, begins
     raise Damaged("is damaged (it does not say which segments there are)")

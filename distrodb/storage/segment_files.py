@@ -124,6 +124,7 @@ class SegmentFiles:
         self._folder, self._note = folder, note
         self._last = 0  # segment that the note on the disk names
         self.begins = 1  # sequence number of the first block, says the note
+        self._is_old = False  # the note is a version's that knows no large values
         # What an attempt left that failed (the disk was full), for the next one:
         self._unnoted: Segment | None = None  # made, and perhaps named by the note
         self._unneeded: list[Segment] = []  # not yet removed
@@ -143,6 +144,8 @@ class SegmentFiles:
                         raise self.damaged(_name(number), "is missing")
                     handle = folder.open(_name(number))
                     opened.append(Segment(number, handle, folder.size(handle), b""))
+                if self._is_old:
+                    self._write_note(first, self._last, self.begins)
             # The process before may have been killed between the rename of a note and its sync.
             # What that note does not name must not go before it is sure to stay.
             folder.sync_names()
@@ -160,6 +163,7 @@ class SegmentFiles:
         finally:
             self._folder.close(handle)
         try:
+            self._is_old = content.startswith(form.NOTE_MAGIC_BEFORE)
             return form.decode_note(content)
         except form.Damaged as problem:
             raise self.damaged(self._note, str(problem)) from None
@@ -199,7 +203,8 @@ class SegmentFiles:
         made = self._unnoted
         if made is None:
             made = self._unnoted = self._create(number, size, is_for_one)
-        self._write_note(first or made, number)
+        begin = first or made
+        self._write_note(begin.number, number, begin.begins)
         self._unnoted = None
         self._unlink()
         return made
@@ -226,7 +231,7 @@ class SegmentFiles:
     def remove(self, first: Segment, unneeded: list[Segment]) -> None:
         """Those below ``first`` go."""
         self._unneeded += unneeded
-        self._write_note(first, self._last)
+        self._write_note(first.number, self._last, first.begins)
         self._unlink()
 
     def close(self) -> None:
@@ -234,11 +239,11 @@ class SegmentFiles:
             self._folder.close(self._unnoted.handle)
             self._unnoted = None
 
-    def _write_note(self, first: Segment, last: int) -> None:
+    def _write_note(self, first: int, last: int, begins: int) -> None:
         folder, temporary = self._folder, self._note + ".temporary"
         handle = folder.create(temporary)
         try:
-            folder.write(handle, form.encode_note(first.number, last, first.begins), 0)
+            folder.write(handle, form.encode_note(first, last, begins), 0)
             folder.sync(handle)
         finally:
             folder.close(handle)

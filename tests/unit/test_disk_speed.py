@@ -1,9 +1,12 @@
 """When a disk is too slow to lead with, and when it is fast again."""
 
+import math
+
 import pytest
 
 from distrodb.slave.disk_speed import (
     AGAIN_S,
+    BESIDE_BYTES_A_S,
     CALM_S,
     CALM_S_MAX,
     FAST_S,
@@ -137,3 +140,27 @@ def test_what_others_are_told_is_of_late_only(disk):
     disk.now += 3 * WINDOW_S
     disk.speed.forget(disk.now)  # before each gossip
     assert disk.speed.worst_s() == 0.0
+
+
+def test_what_is_written_beside_the_commits_has_the_time_of_a_slow_disk_and_is_looked_at_twice(
+    disk,
+):
+    size = int(2 * BESIDE_BYTES_A_S)
+    disk.speed.beside_begins(0.0, size)
+    disk.speed.beside_begins(0.0, size)
+    disk.now = disk.speed.next_due
+    disk.look()
+    assert disk.now == 4.0 + SLOW_S and not disk.speed.is_slow
+    disk.now = disk.speed.next_due
+    disk.look()
+    assert disk.speed.is_slow
+
+
+def test_what_comes_bit_by_bit_beside_the_commits_is_not_slow(disk):
+    size = int(BESIDE_BYTES_A_S)
+    disk.speed.beside_begins(0.0, 60 * size)
+    for left in reversed(range(60)):
+        disk.now += 1.0
+        disk.speed.beside(disk.now, left * size)
+        disk.look()
+    assert not disk.changes and disk.speed.next_due == math.inf

@@ -760,3 +760,30 @@ def test_a_wal_on_real_files_is_the_same(tmp_path):
             assert everything(wal) == content
     assert everything(wal) == content
     wal.close()
+
+
+def test_a_log_of_before_is_marked_before_it_gets_what_its_version_would_misread(tmp_path):
+    """That one takes a reference to a large value for a deletion.  It refuses another note."""
+    wal = Wal(RealFolder(tmp_path), segment_bytes=SEGMENT)
+    wal.commit([Put(b"a", b"1")])
+    wal.close()
+    note = tmp_path / NOTE
+    first, last, begins = form.decode_note(note.read_bytes())
+    note.write_bytes(form.encode_note(first, last, begins, form.NOTE_MAGIC_BEFORE))
+    wal = Wal(RealFolder(tmp_path), segment_bytes=SEGMENT)
+    assert everything(wal) == {b"a": b"1"}
+    wal.close()
+    assert note.read_bytes() == form.encode_note(first, last, begins)
+
+
+def test_a_file_of_a_strange_number_makes_no_value_one_that_is_not_found(tmp_path):
+    wal = Wal(RealFolder(tmp_path), segment_bytes=SEGMENT)
+    wal.close()
+    (tmp_path / "9999999999999999.large").write_bytes(b"x")
+    wal = Wal(RealFolder(tmp_path), segment_bytes=SEGMENT)
+    steps = wal.write_large(SealedPut(entry_key(1, 1), b"y" * 5000))
+    with contextlib.suppress(StopIteration):
+        while True:
+            next(steps)
+    wal.close()
+    assert [name.name for name in tmp_path.glob("*.large")] == ["0000000000000001.large"]
