@@ -196,6 +196,9 @@ class Chaos:
         cluster, choose = self.cluster, self._choose
         cluster.isolate(lags)
         cluster.run(choose.uniform(0.1, 2.0))
+        if not self._can_be_lost(lost):
+            cluster.heal()
+            return
         cluster.wipe(lost)
         for node in cluster.slaves:
             if node not in (lags, lost) and choose.random() < 0.9:
@@ -203,6 +206,17 @@ class Chaos:
         cluster.heal()
         self._start(lost)
         cluster.run(choose.uniform(0.0, 3.0))
+
+    def _can_be_lost(self, node: str) -> bool:
+        """No group is left without a majority for good.  One that lets a dead member go and has not
+        taken in the next one yet has two members for a moment, and can spare neither."""
+        for slave in self.cluster.slaves.values():
+            for group in slave.core.groups.values() if slave.core else ():
+                members = group.log.configuration.members
+                left = [name for name in members if name.partition("/")[0] != node]
+                if 2 * len(left) <= len(members):
+                    return False
+        return True
 
     def _start(self, node: str) -> None:
         """As an operator does: makes room; a directory that is refused is replaced by an empty
