@@ -12,7 +12,9 @@ Invariants:
 - a batch of writes is never proposed twice: when the lead was lost, later commands of the same
   connections were handed back, and may have run elsewhere by now.  When another entry has taken the
   batch's place it surely did not happen, and is answered so;
-- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably;
+- a write that was proposed and whose fate is not learnt is answered UNKNOWN, never retryably; so
+  are the reads of its batch, which must not pass it; those of a batch without writes are handed
+  back;
 - what runs at once takes a bounded time, as far as it can be told before (keyspace/weights.py): a
   batch ends before a command that would make it take longer than ``BATCH_US``, and a transaction
   that would take longer than ``transaction_ms_max`` is refused, when it is the first of its batch;
@@ -69,6 +71,7 @@ class _Batch:
         "began_at",
         "expire_max",
         "given_up_at",
+        "has_writes",
         "marks",
         "now_ms",
         "position",
@@ -80,6 +83,7 @@ class _Batch:
     def __init__(self, now: float, requests: list[Request | Burst]):
         self.began_at = now  # seconds
         self.requests: Sequence[Request | Burst] = requests
+        self.has_writes = False  # commands; else its entry, if it has one, lets time pass only
         self.position: tuple[int, int] | None = None  # (index, term) of its entry
         self.now_ms = 0  # the leader's time when it was made, that of its entry
         self.expire_max = 0  # how many expired keys the entry removes
@@ -162,6 +166,7 @@ class Proposals:
         batch.now_ms, batch.size = time_ms, size
         if self._may_be_marked:
             batch.marks = _marks_of(requests)
+        batch.has_writes = bool(writes)
         if writes or is_sweep:
             self._propose(now, batch, writes, member, machine)
         elif member.has_lease(now):
@@ -310,9 +315,9 @@ class Proposals:
         queued = singles(self._queue.take_all())
         batch, self._batch = self._batch, None
         self._time, self._look_at = None, math.inf
-        if batch is not None and batch.round:
+        if batch is not None and not batch.has_writes:
             queued = singles(batch.requests) + queued
-            if batch.position is not None:  # a tick, whose fate concerns nobody
+            if batch.position is not None:  # a tick or a sweep, whose fate concerns nobody
                 del self._proposed[batch.position]
         for proposed in self._proposed.values():
             proposed.given_up_at = min(proposed.given_up_at, now + self._options.unknown_after_s)

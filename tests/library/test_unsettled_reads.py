@@ -10,6 +10,7 @@ import pytest
 
 from distrodb.keyspace.context import UNSETTLED
 from distrodb.keyspace.entry import decode_batch
+from distrodb.raft.member import Member
 from tests.library import ours
 from tests.library.ours import ListMachine
 from tests.support.request import Asked
@@ -77,6 +78,32 @@ def test_it_is_handed_back_when_the_lead_is_lost_before_that():
     assert unsettled.reply is behind.reply is None
     cluster.run(2 * ours.UNKNOWN_AFTER_S)
     assert unsettled.reply is behind.reply is None
+
+
+def is_handed_back(cluster, read):
+    """When its leader steps down before the entry that it waits for is on a majority, whatever
+    becomes of that entry."""
+    assert cluster["a"].last_index > cluster["b"].last_index and read.reply is None
+    cluster.cut("a")
+    cluster.run(2 * ours.UNKNOWN_AFTER_S, "a")
+    assert not cluster["a"].leads
+    return read.was_handed_back and read.reply is None
+
+
+def test_a_read_in_one_batch_with_an_entry_that_removes_keys_is_handed_back_too():
+    """A soak found it answered UNKNOWN (healing runs, seed 4259732675)."""
+    cluster = ours.Cluster().lead("a")
+    cluster["a"].group.machine.next_expiry_ms = ours.WALL_MS
+    cluster["a"].group._proposals.gain_leadership(cluster.now)  # it looks for what has expired
+    assert is_handed_back(cluster, cluster.ask("a", b"READ"))
+
+
+def test_a_read_by_a_lease_that_has_met_an_expired_key_is_handed_back_too():
+    cluster = ours.Cluster().lead("a")
+    cluster["a"].group.machine.next_expiry_ms = ours.WALL_MS
+    with mock.patch.object(Member, "has_lease", return_value=True):
+        read = cluster.ask("a", *EXPIRED)
+    assert is_handed_back(cluster, read)
 
 
 def test_commands_wait_behind_it():
