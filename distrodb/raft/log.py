@@ -343,7 +343,7 @@ def delete_forgotten(store: JournalStore, writes: WriteSet, group: int) -> bool:
 def _runs(store: JournalStore, group: int, last: int) -> Iterator[tuple[int, int]]:
     """The entries on disk up to ``last``, as ranges without gaps."""
     begin = end = -1
-    for key, _ in store.scan(entry_key(group, 0), entry_key(group, last)):
+    for key in store.keys(entry_key(group, 0), entry_key(group, last)):
         index = records.read_index(group, key)
         if index != end + 1 and end >= 0:
             yield begin, end

@@ -8,16 +8,19 @@ Why not ``concurrent.futures``: a future for each work, its locks and its wake-u
 CPU of a slave that writes, one command at a time from 50 clients.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from threading import Thread
+from typing import Generic, TypeVar
 
 Work = Callable[[], Callable[[], None]]  # what it returns is called in the loop
 Steps = Generator[None, None, Callable[[], None]]  # the same
+G = TypeVar("G")  # what is given
 
 
-class Worker:
+class _Thread(ABC, Generic[G]):
     def __init__(
         self,
         name: str,
@@ -27,20 +30,29 @@ class Worker:
         """``tell``: have something called in the loop, from this thread.  ``failed`` is called
         there with what a work raised; the thread goes on with the next one."""
         self._tell, self._failed = tell, failed
-        self._works: SimpleQueue[Work | None] = SimpleQueue()
+        self._given: SimpleQueue[G | None] = SimpleQueue()
         # One that is never closed, since its process ends by an error, must not keep that alive.
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def give(self, work: Work) -> None:
-        self._works.put(work)
+    def give(self, work: G) -> None:
+        self._given.put(work)
 
     def close(self) -> None:
-        self._works.put(None)
+        self._given.put(None)
         self._thread.join()
 
+    @abstractmethod
     def _run(self) -> None:
-        while (work := self._works.get()) is not None:
+        """Until None was given."""
+
+    def _fail(self, error: BaseException) -> None:
+        self._tell(lambda: self._failed(error))
+
+
+class Worker(_Thread[Work]):
+    def _run(self) -> None:
+        while (work := self._given.get()) is not None:
             try:
                 done = work()
             except BaseException as error:
@@ -49,31 +61,8 @@ class Worker:
                 self._tell(done)
             del work  # a write set may be large: it is not kept until the next one comes
 
-    def _fail(self, error: BaseException) -> None:
-        self._tell(lambda: self._failed(error))
 
-
-class TurnWorker:
-    """``tell``, ``failed``: as above."""
-
-    def __init__(
-        self,
-        name: str,
-        tell: Callable[[Callable[[], None]], object],
-        failed: Callable[[BaseException], None],
-    ):
-        self._tell, self._failed = tell, failed
-        self._given: SimpleQueue[Steps | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def give(self, steps: Steps) -> None:
-        self._given.put(steps)
-
-    def close(self) -> None:
-        self._given.put(None)
-        self._thread.join()
-
+class TurnWorker(_Thread[Steps]):
     def _run(self) -> None:
         works: deque[Steps] = deque()
         is_closing = False
@@ -97,6 +86,3 @@ class TurnWorker:
             self._fail(error)
         else:
             works.append(steps)
-
-    def _fail(self, error: BaseException) -> None:
-        self._tell(lambda: self._failed(error))

@@ -87,5 +87,8 @@ class LmdbStore:
                 yield bytes(cursor.key()), bytes(cursor.value())
                 found = cursor.next()
 
+    def keys(self, first: bytes, last: bytes) -> Iterable[bytes]:
+        return (key for key, _ in self.scan(first, last))
+
     def close(self) -> None:
         self._environment.close()

@@ -115,6 +115,9 @@ class JournalStore(Protocol):
 
     def scan(self, first: bytes, last: bytes) -> Iterable[tuple[bytes, bytes]]: ...
 
+    def keys(self, first: bytes, last: bytes) -> Iterable[bytes]:
+        """The same without the values: none is read."""
+
 
 # -- checksums -----------------------------------------------------------------------------------
 

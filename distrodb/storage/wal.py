@@ -248,6 +248,10 @@ class Wal:
 
     # -- reading -----------------------------------------------------------------------------
 
+    def keys(self, first: bytes, last: bytes) -> Iterable[bytes]:
+        with self._lock:
+            return [key for key, _ in self._index.select(first, last)]
+
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         """What is there when the first is asked for, in the order of the keys."""
         with self._lock:

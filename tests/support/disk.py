@@ -143,8 +143,11 @@ class Disk:
         """Nothing refers to it before it is committed, so there is nothing to see."""
         return put
 
+    def keys(self, first: bytes, last: bytes) -> list[bytes]:
+        return self._keys[bisect_left(self._keys, first) : bisect_right(self._keys, last)]
+
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
-        keys = self._keys[bisect_left(self._keys, first) : bisect_right(self._keys, last)]
+        keys = self.keys(first, last)
         # One state for the whole scan, as a read transaction sees it, whatever is written meanwhile
         yield from [(key, self.records[key]) for key in keys]
 

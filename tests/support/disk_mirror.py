@@ -53,6 +53,11 @@ class Mirror(Disk):
         super()._apply(pending)
         self._real.commit(pending.operations)
 
+    def keys(self, first: bytes, last: bytes) -> list[bytes]:
+        found = super().keys(first, last)
+        same(found, list(self._real.keys(first, last)))
+        return found
+
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         found = list(super().scan(first, last))
         same(found, list(self._real.scan(first, last)))

@@ -52,6 +52,11 @@ class LogDisk(Disk):
             except StopIteration as done:
                 return done.value
 
+    def keys(self, first: bytes, last: bytes) -> list[bytes]:
+        found = super().keys(first, last)
+        assert found == list(self._log.keys(first, last))
+        return found
+
     def scan(self, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         found = list(super().scan(first, last))
         assert found == list(self._log.scan(first, last))

@@ -335,49 +335,46 @@ def test_too_many_requests_wait_and_are_answered(run, monkeypatch):
     run(story)
 
 
+async def serves_once_its_port_is_free(world, monkeypatch):
+    """Of a server that has tried in vain at least twice."""
+    tried, listen = asyncio.Semaphore(0), HttpServer._listen
+
+    async def counted(server):
+        await listen(server)
+        tried.release()
+
+    monkeypatch.setattr(module, "AGAIN_S", 0.05)
+    monkeypatch.setattr(HttpServer, "_listen", counted)
+    world.server.close()
+    again = HttpServer(world.address, world.answer)
+    with socket.create_server((world.address.host, world.address.port)):
+        await again.start()
+        for _ in range(2):
+            await tried.acquire()
+    try:
+        while True:
+            with contextlib.suppress(ConnectionError):
+                return await world.ask() == (200, b"ok\n")
+            await asyncio.sleep(0.02)
+    finally:
+        again.close()
+
+
 def test_that_it_cannot_be_said_why_ends_nothing_either(run, monkeypatch):
     def broken(port):
         raise KeyError(port)
 
-    monkeypatch.setattr(module, "AGAIN_S", 0.05)
     monkeypatch.setattr(module, "holder", broken)
 
     async def story(world):
-        world.server.close()
-        with socket.create_server((world.address.host, world.address.port)):
-            again = HttpServer(world.address, world.answer)
-            await again.start()
-            await asyncio.sleep(0.2)
-        try:
-            while True:
-                with contextlib.suppress(ConnectionError):
-                    assert await world.ask() == (200, b"ok\n")
-                    return
-                await asyncio.sleep(0.02)
-        finally:
-            again.close()
+        assert await serves_once_its_port_is_free(world, monkeypatch)
 
     run(story)
 
 
 def test_a_port_that_cannot_be_had_is_tried_again(run, monkeypatch, caplog):
-    monkeypatch.setattr(module, "AGAIN_S", 0.05)
-
     async def story(world):
-        world.server.close()
-        with socket.create_server((world.address.host, world.address.port)) as holder:
-            again = HttpServer(world.address, world.answer)
-            await again.start()
-            await asyncio.sleep(0.2)
-            holder.close()
-        try:
-            while True:
-                with contextlib.suppress(ConnectionError):
-                    assert await world.ask() == (200, b"ok\n")
-                    return
-                await asyncio.sleep(0.02)
-        finally:
-            again.close()
+        assert await serves_once_its_port_is_free(world, monkeypatch)
 
     run(story)
     assert any(

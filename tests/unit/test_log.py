@@ -1,12 +1,15 @@
 """A group's log: what is loaded is what was committed, and nothing damaged is."""
 
+import random
+
 import pytest
 
 from distrodb.errors import CorruptionError, InvariantViolation
 from distrodb.raft.log import Configuration, Log
 from distrodb.raft.write_set import WriteSet
 from distrodb.storage.journal import open_journal
-from distrodb.storage.records import Put
+from distrodb.storage.records import DeleteRange, Put, entry_key
+from tests.support.disk import Disk
 
 
 @pytest.fixture
@@ -167,3 +170,26 @@ def test_a_missing_entry_is_noticed(store):
     assert journal.last_index == 5
     with pytest.raises(CorruptionError, match="missing before 4"):
         loaded(store)
+
+
+def test_of_entries_that_were_cut_and_not_deleted_before_a_crash_no_value_is_read():
+    """There may be many, and large ones; whether they are whole is nobody's concern any more."""
+
+    class Watched(Disk):
+        def scan(self, first, last):
+            read.extend(keys := self.keys(first, last))
+            yield from [(key, self.records[key]) for key in keys]
+
+    read: list[bytes] = []
+    disk, writes = Watched(random.Random(1), "a"), WriteSet()
+    journal = filled(writes, 9)
+    journal.setRaftCommitIndex(8)
+    commit(disk, writes)
+    journal.compact(6, 7, 1)
+    _, operations = writes.take()
+    disk.commit([each for each in operations if not isinstance(each, DeleteRange)])
+    again, later = Log(3, writes := WriteSet()), entry_key(3, 6)
+    assert again.load(disk) and again.first_index == 6
+    assert [key for key in read if entry_key(3, 0) <= key < later] == []
+    commit(disk, writes)
+    assert list(disk.keys(entry_key(3, 0), entry_key(3, 5))) == []
