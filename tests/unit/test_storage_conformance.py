@@ -45,7 +45,7 @@ class RealDisk:
     def _open(self) -> None:
         self.opened = Directory(self.directory)
         self.store, self.files = self.opened.journal, self.opened.snapshots
-        self.commit, self.scan = self.store.commit, self.store.scan
+        self.commit, self.scan, self.keys = self.store.commit, self.store.scan, self.store.keys
         self.identify = self.opened.identify
         self.write, self.read = self.files.write, self.files.read
         self.remove_older = self.files.remove_older
