@@ -1,29 +1,25 @@
-"""ACL, as far as there is something to say: one user, ``default``, who may do everything.
+"""ACL: users, what they may do, and what was refused.
 
-What would make or change users is refused.  The categories are those of the rows, so they say what
+Who there is is the slave's matter, and in the end the cluster map's (slave/users.py); what rules
+mean is acl_user.py's and acl_guard.py's.  The categories are those of the rows, so they say what
 each command here is.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
-from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import USER
+from distrodb.commands.acl_guard import Guard
+from distrodb.commands.acl_user import CATEGORIES, Selector, User
+from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import Command, container, session_row
-from distrodb.commands.error_replies import shown, wrong_arity
+from distrodb.commands.error_replies import shown, wrong_arity, wrong_subcommand
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.resp.reply import OK, Reply, SetReply, error
 
-CATEGORIES = (
-    *("keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap"),
-    *("hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous"),
-    *("connection", "transaction", "scripting"),
-)
 BITS_MAX = 4096  # of a password that is made, as in Redis
-_NO_USERS = error(
-    "ERR", "users cannot be made or changed here yet: default, who may do everything, is the only"
+LOG_SHOWN = 10  # entries, if no number is asked for
+_NO_FILE = error(
+    "ERR", "This slave is not configured to use an ACL file: users are in the cluster map."
 )
-_NO_FILE = error("ERR", "This slave is not configured to use an ACL file: there are no users yet.")
-_DEFAULT_STAYS = error("ERR", "The 'default' user cannot be removed")
 
 
 def _every_row(session: SessionApi) -> Iterator[Command]:
@@ -47,44 +43,68 @@ def cat(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def whoami(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return USER
+    return session.user
+
+
+def _all(session: SessionApi) -> list[User]:
+    known = session.slave.access.users.all
+    return [known[name] for name in sorted(known)]
 
 
 def users(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return [USER]
+    return [user.name for user in _all(session)]
 
 
 def list_(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return [b"user %b on nopass ~* &* +@all" % USER]
+    return [b"user %b %b" % (user.name, user.text) for user in _all(session)]
 
 
 def getuser(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    if args[2] != USER:
+    user = session.slave.access.users.all.get(args[2])
+    if user is None:
         return None
     return {
-        b"flags": SetReply([b"on", b"nopass"]),
-        b"passwords": [],
-        b"commands": b"+@all",
-        b"keys": b"~*",
-        b"channels": b"&*",
-        b"selectors": [],
+        b"flags": SetReply(user.flags),
+        b"passwords": list(user.passwords),
+        **_told(user.root),
+        b"selectors": [_told(selector) for selector in user.selectors],
     }
 
 
-def deluser(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    return _DEFAULT_STAYS if USER in args[2:] else 0
+def _told(selector: Selector) -> dict[Reply, Reply]:
+    return {
+        b"commands": selector.commands_text,
+        b"keys": selector.keys_text,
+        b"channels": selector.channels_text,
+    }
+
+
+def setuser(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """ACL SETUSER username [rule ...]"""
+    session.slave.access.change_users([b"SETUSER", *args[2:]], session.later())
+    return PENDING
+
+
+def deluser(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """ACL DELUSER username [username ...]"""
+    session.slave.access.change_users([b"DELUSER", *args[2:]], session.later())
+    return PENDING
 
 
 def dryrun(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """ACL DRYRUN username command [arg ...]"""
-    if args[2] != USER:
+    user = session.slave.access.users.all.get(args[2])
+    if user is None:
         return error("ERR", f"User '{shown(args[2])}' not found")
     words = args[3:]
-    row = session.slave.commands.get(words[0].upper())
+    row = session.slave.access.users.table.get(words[0].upper())
     found = None if row is None else row.subcommand(words)
     if found is None:
         return error("ERR", f"Command '{shown(words[0])}' not found")
-    return OK if found.arity_ok(words) else wrong_arity(found.name)
+    if not found.arity_ok(words):
+        return wrong_arity(found.name)
+    objection = None if user.is_unrestricted else Guard(user).objection(found, words)
+    return OK if objection is None or not objection.about else objection.told
 
 
 def genpass(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -100,16 +120,23 @@ def genpass(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 
 def log(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """ACL LOG [count | RESET]: nobody is ever refused."""
-    if len(args) == 3 and args[2].upper() == b"RESET":
-        return OK
-    if len(args) > 3 or (len(args) == 3 and parse_integer(args[2]) is None):
-        return NOT_AN_INTEGER
-    return []
+    """ACL LOG [count | RESET]"""
+    slave, count = session.slave, LOG_SHOWN
+    if len(args) > 3:
+        return wrong_subcommand(args)
+    if len(args) == 3:
+        if args[2].upper() == b"RESET":
+            slave.access.log.clear()
+            return OK
+        wanted = parse_integer(args[2])
+        if wanted is None:
+            return NOT_AN_INTEGER
+        count = wanted
+    return list(slave.access.log.newest(count, slave.process.now()))
 
 
-def _refused(reply: Reply) -> Callable[[SessionApi, Sequence[bytes]], Reply]:
-    return lambda session, args: reply
+def _no_file(session: SessionApi, args: Sequence[bytes]) -> Reply:
+    return _NO_FILE
 
 
 _PLAIN = "loading noscript stale"
@@ -118,7 +145,7 @@ _ADMIN = f"admin {_PLAIN}"
 
 def _row(
     word: str,
-    handler: Callable[[SessionApi, Sequence[bytes]], Reply],
+    handler: Callable[[SessionApi, Sequence[bytes]], Answer],
     arity: int,
     flags: str,
     summary: str,
@@ -139,13 +166,13 @@ COMMANDS = (
             _row("users", users, 2, _ADMIN, "Lists all users."),
             _row("list", list_, 2, _ADMIN, "Lists the rules of all users."),
             _row("getuser", getuser, 3, _ADMIN, "Lists the rules of a user."),
-            _row("setuser", _refused(_NO_USERS), -3, _ADMIN, "Not yet."),
+            _row("setuser", setuser, -3, _ADMIN, "Makes a user, or changes its rules."),
             _row("deluser", deluser, -3, _ADMIN, "Deletes users."),
             _row("dryrun", dryrun, -4, _ADMIN, "Simulates the execution of a command by a user."),
             _row("genpass", genpass, -2, _PLAIN, "Generates a password."),
-            _row("log", log, -2, _ADMIN, "Lists what was refused: nothing."),
-            _row("save", _refused(_NO_FILE), 2, _ADMIN, "There is no ACL file."),
-            _row("load", _refused(_NO_FILE), 2, _ADMIN, "There is no ACL file."),
+            _row("log", log, -2, _ADMIN, "Lists what was refused of late."),
+            _row("save", _no_file, 2, _ADMIN, "There is no ACL file."),
+            _row("load", _no_file, 2, _ADMIN, "There is no ACL file."),
         ],
     ),
 )

@@ -16,6 +16,8 @@ from distrodb.commands.command import Command
 from distrodb.resp.reply import ErrorReply, Reply
 
 if TYPE_CHECKING:
+    from distrodb.commands.acl_log import AclLog
+    from distrodb.commands.acl_user import User
     from distrodb.commands.latency import Latency
     from distrodb.commands.powers import Powers
     from distrodb.commands.slow_log import SlowLog
@@ -104,6 +106,19 @@ class SessionApi(Protocol):
     def is_everywhere(self) -> bool:
         """It speaks to a gateway, to which all slots are one."""
 
+    user: bytes  # the name of who it is
+    has_logged_in: bool  # or did not need to when it came
+
+    def log_in(self, user: bytes) -> None:
+        """Its password was right."""
+
+    def log_out(self) -> None:
+        """As a client that has just come."""
+
+    @property
+    def may_ask(self) -> bool:
+        """It has logged in, or nobody needs to."""
+
     @property
     def tracker(self) -> TrackerApi | None:
         """None while it does not track."""
@@ -173,6 +188,40 @@ class Settings(Protocol):
 
     def change(self, wanted: Sequence[tuple[str, str]]) -> None:
         """All of them or none; raises what configuration.py says."""
+
+
+class UsersApi(Protocol):
+    """Who there is, and what they may do; slave/users.py."""
+
+    @property
+    def all(self) -> "Mapping[bytes, User]": ...
+
+    @property
+    def needs_no_password(self) -> bool:
+        """The default user, whether it is on or not, takes any."""
+
+    @property
+    def table(self) -> Mapping[bytes, Command]:
+        """The commands that rules may name."""
+
+    def authenticates(self, name: bytes, password: bytes) -> bool: ...
+
+
+class AccessApi(Protocol):
+    """Who clients may be, and what was refused them of late; slave/access.py."""
+
+    @property
+    def users(self) -> UsersApi: ...
+
+    @property
+    def change_users(self) -> Callable[[Sequence[bytes], Callable[[Reply], None]], None]:
+        """ACL SETUSER and DELUSER: the verb, and what stands behind it."""
+
+    @property
+    def log(self) -> "AclLog": ...
+
+    def refused(self, session: SessionApi, about: str, what: bytes, user: bytes) -> None:
+        """For ACL LOG."""
 
 
 class SubscriptionsApi(Protocol):
@@ -296,6 +345,9 @@ class SlaveApi(Protocol):
 
     @property
     def slow_log(self) -> "SlowLog": ...
+
+    @property
+    def access(self) -> AccessApi: ...
 
     @property
     def latency(self) -> "Latency": ...

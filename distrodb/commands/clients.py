@@ -22,7 +22,6 @@ from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Verbatim, error
 BAD_NAME = error("ERR", "Client names cannot contain spaces, newlines or special characters.")
 NAME_BYTES_MAX = 1024  # it is kept for as long as the connection lasts, and listed
 NO_SUCH_CLIENT = error("ERR", "No such client")
-USER = b"default"  # the only one
 TYPES = {b"normal", b"master", b"replica", b"slave", b"pubsub"}
 PAUSE_MS_MAX = 1 << 53
 
@@ -88,7 +87,7 @@ def describe(session: SessionApi) -> bytes:
         "tot-mem": came + waits,
         "events": "rw" if waits else "r",
         "cmd": "NULL" if client.last_row is None else client.last_row.name,
-        "user": USER.decode(),
+        "user": session.user.decode(errors="replace"),
         "redir": -1 if session.tracker is None else session.tracker.redirect_id,
         "resp": session.protocol,
         "lib-name": session.library.get(b"lib-name", b"").decode(errors="replace"),
@@ -244,7 +243,9 @@ def _filter(session: SessionApi, option: bytes, value: bytes) -> Filter | ErrorR
     if option == b"LADDR":
         return lambda each: each.client.local_address == text
     if option == b"USER":
-        return (lambda each: True) if value == USER else error("ERR", f"No such user '{text}'")
+        if value not in session.slave.access.users.all:
+            return error("ERR", f"No such user '{text}'")
+        return lambda each: each.user == value
     if option == b"MAXAGE":
         oldest = parse_integer(value)
         if oldest is None or oldest < 1:

@@ -85,6 +85,25 @@ class Command:
     def keys_of(self, args: Sequence[bytes]) -> list[bytes]:
         return [args[position] for position in self.key_positions(args)]
 
+    def keys_with_flags(self, args: Sequence[bytes]) -> list[tuple[int, str]]:
+        """The same positions, and what is done with the key there: where options decide, by what
+        they say."""
+        if self.find_keys is None and not any("variable_flags" in spec.flags for spec in self.keys):
+            specs = self.keys
+            return [(place, spec.flags) for spec in specs for place in spec.positions(args)]
+        return [(place, self._flags(args, place)) for place in self.key_positions(args)]
+
+    def _flags(self, args: Sequence[bytes], position: int) -> str:
+        spec = next((spec for spec in self.keys if position in spec.positions(args)), None)
+        if spec is None:  # ``find_keys`` has found it: a destination
+            return self.keys[-1].flags
+        options = {word.upper() for word in args[3 if self.name == "set" else 2 :]}
+        if self.name == "set" and b"GET" not in options:
+            return "OW update"
+        if self.name == "bitfield" and not options & {b"SET", b"INCRBY"}:
+            return "RO access"
+        return spec.flags.removesuffix(" variable_flags")
+
     def subcommand(self, args: Sequence[bytes]) -> "Command | None":
         """The row that these arguments ask for; None if there is no such subcommand."""
         if not self.subcommands or len(args) < 2:

@@ -1,18 +1,20 @@
 """Commands about the connection: PING ECHO HELLO AUTH RESET QUIT.
 
-There is one user, ``default``, who may do everything and has no password: AUTH takes any password
-for it, as Redis does where none is set, and knows nobody else.
+Who may do what is acl_user.py's; here a connection says who it is.  Where the default user has no
+password AUTH takes any for it, as in Redis.
 """
 
 from collections import deque
 from collections.abc import Sequence
 
+from distrodb.commands.acl_guard import AUTH
+from distrodb.commands.acl_user import DEFAULT
 from distrodb.commands.api import SessionApi
-from distrodb.commands.clients import BAD_NAME, USER, is_name
+from distrodb.commands.clients import BAD_NAME, is_name
 from distrodb.commands.command import session_row
 from distrodb.commands.error_replies import SYNTAX, shown
 from distrodb.commands.numbers import parse_integer
-from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
+from distrodb.resp.reply import OK, Reply, Status, error
 
 NO_PASSWORD = error(
     "ERR",
@@ -34,21 +36,37 @@ def echo(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return args[1]
 
 
-def _authenticates(user: bytes) -> ErrorReply | None:
-    """Redis' words where nobody has a password."""
-    return None if user == USER else WRONG_PASSWORD
+HELLO_NEEDS_AUTH = error(
+    "NOAUTH",
+    "HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user>"
+    " <pass> option can be used to authenticate the client and select the RESP protocol"
+    " version at the same time",
+)
+
+
+def _logs_in(session: SessionApi, verb: bytes, user: bytes, password: bytes) -> bool:
+    slave = session.slave
+    if slave.access.users.authenticates(user, password):
+        session.log_in(user)
+        return True
+    slave.access.refused(session, AUTH, verb, user)
+    return False
 
 
 def auth(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """AUTH [username] password"""
     if len(args) > 3:
         return SYNTAX
-    return NO_PASSWORD if len(args) == 2 else _authenticates(args[1]) or OK
+    if len(args) == 2 and session.slave.access.users.needs_no_password:
+        return NO_PASSWORD
+    user, password = (DEFAULT, args[1]) if len(args) == 2 else args[1:]
+    return OK if _logs_in(session, args[0], user, password) else WRONG_PASSWORD
 
 
 def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """HELLO [protover [AUTH username password] [SETNAME name]]; one that fails changes nothing."""
     protocol, name, rest = session.protocol, session.name, deque(args[2:])
+    login: tuple[bytes, bytes] | None = None
     if len(args) > 1:
         wanted = parse_integer(args[1])
         if wanted is None:
@@ -59,16 +77,17 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
     while rest:
         option = rest.popleft()
         if option.upper() == b"AUTH" and len(rest) >= 2:
-            refused = _authenticates(rest.popleft())
-            rest.popleft()
-            if refused is not None:
-                return refused
+            login = rest.popleft(), rest.popleft()
         elif option.upper() == b"SETNAME" and rest:
             name = rest.popleft()
             if not is_name(name):
                 return BAD_NAME
         else:
             return error("ERR", f"Syntax error in HELLO option '{shown(option)}'")
+    if login is not None and not _logs_in(session, args[0], *login):
+        return WRONG_PASSWORD
+    if not session.may_ask:
+        return HELLO_NEEDS_AUTH
     session.protocol, session.name = protocol, name
     return {
         b"server": b"redis",
@@ -91,6 +110,7 @@ def reset(session: SessionApi, args: Sequence[bytes]) -> Reply:
     session.protocol, session.name, session.is_readonly = 2, b"", False
     session.replies.is_mute = session.is_spared = session.client.touches_nothing = False
     session.database = 0
+    session.log_out()
     return Status(b"RESET")
 
 

@@ -175,8 +175,7 @@ def getkeysandflags(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if isinstance(row, ErrorReply):
         return row
     told: list[Reply] = [
-        [words[position], _words(_flags(row, words, position).split())]
-        for position in row.key_positions(words)
+        [words[position], _words(flags.split())] for position, flags in row.keys_with_flags(words)
     ]
     return told or _no_keys(row)
 
@@ -197,19 +196,6 @@ def _no_keys(row: Command) -> Reply:
     if "no_mandatory_keys" in row.flags:
         return []
     return error("ERR", "Invalid arguments specified for command")
-
-
-def _flags(row: Command, words: Sequence[bytes], position: int) -> str:
-    """What is done with the key at that position; where options decide, by what they say."""
-    spec = next((spec for spec in row.keys if position in spec.positions(words)), None)
-    if spec is None:  # the row's ``find_keys`` has found it: a destination
-        return row.keys[-1].flags
-    options = {word.upper() for word in words[2:]}
-    if row.name == "set" and b"GET" not in options:
-        return "OW update"
-    if row.name == "bitfield" and not options & {b"SET", b"INCRBY"}:
-        return "RO access"
-    return spec.flags.removesuffix(" variable_flags")
 
 
 def _row(name: str, handler: Callable[..., Reply], arity: int, summary: str, since: str) -> Command:

@@ -13,6 +13,7 @@ from distrodb.commands.command import MAY_REPLICATE, Command, session_row
 from distrodb.resp.reply import OK, Reply, error
 
 HIDDEN = b"(redacted)"
+SECRET = {b"requirepass", b"masterauth", b"tls-key-file-pass"}  # settings of Redis
 NOT_FOR_WATCHERS = error("ERR", "Replica can't interact with the keyspace")
 WORD_BYTES_MAX = 4096  # of a word that is shown: of the largest value it takes no time then
 LINE_BYTES_MAX = 1 << 16  # of all words, before they are quoted: a millisecond or two
@@ -36,6 +37,11 @@ def without_secrets(args: Sequence[bytes]) -> Sequence[bytes]:
     name = args[0].upper()
     if name == b"AUTH":
         return [args[0], *[HIDDEN] * (len(args) - 1)]
+    if name == b"ACL" and len(args) > 3 and args[1].upper() == b"SETUSER":  # passwords, hashes
+        return [*args[:3], *[HIDDEN] * (len(args) - 3)]
+    if name == b"CONFIG":
+        pairs = zip(args, [b"", *args], strict=False)
+        return [HIDDEN if before.lower() in SECRET else word for word, before in pairs]
     if name != b"HELLO":
         return args
     words = list(args)

@@ -382,6 +382,15 @@ OPTIONS = (
     ),
     Option(
         "clients",
+        "requirepass",
+        "",
+        "The password of the user `default`, as Redis' requirepass: clients that do not log in may"
+        " ask for nothing. Either the password, or # and its SHA-256 in 64 hexadecimal digits, so"
+        " that it does not stand here. The same in every file. It counts until ACL SETUSER changes"
+        " `default`; then the users of the cluster map rule. Empty: none.",
+    ),
+    Option(
+        "clients",
         "notify_keyspace_events",
         "",
         "Which changes of keys, wherever they are led, are told to clients of this slave that"

@@ -1,6 +1,6 @@
 """A slave's configuration, typed: one class a section.  Defaults are those of options.py.  Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClientsConfig:
+    requirepass: str = field(default=_DEFAULTS["clients.requirepass"], repr=False)
     notify_keyspace_events: str = _DEFAULTS["clients.notify_keyspace_events"]
     tracking_table_max_keys: int = _DEFAULTS["clients.tracking_table_max_keys"]
 
@@ -100,7 +101,7 @@ class SlaveConfig:
     id: str
     directory: Path
     cluster_id: str
-    secret: str
+    secret: str = field(repr=False)
     partitions: int  # that a new cluster has
     replicas: int
     nodes: tuple[NodeAddress, ...]

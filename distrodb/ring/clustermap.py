@@ -67,9 +67,13 @@ class ClusterMap:
     # The incarnations with which the cluster was born, in the order of its first ring; empty in
     # maps of 0.2.0.
     founders: Mapping[str, str] = field(default_factory=dict)
+    # The rules of the users that somebody has made or changed, by name.  Both are bytes of a
+    # client, each written as one character (latin-1); what they mean is commands/acl_user.py's.
+    users: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As lists, dictionaries, strings and integers; ``from_plain`` is its inverse."""
+        users = {"users": dict(self.users)} if self.users else {}
         return {
             "epoch": self.epoch,
             "ring": list(self.ring),
@@ -81,6 +85,7 @@ class ClusterMap:
             ],
             "map_group": list(self.map_group),
             "founders": [list(founder) for founder in self.founders.items()],
+            **users,
         }
 
     @staticmethod
@@ -97,6 +102,7 @@ class ClusterMap:
                 ),
                 tuple(plain["map_group"]),
                 dict(plain.get("founders", ())),
+                dict(plain.get("users", ())),
             )
             problem = _problem(cluster_map)
         except (KeyError, TypeError, ValueError) as error:
@@ -135,6 +141,8 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     names = [name for names in lists for name in names]
     if not all(isinstance(text, str) for row in cluster_map.founders.items() for text in row):
         return f"founders {cluster_map.founders!r}"
+    if not all(isinstance(text, str) for row in cluster_map.users.items() for text in row):
+        return "users"
     following = 0
     for number, partition in enumerate(cluster_map.partitions):
         if any(type(n) is not int for n in (partition.id, partition.first, partition.last)):

@@ -12,7 +12,7 @@ Invariants, whoever sends a command and however late it comes:
 - whoever comes in is not down.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,11 @@ from distrodb.ring.placement import MAP_GROUP_MAX
 
 _OF_SLAVES = {"set_status", "incarnate", "add_node", "remove_node", "change_ring"}
 _OF_PARTITIONS = {"balance", "move", "set_group", "set_map_group"}
-NAMES = frozenset(_OF_SLAVES | _OF_PARTITIONS)  # of the commands that ``apply`` knows
+_OF_USERS = {"set_user", "delete_users"}
+NAMES = frozenset(_OF_SLAVES | _OF_PARTITIONS | _OF_USERS)  # of the commands that ``apply`` knows
+USERS_MAX = 1000
+# Of all names and rules together, in characters: the map is sent and written as a whole.
+USERS_CHARACTERS_MAX = 1 << 18
 PARTITION_DIGITS_MAX = 5  # there are 16384 at most; Python refuses to read very long numbers
 
 
@@ -40,6 +44,8 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     ``["move", partition, node]``: that slave owns the partition, until owners are balanced again.
     ``["set_group", partition, node, …]`` and ``["set_map_group", node, …]``: the members that a
     group should have; at most one of them is another than before.
+    ``["set_user", name, rules]`` and ``["delete_users", name, …]``: whoever asks has checked the
+    rules; those of a name that is there are replaced as a whole.
     """
     match command:
         case ["set_status", str(node), str(status)] if status in STATUSES:
@@ -56,6 +62,12 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
             return _balance(cluster_map, cluster_map.ring)
         case ["move", str(number), str(node)]:
             return _move(cluster_map, number, node)
+        case ["set_user", str(name), str(rules)]:
+            return _with_users(cluster_map, {**cluster_map.users, name: rules})
+        case ["delete_users", *names]:
+            gone = set(_texts(names))
+            left = {name: each for name, each in cluster_map.users.items() if name not in gone}
+            return _with_users(cluster_map, left)
         case ["set_group", str(number), *nodes]:
             return _set_group(cluster_map, number, _texts(nodes))
         case ["set_map_group", *nodes]:
@@ -70,6 +82,18 @@ def _texts(values: Iterable[object]) -> tuple[str, ...]:
 
 def _next(cluster_map: ClusterMap, **changed: Any) -> ClusterMap:
     return replace(cluster_map, epoch=cluster_map.epoch + 1, **changed)
+
+
+def fits(users: Mapping[str, str]) -> bool:
+    """So many users, with rules of this length, may be in a map."""
+    characters = sum(len(name) + len(rules) for name, rules in users.items())
+    return len(users) <= USERS_MAX and characters <= USERS_CHARACTERS_MAX
+
+
+def _with_users(cluster_map: ClusterMap, users: Mapping[str, str]) -> ClusterMap:
+    if users == cluster_map.users or not fits(users):
+        return cluster_map
+    return _next(cluster_map, users=users)
 
 
 def _with_node(cluster_map: ClusterMap, node: str, **changed: str) -> ClusterMap:

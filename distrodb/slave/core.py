@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from distrodb.commands.command import Command
-from distrodb.commands.table import MACHINE_COMMANDS
+from distrodb.commands.table import DISPATCHED, MACHINE_COMMANDS
 from distrodb.config import SlaveConfig
 from distrodb.errors import PeerError
 from distrodb.raft import messages as m
@@ -52,7 +52,15 @@ from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.leadership import Leadership
 from distrodb.slave.leases import LEASE_S
-from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, TRACKED, WANTED
+from distrodb.slave.links.framing import (
+    ANSWERS,
+    CHANGES,
+    FORWARDS,
+    PUBLISHED,
+    TRACKED,
+    USERS,
+    WANTED,
+)
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.notifications import Notifications
@@ -66,6 +74,8 @@ from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.tracking import Tracking
+from distrodb.slave.user_changes import UserChanges
+from distrodb.slave.users import Users
 from distrodb.slave.view import View
 from distrodb.storage.records import JournalStore, Operation
 
@@ -120,6 +130,8 @@ class Core:
         controller = Controller(config, self.peers.detector, self.peers.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
         self._changes = MapChanges(self._open, controller, self.view, self._schedule)
+        self.users = Users(DISPATCHED, config.clients.requirepass)
+        self._user_changes = UserChanges(self.users, self._changes, self.routing, self.outgoing)
         if self.maps.birth is None:
             self._use_map(now)
         else:
@@ -144,6 +156,7 @@ class Core:
     def _use_map(self, now: float, born_into: ClusterMap | None = None) -> None:
         self.peers.reports.map_changed(self.map)
         self.peers.detector.watch(now, self.map.nodes)
+        self.users.follow(self.map.users)
         self.routing.map_changed()
         self._open_groups(now, born_into)
         self._leadership.mark_all()
@@ -182,6 +195,7 @@ class Core:
             self._heartbeats.next_due,
             self._leadership.next_due,
             self._changes.next_due,
+            self._user_changes.next_due,
             self._open.close_at,
             self.gossip.next_due,
             self._dispatch.next_due,
@@ -212,6 +226,7 @@ class Core:
         self._feed.link_down(peer)
         self.gateway_tracking.link_down(peer)
         self._forwarding.link_down(now, peer)
+        self._user_changes.link_down(now, peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
         for group in self.groups.values():
@@ -267,6 +282,8 @@ class Core:
             self.gateway_tracking.receive(peer, content)
         elif kind in (FORWARDS, ANSWERS):
             self._forwarding.receive(now, peer, kind, content)
+        elif kind == USERS:
+            self._user_changes.receive(now, peer, content)
         else:
             raise PeerError(f"a frame of the unknown kind {kind!r:.20}")
 
@@ -295,6 +312,10 @@ class Core:
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
         self._changes.ask(args, resolve)
+
+    def change_users(self, words: Sequence[bytes], resolve: Callable[[Reply], None]) -> None:
+        """ACL SETUSER and DELUSER: the verb, and what stands behind it."""
+        self._user_changes.ask(self._now, words, resolve)
 
     @property
     def is_full(self) -> bool:
@@ -369,6 +390,7 @@ class Core:
             self._partition_left(group_id)
             self.gossip.soon()
         self._changes.look(now)
+        self._user_changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
         if self._forwarding.is_used:

@@ -61,6 +61,7 @@ class Gateway(Service):
         self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
         self.monitors, self.pausing = direct.monitors, direct.pausing
         self.pictures = direct.pictures  # of what this slave leads itself
+        self.access = direct.access
         self._tracking = core.gateway_tracking
 
     # -- commands on data --------------------------------------------------------------------

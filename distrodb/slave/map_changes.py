@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
+from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.controller import PLAN_INTERVAL_S, Controller
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.open_groups import OpenGroups
@@ -56,6 +57,22 @@ class MapChanges:
             group.submit(MapRequest(command))
             self._schedule.touch(MAP_GROUP)
         self.next_due = min(self.next_due, self._controller.next_down(now))
+
+    @property
+    def is_led(self) -> bool:
+        """By this slave, which has applied all that was in the map's log when it came to lead."""
+        group = self._groups.all.get(MAP_GROUP)
+        return group is not None and group.member.is_ready
+
+    def map_if_idle(self) -> ClusterMap | None:
+        """The newest map, if no change of it is under way."""
+        group, machine = self._groups.all.get(MAP_GROUP), self._groups.map_machine
+        return machine.map if group is not None and machine is not None and group.is_idle else None
+
+    def submit(self, command: Sequence[str], resolve: Callable[[Reply], None]) -> None:
+        """A change of that map."""
+        self._groups.all[MAP_GROUP].submit(MapRequest(command, resolve))
+        self._schedule.touch(MAP_GROUP)
 
     def ask(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""

@@ -128,6 +128,7 @@ class RuntimeSettings:
         self.slow_log_us = 10000  # microseconds; negative: no command is slow
         self.slow_log_max = 128  # entries
         self.latency_threshold_ms = 0  # 0: nothing is noted
+        self.acl_log_max = 128  # entries of ACL LOG
         # Classes, as ``keyspace_events`` gives them.
         self.keyspace_events = keyspace_events(config.clients.notify_keyspace_events)
         self.tracked_keys_max = config.clients.tracking_table_max_keys
@@ -191,6 +192,7 @@ class RuntimeSettings:
         return {
             "slowlog-log-slower-than": self._own("slow_log_us", integer(-1, _BITS_64)),
             "slowlog-max-len": self._own("slow_log_max", integer(0, _BITS_64)),
+            "acllog-max-len": self._own("acl_log_max", integer(0, _BITS_64)),
             "latency-monitor-threshold": self._own("latency_threshold_ms", integer(0, _BITS_64)),
             "notify-keyspace-events": self._own("keyspace_events", keyspace_events),
             "tracking-table-max-keys": self._own("tracked_keys_max", integer(1, 1 << 30)),
@@ -245,8 +247,9 @@ def _fixed(config: SlaveConfig) -> Mapping[str, _Setting]:
         "dir": config.directory,
         "loglevel": config.log_level,
         "io-threads": 1,
-        "requirepass": "",
+        "requirepass": "",  # whatever it is: no secret is told
         "aclfile": "",
+        "acl-pubsub-default": "resetchannels",
         "replicaof": "",
     }
     return {name: _fixed_at(value) for name, value in told.items()} | {

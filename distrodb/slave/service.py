@@ -22,6 +22,7 @@ from distrodb.raft.interfaces import Request
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.slave import info
+from distrodb.slave.access import Access
 from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.core import Core
@@ -111,6 +112,7 @@ class Service:
         self._seen: object = None  # the leaders for which that was looked at
         timing.who_asked = partial(_who_asked, self.by_id)
         self.settings.changed.append(self._settings_changed)
+        self.access = Access(core, process.now, self.settings, self.by_id)
 
     # -- sessions ----------------------------------------------------------------------------
 

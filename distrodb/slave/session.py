@@ -25,8 +25,11 @@ answered); bytes that are parsed at a time; bytes of replies that are not taken 
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
+from itertools import islice
 from typing import Protocol
 
+from distrodb.commands.acl_guard import STRANGER, Guarding
+from distrodb.commands.acl_user import DEFAULT
 from distrodb.commands.api import Answer, Client, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
@@ -43,6 +46,7 @@ from distrodb.raft.proposals import BATCH_US
 from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
+from distrodb.slave.access import Access
 from distrodb.slave.burst import Part, share_out
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
@@ -50,6 +54,7 @@ from distrodb.slave.monitors import Monitors
 from distrodb.slave.pause import Pausing
 from distrodb.slave.replies import Call, Replies
 from distrodb.slave.statistics import Statistics
+from distrodb.slave.subscriptions import CHANNEL, PATTERN, SHARD
 from distrodb.slave.tracking import Tracker
 from distrodb.slave.transactions import Transactions, TransactionSlave
 
@@ -57,6 +62,9 @@ from distrodb.slave.transactions import Transactions, TransactionSlave
 SUBSCRIBERS = frozenset(
     b"SUBSCRIBE SSUBSCRIBE PSUBSCRIBE UNSUBSCRIBE SUNSUBSCRIBE PUNSUBSCRIBE PING QUIT RESET".split()
 )
+# Of commands that wait, or are not whole, from a client that has not logged in where it must: it
+# is closed beyond, so that nobody who may ask for nothing takes memory.
+STRANGER_BYTES_MAX = 1 << 16
 # What may stand between a CLIENT CACHING and the read that it speaks of.
 BEFORE_READS = "client", "multi", "exec"
 
@@ -68,6 +76,9 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
     monitors: Monitors
     calls: defaultdict[str, int]  # commands that began, by the names of their rows
     statistics: Statistics
+
+    @property
+    def access(self) -> Access: ...
 
     @property
     def parser_limits(self) -> ParserLimits: ...
@@ -105,6 +116,9 @@ class Session:
         self.library: dict[bytes, bytes] = {}
         self.is_readonly = False
         self.database = 0
+        self.user, self.has_logged_in = DEFAULT, slave.access.users.is_open
+        # Asked for each command, if it is not free to run all: None.
+        self.guard: Guarding | None = slave.access.users.guard_of(DEFAULT, self.has_logged_in)
         # Asked for each command before it begins: whether it has answered it.
         self.divert: Callable[[Command | None, list[bytes]], bool] | None = None
         self.transactions = Transactions(self)
@@ -135,8 +149,14 @@ class Session:
             return
         if self.input.receive(data):
             self._begin()
+            if self.guard is STRANGER:
+                self._bound_stranger()
         else:
             self.wake()
+
+    def _bound_stranger(self) -> None:
+        if self.input.memory > STRANGER_BYTES_MAX:
+            self.give_up("it sends much and has not logged in")
 
     def end(self) -> None:
         """The client sends nothing more (``printf … | nc``); what it asked for is answered."""
@@ -224,6 +244,35 @@ class Session:
         """In RESP2 a message looks like a reply, so a subscriber may ask for next to nothing."""
         return self._is_subscribed and self.replies.protocol == 2
 
+    # -- who it is -----------------------------------------------------------------------------
+
+    def log_in(self, user: bytes) -> None:
+        self.user, self.has_logged_in = user, True
+        self.guard = self.slave.access.users.guard_of(user, True)
+
+    def log_out(self) -> None:
+        self.user, self.has_logged_in = DEFAULT, self.slave.access.users.is_open
+        self.guard = self.slave.access.users.guard_of(DEFAULT, self.has_logged_in)
+
+    @property
+    def may_ask(self) -> bool:
+        return self.guard is not STRANGER
+
+    def users_changed(self) -> None:
+        """Who it is may do other things now.  As in Redis, one that is no more is ended, and so is
+        who listens to what it may not."""
+        users = self.slave.access.users
+        self.guard = users.guard_of(self.user, self.has_logged_in)
+        if self.user not in users.all or (self.guard is not None and not self._may_listen()):
+            self.kill()
+
+    def _may_listen(self) -> bool:
+        names = self.slave.subscriptions.names
+        return self.guard is None or all(
+            self.guard.may_listen(names(self, kind), are_patterns=kind == PATTERN)
+            for kind in (CHANNEL, PATTERN, SHARD)
+        )
+
     def push_now(self, data: bytes, keys: Set[bytes] | None = None) -> None:
         """A message, encoded; a client that does not take its messages is ended."""
         if not self.replies.push_now(data, keys):
@@ -289,6 +338,8 @@ class Session:
             self._begin()
             if self.input.unparsed:
                 self.wake()
+            elif self.guard is STRANGER:
+                self._bound_stranger()
 
     def _begin(self) -> None:
         replies = self.replies
@@ -316,6 +367,10 @@ class Session:
                 row = table.get(args[0].upper())
             if pausing.pause is not None and pausing.pause.holds(row):
                 return
+            guard = self.guard
+            if guard is not None and row is not None and self._refuses(guard, row, args):
+                backlog.popleft()
+                continue
             if self.divert is not None and self.divert(row, args):
                 pass
             elif row is None or not row.words_min <= len(args) <= row.words_max:
@@ -347,6 +402,8 @@ class Session:
         if partition_of_slot is None:
             return False
         room, base = self._pending_max - self.replies.count, place_of(self.database, 0)
+        if self.guard is not None:
+            room = self._permitted(self.guard, room)
         shares, names, row = share_out(self._backlog, room, self._table, partition_of_slot, base)
         begun = sum(names.values())
         if row is None or begun < 2:
@@ -364,6 +421,16 @@ class Session:
         for partition, part in parts.items():
             self.slave.submit_burst(part, partition)
         return True
+
+    def _permitted(self, guard: Guarding, count_max: int) -> int:
+        """How many at the head of what waits may begin; the next one is refused in its turn."""
+        for number, args in enumerate(islice(self._backlog, count_max)):
+            if isinstance(args, ErrorReply):
+                return number
+            row = self._table.get(args[0])
+            if row is None or not row.arity_ok(args) or guard.objection(row, args) is not None:
+                return number
+        return count_max
 
     def _begin_other(self, row: Command, args: list[bytes]) -> bool:
         """A command that runs alone, or one of several that have a name together."""
@@ -388,6 +455,21 @@ class Session:
             self._begin_alone(found, args)
         if self.slave.monitors:
             self.slave.monitors.show(self, found, args)
+        return True
+
+    def _refuses(self, guard: Guarding, row: Command, args: list[bytes]) -> bool:
+        """A command that is none, or of wrong words, is answered as everywhere."""
+        found = row.subcommand(args)
+        if found is None or not found.arity_ok(args):
+            return False
+        objection = guard.objection(found, args)
+        if objection is None:
+            return False
+        if objection.about:
+            self.slave.access.refused(self, objection.about, objection.what, self.user)
+        self.transactions.fail()
+        self.slave.statistics.rejected[found.name] += 1
+        self.answer(objection.reply)
         return True
 
     def answer(self, reply: Reply) -> None:

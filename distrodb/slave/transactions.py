@@ -17,8 +17,10 @@ more than one; there it is refused when it is queued.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from typing import NamedTuple, Protocol, TypeAlias
 
+from distrodb.commands.acl_guard import CHANNEL, COMMAND, KEY, Guarding, Objection
 from distrodb.commands.api import PENDING, Answer, Pending
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
@@ -49,6 +51,16 @@ TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_M
 ANYWHERE = -2
 TRACKING = "client|tracking"
 ON_TRACKING = frozenset({TRACKING, "client|caching"})  # they count from where they stand
+
+CHANGED_RULES = (
+    "ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This"
+    " command is no longer allowed for the following reason:"
+)
+_WHY = {
+    COMMAND: "no permission to execute the command or subcommand",
+    KEY: "no permission to touch the specified keys",
+    CHANNEL: "no permission to access one of the channels used as arguments to the command",
+}
 
 Divert: TypeAlias = Callable[[Command | None, list[bytes]], bool]
 
@@ -114,6 +126,8 @@ class TransactionSession(Protocol):
     def note_write(self) -> None:
         """The command that runs now writes."""
 
+    guard: Guarding | None
+
     def took(self, us: float) -> None:
         """So long, about, it ran in this very turn; beyond a bound no more begin in it."""
 
@@ -143,6 +157,13 @@ class _Queued(NamedTuple):
             return reply
         return self.row.combine.whole(self.args, [self.led], [reply])
 
+    def refused(self, objection: Objection) -> "_Queued":
+        reply = objection.reply
+        if objection.about:
+            reply = error("NOPERM", f"{CHANGED_RULES} {_WHY[objection.about]}")
+        row = replace(self.row, handler=lambda *_: reply, scope="session", combine=None)
+        return self._replace(row=row, slot=None, led=None)
+
     def run(self, session: TransactionSession, resolve: Callable[[Reply], None]) -> Answer:
         """Of one for which no partition is asked."""
         if self.row.name == "monitor":
@@ -169,6 +190,10 @@ class Transactions:
     def memory(self) -> int:
         """Bytes that all of this takes, about."""
         return self.queued_bytes + ARGUMENT_BYTES * (self._words + 4 * len(self._watched))
+
+    def fail(self) -> None:
+        """A command behind the MULTI was refused, so EXEC will be."""
+        self._has_failed = self.is_open
 
     # -- MULTI, and what follows it ----------------------------------------------------------
 
@@ -302,7 +327,7 @@ class Transactions:
 
     def execute(self) -> Answer:
         session, slave = self._session, self._session.slave
-        queue, watched, slots = self._queue, self._watched, self._slots
+        queue, watched, slots = self._permitted(), self._watched, self._slots
         has_failed = self._has_failed
         self.drop()
         if not slave.may_share(slots):
@@ -354,6 +379,17 @@ class Transactions:
         words = [name, *pack(commands, conditions)]
         slave.ask(place_of(session.database, slot), words, is_write, answered)
         return PENDING
+
+    def _permitted(self) -> list[_Queued]:
+        """What is queued; in the place of what is not allowed any more stands why."""
+        guard = self._session.guard
+        if guard is None:
+            return self._queue
+        permitted = []
+        for queued in self._queue:
+            objection = guard.objection(queued.row, queued.args)
+            permitted.append(queued if objection is None else queued.refused(objection))
+        return permitted
 
     def _tracking(self, queue: Sequence[_Queued], slot: int) -> TransactionTracking | None:
         """What is told of it to a client that caches what it reads, or begins to do so in it."""

@@ -1,7 +1,7 @@
 """A session of a slave whose partitions answer when a test says so, in any order."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from distrodb.keyspace.place_number import slot_at
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
-from distrodb.resp.reply import ErrorReply, error
+from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_ranges
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
@@ -24,6 +24,8 @@ from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.service import Service
 from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.tracking import Tracking
+from distrodb.slave.user_changes import change
+from distrodb.slave.users import Users
 
 PARTITIONS = 3
 KEYS = [b"a", b"b", b"c", b"{c}d", b"f", b"g"]  # of all partitions
@@ -85,6 +87,7 @@ class World:
         table: dict[bytes, Command] = DISPATCHED,
         partitions: int = PARTITIONS,
         splits_bursts: bool = False,
+        requirepass: str = "",
         **limits: int,
     ):
         """``led``: partitions that are led here; all of them unless some are given."""
@@ -149,6 +152,8 @@ class World:
             limits=bounds,
             log_level="info",
         )
+        self.users = Users(DISPATCHED, requirepass)
+        self.user_texts: dict[str, str] = {}  # as the cluster map has them
         self.process = StandIn(self.asked_to)
         service = Service(self, bounds, self.process, table)  # type: ignore[arg-type]
         self.session = service.open_session(self._woken, "client:1")
@@ -207,6 +212,19 @@ class World:
 
     def forward(self, request: Request, partition: int, sender: object | None = None) -> None:
         self.queues[partition].append(request)
+
+    def change_users(self, words: Sequence[bytes], resolve: Callable[[Reply], None]) -> None:
+        """As the leader of the cluster map does (slave/user_changes.py), at once."""
+        there = SimpleNamespace(users=self.user_texts)
+        command, reply = change(there, self.users, words)  # type: ignore[arg-type]
+        match command:
+            case ["set_user", name, text]:
+                self.user_texts = {**self.user_texts, name: text}
+            case ["delete_users", *names]:
+                kept = {n: text for n, text in self.user_texts.items() if n not in names}
+                self.user_texts = kept
+        self.users.follow(self.user_texts)
+        resolve(reply)
 
     def client_gone(self, sender: object) -> None:
         self.gone.append(sender)

@@ -38,7 +38,7 @@ from distrodb.raft.messages import APPEND, SNAPSHOT, Message
 
 WHOLE, PARTS, SLICE = range(3)
 # The first field of a frame: what the second one is.
-MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED, WANTED, TRACKED, CHANGES = range(8)
+MESSAGES, GOSSIP, FORWARDS, ANSWERS, PUBLISHED, WANTED, TRACKED, CHANGES, USERS = range(9)
 
 FRAME_BYTES_MAX = 1 << 28  # of a large frame: far above the largest command
 RECORD_BYTES_MAX = 1 << 20  # of a record
