@@ -30,6 +30,11 @@ class Address:
         return not self.host.strip("0.:")  # 0.0.0.0, ::, and all other ways to write them
 
     @property
+    def is_loopback(self) -> bool:
+        """Only this machine can go there.  A name may be anything, but for that of the machine."""
+        return self.host == "localhost" or is_loopback(self.host)
+
+    @property
     def is_named(self) -> bool:
         """Its host is a name, not an IP address."""
         return not _is_ip(self.host)
@@ -60,6 +65,16 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """An IP address of the machine's own: also one of IPv4 as IPv6 writes it."""
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return ip.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
 def _host(host: str) -> str:

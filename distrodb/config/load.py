@@ -28,6 +28,7 @@ from distrodb.errors import ConfigError
 
 EVENT_LETTERS = "Ag$lshzxeKEtmdn"  # of notify-keyspace-events
 _KINDS = {str: "a string", int: "a whole number", float: "a number", list: "a list"}
+_KINDS[bool] = "true or false"
 
 
 def load(path: str | os.PathLike[str]) -> SlaveConfig:
@@ -112,6 +113,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         clients=ClientsConfig(**section("clients")),
         gateway=GatewayConfig(**section("gateway")),
         partitions_wanted=values["cluster.partitions"],
+        is_protected=values["node.protected_mode"],
     )
 
 

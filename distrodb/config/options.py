@@ -47,6 +47,16 @@ OPTIONS = (
         " with. With it [[cluster.nodes]] holds this slave's own row only. It may stay for good.",
     ),
     Option(
+        "node",
+        "protected_mode",
+        True,
+        "Whether a slave that others than this machine can reach asks who they are. It does not"
+        " start where its client port or gateway listens at such an address and needs no password"
+        " (requirepass, or users by ACL SETUSER), or its peer port does and there is no secret; and"
+        " whoever connects from elsewhere while no password is needed is sent away. false: the"
+        " network alone decides who may do everything.",
+    ),
+    Option(
         "cluster",
         "id",
         "distrodb",

@@ -74,6 +74,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         # A string of JSON is one of TOML, except that TOML wants DEL escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return str(value)

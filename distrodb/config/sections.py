@@ -113,6 +113,7 @@ class SlaveConfig:
     clients: ClientsConfig = ClientsConfig()
     gateway: GatewayConfig = GatewayConfig()
     partitions_wanted: int = 0  # what the file says; 0: any number
+    is_protected: bool = True  # it asks who others are, where others than this machine reach it
 
     @property
     def me(self) -> NodeAddress:

@@ -23,7 +23,8 @@ from typing import cast
 
 from distrodb.clock import monotonic
 from distrodb.config import Address, LimitsConfig
-from distrodb.resp.reply import error
+from distrodb.config.address import is_loopback
+from distrodb.resp.reply import ErrorReply, error
 from distrodb.slave.client_memory import NOTED_BYTES
 from distrodb.slave.core import Core
 from distrodb.slave.gateway import Gateway
@@ -47,6 +48,13 @@ MEASURE_S = 0.1  # between two looks at how much is held, if there is a maxmemor
 PROBES = 3  # without an answer, a third of tcp_keepalive_s apart: then the client is gone
 REFUSED_MAX = 64  # refused connections that wait for their end at a time; others are just closed
 FULL = error("ERR", "max number of clients reached")
+DENIED = error(
+    "DENIED",
+    "this slave is in protected mode: no password is needed here, so it serves its own machine"
+    " alone. Write requirepass under [clients] in its file, or make users from that machine (ACL"
+    " SETUSER default resetpass >password); or write protected_mode = false under [node] if the"
+    " network keeps strangers away.",
+)
 
 
 class Connection(asyncio.Protocol):
@@ -83,7 +91,7 @@ class Connection(asyncio.Protocol):
         )
         self.session.client.local_address = str(Address(here[0], here[1])) if here else ""
         self.session.client.descriptor, self.session.heard_at = descriptor, server.now
-        server.opened(self)
+        server.opened(self, self._host)
         if is_gone:
             self.abort("its socket is gone")
 
@@ -280,6 +288,7 @@ class ClientServer:
         self.timing = self.service.timing
         self.schedule = schedule
         self.now = monotonic()  # as of the last look at all clients
+        self._is_protected = core.config.is_protected
         self._overdue = Overdue()
         self._timer: asyncio.TimerHandle | None = None
         self._connections: dict[int, Connection] = {}  # by their sessions' ids
@@ -302,13 +311,20 @@ class ClientServer:
 
     # -- what connections call ---------------------------------------------------------------
 
-    def opened(self, connection: Connection) -> None:
-        if len(self._connections) < self.service.limits.connections_max:
+    def opened(self, connection: Connection, host: str) -> None:
+        """``host``: the client's."""
+        if self._is_protected and self.service.access.users.is_open and not is_loopback(host):
+            log.warning(host, "a client at %s is sent away: protected mode, no password", host)
+            self._refuse(connection, DENIED)
+        elif len(self._connections) < self.service.limits.connections_max:
             self._connections[connection.session.id] = connection
-            return
+        else:
+            self._refuse(connection, FULL)
+
+    def _refuse(self, connection: Connection, why: ErrorReply) -> None:
         self._refused.add(connection)
         self.service.statistics.refused += 1
-        connection.session.close_with(FULL)
+        connection.session.close_with(why)
         connection.write()
 
     def closed(self, connection: Connection) -> None:

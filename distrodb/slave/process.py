@@ -43,7 +43,13 @@ from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
 from distrodb.slave.recent import Recent
 from distrodb.slave.runtime_settings import RuntimeSettings
-from distrodb.slave.startup import CLIENTS_SHARE, check_against_map, remedy, room_for_connections
+from distrodb.slave.startup import (
+    CLIENTS_SHARE,
+    check_against_map,
+    check_protected,
+    remedy,
+    room_for_connections,
+)
 from distrodb.slave.timing import Timing
 from distrodb.slave.worker import Steps, TurnWorker, Worker
 from distrodb.storage.directory import Directory
@@ -77,6 +83,9 @@ class SlaveProcess:
             monotonic(), config, self._store, self._files.read, random.Random(), table
         )
         check_against_map(config, self._core.map)
+        # One that joins learns only then which users there are; until then it serves its own
+        # machine alone (client_server.py).
+        check_protected(config, self._core.users.is_open and not self._core.maps.waits_to_join)
         self._wakes_at = math.inf  # seconds: when the core is looked at though nothing comes in
         self._alarm: asyncio.TimerHandle | None = None
         self._turn_is_due = False

@@ -247,6 +247,7 @@ def _fixed(config: SlaveConfig) -> Mapping[str, _Setting]:
         "dir": config.directory,
         "loglevel": config.log_level,
         "io-threads": 1,
+        "protected-mode": "yes" if config.is_protected else "no",
         "requirepass": "",  # whatever it is: no secret is told
         "aclfile": "",
         "acl-pubsub-default": "resetchannels",

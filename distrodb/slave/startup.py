@@ -33,6 +33,24 @@ def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:
         raise problem(config.file, "cluster.partitions", what, f"write {count}")
 
 
+def check_protected(config: SlaveConfig, needs_no_password: bool) -> None:
+    """Nobody from elsewhere may do anything without saying who he is.  Raises ``ConfigError``."""
+    if not config.is_protected:
+        return
+    listens = {name: at for name, at in config.me.listens.items() if not at.is_loopback}
+    peer = listens.pop("peer", None)
+    off = "or write protected_mode = false under [node] if the network keeps strangers away"
+    if peer is not None and not config.secret:
+        what = f"is empty, and others than this machine can reach {peer}: each could join in"
+        remedy = f'write secret = "…" under [cluster], the same in every file, {off}'
+        raise problem(config.file, "cluster.secret", what, remedy)
+    if listens and needs_no_password:
+        at = " and ".join(map(str, listens.values()))
+        what = f"is empty, and others than this machine can reach {at}: each could do everything"
+        remedy = f'write requirepass = "…" under [clients], the same in every file, {off}'
+        raise problem(config.file, "clients.requirepass", what, remedy)
+
+
 def room_for_connections(wanted: int, files_max: int | None) -> tuple[int, int]:
     """How many files may be open, and how many of them clients, if the system allows
     ``files_max``."""

@@ -15,6 +15,9 @@ from distrodb.ports import obstacle
 
 KEYS = [f"key{n}" for n in range(40)]  # in every partition
 
+# They listen where others than this machine could reach them.
+OPTIONS = {"cluster_id": "addresses", "node_protected_mode": False}
+
 
 def has_ipv6() -> bool:
     try:
@@ -37,7 +40,7 @@ def cluster_at(directory, announced: str, listens: str) -> LocalCluster:
     ]
     (directory / "conf").mkdir()
     for row in rows:
-        text = render(row.id, f"../{row.id}", rows, cluster_id="addresses")
+        text = render(row.id, f"../{row.id}", rows, **OPTIONS)
         (directory / "conf" / f"{row.id}.toml").write_text(text)
     return LocalCluster(directory=directory)
 
@@ -134,7 +137,7 @@ def test_a_slave_joins_by_it(cluster, tmp_path):
     )
     join = [str(Address(cluster.host, cluster.configs["node2"].me.peer.port))]
     file = tmp_path / "node4.toml"
-    file.write_text(render("node4", "data", [row], cluster_id="addresses", node_join=join))
+    file.write_text(render("node4", "data", [row], node_join=join, **OPTIONS))
     log = tmp_path / "node4.log"
     with log.open("wb") as output:
         slave = subprocess.Popen(

@@ -68,7 +68,9 @@ class NetworkCluster(LocalCluster):
         ]
         folder = directory / "conf"
         folder.mkdir(parents=True)
+        # Nobody but the test is on this network.
         options = {"cluster_id": "network", "raft_dead_after_s": 3.0, **options}
+        options.setdefault("node_protected_mode", False)
         for row in rows:
             text = render(row.id, f"../{row.id}", rows, **options)
             (folder / f"{row.id}.toml").write_text(text)

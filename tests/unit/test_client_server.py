@@ -1,5 +1,6 @@
 """The shell around a session, with a transport that does as uvloop's do at their worst."""
 
+import dataclasses
 import logging
 import socket
 from collections.abc import Callable
@@ -27,7 +28,8 @@ FULL = b"-ERR max number of clients reached\r\n"
 
 
 class Transport:
-    def __init__(self) -> None:
+    def __init__(self, host: str = "1.2.3.4") -> None:
+        self.host = host  # the client's
         self.written: list[bytes] = []
         self.calls: list[str] = []
         self.unsent = 0  # bytes that the client does not take
@@ -44,7 +46,7 @@ class Transport:
         self._call("limits")
 
     def get_extra_info(self, name: str) -> Any:
-        found = {"peername": ("1.2.3.4", 5), "sockname": ("1.2.3.4", 6), "socket": self.socket}
+        found = {"peername": (self.host, 5), "sockname": ("1.2.3.4", 6), "socket": self.socket}
         return found[name]
 
     def get_write_buffer_size(self) -> int:
@@ -78,10 +80,11 @@ class Transport:
 
 
 class Server(ClientServer):
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, requirepass: str = "", is_protected: bool = False, **limits: int) -> None:
         self.scheduled = 0
         self.timers: list[tuple[Callable[[int], None], int]] = []
-        world = World()
+        world = World(requirepass=requirepass)
+        world.config = dataclasses.replace(world.config, is_protected=is_protected)
         super().__init__(
             world,  # type: ignore[arg-type]
             LimitsConfig(**limits),
@@ -100,11 +103,35 @@ class Server(ClientServer):
         for what, argument in timers:
             what(argument)
 
-    def connect(self, socket: Any = None) -> tuple[Connection, Transport]:
-        connection, transport = Connection(self), Transport()
+    def connect(self, socket: Any = None, host: str = "1.2.3.4") -> tuple[Connection, Transport]:
+        connection, transport = Connection(self), Transport(host)
         transport.socket = socket
         connection.connection_made(transport)  # type: ignore[arg-type]
         return connection, transport
+
+
+@pytest.mark.parametrize("host", ["1.2.3.4", "fe80::1", "::ffff:1.2.3.4"])
+def test_who_comes_from_elsewhere_is_sent_away_while_no_password_is_needed(host: str) -> None:
+    server = Server(is_protected=True)
+    _, transport = server.connect(host=host)
+    assert b"".join(transport.written).startswith(b"-DENIED this slave is in protected mode")
+    for here in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        connection, transport = server.connect(host=here)
+        connection.data_received(pack(b"PING"))
+        server.write_replies()
+        assert transport.written == [b"+PONG\r\n"]
+    for open_to_all in (Server(requirepass="x", is_protected=True), Server()):
+        _, transport = open_to_all.connect(host=host)
+        assert transport.written == []
+
+
+def test_who_comes_later_is_sent_away_when_the_password_is_gone() -> None:
+    server = Server(requirepass="x", is_protected=True)
+    first, _ = server.connect()
+    server.service.access.users.follow({"default": "on nopass ~* &* +@all"})
+    assert not first.session.is_closing  # as in Redis: it is asked when somebody connects
+    _, transport = server.connect()
+    assert transport.written[0].startswith(b"-DENIED")
 
 
 def test_replies_leave_at_the_end_of_a_turn_in_one_write() -> None:

@@ -186,7 +186,8 @@ def test_a_slave_that_cannot_have_its_address_is_not_told_to_free_its_port(host,
     names = "a" if is_born else "ab"  # alone it is born as it starts
     rows = [NodeAddress(name, Address(host, 7), Address(host, 8)) for name in names[:1]]
     rows += [NodeAddress(name, Address("c", 7), Address("c", 8)) for name in names[1:]]
-    (tmp_path / "a.toml").write_text(render("a", "data", rows))
+    text = render("a", "data", rows, node_protected_mode=False)
+    (tmp_path / "a.toml").write_text(text)
     with pytest.raises(ConfigError, match=f"cannot listen at {host}:8: ") as refused:
         process.run(load(tmp_path / "a.toml"))
     remedy = str(refused.value).rpartition("; ")[2]

@@ -11,6 +11,7 @@ from distrodb.slave.startup import (
     CONNECTIONS_MIN,
     DESCRIPTORS_RESERVED,
     check_against_map,
+    check_protected,
     remedy,
     room_for_connections,
 )
@@ -69,3 +70,30 @@ def test_files_are_kept_for_the_slave_itself(wanted, files_max, expected):
 def test_a_directory_is_given_up_only_where_others_have_a_majority(config):
     assert "empty directory" in remedy(config)
     assert "bring the directory back" in remedy(dataclasses.replace(config, replicas=1))
+
+
+def at(tmp_path, client: str, peer: str, gateway: str = "127.0.0.1", **options):
+    """A slave that listens at these hosts."""
+    row = NodeAddress("n1", Address("h", 1), Address("h", 2), Address(client, 1), Address(peer, 2))
+    row = dataclasses.replace(row, gateway_bind=Address(gateway, 3))
+    file = tmp_path / "n1.toml"
+    file.write_text(render("n1", "data", [row], **options))
+    return load(file)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost", "::ffff:127.0.0.1"])
+def test_what_only_this_machine_reaches_needs_no_password(tmp_path, host):
+    check_protected(at(tmp_path, host, host, host), needs_no_password=True)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "host.example", "::ffff:10.0.0.1"])
+def test_what_others_reach_needs_a_password_and_a_secret(tmp_path, host):
+    here = "127.0.0.1"
+    for config in (at(tmp_path, host, here), at(tmp_path, here, here, host)):
+        with pytest.raises(ConfigError, match="clients.requirepass: is empty.* protected_mode"):
+            check_protected(config, needs_no_password=True)
+        check_protected(config, needs_no_password=False)
+        check_protected(dataclasses.replace(config, is_protected=False), needs_no_password=True)
+    with pytest.raises(ConfigError, match="cluster.secret: is empty.* each could join in"):
+        check_protected(at(tmp_path, here, host), needs_no_password=False)
+    check_protected(at(tmp_path, here, host, cluster_secret="s"), needs_no_password=True)
