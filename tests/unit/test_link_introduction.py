@@ -3,6 +3,7 @@
 import msgpack
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from distrodb.config import Address, NodeAddress
 from distrodb.errors import PeerError
@@ -14,13 +15,14 @@ from distrodb.slave.links.strangers import AN_ADDRESS_MAX, STRANGERS_MAX, Strang
 from tests.unit.plain_values import plain
 
 
-def shake(dialler: Handshake, acceptor: Handshake) -> None:
-    def travel(content):
-        return msgpack.unpackb(msgpack.packb(content))
-
-    answer = acceptor.receive(travel(dialler.opening()))
-    proof = dialler.receive(travel(answer))
-    assert acceptor.receive(travel(proof)) is None
+def shake(dialler: Handshake, acceptor: Handshake, change=lambda step, content: content) -> list:
+    """What is said, in order.  ``change``: what somebody on the way makes of it."""
+    said, content, sides = [], dialler.opening(), [acceptor, dialler]
+    while content is not None:
+        content = change(len(said) + 1, msgpack.unpackb(msgpack.packb(content)))
+        said.append(content)
+        content = sides[(len(said) - 1) % 2].receive(content)
+    return said
 
 
 def side(
@@ -65,6 +67,75 @@ def test_others_are_refused_and_told_why(dialler, words):
     assert not dialler.is_complete
 
 
+def test_who_does_not_know_the_secret_learns_nothing():
+    """As dialler or acceptor: it sees a number and random bytes, not even a name."""
+    words = [b"a/1", b"b/2", b"host", b"mycluster", b"mylayout"]
+
+    def said(dialler, acceptor):
+        seen = []
+        with pytest.raises(PeerError, match="secret"):
+            shake(dialler, acceptor, lambda step, content: seen.append(content) or content)
+        return seen
+
+    ours = {"cluster": "mycluster", "layout": "mylayout"}
+    dialler = side("a/1", "b", **ours), side("b/2", None, secret="x", challenge=b"2" * 16)
+    seen = said(*dialler)
+    assert seen[:2] == [[7, b"1" * 16], [b"2" * 16]] and len(seen) == 3 and len(seen[2][0]) == 32
+    acceptor = side("x/1", "b", secret="x"), side("b/2", None, challenge=b"2" * 16, **ours)
+    seen += said(*acceptor)
+    told = msgpack.packb(seen)
+    assert len(seen) == 6 and not any(word in told for word in words)
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_what_is_changed_on_the_way_is_noticed(step):
+    def change(at, content):
+        if at != step:
+            return content
+        *rest, last = content
+        return [*rest, last[:-1] + bytes([last[-1] ^ 1])]
+
+    dialler, acceptor = side("a/1", "b"), side("b/2", None, challenge=b"2" * 16)
+    with pytest.raises(PeerError):
+        shake(dialler, acceptor, change)
+    assert not dialler.is_complete
+
+
+@pytest.mark.parametrize("step", [5, 6])
+def test_an_introduction_that_is_changed_on_the_way_is_noticed(step):
+    def change(at, content):
+        return (
+            [content[0].replace(b"host", b"evil").replace(b"b/2", b"c/2"), content[1]]
+            if (at == step)
+            else content
+        )
+
+    with pytest.raises(PeerError, match="secret"):
+        shake(side("a/1", "b"), side("b/2", None, challenge=b"2" * 16), change)
+
+
+def test_a_proof_of_our_own_is_no_proof():
+    """Nor is one of another link: challenges are random."""
+    dialler = side("a/1", "b")
+    dialler.receive([b"2" * 16])
+    for who, step in ((b"acceptor", 4), (b"acceptor", 3), (b"dialler", 5)):
+        victim = side("b/2", None, challenge=b"2" * 16)
+        victim.receive(dialler.opening())
+        with pytest.raises(PeerError, match="secret"):
+            victim.receive([dialler._prove(who, step)])
+    first = shake(side("a/1", "b"), side("b/2", None, challenge=b"2" * 16))
+    again = side("b/2", None, challenge=b"3" * 16)
+    again.receive(first[0])
+    with pytest.raises(PeerError, match="secret"):
+        again.receive(first[2])
+
+
+def test_a_slave_of_an_older_version_is_told_so():
+    opening = [6, "c", 3, "l", "a/1", "b", ["host:1", "host:2"], b"1" * 16]
+    with pytest.raises(PeerError, match="its protocol version is another one: 6, ours 7"):
+        side("b/2", None).receive(opening)
+
+
 def test_a_layout_is_compared_only_before_a_map_is_known():
     dialler, acceptor = side("a/1", "b", layout=""), side("b/2", None, challenge=b"2" * 16)
     shake(dialler, acceptor)
@@ -91,10 +162,29 @@ def test_a_slave_at_other_addresses_than_its_id_s_is_told_so():
         side("a/1", "b").receive(["b is elsewhere"])
 
 
-@given(plain)
-def test_any_opening_is_refused(content):
+@given(plain, st.integers(1, 6))
+def test_anything_else_is_refused_at_each_step(content, step):
+    def change(at, said):
+        return content if at == step else said
+
+    dialler, acceptor = side("a/1", "b"), side("b/2", None, challenge=b"2" * 16)
     with pytest.raises(PeerError):
-        side("b/2", None).receive(content)
+        shake(dialler, acceptor, change)
+    assert not dialler.is_complete
+
+
+@given(plain)
+def test_any_introduction_of_who_knows_the_secret_is_refused(content):
+    dialler, acceptor = side("a/1", "b"), side("b/2", None, challenge=b"2" * 16)
+
+    def change(at, said):
+        if at != 5:
+            return said
+        packed = msgpack.packb(content)
+        return [packed, dialler._prove(b"dialler", 5, packed)]
+
+    with pytest.raises(PeerError):
+        shake(dialler, acceptor, change)
 
 
 def nodes(*ids):
@@ -182,7 +272,7 @@ def test_strangers_of_many_addresses_drive_out_the_oldest_of_the_most():
     assert len(strangers) == STRANGERS_MAX
 
 
-@pytest.mark.parametrize("position", range(8))
+@pytest.mark.parametrize("position", range(2))
 def test_an_opening_that_is_nested_as_deep_as_msgpack_allows_is_refused(position):
     """To say what it was would end the slave with a RecursionError."""
     deep = []

@@ -1,31 +1,55 @@
-"""Who may link: the introductions that two slaves exchange before anything else.  Pure.
+"""Who may link: what two slaves say to each other before anything else.  Pure.
 
-A link opens with three messages, each a small frame (framing.py), dialler first:
+A link opens with six messages, each a small frame (framing.py), dialler first:
 
-    dialler:   [protocol, cluster, replicas, layout, from, to, [client, peer], challenge]
-    acceptor:  [protocol, cluster, replicas, layout, from, challenge, proof], or [why not]
-    dialler:   [proof]
+    1  dialler:   [protocol, challenge]
+    2  acceptor:  [challenge]
+    3  dialler:   [proof]
+    4  acceptor:  [proof]
+    5  dialler:   [introduction, proof]    of cluster, replicas, layout, from, to, [client, peer]
+    6  acceptor:  [introduction, proof]    of cluster, replicas, layout, from
+
+At any step whoever does not go on may say why not instead: [why not].
+
+A proof is an HMAC-SHA256 under the cluster's secret over who proves (dialler or acceptor), which
+step it is, both challenges and the introduction; the secret itself is never sent.
+
+What always holds:
+
+- A side without the secret learns nothing of the other but the protocol's number, whichever of them
+  dialled: introductions come when both have proved that they know it.  It costs the other two
+  random challenges and an HMAC.
+- No proof is of use anywhere else: not of the other side, not in another step, not on another link.
 
 ``from`` is a member's name: slave and incarnation; ``to`` is a slave's id, or empty when a joiner
 takes whoever answers.  ``layout`` is a digest of the [cluster] section; it is empty, and not
 compared, once a slave knows the cluster's map, and when it joins.  The dialler tells its own
-addresses, by which two slaves with one id are told apart.  A proof is an HMAC-SHA256 under the
-cluster's secret over both challenges and the prover's name, so a peer without the secret gets no
-further, and one of another cluster or layout is told why.
-Caveat: links are not encrypted; the peer port belongs on a network that is trusted to keep them.
+addresses, by which two slaves with one id are told apart.  One that knows the secret and is of
+another cluster or layout is told so.
+
+Caveats: who listens on the way, or answers in the place of a slave, has a proof to try secrets
+against at leisure, so a secret must be long and random.  And what follows is not encrypted by
+this: that is what TLS is for (slave/tls.py).
 """
 
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgpack
 
 from distrodb.errors import PeerError
 from distrodb.ring.clustermap import node_of
 
-PROTOCOL = 6  # grows with each change of what slaves say to each other
+PROTOCOL = 7  # grows with each change of what slaves say to each other
+CHALLENGE_BYTES = 16
 REASON_MAX = 200  # characters of what a stranger says that are shown
+_DIALLER, _ACCEPTOR = b"dialler", b"acceptor"
+_NOT_OURS = "it does not speak this protocol"
+_NO_SECRET = "it does not know the cluster's secret"
+_NO_VALUE = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +59,7 @@ class Introduction:
     cluster: str
     replicas: int
     layout: str
-    secret: str
+    secret: str = field(repr=False)
     me: str  # a member's name
     client: str  # our own addresses
     peer: str
@@ -54,87 +78,133 @@ class Handshake:
         objection: Callable[[str, str, str], str | None] = lambda *_: None,
     ):
         self._introduction = ours
-        self._ours = [PROTOCOL, ours.cluster, ours.replicas, ours.layout]
+        self._common = [ours.cluster, ours.replicas, ours.layout]
         self._secret = ours.secret.encode()
         self._me, self._challenge = ours.me, challenge
+        self._challenges = b""  # of both, the dialler's first; empty: the other's is not known
         self._dials = peer is not None
         self._objection = objection
-        self._expected_proof = b""
+        self._step = 2 if self._dials else 1  # that is awaited
         self.peer = peer
         self.incarnation = ""
-        self.has_answered = False
+        self.has_answered = False  # nothing can be said in place of an answer any more
         self.is_complete = False
 
     def opening(self) -> object:
         """What the dialler says first."""
-        ours = [self._introduction.client, self._introduction.peer]
-        return [*self._ours, self._me, self.peer, ours, self._challenge]
+        return [PROTOCOL, self._challenge]
 
     def receive(self, content: object) -> object | None:
+        """Raises ``PeerError``."""
         if not isinstance(content, list):
-            raise PeerError("it does not speak this protocol")
+            raise PeerError(_NOT_OURS)
+        if self._dials and len(content) == 1 and isinstance(content[0], str):
+            raise PeerError(f"it refuses: {content[0][:REASON_MAX]}")
+        step, self._step = self._step, self._step + 2
+        steps = {
+            1: self._opened,
+            2: self._challenged,
+            3: self._proved,
+            4: self._proved,
+            5: self._introduced,
+            6: self._introduced,
+        }
+        return steps[step](step, content)
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _opened(self, step: int, content: list[Any]) -> object:
+        protocol = content[0] if content else None
+        if type(protocol) is int and protocol != PROTOCOL:
+            told = f"{protocol!r:.20}"
+            raise PeerError(f"its protocol version is another one: {told}, ours {PROTOCOL}")
+        if [*map(type, content)] != [int, bytes]:
+            raise PeerError(_NOT_OURS)
+        self._challenges = _checked(content[1]) + self._challenge
+        return [self._challenge]
+
+    def _challenged(self, step: int, content: list[Any]) -> object:
+        if [*map(type, content)] != [bytes]:
+            raise PeerError(_NOT_OURS)
+        self._challenges = self._challenge + _checked(content[0])
+        return [self._prove(_DIALLER, 3)]
+
+    def _proved(self, step: int, content: list[Any]) -> object:
+        if len(content) != 1:
+            raise PeerError(_NOT_OURS)
+        theirs = _ACCEPTOR if self._dials else _DIALLER
+        self._check(content[0], self._prove(theirs, step))
+        if not self._dials:
+            return [self._prove(_ACCEPTOR, 4)]
+        ours = self._introduction
+        return self._introduce(_DIALLER, 5, [self._me, self.peer, [ours.client, ours.peer]])
+
+    def _introduced(self, step: int, content: list[Any]) -> object | None:
+        if [*map(type, content)] != [bytes, bytes]:
+            raise PeerError(_NOT_OURS)
+        packed, proof = content
+        self._check(proof, self._prove(_ACCEPTOR if self._dials else _DIALLER, step, packed))
+        try:
+            introduction = msgpack.unpackb(packed)
+        except _NO_VALUE:
+            raise PeerError(_NOT_OURS) from None
+        types: tuple[type, ...] = (str, int, str, str, str, list)
         if self._dials:
-            if len(content) == 1 and isinstance(content[0], str):
-                raise PeerError(f"it refuses: {content[0][:REASON_MAX]}")
-            self._check_common(content)
-            *_, name, challenge, proof = content
+            types = (str, int, str, str)
+        if not isinstance(introduction, list) or tuple(map(type, introduction)) != types:
+            raise PeerError(_NOT_OURS)
+        self._check_common(introduction)
+        name = introduction[3]
+        if self._dials:
             if self.peer and node_of(name) != self.peer:
                 raise PeerError(f"{name} answers where {self.peer} was expected")
             self._meet(name)
-            challenges = self._challenge + challenge
-            self._check_proof(proof, self._prove(challenges, name))
             self.is_complete = True
-            return [self._prove(challenges, self._me)]
-        if not self.peer:
-            self._check_common(content)
-            *_, name, to, addresses, challenge = content
-            if to not in ("", node_of(self._me)):
-                raise PeerError(f"{name} looked for {to} and found {self._me}")
-            if len(addresses) != 2 or not all(isinstance(text, str) for text in addresses):
-                raise PeerError("it does not speak this protocol")
-            if reason := self._objection(node_of(name), *addresses):
-                raise PeerError(reason)
-            self._meet(name)
-            self.has_answered = True
-            challenges = challenge + self._challenge
-            self._expected_proof = self._prove(challenges, name)
-            return [*self._ours, self._me, self._challenge, self._prove(challenges, self._me)]
-        if len(content) != 1:
-            raise PeerError("it does not speak this protocol")
-        self._check_proof(content[0], self._expected_proof)
-        self.is_complete = True
-        return None
+            return None
+        self._check_dialler(name, *introduction[4:])
+        self._meet(name)
+        self.has_answered = self.is_complete = True
+        return self._introduce(_ACCEPTOR, 6, [self._me])
+
+    # -- who it is -------------------------------------------------------------------------------
+
+    def _check_common(self, introduction: list[Any]) -> None:
+        names = "cluster id", "number of replicas", "[cluster] section (nodes, partitions)"
+        for name, theirs, ours in zip(names, introduction, self._common, strict=False):
+            is_open = name == names[-1] and "" in (theirs, ours)
+            if theirs != ours and not is_open:
+                raise PeerError(f"its {name} is another one: {theirs!r:.100}, ours {ours!r}")
+
+    def _check_dialler(self, name: str, to: str, addresses: list[Any]) -> None:
+        if to not in ("", node_of(self._me)):
+            raise PeerError(f"{name} looked for {to} and found {self._me}")
+        if len(addresses) != 2 or not all(isinstance(text, str) for text in addresses):
+            raise PeerError(_NOT_OURS)
+        if reason := self._objection(node_of(name), *addresses):
+            raise PeerError(reason)
 
     def _meet(self, name: str) -> None:
         self.peer, _, self.incarnation = name.partition("/")
         if not self.incarnation:
             raise PeerError(f"{name} does not say which incarnation it is")
 
-    def _check_common(self, content: list[Any]) -> None:
-        names = (
-            "protocol version",
-            "cluster id",
-            "number of replicas",
-            "[cluster] section (nodes, partitions)",
-        )
-        for name, theirs, ours in zip(names, content, self._ours, strict=False):
-            is_open = name == names[-1] and "" in (theirs, ours)
-            if theirs != ours and not is_open:
-                raise PeerError(f"its {name} is another one: {_told(theirs)}, ours {ours!r}")
-        types: tuple[type, ...] = (int, str, int, str, str, str, list, bytes)
-        if self._dials:
-            types = (int, str, int, str, str, bytes, bytes)
-        if tuple(map(type, content)) != types:
-            raise PeerError("it does not speak this protocol")
+    # -- proofs ----------------------------------------------------------------------------------
 
-    def _prove(self, challenges: bytes, who: str) -> bytes:
-        return hmac.digest(self._secret, challenges + who.encode(), hashlib.sha256)
+    def _introduce(self, who: bytes, step: int, rest: list[Any]) -> object:
+        packed: bytes = msgpack.packb([*self._common, *rest])
+        return [packed, self._prove(who, step, packed)]
 
-    def _check_proof(self, theirs: object, ours: bytes) -> None:
+    def _prove(self, who: bytes, step: int, introduction: bytes = b"") -> bytes:
+        words = b"distrodb %b %d " % (who, step)
+        return hmac.digest(self._secret, words + self._challenges + introduction, hashlib.sha256)
+
+    @staticmethod
+    def _check(theirs: object, ours: bytes) -> None:
         if not isinstance(theirs, bytes) or not hmac.compare_digest(theirs, ours):
-            raise PeerError("it does not know the cluster's secret")
+            raise PeerError(_NO_SECRET)
 
 
-def _told(value: object) -> str:
-    """Of what a stranger says.  Anything else may be nested too deep to be written out."""
-    return f"{value!r:.100}" if isinstance(value, int | str) else "none"
+def _checked(challenge: bytes) -> bytes:
+    if len(challenge) != CHALLENGE_BYTES:
+        raise PeerError(_NOT_OURS)
+    return challenge
