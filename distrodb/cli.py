@@ -20,6 +20,7 @@ from distrodb.backup.arguments import add_to as add_backup_verbs
 from distrodb.bench.arguments import add_to as add_bench_arguments
 from distrodb.compiled import BUILD
 from distrodb.errors import ConfigError, DistrodbError
+from distrodb.login import add_to as add_login_arguments
 from distrodb.patience import patience
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--base-port", type=int, help="client port of node1 (default 55551)")
     local.add_argument("--populate", metavar="FILE", help="fill the cluster with FILE's words")
     local.add_argument("--no-shell", action="store_true", help="stay in the foreground instead")
+    add_login_arguments(local)
     local.set_defaults(run=_local)
 
     slave = verbs.add_parser("slave", help="run one slave")
@@ -77,18 +79,33 @@ def _parser() -> argparse.ArgumentParser:
     master.add_argument(
         "-c", dest="commands", metavar="COMMAND", action="append", default=[], help="run and exit"
     )
+    add_login_arguments(master)
     master.set_defaults(run=_master)
 
     status = verbs.add_parser("status", help="show the cluster map")
     status.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
     status.add_argument("--json", action="store_true", help="for programs")
+    add_login_arguments(status)
     status.set_defaults(run=_status)
 
     add_backup_verbs(verbs)
 
     bench = verbs.add_parser("bench", help="put a running cluster under load, and say what it took")
     add_bench_arguments(bench)
+    add_login_arguments(bench)
     bench.set_defaults(run=_bench)
+
+    certs = verbs.add_parser("certs", help="make an authority, and certificates for slaves")
+    certs.add_argument("dir", type=Path, help="where they are, and ca.crt and ca.key")
+    certs.add_argument("files", nargs="*", metavar="FILE", help="slaves' files: one each for these")
+    certs.add_argument(
+        "--client", action="append", default=[], metavar="NAME", help="one for a client"
+    )
+    certs.add_argument(
+        "--host", action="append", default=[], help="a further name or address of those slaves"
+    )
+    certs.add_argument("--days", type=int, default=365, help="until they end (default 365)")
+    certs.set_defaults(run=_certs)
     return parser
 
 
@@ -109,6 +126,37 @@ def _importing() -> Iterator[None]:
         gc.enable()
 
 
+def _log_in(options: argparse.Namespace) -> None:
+    from distrodb.master.connections import log_in
+
+    log_in(options)
+
+
+def _certs(options: argparse.Namespace) -> int:
+    with _importing():
+        from distrodb import certs
+        from distrodb.clock import wall_ms
+        from distrodb.config import load
+
+    if not 1 <= options.days <= certs.DAYS_MAX:
+        raise ConfigError(f"--days {options.days}: use 1 to {certs.DAYS_MAX}")
+    if not options.files and not options.client:
+        raise ConfigError("certs: name slaves' files, or --client NAME")
+    clients = [certs.check_name(name) for name in options.client]
+    slaves = [load(file) for file in options.files]
+    authority = certs.Authority(options.dir, wall_ms())
+    if authority.is_new:
+        print(f"authority {options.dir / 'ca.crt'}; keep ca.key away from the slaves")
+    for config in slaves:
+        hosts = list(dict.fromkeys([*certs.hosts_of(config), *options.host]))
+        certificate, _ = authority.sign(config.id, hosts, options.days, is_slave=True)
+        print(f"slave {config.id} {certificate} for {' '.join(hosts)}")
+    for name in clients:
+        certificate, _ = authority.sign(name, [], options.days, is_slave=False)
+        print(f"client {name} {certificate}")
+    return 0
+
+
 def _slave(options: argparse.Namespace) -> int:
     with _importing():
         from distrodb.config import load
@@ -121,6 +169,7 @@ def _master(options: argparse.Namespace) -> int:
     with _importing():
         from distrodb.master.shell import run
 
+    _log_in(options)
     return run(options.connect, options.commands)
 
 
@@ -129,6 +178,7 @@ def _status(options: argparse.Namespace) -> int:
         from distrodb.master import healing_status, render
         from distrodb.master.client import Cluster
 
+    _log_in(options)
     with patience(lambda: "a slave that answers"):
         status = Cluster(options.connect).status()
     if options.json:
@@ -159,14 +209,18 @@ def _status(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from distrodb.bench.run import run
 
+    _log_in(options)
     return run(options)
 
 
 def _local(options: argparse.Namespace) -> int:
     with _importing():
         from distrodb.local import LocalCluster
+        from distrodb.login import given
+        from distrodb.master.connections import log_in_as
 
     directory = options.dir or _home()
+    login = given(options)
     if options.nodes is not None and not 1 <= options.nodes <= NODES_MAX:
         raise ConfigError(f"--nodes {options.nodes}: use 1 to {NODES_MAX}")
     if options.partitions is not None and not 1 <= options.partitions <= 16384:
@@ -184,6 +238,8 @@ def _local(options: argparse.Namespace) -> int:
             detached=with_shell,
             idle=interrupts.pause,
         )
+    cluster.log_in_as(login)
+    log_in_as(cluster.login)
     _check_same(options, cluster, directory)
     leave_running = False
     try:

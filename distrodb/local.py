@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
+from distrodb import private
 from distrodb.clock import monotonic, sleep
 from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
 from distrodb.errors import ConfigError, UnavailableError
+from distrodb.login import NOBODY, Login
 from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free, obstacle
 
 _FREE_PORT_MIN = 10000
@@ -125,6 +127,7 @@ class LocalCluster:
         self.directory = Path(directory)
         self._detached = detached  # the slaves outlive this process
         self._idle = idle
+        self._login = NOBODY
         self._processes: dict[str, subprocess.Popen[bytes] | _Found] = {}
         self._paused: set[str] = set()
         if not self._files():
@@ -209,6 +212,11 @@ class LocalCluster:
         ``wait_healed`` waits for that.  It takes the next ports that are free: the kernel may
         have given some to outgoing connections.  Raises ``ConfigError`` when there are none."""
         first = self.configs[self._ring[0]]
+        if first.tls.is_on:
+            raise ConfigError(
+                f"{self.directory}: its slaves use TLS, so a further one needs a certificate of its"
+                " own; write its file by hand (docs/security.md)"
+            )
         # One that was removed has left its directory, and the id belongs to what is in there.
         homes = [path.name for path in self.directory.glob("node*")]
         node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
@@ -303,8 +311,9 @@ class LocalCluster:
         """
         self._check_ports(node)
         home = self.directory / node
-        home.mkdir(parents=True, exist_ok=True)
-        log = open(home / "slave.log", "ab")  # noqa: SIM115  # the child's from here on
+        home.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
+        # The child's from here on.
+        log = open(home / "slave.log", "ab", opener=private.opener)  # noqa: SIM115
         with log:
             self._processes[node] = subprocess.Popen(
                 self._command(node),
@@ -379,6 +388,26 @@ class LocalCluster:
         lines = (self.directory / node / "slave.log").read_text(errors="replace").splitlines()
         return lines[-1].removeprefix("distrodb: ") if lines else "(its log is empty)"
 
+    # -- who asks ----------------------------------------------------------------------------
+
+    def log_in_as(self, login: Login) -> None:
+        self._login = login
+
+    @property
+    def login(self) -> Login:
+        """How its slaves are asked: as the one that was given, and else by their own files."""
+        config = self.configs[self._ring[0]]
+        login, tls, password = self._login, config.tls, config.clients.requirepass
+        if login.password is None and password and not password.startswith("#"):
+            login = replace(login, password=password)
+        if tls.clients != "off" and not login.has_tls:
+            own: tuple[str | None, str | None] = (None, None)
+            if tls.clients == "certificate":
+                own = str(tls.certificate), str(tls.key)
+            ca = str(tls.ca) if tls.ca != Path() else None
+            login = replace(login, has_tls=True, ca=ca, certificate=own[0], key=own[1])
+        return login
+
     # -- what it looks like ------------------------------------------------------------------
 
     @property
@@ -426,6 +455,7 @@ class LocalCluster:
             socket_timeout=2.0,
             socket_connect_timeout=2.0,
             retry=Retry(NoBackoff(), 0),
+            **self.login.options,
         )
         try:
             yield client
@@ -437,7 +467,7 @@ class LocalCluster:
         addresses = [self._address(node) for node in self.running()]
         return RedisCluster(
             startup_nodes=[ClusterNode(a.host, a.port) for a in addresses],
-            **{"socket_timeout": 5.0, **options},
+            **{"socket_timeout": 5.0, **self.login.options, **options},
         )
 
     def _check_ports(self, node: str) -> None:
@@ -467,7 +497,7 @@ class LocalCluster:
     def _write_files(self, ports: dict[str, Ports], **options: Any) -> None:
         folder = self.directory / "conf"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
             nodes = [
                 NodeAddress(
                     id_,
@@ -481,7 +511,7 @@ class LocalCluster:
             options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
             for node in nodes:
                 text = render(node.id, f"../{node.id}", nodes, **options)
-                (folder / f"{node.id}.toml").write_text(text)
+                private.write(folder / f"{node.id}.toml", text.encode())
         except OSError as error:
             raise ConfigError(
                 f"{folder}: cannot be written ({error.strerror}); use --dir"
@@ -496,6 +526,7 @@ def _options_of(config: SlaveConfig) -> dict[str, Any]:
         "limits": asdict(config.limits),
         "clients": asdict(config.clients),
     }
+    sections["node"] = {"protected_mode": config.is_protected}
     return {
         "cluster_id": config.cluster_id,
         "cluster_secret": config.secret,

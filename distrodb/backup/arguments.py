@@ -1,9 +1,12 @@
 """The arguments of ``distrodb backup``, ``restore``, ``verify``, ``export`` and ``import``; every
-call of ``distrodb`` reads this, so it imports nothing of ours before one of them runs.
+call of ``distrodb`` reads this, so it imports nothing of ours that takes time before one of them
+runs.
 """
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
+
+from distrodb.login import add_to as add_login_arguments
 
 _SLAVE = "any slave's client address"
 
@@ -44,18 +47,27 @@ def add_to(verbs: Any) -> None:
 
 def _connects(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument("--connect", metavar="HOST:PORT", help=_SLAVE)
+    add_login_arguments(parser)
     return parser
+
+
+def _log_in(options: Namespace) -> None:
+    from distrodb.master.connections import log_in
+
+    log_in(options)
 
 
 def _backup(options: Namespace) -> int:
     from distrodb.backup.make import run
 
+    _log_in(options)
     return run(options)
 
 
 def _restore(options: Namespace) -> int:
     from distrodb.backup.restore import run
 
+    _log_in(options)
     return run(options)
 
 
@@ -68,10 +80,12 @@ def _verify(options: Namespace) -> int:
 def _export(options: Namespace) -> int:
     from distrodb.backup.export import run
 
+    _log_in(options)
     return run(options)
 
 
 def _import(options: Namespace) -> int:
     from distrodb.backup.importing import run
 
+    _log_in(options)
     return run(options)

@@ -31,6 +31,7 @@ class Link(asyncio.Protocol):
         self._is_whole = True  # no part of a reply is in the parser
         self._reader = hiredis.Reader(notEnoughData=_WAITS)
         self._transport: asyncio.Transport | None = None
+        self._first: asyncio.Future[Any] | None = None  # the reply to what is asked first
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
@@ -46,6 +47,17 @@ class Link(asyncio.Protocol):
         else:
             self._transport.writelines(pipeline.pieces)
         return True
+
+    async def ask(self, command: bytes) -> None:
+        """One command, before any pipeline.  Raises ``OSError`` if it is refused."""
+        assert self._transport is not None
+        self._first = asyncio.get_running_loop().create_future()
+        self._transport.write(command)
+        reply = await self._first
+        self._first = None
+        if isinstance(reply, hiredis.ReplyError):
+            self.close()
+            raise OSError(f"{self.address}: {reply}")
 
     def data_received(self, data: bytes) -> None:
         usual = self._usual
@@ -64,10 +76,15 @@ class Link(asyncio.Protocol):
             self._owner.lost(self, f"not the Redis protocol: {error}")
             return
         self._is_whole = not self._reader.has_data()
-        if replies:
+        if replies and self._first is not None:
+            self._first.set_result(replies[0])
+        elif replies:
             self._owner.replied(self, replies)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(ConnectionError("connection lost"))
+            return
         self._owner.lost(self, "connection lost")
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from distrodb.bench.slots_reader import SlotsReader
 from distrodb.bench.workload import Pipeline
 from distrodb.clock import monotonic
 from distrodb.config.address import Address
+from distrodb.master.connections import own_login
 
 TICK_S_MIN = 0.0001
 LOOK_S = 0.05
@@ -181,10 +182,14 @@ class Load:
 
     async def _link(self, client: Client, address: Address) -> Link:
         loop = asyncio.get_running_loop()
+        login = own_login()
+        context = login.context()
         connecting = loop.create_connection(
-            lambda: Link(client, address), address.host, address.port
+            lambda: Link(client, address), address.host, address.port, ssl=context
         )
         _, link = await asyncio.wait_for(connecting, self._timeout_s)
+        if login.greeting:
+            await asyncio.wait_for(link.ask(login.greeting), self._timeout_s)
         return link
 
     def redirected(self, text: str, link: Link) -> Address | None:

@@ -7,6 +7,7 @@ import hiredis
 
 from distrodb.bench.slot_map import SlotMap
 from distrodb.config.address import Address
+from distrodb.master.connections import own_login
 
 ASK_S_MAX = 1.0  # a slave that hangs does not keep us from the next
 PAUSE_S = 0.1  # between two looks: an election takes longer
@@ -54,15 +55,26 @@ class SlotsReader:
 
 
 async def _asked(address: Address) -> Any:
-    reading, writing = await asyncio.open_connection(address.host, address.port)
+    login = own_login()
+    context = login.context()
+    reading, writing = await asyncio.open_connection(address.host, address.port, ssl=context)
     try:
+        if login.greeting:
+            writing.write(login.greeting)
+            reply = await _reply(reading)
+            if isinstance(reply, hiredis.ReplyError):
+                return reply
         writing.write(_ASK)
-        parser = hiredis.Reader()
-        while (reply := parser.gets()) is False:
-            data = await reading.read(1 << 16)
-            if not data:
-                raise EOFError("it closed the connection")
-            parser.feed(data)
-        return reply
+        return await _reply(reading)
     finally:
         writing.close()
+
+
+async def _reply(reading: asyncio.StreamReader) -> Any:
+    parser = hiredis.Reader()
+    while (reply := parser.gets()) is False:
+        data = await reading.read(1 << 16)
+        if not data:
+            raise EOFError("it closed the connection")
+        parser.feed(data)
+    return reply

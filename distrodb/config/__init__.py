@@ -15,6 +15,7 @@ from distrodb.config.sections import (
     NodeAddress,
     RaftConfig,
     SlaveConfig,
+    TlsConfig,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "NodeAddress",
     "RaftConfig",
     "SlaveConfig",
+    "TlsConfig",
     "check_directory",
     "load",
     "problem",

@@ -8,9 +8,11 @@ import stat
 import tempfile
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from distrodb import private
 from distrodb.config.address import Address
 from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.options import OPTIONS, SECTIONS, Option
@@ -23,6 +25,7 @@ from distrodb.config.sections import (
     NodeAddress,
     RaftConfig,
     SlaveConfig,
+    TlsConfig,
 )
 from distrodb.errors import ConfigError
 
@@ -112,9 +115,26 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         healing=HealingConfig(**section("healing")),
         clients=ClientsConfig(**section("clients")),
         gateway=GatewayConfig(**section("gateway")),
+        tls=_tls(file, section("tls")),
         partitions_wanted=values["cluster.partitions"],
         is_protected=values["node.protected_mode"],
     )
+
+
+def _tls(file: Path, values: dict[str, Any]) -> TlsConfig:
+    tls = TlsConfig(clients=values["clients"], peers=values["peers"])
+    needed = ["certificate", "key"] if tls.is_on else []
+    needed += ["ca"] if tls.peers or tls.clients == "certificate" else []
+    for name in needed:
+        if not values[name]:
+            remedy = "name the file; distrodb certs makes it (docs/security.md)"
+            raise problem(file, f"tls.{name}", "is empty", remedy)
+    try:
+        paths = {name: file.parent / values[name] for name in ("certificate", "key", "ca")}
+        paths = {name: path.resolve() if values[name] else Path() for name, path in paths.items()}
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL; links in a circle
+        raise problem(file, "tls", f"a path is none ({error})", "mend it") from None
+    return replace(tls, **paths)
 
 
 def _check_joiner(
@@ -172,7 +192,7 @@ def check_directory(config: SlaveConfig) -> None:
     """Make the slave's directory, or raise ``ConfigError`` when nothing can be written to it."""
     directory, key = config.directory, "node.directory"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except (FileExistsError, NotADirectoryError) as error:  # also a FIFO, or a link to nothing

@@ -418,6 +418,37 @@ OPTIONS = (
         unit="keys",
     ),
     Option(
+        "tls",
+        "certificate",
+        "",
+        "This slave's certificate, a PEM file, with those that lead to the authority behind it; the"
+        " path is relative to this file. `distrodb certs` makes it. Read again after SIGHUP.",
+    ),
+    Option("tls", "key", "", "Its key: a PEM file that only this user may read."),
+    Option(
+        "tls",
+        "ca",
+        "",
+        "The certificates of the authorities that are trusted to say who clients and slaves are: a"
+        " PEM file. Your own, for this cluster alone: whatever it has signed may connect.",
+    ),
+    Option(
+        "tls",
+        "clients",
+        "off",
+        "Whether clients, also those of the gateway, come by TLS. off: no. on: they do, and see"
+        " this slave's certificate. certificate: they show one as well. Passwords are asked for all"
+        " the same.",
+        choices=("off", "on", "certificate"),
+    ),
+    Option(
+        "tls",
+        "peers",
+        False,
+        "Whether slaves link by TLS, each with its own certificate, on which the host stands at"
+        " which the others find it. The same in every file. The secret is asked for all the same.",
+    ),
+    Option(
         "log",
         "level",
         "info",

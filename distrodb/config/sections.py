@@ -96,6 +96,20 @@ class ClientsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsConfig:
+    certificate: Path = Path()
+    key: Path = Path()
+    ca: Path = Path()
+    clients: str = _DEFAULTS["tls.clients"]
+    peers: bool = _DEFAULTS["tls.peers"]
+
+    @property
+    def is_on(self) -> bool:
+        """For anybody."""
+        return self.peers or self.clients != "off"
+
+
+@dataclass(frozen=True, slots=True)
 class SlaveConfig:
     file: Path
     id: str
@@ -112,6 +126,7 @@ class SlaveConfig:
     healing: HealingConfig = HealingConfig()
     clients: ClientsConfig = ClientsConfig()
     gateway: GatewayConfig = GatewayConfig()
+    tls: TlsConfig = TlsConfig()
     partitions_wanted: int = 0  # what the file says; 0: any number
     is_protected: bool = True  # it asks who others are, where others than this machine reach it
 

@@ -24,12 +24,21 @@ from typing import Any, TypeVar
 import redis
 from redis.backoff import ConstantBackoff
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, RedisError, ResponseError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from distrodb.clock import monotonic, sleep
 from distrodb.config.address import Address
 from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.login import REMEDY
 from distrodb.master.connections import (
     answers,
     is_port_open,
@@ -149,6 +158,8 @@ class Cluster:
                     status: Status = json.loads(slave.execute_command("DISTRODB", "STATUS"))
                 if not {"epoch", "ring", "nodes", "partitions"} <= set(status):
                     raise ValueError("DISTRODB STATUS has no map")
+            except (AuthenticationError, NoPermissionError) as error:
+                refusal = DistrodbError(f"{address} refuses: {one_line(error)}; {REMEDY}")
             except (ResponseError, ValueError, TypeError) as error:
                 refusal = DistrodbError(
                     f"{address} is not a distrodb slave of this version ({one_line(error)});"

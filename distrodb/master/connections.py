@@ -1,18 +1,39 @@
-"""One slave at a time: plain connections, tried once and briefly waited for."""
+"""One slave at a time: single connections, tried once and briefly waited for.
+
+A process is one person: who it is (login.py) is said once, for all of its connections.
+"""
 
 import socket
+from argparse import Namespace
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from distrodb.config.address import Address, parse
 from distrodb.errors import DistrodbError
+from distrodb.login import NOBODY, Login, given
 from distrodb.master.quoting import shown
 
 # Asking for the map or a sign of life costs a live slave next to nothing.
 PROBE_S_MAX = 0.7
+
+_own: list[Login] = [NOBODY]
+
+
+def log_in_as(login: Login) -> None:
+    """From now on."""
+    _own[0] = login
+
+
+def log_in(options: Namespace) -> None:
+    """As these arguments say, or the environment.  Raises ``ConfigError``."""
+    log_in_as(given(options))
+
+
+def own_login() -> Login:
+    return _own[0]
 
 
 def parse_address(text: str) -> Address:
@@ -38,6 +59,7 @@ def slave_at(address: Address, reply_s_max: float = PROBE_S_MAX, database: int =
         socket_connect_timeout=PROBE_S_MAX,
         socket_timeout=reply_s_max,
         retry=Retry(NoBackoff(), 0),
+        **_own[0].options,
     )
 
 
@@ -46,7 +68,7 @@ def answers(address: Address) -> bool:
     try:
         with slave_at(address) as slave:
             return bool(slave.ping())
-    except ResponseError:
+    except (ResponseError, AuthenticationError):
         return True
     except (RedisError, OSError):
         return False

@@ -27,12 +27,15 @@ from distrodb.config.address import is_loopback
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.slave.client_memory import NOTED_BYTES
 from distrodb.slave.core import Core
+from distrodb.slave.doors import Doors
 from distrodb.slave.gateway import Gateway
+from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.overdue import LOOK_S, Overdue
 from distrodb.slave.own_process import OwnProcess
 from distrodb.slave.service import Service
 from distrodb.slave.timing import Timing
+from distrodb.slave.tls import Tls, present
 
 log = LimitedLog("distrodb.clients")
 
@@ -68,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._is_ending = False  # all is sent, and what comes is dropped
         self._is_watched = False
         self._peer_has_ended = False
+        self._may_half_close = True  # a client that sends nothing more may still read; not by TLS
         self._dropped_bytes = 0
 
     # -- what the loop calls -----------------------------------------------------------------
@@ -83,6 +87,7 @@ class Connection(asyncio.Protocol):
             keep_alive(client, server.service.limits.tcp_keepalive_s)
             self._transport.set_write_buffer_limits(high=WRITE_BYTES - 1, low=WRITE_BYTES // 4)
             peer = transport.get_extra_info("peername")
+            self._may_half_close = self._transport.can_write_eof()
         except (RuntimeError, OSError):
             is_gone = True
         self._host = str(peer[0]) if peer else "a client"
@@ -123,7 +128,7 @@ class Connection(asyncio.Protocol):
             return False  # the transport closes itself
         self.session.end()
         self._wake()
-        return True
+        return self._may_half_close
 
     def resume_writing(self) -> None:
         self.session.heard_at = self._server.now
@@ -236,6 +241,9 @@ class Connection(asyncio.Protocol):
         if self._peer_has_ended or not self._server.may_linger(self):
             transport.close()
             return
+        if not transport.can_write_eof():  # TLS: it says its own farewell
+            transport.close()
+            return
         transport.write_eof()
         if self._is_paused:
             self._is_paused = False
@@ -283,18 +291,21 @@ class ClientServer:
         schedule: Callable[[], None],
         stop: Callable[[], None],
         timing: Timing | None = None,
+        tls: Tls | None = None,
     ):
         self.service = Service(core, limits, OwnProcess(stop, self._call_later), timing=timing)
         self.timing = self.service.timing
         self.schedule = schedule
         self.now = monotonic()  # as of the last look at all clients
-        self._is_protected = core.config.is_protected
+        config = core.config
+        self._is_protected = config.is_protected and config.tls.clients != "certificate"
         self._overdue = Overdue()
         self._timer: asyncio.TimerHandle | None = None
         self._connections: dict[int, Connection] = {}  # by their sessions' ids
         self._refused: set[Connection] = set()
         self._woken: dict[Connection, None] = {}  # in the order in which they were woken
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Doors] = []
+        self._tls = tls
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self, address: Address, is_gateway: bool = False) -> None:
@@ -302,12 +313,36 @@ class ClientServer:
         port is taken."""
         self._loop = asyncio.get_running_loop()
         behind = Gateway(self.service) if is_gateway else None
+        if self._tls is not None and self._tls.clients is not None:
+            await self._open_doors(self._tls, address, behind)
+        else:
+            await self._listen(address, behind)
+        if self._timer is None:
+            self._on_timer()
+
+    async def _listen(self, address: Address, behind: Gateway | None) -> None:
         server = await self._loop.create_server(
             lambda: Connection(self, behind), address.host, address.port, backlog=512
         )
         self._servers.append(server)
-        if self._timer is None:
-            self._on_timer()
+
+    async def _open_doors(self, tls: Tls, address: Address, behind: Gateway | None) -> None:
+        """A handshake under way counts as a connection."""
+        most = self.service.limits.connections_max
+        doors = Doors(
+            lambda: present(tls.clients),
+            lambda: Connection(self, behind),
+            self._has_room,
+            Strangers(most, most),
+        )
+        self._servers.append(doors)
+        await doors.open(address, backlog=512)
+
+    def _has_room(self) -> bool:
+        under_way = sum(len(doors) for doors in self._servers if isinstance(doors, Doors))
+        has_room = len(self._connections) + under_way < self.service.limits.connections_max
+        self.service.statistics.refused += not has_room
+        return has_room
 
     # -- what connections call ---------------------------------------------------------------
 

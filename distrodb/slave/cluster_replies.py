@@ -112,12 +112,14 @@ class Topology:
         return self._once(self._shards)
 
     def _shards(self) -> Reply:
+        has_tls = self._view.config.tls.clients != "off"
+
         def entry(node: str, role: bytes) -> Reply:
             at = self.address(node)
             host = at.host.encode()
             return {
                 b"id": wire_id(node).encode(),
-                b"port": at.port,
+                b"tls-port" if has_tls else b"port": at.port,
                 b"ip": host,
                 b"endpoint": host,
                 **({b"hostname": host} if at.is_named else {}),

@@ -19,6 +19,7 @@ from distrodb.keyspace.counts import keyspace_lines
 from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology, wire_id
 from distrodb.slave.core import Core
+from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.session import Session
 from distrodb.slave.statistics import Statistics
 from distrodb.slave.subscriptions import Subscriptions
@@ -52,6 +53,7 @@ class Process(Protocol):
 class Slave(Protocol):
     """The service, whose clients these are."""
 
+    settings: RuntimeSettings
     statistics: Statistics
     timing: Timing
 
@@ -129,7 +131,14 @@ class Info:
             "lru_clock": wall_us // 1_000_000 & 0xFFFFFF,
             "config_file": core.config.file,
             "io_threads_active": 0,
+            **self._certificate(wall_us),
         }
+
+    def _certificate(self, wall_us: int) -> Fields:
+        tls = self._slave.settings.tls
+        if tls is None or not tls.is_on:
+            return {}
+        return {"tls_certificate_expires_in_seconds": int(tls.ends_at - wall_us / 1e6)}
 
     def _clients(self) -> Fields:
         sessions = self._slave.sessions

@@ -15,6 +15,7 @@ import errno
 import gc
 import logging
 import math
+import os
 import random
 import resource
 import signal
@@ -30,6 +31,7 @@ from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import LimitsConfig, SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
+from distrodb.private import close_to_others, is_open_to_others
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.client_server import ClientServer
@@ -49,8 +51,10 @@ from distrodb.slave.startup import (
     check_protected,
     remedy,
     room_for_connections,
+    warnings,
 )
 from distrodb.slave.timing import Timing
+from distrodb.slave.tls import Tls
 from distrodb.slave.worker import Steps, TurnWorker, Worker
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation, SealedPut
@@ -82,6 +86,8 @@ class SlaveProcess:
         self._core = Core(
             monotonic(), config, self._store, self._files.read, random.Random(), table
         )
+        self._tls = Tls(config)
+        self._timing.settings.tls = self._tls
         check_against_map(config, self._core.map)
         # One that joins learns only then which users there are; until then it serves its own
         # machine alone (client_server.py).
@@ -109,7 +115,9 @@ class SlaveProcess:
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
-        self._clients = ClientServer(self._core, limits, self._schedule, self.stop, self._timing)
+        self._clients = ClientServer(
+            self._core, limits, self._schedule, self.stop, self._timing, self._tls
+        )
         self._recent = Recent(self._core.counts, self._timing.sync_us)
         self._http = http_of(
             self._core, self._clients.service, self._recent, lambda: self._is_stopping
@@ -125,11 +133,12 @@ class SlaveProcess:
         self._large_thread = TurnWorker("large", tell, self._fail)
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
+        self._tls.begin(self._loop)
         self._loop.set_exception_handler(self._on_error)
         for key, address in sorted(self._config.me.listens.items(), reverse=True):
             try:
                 if key == "peer":
-                    await self._links.start()
+                    await self._links.start(self._tls)
                 else:
                     await self._clients.start(address, is_gateway=key == "gateway")
             except OSError as error:
@@ -381,10 +390,14 @@ def run(config: SlaveConfig) -> int:
         level=config.log_level.upper(),
         format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
     )
+    os.umask(0o077)
+    for line in warnings(config, is_open_to_others(config.file)):
+        log.warning("%s", line)
     check_directory(config)
     try:
         directory = Directory(config.directory)
         directory.identify(f"{config.cluster_id} {config.id}")
+        close_to_others(config.directory)  # what a version before has left
         _wait_for_ports(config)
         slave = SlaveProcess(config, directory, _limits_here(config))
     except CorruptionError as problem:

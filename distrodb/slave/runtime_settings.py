@@ -12,11 +12,12 @@ bounds that its file has.
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from distrodb.commands.configuration import SettingError, UnknownSetting
 from distrodb.config import LimitsConfig, SlaveConfig
 from distrodb.config.options import OPTIONS, Option
+from distrodb.errors import ConfigError
 from distrodb.slave.notifications import kinds_of, text_of
 
 # Options whose new value is gone by at once, or by connections that come from then on.
@@ -115,6 +116,22 @@ def keyspace_events(text: str) -> str:
     return text_of(kinds_of(text))
 
 
+class Certificates(Protocol):
+    """slave/tls.py"""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    @property
+    def ends_at(self) -> float:
+        """Seconds since the epoch."""
+
+    def check(self) -> None:
+        """Raises ``ConfigError`` for what cannot be read."""
+
+    def read_again(self) -> None: ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Setting:
     show: Callable[[], object]
@@ -128,6 +145,7 @@ class RuntimeSettings:
         self.slow_log_us = 10000  # microseconds; negative: no command is slow
         self.slow_log_max = 128  # entries
         self.latency_threshold_ms = 0  # 0: nothing is noted
+        self.tls: Certificates | None = None
         self.acl_log_max = 128  # entries of ACL LOG
         # Classes, as ``keyspace_events`` gives them.
         self.keyspace_events = keyspace_events(config.clients.notify_keyspace_events)
@@ -135,6 +153,10 @@ class RuntimeSettings:
         self.changed: list[Callable[[], None]] = []  # called after each change
         self._changed()
         self._known = {**_fixed(config), **self._redis(), **self._options(config)}
+        if config.tls.is_on:
+            path = str(config.tls.certificate)
+            read = _Setting(lambda: path, self._certificate(path), lambda _: self._read_again())
+            self._known["tls-cert-file"] = read
         for name, option in OPTION_OF.items():
             if option in self._known:
                 self._known[name] = self._known[option]
@@ -180,6 +202,26 @@ class RuntimeSettings:
         self.slow_s = min(limits, default=math.inf)
         for tell in self.changed:
             tell()
+
+    # -- certificates --------------------------------------------------------------------------
+
+    def _certificate(self, path: str) -> Parse:
+        """As in Redis it is read again when it is set, here to the path that it has."""
+
+        def parse(text: str) -> str:
+            if text != path or self.tls is None:
+                raise ValueError(f"the slave's file says {path}; set to that it is read again")
+            try:
+                self.tls.check()
+            except ConfigError as problem:
+                raise ValueError(str(problem)) from None
+            return text
+
+        return parse
+
+    def _read_again(self) -> None:
+        if self.tls is not None:
+            self.tls.read_again()
 
     # -- the table -----------------------------------------------------------------------------
 
@@ -231,6 +273,11 @@ def _fixed_at(value: object) -> _Setting:
     return _Setting(lambda: value)
 
 
+def _paths(config: SlaveConfig) -> dict[str, object]:
+    tls = config.tls
+    return {"tls-key-file": tls.key, "tls-ca-cert-file": tls.ca} if tls.is_on else {}
+
+
 def _fixed(config: SlaveConfig) -> Mapping[str, _Setting]:
     """What follows from what distrodb is; what clients set to that is taken."""
     durable = "each write is on the disks of a majority before its reply: that cannot be changed"
@@ -247,6 +294,10 @@ def _fixed(config: SlaveConfig) -> Mapping[str, _Setting]:
         "dir": config.directory,
         "loglevel": config.log_level,
         "io-threads": 1,
+        "tls-port": config.me.listens["client"].port if config.tls.clients != "off" else 0,
+        "tls-auth-clients": "yes" if config.tls.clients == "certificate" else "no",
+        "tls-cluster": "yes" if config.tls.peers else "no",
+        **_paths(config),
         "protected-mode": "yes" if config.is_protected else "no",
         "requirepass": "",  # whatever it is: no secret is told
         "aclfile": "",

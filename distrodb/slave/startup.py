@@ -6,6 +6,7 @@ from distrodb.ring.clustermap import ClusterMap
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, strangers there, and HTTP
 CONNECTIONS_MIN = 16
+SECRET_CHARACTERS = 16  # of the cluster's secret, below which it is warned of
 # A part of the memory: what clients' inputs and outputs may take together if no option says it.
 # Four clients that send the largest values, or a few that do not take their replies, fit in on a
 # machine of 512 MiB; and several slaves of one machine do not fill it.
@@ -44,11 +45,26 @@ def check_protected(config: SlaveConfig, needs_no_password: bool) -> None:
         what = f"is empty, and others than this machine can reach {peer}: each could join in"
         remedy = f'write secret = "…" under [cluster], the same in every file, {off}'
         raise problem(config.file, "cluster.secret", what, remedy)
-    if listens and needs_no_password:
+    if listens and needs_no_password and config.tls.clients != "certificate":
         at = " and ".join(map(str, listens.values()))
         what = f"is empty, and others than this machine can reach {at}: each could do everything"
         remedy = f'write requirepass = "…" under [clients], the same in every file, {off}'
         raise problem(config.file, "clients.requirepass", what, remedy)
+
+
+def warnings(config: SlaveConfig, may_others_read: bool) -> list[str]:
+    """What is no reason not to start.  ``may_others_read``: the slave's file."""
+    found: list[str] = []
+    password = config.clients.requirepass
+    if may_others_read and (config.secret or (password and not password.startswith("#"))):
+        what = "holds a secret or a password, and others of this machine may read it"
+        found.append(f"{config.file}: {what}; chmod 600 it")
+    is_reached = not config.me.listens["peer"].is_loopback
+    if is_reached and 0 < len(config.secret) < SECRET_CHARACTERS:
+        what = f"has less than {SECRET_CHARACTERS} characters"
+        advice = "who listens on the network may find it by trying; openssl rand -hex 16 makes one"
+        found.append(f"{config.file}: cluster.secret: {what}: {advice}")
+    return found
 
 
 def room_for_connections(wanted: int, files_max: int | None) -> tuple[int, int]:

@@ -65,7 +65,7 @@ class RealFolder:
 
     def create(self, name: str) -> int:
         require_regular(self.path / name)
-        return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
 
     def size(self, handle: int) -> int:
         return os.fstat(handle).st_size

@@ -69,6 +69,11 @@ class Transport:
     def resume_reading(self) -> None:
         self._call("resume")
 
+    has_tls = False
+
+    def can_write_eof(self) -> bool:
+        return not self.has_tls
+
     def write_eof(self) -> None:
         self._call("eof")
 
@@ -108,6 +113,22 @@ class Server(ClientServer):
         transport.socket = socket
         connection.connection_made(transport)  # type: ignore[arg-type]
         return connection, transport
+
+
+def test_by_tls_nothing_is_closed_by_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transports cannot, and say so with an error or in the log."""
+    monkeypatch.setattr(Transport, "has_tls", True)
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(pack(b"PING") + pack(b"QUIT"))
+    server.write_replies()
+    assert transport.written == [b"+PONG\r\n+OK\r\n"]
+    assert "close" in transport.calls and "eof" not in transport.calls
+    connection, _ = server.connect()
+    assert connection.eof_received() is False
+    monkeypatch.setattr(Transport, "has_tls", False)
+    connection, _ = server.connect()
+    assert connection.eof_received() is True
 
 
 @pytest.mark.parametrize("host", ["1.2.3.4", "fe80::1", "::ffff:1.2.3.4"])

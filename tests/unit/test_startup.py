@@ -14,6 +14,7 @@ from distrodb.slave.startup import (
     check_protected,
     remedy,
     room_for_connections,
+    warnings,
 )
 
 
@@ -97,3 +98,18 @@ def test_what_others_reach_needs_a_password_and_a_secret(tmp_path, host):
     with pytest.raises(ConfigError, match="cluster.secret: is empty.* each could join in"):
         check_protected(at(tmp_path, here, host), needs_no_password=False)
     check_protected(at(tmp_path, here, host, cluster_secret="s"), needs_no_password=True)
+
+
+def test_it_warns_of_secrets_that_others_may_read_or_guess(tmp_path):
+    here, there = "127.0.0.1", "10.0.0.1"
+    open_to_all = at(tmp_path, here, here)
+    assert warnings(open_to_all, may_others_read=True) == []
+    for options in ({"cluster_secret": "s"}, {"clients_requirepass": "p"}):
+        config = at(tmp_path, here, here, **options)
+        (line,) = warnings(config, may_others_read=True)
+        assert "node1" not in line and "n1.toml: holds a secret or a password" in line
+        assert warnings(config, may_others_read=False) == []
+    hashed = at(tmp_path, here, here, clients_requirepass="#" + "0" * 64)
+    assert warnings(hashed, may_others_read=True) == []
+    (line,) = warnings(at(tmp_path, here, there, cluster_secret="short"), may_others_read=False)
+    assert "has less than 16 characters" in line and "short" not in line

@@ -113,6 +113,8 @@ def test_the_bytes_of_a_backup_are_made_and_read_without_io():
 SHELLS = {
     "worker.py",
     "client_server.py",
+    "doors.py",
+    "tls.py",
     "process.py",
     "http/server.py",
     "links/link.py",

@@ -12,6 +12,7 @@ cancelled (``asyncio.timeout`` around ``create_connection``): its link would cou
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave.doors import HANDSHAKE_S, Doors
 from distrodb.slave.links.conversation import Conversation
 from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
 from distrodb.slave.links.framing import Parcel
@@ -29,6 +31,7 @@ from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import Link
 from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.tls import Tls, present, reason
 
 DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
 LONELY_S = 5.0  # longer than a cluster's start and an election take
@@ -58,6 +61,7 @@ class Links:
     ):
         self._introduction, self._me, self._seeds = introduction, me, seeds
         self._silent_after_s = silent_after_s
+        self._tls: Tls | None = None
         self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
         self._links: dict[str, Link] = {}
         self._strangers: Strangers[Link] = Strangers()
@@ -68,12 +72,17 @@ class Links:
         self._wanted: dict[str, str] = {}  # whom to dial
         self._dialling: dict[str, asyncio.Task[None]] = {}  # by address
         self._complaints: dict[str, float] = {}  # when each was logged
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Doors | None = None
 
-    async def start(self) -> None:
+    async def start(self, tls: Tls | None = None) -> None:
         """Listen.  Raises ``OSError`` if the port is taken."""
+        self._tls = tls
         loop = asyncio.get_running_loop()
         address = self._me.listens["peer"]
+        if tls is not None and tls.peers is not None:
+            self._server = doors = Doors(lambda: present(tls.peers), lambda: self._link(None))
+            await doors.open(address)
+            return
         self._server = await loop.create_server(
             lambda: self._link(None), address.host, address.port
         )
@@ -163,11 +172,25 @@ class Links:
         there = parse(address)
         connected = await connect(there.host, there.port, DIAL_S_MAX)
         try:
-            _, link = await loop.create_connection(partial(self._link, peer), sock=connected)
-        except OSError:
+            _, link = await loop.create_connection(
+                partial(self._link, peer), sock=connected, **self._how(there)
+            )
+        except OSError as problem:
             connected.close()
+            if isinstance(problem, ssl.SSLError):
+                self.complain(peer or address, f"no TLS handshake: {reason(problem)}")
+                await asyncio.sleep(REFUSED_RETRY_S)
             raise
         return link
+
+    def _how(self, there: Address) -> dict[str, Any]:
+        if self._tls is None or self._tls.dial is None:
+            return {}
+        return {
+            "ssl": self._tls.dial,
+            "server_hostname": there.host,
+            "ssl_handshake_timeout": HANDSHAKE_S,
+        }
 
     # -- from the links ----------------------------------------------------------------------
 

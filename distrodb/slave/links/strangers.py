@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Strangers(Generic[T]):
-    def __init__(self) -> None:
+    def __init__(self, most: int = STRANGERS_MAX, of_an_address: int = AN_ADDRESS_MAX) -> None:
+        self._most, self._of_an_address = most, of_an_address
         self._addresses: dict[T, str] = {}  # in the order in which they came
 
     def __iter__(self) -> Iterator[T]:
@@ -30,9 +31,9 @@ class Strangers(Generic[T]):
         for other in self._addresses.values():
             counts[other] = counts.get(other, 0) + 1
         crowded = None
-        if counts.get(address, 0) >= AN_ADDRESS_MAX:
+        if counts.get(address, 0) >= self._of_an_address:
             crowded = address
-        elif len(self._addresses) >= STRANGERS_MAX:
+        elif len(self._addresses) >= self._most:
             crowded = max(counts, key=lambda each: counts[each])
         self._addresses[stranger] = address
         if crowded is None:
