@@ -7,7 +7,7 @@ order in which they came, so that a command of a later version is allowed if its
 in Redis 7.2; 7.0 makes new rules of what its own commands come to.)
 
 What always holds: ``read(name, user.text)`` is that user; passwords are there as SHA-256 only, in
-hexadecimal digits as Redis has them; no pattern has a space in it.
+hexadecimal digits as Redis has them; no name and no pattern has blanks in it.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ TEXT_BYTES_MAX = 16384  # of the rules of one user: they are in the cluster map
 NAME_BYTES_MAX = 256
 _HASH = re.compile(rb"[0-9a-f]{64}")
 _ALL = b"*"
+_BLANKS = frozenset(b" \t\n\v\f\r\0")  # in no name and no pattern, so that lists can be read
 
 UNKNOWN_COMMAND = "Unknown command or category name in ACL"
 _SYNTAX = "Syntax error"
@@ -71,7 +72,7 @@ def is_hash(text: bytes) -> bool:
 
 def is_name(name: bytes) -> bool:
     """Redis' rule; and ours on its length."""
-    return b" " not in name and b"\0" not in name and len(name) <= NAME_BYTES_MAX
+    return _BLANKS.isdisjoint(name) and len(name) <= NAME_BYTES_MAX
 
 
 # -- selectors -------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ class Selector:
 
 
 def _check_pattern(rule: bytes, text: bytes) -> None:
-    if b" " in text or b"\0" in text:
+    if not _BLANKS.isdisjoint(text):
         raise RuleError(rule, _SYNTAX)
     if len(text) > PATTERN_BYTES_MAX:
         raise RuleError(rule, _TOO_LONG)

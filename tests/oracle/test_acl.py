@@ -129,6 +129,18 @@ def test_a_rule_makes_the_same_user_or_the_same_error(rules: str, theirs: RedisS
     connection.close()
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"\n", b"\v", b"\f", b"\r", b"\0", b"\xa0"])
+def test_blanks_are_in_no_name_and_no_pattern(blank: bytes, theirs: RedisServer) -> None:
+    connection, ours = theirs.connect(), PureServer(is_cluster=False)
+    for rule in (b"~a%bb" % blank, b"&a%bb" % blank, b"%%R~%b" % blank, b">a%bb" % blank):
+        asked = [b"ACL", b"SETUSER", b"u", rule]
+        assert ours.ask_all([asked]) == connection.ask_all([asked]), rule
+    named = [b"ACL", b"SETUSER", b"u%bv" % blank, b"on"]
+    assert ours.ask_all([named]) == connection.ask_all([named])
+    connection.ask(b"ACL", b"DELUSER", b"u", named[2])
+    connection.close()
+
+
 @pytest.fixture(scope="module")
 def connection(theirs: RedisServer) -> Iterator[Connection]:
     connection = theirs.connect()
