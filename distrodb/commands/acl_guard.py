@@ -92,13 +92,24 @@ class Guard:
     def __init__(self, user: User):
         self._selectors = [_Checked(selector) for selector in user.all_selectors]
         self._free: dict[str, bool] = {}  # rows that are allowed whatever their words; or not so
+        # Of others with one key: where it is, and what it has to fit to be allowed at once.
+        self._of_one_key: dict[str, tuple[int, list[Match]]] = {}
 
     def objection(self, row: Command, args: Sequence[bytes]) -> Objection | None:
+        of_one_key = self._of_one_key.get(row.name)
+        if of_one_key is not None:  # most commands of most users: 0.2 µs, the rest takes 3
+            key = args[of_one_key[0]]
+            for match in of_one_key[1]:
+                if match(key):
+                    return None
         is_free = self._free.get(row.name)
         if is_free is None:
             is_free = self._free[row.name] = "no_auth" in row.flags or any(
                 selector.is_free(row) for selector in self._selectors
             )
+            if row.has_one_key and not is_free:
+                matches = [match for each in self._selectors for match in each.matches_of(row)]
+                self._of_one_key[row.name] = row.first_key, matches
         if is_free:
             return None
         worst: Objection | None = None
@@ -138,6 +149,17 @@ class _Checked:
         may_any_key = self._has_all_keys or not has_keys
         may_any_channel = self._has_all_channels or row.name not in _CHANNELS
         return self._allows(row) is True and may_any_key and may_any_channel
+
+    def matches_of(self, row: Command) -> list[Match]:
+        """A key that one of these fits makes a command on that key, and no other, allowed."""
+        if self._allows(row) is not True or row.name in _CHANNELS:
+            return []
+        reads, writes = _needs(row.keys[0].flags)
+        return [
+            match
+            for pattern, match in self._keys
+            if (pattern.reads or not reads) and (pattern.writes or not writes)
+        ]
 
     def _allows(self, row: Command) -> bool | frozenset[bytes]:
         allowed = self._allowed.get(row.name)

@@ -1,7 +1,11 @@
 """Users: where a session asks what its client may do.  What rules mean is compared with Redis
 (tests/oracle/test_acl.py)."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distrodb.commands.acl_guard import STRANGER, Guard
 from distrodb.commands.acl_user import OPEN, RuleError, User, default_user, hash_of, read
@@ -256,3 +260,32 @@ def test_the_map_holds_so_many_users_and_no_more() -> None:
     assert apply(a_map(), ["set_user", "u", "x" * (1 << 20)]).users == {}
     with pytest.raises(ValueError, match="users"):
         ClusterMap.from_plain({**a_map().to_plain(), "users": {"u": 1}})
+
+
+RULES = [
+    *("~*", "resetkeys", "~k*", "%R~r*", "%W~w*", "%R~*", "%W~k*", "&*", "resetchannels", "&c*"),
+    *("+@all", "-@all", "+@read", "-@write", "+set", "-get", "+select|0", "+config|get"),
+    *("(+get ~s*)", "(+@all %R~s1)", "(+set %W~s*)", "clearselectors"),
+]
+COMMANDS = [
+    [word.encode() for word in line.split()]
+    for key in ("k1", "r1", "w1", "s1", "x")
+    for line in (
+        *(f"GET {key}", f"SET {key} v", f"SET {key} v GET", f"SET {key} GET", f"GETDEL {key}"),
+        *(f"EXISTS {key}", f"BITFIELD {key} GET u8 0", f"BITFIELD {key} SET u8 0 1", f"TTL {key}"),
+        *(f"MGET k1 {key}", f"COPY {key} k1", f"SPUBLISH {key} v", f"DUMP {key}", "SELECT 0"),
+    )
+]
+
+
+@given(st.lists(st.sampled_from(RULES), min_size=1, max_size=6))
+def test_what_a_guard_has_learnt_changes_nothing(rules: list[str]) -> None:
+    """It decides by itself what it has decided before; a new one has decided nothing."""
+    user = User(b"u")
+    for rule in rules:
+        with contextlib.suppress(RuleError):
+            user = user.changed(rule.encode().split(), DISPATCHED)
+    learnt = Guard(user)
+    for args in COMMANDS * 2:
+        row = DISPATCHED[args[0]]
+        assert learnt.objection(row, args) == Guard(user).objection(row, args), (rules, args)
