@@ -264,7 +264,11 @@ class Session:
         users = self.slave.access.users
         self.guard = users.guard_of(self.user, self.has_logged_in)
         if self.user not in users.all or (self.guard is not None and not self._may_listen()):
-            self.kill()
+            if self._alone is not None and self._alone.reply is None:
+                self.close()  # it may have deleted itself: it is told so
+                self.wake()
+            else:
+                self.kill()
 
     def _may_listen(self) -> bool:
         names = self.slave.subscriptions.names

@@ -29,6 +29,7 @@ class Users:
         self.table = table
         self._default = default_user(password.encode())
         self._texts: Mapping[str, str] = {}
+        self._read: dict[bytes, tuple[bytes, User]] = {}  # by name: a text, and the user that it is
         self._guards: dict[bytes, Guarding | None] = {}
         self.all: dict[bytes, User] = {DEFAULT: self._default}
         self.changed: list[Callable[[], None]] = []  # called when some are others
@@ -37,9 +38,14 @@ class Users:
         """Those of a newer map."""
         if texts == self._texts:
             return
-        self._texts = texts
+        before, self._texts = self.all, texts
         self.all = self.those_of(texts)
-        self._guards = {}
+        self._read = {name: each for name, each in self._read.items() if name in self.all}
+        self._guards = {
+            name: guard
+            for name, guard in self._guards.items()
+            if self.all.get(name) == before.get(name)
+        }
         for tell in self.changed:
             tell()
 
@@ -52,10 +58,15 @@ class Users:
         return users
 
     def _user(self, name: bytes, text: bytes) -> User:
+        known = self._read.get(name)
+        if known is not None and known[0] == text:
+            return known[1]
         try:
-            return read(name, text, self.table)
+            user = read(name, text, self.table)
         except (RuleError, UnmatchedError):
-            return User(name)
+            user = User(name)
+        self._read[name] = text, user
+        return user
 
     @property
     def is_open(self) -> bool:

@@ -123,6 +123,12 @@ def test_a_user_that_is_no_more_is_ended_and_others_are_not() -> None:
     assert world.ask(b"ACL DELUSER u\r\n") == b":1\r\n" and session.is_killed
 
 
+def test_who_deletes_himself_is_told_so_and_ended() -> None:
+    world = logged_in(b"+@all")
+    assert world.ask(b"ACL DELUSER u\r\nPING\r\n") == b":1\r\n"
+    assert world.session.is_closing and not world.session.is_killed
+
+
 # -- who has not logged in -------------------------------------------------------------------------
 
 
@@ -225,6 +231,21 @@ def test_a_user_that_cannot_be_read_may_do_nothing() -> None:
     users = Users(DISPATCHED, "")
     users.follow({"u": "on nopass +@all ~* !!new"})
     assert users.all[b"u"] == User(b"u") and not users.authenticates(b"u", b"x")
+
+
+def test_what_is_known_of_the_others_stays_when_one_changes() -> None:
+    users = Users(DISPATCHED, "")
+    users.follow({"u": "on +get ~a", "v": "on +get ~b"})
+    u, v = users.all[b"u"], users.guard_of(b"v", True)
+    mine = users.guard_of(b"u", True)
+    users.follow({"u": "on +get ~a", "v": "on +set ~b"})
+    assert users.all[b"u"] is u and users.guard_of(b"u", True) is mine
+    assert users.guard_of(b"v", True) is not v
+    get = DISPATCHED[b"GET"]
+    assert users.guard_of(b"v", True).objection(get, [b"GET", b"b"]) is not None
+    users.follow({"v": "on +get ~b"})
+    assert b"u" not in users.all and users.guard_of(b"u", True) is not mine
+    assert users.guard_of(b"u", True).objection(get, [b"GET", b"a"]) is not None
 
 
 def test_the_default_user_is_as_redis_has_it() -> None:
