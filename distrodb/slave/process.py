@@ -103,7 +103,6 @@ class SlaveProcess:
         self._journal_thread: Worker
         self._snapshot_thread: Worker
         self._large_thread: TurnWorker
-        self._address = config.me.listens["client"]
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
         self._links = Links(
@@ -145,15 +144,7 @@ class SlaveProcess:
                 raise _port_problem(self._config, self._core, key, error) from None
         if self._http is not None:
             await self._http.start()
-        log.info("slave %s serves clients at %s", self._config.id, self._address)
-        if self._address != self._config.me.client:
-            log.info("it is announced to them as %s", self._config.me.client)
-        if self._config.join and self._core.maps.waits_for is not None:
-            log.info(
-                "waits to be let into the cluster at %s", ", ".join(map(str, self._config.join))
-            )
-        elif self._core.maps.waits_for is not None:
-            log.info("the cluster is not born yet: all of its slaves must meet once")
+        _tell_where(self._config, self._core)
         self._on_timer()
         self._schedule()
         try:
@@ -334,6 +325,17 @@ class SlaveProcess:
             log.critical("internal error", exc_info=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         self._ended.set_exception(error)
+
+
+def _tell_where(config: SlaveConfig, core: Core) -> None:
+    address = config.me.listens["client"]
+    log.info("slave %s serves clients at %s", config.id, address)
+    if address != config.me.client:
+        log.info("it is announced to them as %s", config.me.client)
+    if config.join and core.maps.waits_for is not None:
+        log.info("waits to be let into the cluster at %s", ", ".join(map(str, config.join)))
+    elif core.maps.waits_for is not None:
+        log.info("the cluster is not born yet: all of its slaves must meet once")
 
 
 def _port_problem(config: SlaveConfig, core: Core, key: str, error: OSError) -> DistrodbError:
