@@ -51,8 +51,9 @@ OPTIONS = (
         "protected_mode",
         True,
         "Whether a slave that others than this machine can reach asks who they are. It does not"
-        " start where its client port or gateway listens at such an address and needs no password"
-        " (requirepass, or users by ACL SETUSER), or its peer port does and there is no secret; and"
+        " start where its client port, gateway or HTTP port listens at such an address and needs no"
+        " password (requirepass, or users by ACL SETUSER), or its peer port does and there is no"
+        " secret; and"
         " whoever connects from elsewhere while no password is needed is sent away. false: the"
         " network alone decides who may do everything.",
     ),

@@ -15,8 +15,7 @@ _ROW_TEXT = """\
 # another port, and `announce_peer` for slaves. With `gateway = "HOST:PORT"` it listens there too,
 # as one single Redis server that holds all keys, for clients that know no Redis Cluster. With
 # `http = "PORT"` it says there how it is: health, metrics, a page to look at. Only this machine
-# reaches that; `http = "HOST:PORT"` opens it to whoever reaches the host, and it asks nobody for
-# a password (it shows no keys and no values)."""
+# reaches that; `http = "HOST:PORT"` opens it to the cluster's users elsewhere."""
 _NODES_TEXT = """\
 # Every slave that the cluster is born with, in ring order; the same list in every file. Later the
 # cluster's own map says who there is, and only this slave's own row matters. A slave listens at
@@ -25,8 +24,8 @@ _NODES_TEXT = """\
 # `announce_peer` for slaves. What is announced is the same in every file. With
 # `gateway = "HOST:PORT"` it listens there too, as one single Redis server that holds all keys, for
 # clients that know no Redis Cluster. With `http = "PORT"` it says there how it is: health, metrics,
-# a page to look at. Only this machine reaches that; `http = "HOST:PORT"` opens it to whoever
-# reaches the host, and it asks nobody for a password (it shows no keys and no values)."""
+# a page to look at. Only this machine reaches that; `http = "HOST:PORT"` opens it to the cluster's
+# users elsewhere."""
 
 
 def render(

@@ -29,7 +29,9 @@ class Access:
     def refused(self, session: SessionApi, about: str, what: bytes, user: bytes) -> None:
         context = MULTI if session.transactions.is_open else TOPLEVEL
         client = describe(session).rstrip(b"\n")
-        refused = Refused(about, context, what, user, client, self._now())
+        self.note(Refused(about, context, what, user, client, self._now()))
+
+    def note(self, refused: Refused) -> None:
         self.log.note(refused, self._settings.acl_log_max)
 
     def users_changed(self) -> None:

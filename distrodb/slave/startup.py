@@ -45,7 +45,11 @@ def check_protected(config: SlaveConfig, needs_no_password: bool) -> None:
         what = f"is empty, and others than this machine can reach {peer}: each could join in"
         remedy = f'write secret = "…" under [cluster], the same in every file, {off}'
         raise problem(config.file, "cluster.secret", what, remedy)
-    if listens and needs_no_password and config.tls.clients != "certificate":
+    if config.tls.clients == "certificate":
+        listens = {}
+    if config.me.http_bind is not None and not config.me.http_bind.is_loopback:
+        listens["http"] = config.me.http_bind
+    if listens and needs_no_password:
         at = " and ".join(map(str, listens.values()))
         what = f"is empty, and others than this machine can reach {at}: each could do everything"
         remedy = f'write requirepass = "…" under [clients], the same in every file, {off}'

@@ -121,9 +121,24 @@ def test_a_web_page_elsewhere_cannot_read_it(cluster):
     """Its name may be made to mean this address; what the browser then says as Host gives it away.
     And no answer allows another origin to read it."""
     at = f"http://{cluster.http_address('node1')}/cluster"
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(urllib.request.Request(at, headers={"Host": "evil.example:58551"}))
-    assert refused.value.code == 421
-    elsewhere = {"Origin": "http://evil.example"}
-    with urllib.request.urlopen(urllib.request.Request(at, headers=elsewhere)) as got:
+    for headers, code in (
+        ({"Host": "evil.example:58551"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(at, headers=headers))
+        assert refused.value.code == code
+    with urllib.request.urlopen(at) as got:
         assert "Access-Control-Allow-Origin" not in got.headers
+
+
+def test_a_value_is_read_at_its_leader_from_whatever_slave_is_asked(cluster):
+    with cluster.client() as client:
+        client.set("tale", b"once \xff" + b"x" * 2000, px=600_000)
+    for node in cluster.nodes:
+        value = json.loads(ask(cluster, node, "/key?name=tale")[1])["value"]
+        assert 0 < value.pop("ttl_ms") <= 600_000
+        shown = "once \\xff" + "x" * (1024 - 6)
+        assert value == {"type": "string", "length": 2006, "text": shown}
+    assert json.loads(ask(cluster, "node1", "/key?name=none")[1])["why"] == "there is no such key"

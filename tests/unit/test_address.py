@@ -104,6 +104,10 @@ def test_any_text_is_an_address_or_a_value_error(text):
 CUT_AT_A_COLON = {
     ("config/address.py", "text.rpartition(':')"): "an address",
     ("slave/machine_memory.py", "line.split(':', 2)"): "a line of the kernel's on control groups",
+    (
+        "slave/http/visitors.py",
+        "b64decode(token.strip(), validate=True).partition(b':')",
+    ): "name and password of Basic authentication",
     ("commands/usage.py", "line.partition(':')"): "a line of our own table of commands",
 }
 

@@ -1,10 +1,13 @@
 """What the HTTP port's paths say, what it costs at most, and whom it does not answer."""
 
 import json
+from base64 import b64encode
 from types import SimpleNamespace
 
 import pytest
 
+from distrodb.commands.acl_user import User
+from distrodb.commands.table import DISPATCHED
 from distrodb.config import load, render
 from distrodb.config.sections import Address, NodeAddress
 from distrodb.ring.clustermap import first_map
@@ -13,6 +16,8 @@ from distrodb.slave.http.document import KEPT_S, SHARE, Document
 from distrodb.slave.http.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S, Rate
 from distrodb.slave.http.readiness import SHOWN_MAX, reasons_against
 from distrodb.slave.http.site import ROWS_A_SLICE, Site
+from distrodb.slave.http.visitors import Visitor, Visitors
+from distrodb.slave.users import Users
 
 # -- documents -----------------------------------------------------------------------------------
 
@@ -128,18 +133,46 @@ def config(tmp_path):
     return load(tmp_path / "a.toml")
 
 
-@pytest.fixture
-def site(config):
+class Lookups:
+    """Of keys; they are told who asks for which."""
+
+    def look_up(self, visitor: Visitor, key: bytes) -> Answer:
+        return Answer(200, visitor.name + b" " + key)
+
+
+def site_of(config, password: str = "", **rules: str) -> Site:
+    """``rules``: those of users."""
     status = {"epoch": 7, "partitions": [{"id": n} for n in range(2 * ROWS_A_SLICE + 1)]}
     service = SimpleNamespace(status=lambda: status)
     page = {"/": Answer(200, b"<!doctype html>", "text/html")}
-    site = Site(view_of(config=config), service, lambda: False, page, {})
+    users = Users(DISPATCHED, password)
+    users.follow(
+        {
+            name: User(name.encode()).changed(text.encode().split(), DISPATCHED).text.decode()
+            for name, text in rules.items()
+        }
+    )
+    access = SimpleNamespace(users=users, note=lambda refused: None)
+    visitors = Visitors(access, lambda: 0.0, True)
+    view = view_of(config=config)
+    more = {"/metrics": Document(lambda: iter([b"1"]), "text/plain")}
+    site = Site(view, service, lambda: False, visitors, Lookups(), page, more)
     site.status = status
     return site
 
 
-def ask(site: Site, path: str, query: str = "", host: str = "127.0.0.1:3") -> Answer:
-    found = site.answer(Asked(path, query, host))
+@pytest.fixture
+def site(config):
+    return site_of(config)
+
+
+def ask(
+    site: Site, path: str, query: str = "", host: str = "127.0.0.1:3", login: str = "", **more: str
+) -> Answer:
+    headers = {name.replace("_", "-"): value for name, value in more.items()}
+    if login:
+        headers["authorization"] = "Basic " + b64encode(login.encode()).decode()
+    found = site.answer(Asked(path, query, host, Address("127.0.0.1", 9), headers))
     return whole(found, Making())[1] if isinstance(found, Document) else found
 
 
@@ -157,12 +190,9 @@ def test_health_and_readiness(site):
     assert answer.status == 503 and b"does not count yet in partition 3" in answer.body
 
 
-@pytest.mark.parametrize("query", ["name=a%7Bfoo%7D%ff", "x=1&name=a{foo}%FF"])
-def test_where_a_key_is(site, query):
-    found = json.loads(ask(site, "/key", query).body)
-    assert found["slot"] == 12182  # of foo, as redis-cli says
-    assert found["partition"] == 2 and found["leader"] == "b"
-    assert found["slots"][0] <= 12182 <= found["slots"][1]
+@pytest.mark.parametrize("query", ["name=a%7Bfoo%7D%ff%00", "x=1&name=a{foo}%FF%00"])
+def test_a_key_may_be_any_bytes(site, query):
+    assert ask(site, "/key", query).body == b"default a{foo}\xff\x00"
 
 
 @pytest.mark.parametrize("query", ["", "nam=a", "a=1&b=2&c=3&d=4&name=e"])
@@ -173,30 +203,69 @@ def test_a_key_must_be_named(site, query):
 def test_an_unknown_path_is_told_which_there_are(site):
     answer = ask(site, "/../etc/passwd")
     assert answer.status == 404 and answer.body.startswith(
-        b"there are / /cluster /healthz /key /readyz"
+        b"there are / /cluster /healthz /key /metrics /readyz /user"
     )
 
 
-@pytest.mark.parametrize(
-    ("host", "is_answered"),
-    [
-        ("127.0.0.1:58551", True),
-        ("[::1]:58551", True),
-        ("192.168.7.7", True),
-        ("localhost:58551", True),
-        ("DB.example:3", True),
-        ("db.example", True),
-        ("", True),
-        ("evil.example:58551", False),
-        ("127.0.0.1.evil.example", False),
-        ("a b", False),
-        (":3", False),
-    ],
-)
-def test_a_name_that_is_none_of_this_slave_s_is_refused(site, host, is_answered):
-    """Else a web page could read it through the browser of somebody who reaches the port."""
-    for path in ("/", "/cluster", "/healthz", "/nothing"):
-        assert (ask(site, path, host=host).status != 421) == is_answered
+def test_a_request_that_a_page_elsewhere_makes_is_refused_whatever_it_asks(site):
+    for path in ("/", "/cluster", "/healthz", "/key", "/nothing"):
+        assert ask(site, path, "name=a").status != 403
+        assert ask(site, path, "name=a", host="evil.example:3").status == 421
+        assert ask(site, path, "name=a", origin="http://evil.example").status == 403
+    followed = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    followed["sec_fetch_dest"] = "document"
+    assert ask(site, "/", **followed).status == 200
+    assert ask(site, "/key", "name=a", **followed).status == 403
+
+
+# -- users ---------------------------------------------------------------------------------------
+
+
+def test_a_stranger_hears_of_health_and_no_more(config):
+    site = site_of(config, "secret")
+    for path in [path for path in site.paths if path not in ("/healthz", "/readyz")] + ["/no"]:
+        assert ask(site, path, "name=a").status == 401, path
+    assert ask(site, "/healthz") == Answer(200, b"ok\n")
+    assert ask(site, "/readyz") == Answer(200, b"ready\n")
+    site = site_of(config, "secret")
+    site._view.not_yet_in = lambda: [3]
+    for login in ("", ":wrong"):
+        assert ask(site, "/readyz", login=login) == Answer(503, b"not ready\n")
+    assert b"partition 3" in ask(site, "/readyz", login=":secret").body
+
+
+def test_each_path_is_for_whom_the_command_is_that_tells_the_same(config):
+    rules = {"scraper": "on >x +info", "watcher": "on >x +distrodb|status", "app": "on >x +@all"}
+    site = site_of(config, "secret", **rules)
+    paths = ("/", "/user", "/readyz", "/metrics", "/cluster", "/key")
+
+    def allowed(login: str) -> list[str]:
+        answers = {path: ask(site, path, "name=a", login=login).status for path in paths}
+        assert set(answers.values()) <= {200, 403}
+        return [path for path, status in answers.items() if status == 200]
+
+    assert allowed("app:x") == allowed(":secret") == list(paths)
+    assert allowed("scraper:x") == ["/", "/user", "/readyz", "/metrics"]
+    assert allowed("watcher:x") == ["/", "/user", "/readyz", "/cluster", "/key"]
+    assert b"scraper: this user has no permissions" in ask(site, "/cluster", login="scraper:x").body
+
+
+def test_who_may_not_see_it_without_a_login_may_log_in(config):
+    site = site_of(config, default="on nopass +ping", admin="on >x +@all")
+    answer = ask(site, "/cluster")
+    assert answer.status == 401 and b"default: this user has no permissions" in answer.body
+    assert dict(answer.more)["WWW-Authenticate"]
+    assert ask(site, "/cluster", login="admin:x").status == 200
+    assert ask(site, "/").status == 200
+
+
+def test_the_page_is_told_who_looks_at_it(config):
+    site = site_of(config, "secret", app="on >x")
+    assert json.loads(ask(site, "/user", login="app:x").body) == {"user": "app"}
+    assert json.loads(ask(site, "/user", login=":secret").body) == {"user": "default"}
+
+
+# -- readiness -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,10 @@ def test_a_directory_is_given_up_only_where_others_have_a_majority(config):
     assert "bring the directory back" in remedy(dataclasses.replace(config, replicas=1))
 
 
-def at(tmp_path, client: str, peer: str, gateway: str = "127.0.0.1", **options):
+def at(tmp_path, client: str, peer: str, gateway: str = "127.0.0.1", http: str = "::1", **options):
     """A slave that listens at these hosts."""
     row = NodeAddress("n1", Address("h", 1), Address("h", 2), Address(client, 1), Address(peer, 2))
-    row = dataclasses.replace(row, gateway_bind=Address(gateway, 3))
+    row = dataclasses.replace(row, gateway_bind=Address(gateway, 3), http_bind=Address(http, 4))
     file = tmp_path / "n1.toml"
     file.write_text(render("n1", "data", [row], **options))
     return load(file)
@@ -84,13 +84,14 @@ def at(tmp_path, client: str, peer: str, gateway: str = "127.0.0.1", **options):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost", "::ffff:127.0.0.1"])
 def test_what_only_this_machine_reaches_needs_no_password(tmp_path, host):
-    check_protected(at(tmp_path, host, host, host), needs_no_password=True)
+    check_protected(at(tmp_path, host, host, host, host), needs_no_password=True)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "host.example", "::ffff:10.0.0.1"])
 def test_what_others_reach_needs_a_password_and_a_secret(tmp_path, host):
     here = "127.0.0.1"
-    for config in (at(tmp_path, host, here), at(tmp_path, here, here, host)):
+    reached = at(tmp_path, host, here), at(tmp_path, here, here, host)
+    for config in (*reached, at(tmp_path, here, here, here, host)):
         with pytest.raises(ConfigError, match="clients.requirepass: is empty.* protected_mode"):
             check_protected(config, needs_no_password=True)
         check_protected(config, needs_no_password=False)

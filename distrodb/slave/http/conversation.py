@@ -7,10 +7,12 @@ What always holds: one request at a time.  What follows it is not looked at befo
 the caller does not read on meanwhile, so it is bounded too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import h11
+
+from distrodb.config.address import Address
 
 HEAD_BYTES_MAX = 16384  # of a request's line and headers; browsers send one or two thousand
 # What every answer says.  The page needs nothing from elsewhere, and nobody may frame it.
@@ -26,6 +28,9 @@ HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
+# What is looked at of a request: who asks, and which web page made a browser ask.
+NOTED = {b"host", b"authorization", b"origin", b"sec-fetch-site", b"sec-fetch-mode"}
+NOTED |= {b"sec-fetch-dest"}
 TEXT, JSON = "text/plain; charset=utf-8", "application/json; charset=utf-8"
 
 
@@ -36,6 +41,12 @@ class Asked:
     path: str
     query: str  # as it came, without the question mark
     host: str  # what it calls this server; empty if it says nothing
+    peer: Address | None = None  # the other side's address, if it is known
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # those of NOTED
+
+    @property
+    def peer_host(self) -> str:
+        return self.peer.host if self.peer else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,17 @@ class Answer:
     body: bytes
     kind: str = TEXT  # its Content-Type
     more: Sequence[tuple[str, str]] = field(default=())  # headers
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that has to be waited for."""
+
+    begin: Callable[["Give"], None]
+
+
+# Takes, once, what makes the answer when all is there: what fails in that is the taker's to bear.
+Give = Callable[[Callable[[], Answer]], None]
 
 
 class RefusedError(Exception):
@@ -55,7 +77,9 @@ class RefusedError(Exception):
 
 
 class Conversation:
-    def __init__(self) -> None:
+    def __init__(self, peer: Address | None = None) -> None:
+        """``peer``: the other side's address."""
+        self._peer = peer
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._is_head = False
 
@@ -86,8 +110,11 @@ class Conversation:
                 Answer(error.error_status_hint, f"no request: {error}\n".encode())
             ) from None
         path, _, query = event.target.decode("latin-1").partition("?")
-        host = next((value for name, value in event.headers if name == b"host"), b"")
-        return Asked(path, query, host.decode("latin-1"))
+        headers: dict[str, str] = {}
+        for name, value in event.headers:  # their names are in small letters
+            if name in NOTED:
+                headers.setdefault(name.decode(), value.decode("latin-1"))
+        return Asked(path, query, headers.pop("host", ""), self._peer, headers)
 
     def answer(self, answer: Answer, is_last: bool = False) -> list[bytes]:
         """What to send; ``is_last``: the connection ends behind it.  Nothing if the client gets no

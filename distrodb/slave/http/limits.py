@@ -10,16 +10,23 @@ REQUESTS_A_TURN = 4  # of the loop
 
 
 class Rate:
-    """Requests that may be answered, so many a second; some are saved up."""
+    """So many a second, requests unless others are meant; some are saved up."""
 
-    def __init__(self, now: float):
-        self._at, self._left = now, float(REQUESTS_AT_ONCE)
+    def __init__(
+        self, now: float, per_s: float = REQUESTS_PER_S, at_once: float = REQUESTS_AT_ONCE
+    ):
+        self._per_s, self._at_once = per_s, at_once
+        self._at, self._left = now, float(at_once)
+
+    def has(self, now: float) -> bool:
+        """One is left for now."""
+        saved = self._left + (now - self._at) * self._per_s
+        self._left, self._at = min(saved, float(self._at_once)), now
+        return self._left >= 1
 
     def take(self, now: float) -> bool:
         """One of them; False when none is left for now."""
-        saved = self._left + (now - self._at) * REQUESTS_PER_S
-        self._left, self._at = min(saved, float(REQUESTS_AT_ONCE)), now
-        if self._left < 1:
+        if not self.has(now):
             return False
         self._left -= 1
         return True

@@ -22,7 +22,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 from distrodb.clock import monotonic
 from distrodb.config import Address
 from distrodb.ports import holder
-from distrodb.slave.http.conversation import Answer, Asked, Conversation, RefusedError
+from distrodb.slave.http.conversation import Answer, Asked, Conversation, Later, RefusedError
 from distrodb.slave.http.document import Document, Make
 from distrodb.slave.http.limits import (
     CONNECTIONS_MAX,
@@ -85,6 +85,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)  # so one hears when all is sent
+        peer = transport.get_extra_info("peername")
+        self._conversation = Conversation(Address(peer[0], peer[1]) if peer else None)
         self._server.opened(self)
 
     @_guarded
@@ -181,7 +183,7 @@ class HttpServer:
     def __init__(
         self,
         address: Address,
-        answer: Callable[[Asked], Answer | Document],
+        answer: Callable[[Asked], Answer | Document | Later],
         each_tick: Callable[[float], None] = lambda now: None,
     ):
         """``each_tick`` is called some times a second."""
@@ -282,6 +284,9 @@ class HttpServer:
             return
         try:
             found = self._answer(asked)
+            if isinstance(found, Later):
+                found.begin(partial(self._give, connection))
+                return
             if isinstance(found, Document):
                 kept = found.kept(monotonic())
                 if kept is None:
@@ -294,6 +299,16 @@ class HttpServer:
             limited.error(asked.path[:80], "HTTP: %s failed: %r", asked.path[:80], error)
             found = FAILED
         connection.answer(found)
+
+    @_guarded
+    def _give(self, connection: Connection, make: Callable[[], Answer]) -> None:
+        """What had to be waited for.  Others call it, who are not to fail with it."""
+        try:
+            answer = make()
+        except Exception as error:
+            limited.error("waited for", "HTTP: an answer that was waited for failed: %r", error)
+            answer = FAILED
+        connection.answer(answer)
 
     def _make(self, document: Document) -> None:
         try:

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Iterator
 
+from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
 from distrodb.slave.http.conversation import JSON
 from distrodb.slave.http.document import Document
 from distrodb.slave.http.events import Events
 from distrodb.slave.http.live import Live
+from distrodb.slave.http.lookup import Lookups
 from distrodb.slave.http.server import HttpServer, page_files
 from distrodb.slave.http.site import Site
+from distrodb.slave.http.visitors import Visitors
 from distrodb.slave.recent import Recent
-from distrodb.slave.service import Service
 
 METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 
 
 def http_of(
-    core: Core, service: Service, recent: Recent, is_ending: Callable[[], bool]
+    core: Core, clients: ClientServer, recent: Recent, is_ending: Callable[[], bool]
 ) -> HttpServer | None:
     """None if its row names none."""
-    address = core.config.me.http_bind
+    address, service = core.config.me.http_bind, clients.service
     if address is None:
         return None
 
@@ -37,5 +39,7 @@ def http_of(
         "/metrics": Document(None, METRICS, load=load_metrics),
         "/live": Document(Live(core, service, recent, events).pieces, JSON),
     }
-    site = Site(core.view, service, is_ending, page_files(), documents)
+    visitors = Visitors(service.access, process.now, core.config.is_protected)
+    lookups = Lookups(core, service, visitors, clients.schedule)
+    site = Site(core.view, service, is_ending, visitors, lookups, page_files(), documents)
     return HttpServer(address, site.answer, lambda now: events.look())

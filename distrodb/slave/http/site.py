@@ -1,25 +1,32 @@
-"""The paths of the HTTP port, and what each of them says.  Pure: no socket, no clock.
+"""The paths of the HTTP port, and what each of them says, and to whom.  Pure: no socket, no clock.
 
-A request says what it calls the server (``Host``).  One that is neither an IP address nor a name by
-which this slave is known is refused: else a web page anywhere could read the answers in the browser
-of a person who can reach this port, by a name that is made to mean its address ("DNS rebinding").
+``/healthz`` and ``/readyz`` are for everybody, since probes have no password; only who has logged
+in is told why a slave is not ready.  All else is for users (visitors.py), each path for who may run
+the command that tells the same; the page's own files tell nothing, and are for any user.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from distrodb.config.address import parse_announced
-from distrodb.ring.slots import slot_of
-from distrodb.slave.http.conversation import JSON, TEXT, Answer, Asked
+from distrodb.slave.http.conversation import JSON, TEXT, Answer, Asked, Later
 from distrodb.slave.http.document import Document
+from distrodb.slave.http.lookup import Lookups
+from distrodb.slave.http.origins import Origins
 from distrodb.slave.http.readiness import reasons_against
+from distrodb.slave.http.visitors import LOG_IN, Visitor, Visitors
 from distrodb.slave.service import Service
 from distrodb.slave.view import View
 
 ROWS_A_SLICE = 256  # of partitions: about a millisecond
 READY = b"ready\n"
+STATUS = (b"DISTRODB", b"STATUS")
+# The commands that tell the same as these paths.
+TELL: dict[str, tuple[bytes, ...]] = {"/cluster": STATUS, "/live": STATUS, "/key": STATUS}
+TELL["/metrics"] = (b"INFO",)
 
 
 class Site:
@@ -28,52 +35,71 @@ class Site:
         view: View,
         service: Service,
         is_ending: Callable[[], bool],
+        visitors: Visitors,
+        lookups: Lookups,
         page: Mapping[str, Answer],
         documents: Mapping[str, Document],
     ):
         """``page``: files, by their paths; so are ``documents``, beside those made here."""
-        self._view, self._service, self._is_ending, self._page = view, service, is_ending, page
+        self._view, self._service, self._is_ending = view, service, is_ending
+        self._visitors, self._lookups, self._page = visitors, lookups, page
+
+        def readiness(shows_why: bool) -> Document:
+            said = partial(self._ready, shows_why)
+            return Document(said, TEXT, lambda body: 200 if body == READY else 503)
+
         self._documents = {
-            "/readyz": Document(self._ready, TEXT, lambda body: 200 if body == READY else 503),
+            "/readyz": readiness(shows_why=True),
             "/cluster": Document(self._cluster, JSON),
             **documents,
         }
+        self._readiness = readiness(shows_why=False)
         me = view.config.me
-        known = me.client, me.peer, me.http, *me.listens.values()
-        self._hosts = {"localhost", *(address.host.lower() for address in known if address)}
+        self._origins = Origins([me.client, me.peer, me.http, *me.listens.values()])
 
     @property
     def paths(self) -> list[str]:
-        return sorted(["/healthz", "/key", *self._page, *self._documents])
+        return sorted(["/healthz", "/key", "/user", *self._page, *self._documents])
 
-    def answer(self, asked: Asked) -> Answer | Document:
-        """What is answered, or what is to be made first."""
-        if not self._is_known(asked.host):
-            why = f"{asked.host} is not known here: use an IP address, or a name of this slave\n"
-            return Answer(421, why.encode())
-        if asked.path == "/healthz":
+    def answer(self, asked: Asked) -> Answer | Document | Later:
+        """What is answered, or what is to be made or waited for first."""
+        path = asked.path
+        objection = self._origins.objection(asked, is_followed=path != "/key")
+        if objection is not None:
+            return objection
+        if path == "/healthz":
             return Answer(200, b"ok\n")
-        if asked.path == "/key":
-            return self._key(asked.query)
-        found = self._documents.get(asked.path) or self._page.get(asked.path)
+        visitor = self._visitors.who(asked)
+        if isinstance(visitor, Answer):
+            return self._readiness if path == "/readyz" else visitor
+        forbidden = self._forbidden(visitor, path)
+        if forbidden:
+            return self._denied(visitor, forbidden)
+        if path == "/key":
+            return self._key(visitor, asked.query)
+        if path == "/user":
+            told = {"user": visitor.name.decode(errors="backslashreplace")}
+            return Answer(200, json.dumps(told).encode() + b"\n", JSON)
+        found = self._documents.get(path) or self._page.get(path)
         if found is None:
             return Answer(404, f"there are {' '.join(self.paths)}\n".encode())
         return found
 
-    def _is_known(self, host: str) -> bool:
-        if not host:
-            return True  # HTTP/1.0; browsers send it
-        try:
-            address = parse_announced(host, 80)
-        except ValueError:
-            return False
-        return not address.is_named or address.host.lower() in self._hosts
+    def _forbidden(self, visitor: Visitor, path: str) -> str:
+        words = TELL.get(path)
+        return "" if words is None else self._visitors.objection(visitor, words)
+
+    def _denied(self, visitor: Visitor, why: str) -> Answer:
+        """Who has not logged in may do so as somebody else."""
+        body = f"{why}\n".encode()
+        return Answer(403, body) if visitor.has_logged_in else replace(LOG_IN, body=body)
 
     # -- what is said ------------------------------------------------------------------------
 
-    def _ready(self) -> Iterator[bytes]:
+    def _ready(self, shows_why: bool) -> Iterator[bytes]:
         reasons = reasons_against(self._view, self._is_ending())
-        yield "".join(f"{reason}\n" for reason in reasons).encode() or READY
+        why = "".join(f"{reason}\n" for reason in reasons) if shows_why else "not ready\n"
+        yield why.encode() if reasons else READY
 
     def _cluster(self) -> Iterator[bytes]:
         """DISTRODB STATUS; the rows of many partitions a slice at a time."""
@@ -85,21 +111,11 @@ class Site:
             yield (f", {text}" if first else text).encode()
         yield b"]}\n"
 
-    def _key(self, query: str) -> Answer:
-        """Where a key is; its bytes are percent-encoded."""
+    def _key(self, visitor: Visitor, query: str) -> Answer | Later:
+        """A key's bytes are percent-encoded."""
         try:
             fields = parse_qsl(query, True, errors="surrogateescape", max_num_fields=4)
             name = dict(fields)["name"].encode(errors="surrogateescape")
         except (KeyError, ValueError):
             return Answer(400, b"ask for /key?name=KEY, its bytes percent-encoded\n")
-        view, slot = self._view, slot_of(name)
-        row = view.map.partitions[view.routing.partition_of_slot[slot]]
-        found = {
-            "slot": slot,
-            "partition": row.id,
-            "slots": [row.first, row.last],
-            "owner": row.owner,
-            "group": list(row.group),
-            "leader": view.routing.leader_of(row.id),
-        }
-        return Answer(200, json.dumps(found).encode(), JSON)
+        return self._lookups.look_up(visitor, name)
