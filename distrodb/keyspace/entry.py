@@ -106,6 +106,8 @@ def decode_batch(payload: Payload) -> Batch:
 def check_rows(rows: tuple[object, ...]) -> None:
     """Raises ``ValueError`` or ``TypeError``.  All at once, since entries have thousands of words,
     and each replica looks at all of them."""
+    if set(map(type, rows)) != {tuple}:
+        raise ValueError("it holds what is not a command")
     places, commands = zip(*rows, strict=True)
     words = chain.from_iterable(commands)
     if set(map(type, places)) != {int} or set(map(type, commands)) != {tuple} or not all(commands):

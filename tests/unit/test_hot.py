@@ -180,6 +180,7 @@ unlike = st.sampled_from(UNLIKE)
 
 
 @is_compiled
+@example(((0, (b"",)), UNLIKE[-3]))
 @given(st.lists(good_rows | good_rows | unlike, min_size=1, max_size=6).map(tuple))
 def test_both_refuse_the_same_rows(rows: tuple[object, ...]) -> None:
     seen = []
