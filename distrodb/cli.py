@@ -332,11 +332,11 @@ class _Interrupts:
 
 
 def _print_slave(cluster: "LocalCluster", node: str, remark: str = "") -> None:
-    gateway, http = cluster.gateway_address(node), cluster.http_address(node)
+    gateway, http = cluster.gateway_address(node), cluster.http_url(node)
     print(
         f"slave {node} pid {cluster.pids[node]} clients {cluster.addresses[node]}"
         f" peers {cluster.peer_address(node)}{f' gateway {gateway}' if gateway else ''}"
-        f"{f' page http://{http}/' if http else ''}{remark}",
+        f"{f' page {http}/' if http else ''}{remark}",
         flush=True,
     )
 

@@ -434,6 +434,10 @@ class LocalCluster:
         http = self.configs[node].me.http
         return None if http is None else str(http)
 
+    def http_url(self, node: str) -> str | None:
+        """The same with its scheme."""
+        return self.configs[node].http_url
+
     def peer_address(self, node: str) -> str:
         return str(self.configs[node].me.peer)
 

@@ -122,9 +122,9 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
 
 
 def _tls(file: Path, values: dict[str, Any]) -> TlsConfig:
-    tls = TlsConfig(clients=values["clients"], peers=values["peers"])
+    tls = TlsConfig(clients=values["clients"], http=values["http"], peers=values["peers"])
     needed = ["certificate", "key"] if tls.is_on else []
-    needed += ["ca"] if tls.peers or tls.clients == "certificate" else []
+    needed += ["ca"] if tls.peers or "certificate" in (tls.clients, tls.of_http) else []
     for name in needed:
         if not values[name]:
             remedy = "name the file; distrodb certs makes it (docs/security.md)"

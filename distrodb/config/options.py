@@ -444,6 +444,13 @@ OPTIONS = (
     ),
     Option(
         "tls",
+        "http",
+        "clients",
+        "The same for the HTTP port: the page, metrics and health. clients: as it is for clients.",
+        choices=("clients", "off", "on", "certificate"),
+    ),
+    Option(
+        "tls",
         "peers",
         False,
         "Whether slaves link by TLS, each with its own certificate, on which the host stands at"

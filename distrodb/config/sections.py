@@ -101,12 +101,18 @@ class TlsConfig:
     key: Path = Path()
     ca: Path = Path()
     clients: str = _DEFAULTS["tls.clients"]
+    http: str = _DEFAULTS["tls.http"]
     peers: bool = _DEFAULTS["tls.peers"]
+
+    @property
+    def of_http(self) -> str:
+        """off, on or certificate."""
+        return self.clients if self.http == "clients" else self.http
 
     @property
     def is_on(self) -> bool:
         """For anybody."""
-        return self.peers or self.clients != "off"
+        return self.peers or self.clients != "off" or self.of_http != "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +140,9 @@ class SlaveConfig:
     def me(self) -> NodeAddress:
         """This slave's own row."""
         return next(node for node in self.nodes if node.id == self.id)
+
+    @property
+    def http_url(self) -> str | None:
+        """Where its page is, without a path."""
+        scheme = "http" if self.tls.of_http == "off" else "https"
+        return None if self.me.http is None else f"{scheme}://{self.me.http}"

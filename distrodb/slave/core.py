@@ -126,7 +126,7 @@ class Core:
         interest = Interest(self._feed, self.outgoing, self.links)
         self.gateway_tracking = GatewayTracking(keys_max, interest, self.routing, self._forwarding)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
-        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk, config.me)
+        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk, config)
         controller = Controller(config, self.peers.detector, self.peers.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
         self._changes = MapChanges(self._open, controller, self.view, self._schedule)

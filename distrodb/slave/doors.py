@@ -27,7 +27,7 @@ PAUSE_S = 0.1  # until it is tried again when the system gives no file
 log = LimitedLog("distrodb.tls")
 
 
-class _Guest:
+class Guest:
     """One whose handshake is under way."""
 
     def __init__(self, system: socket.socket, host: str):
@@ -45,11 +45,11 @@ class Doors:
         context: Callable[[], ssl.SSLContext],
         make: Callable[[], asyncio.Protocol],
         may_enter: Callable[[], bool] = lambda: True,
-        strangers: Strangers[_Guest] | None = None,
+        strangers: Strangers[Guest] | None = None,
     ):
         """``make``: the protocol of a connection whose handshake is over."""
         self._context, self._make, self._may_enter = context, make, may_enter
-        self._guests: Strangers[_Guest] = Strangers() if strangers is None else strangers
+        self._guests: Strangers[Guest] = Strangers() if strangers is None else strangers
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,14 +87,14 @@ class Doors:
             if not self._may_enter():
                 accepted.close()
                 continue
-            guest = _Guest(accepted, str(peer[0]))
+            guest = Guest(accepted, str(peer[0]))
             victim = self._guests.admit(guest, guest.host)
             if victim is not None:
                 log.warning(victim.host, "too many strangers at %s: the oldest goes", victim.host)
                 victim.send_away()
             self._keep(loop.create_task(self._welcome(guest)))
 
-    async def _welcome(self, guest: _Guest) -> None:
+    async def _welcome(self, guest: Guest) -> None:
         loop = asyncio.get_running_loop()
         try:
             guest.system.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -61,7 +61,7 @@ class Gossip:
     sync_ms: int = 0  # what a sync of its disk has taken at most of late
     has_slow_disk: bool = False  # so slow that it should lead nothing
     gateway: str = ""  # its address, if it has one
-    http: str = ""  # the same
+    http: str = ""  # where its HTTP port is, if it has one: a URL without a path
     load: Load = NOTHING
     map: ClusterMap | None = None
 

@@ -10,7 +10,7 @@ What always holds:
 import math
 from typing import Any
 
-from distrodb.config import NodeAddress
+from distrodb.config import SlaveConfig
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap, node_of
 from distrodb.slave.disk_speed import DiskSpeed
@@ -31,12 +31,13 @@ class GossipSender:
         peers: Peers,
         leadership: Leadership,
         disk: DiskSpeed,
-        me: NodeAddress,
+        config: SlaveConfig,
     ):
         self._maps, self._groups, self._peers = groups.maps, groups, peers
         self._leadership, self._disk = leadership, disk
-        self._gateway = "" if me.gateway is None else str(me.gateway)
-        self._http = "" if me.http is None else str(me.http)
+        gateway = config.me.gateway
+        self._gateway = "" if gateway is None else str(gateway)
+        self._http = config.http_url or ""
         self.load = NOTHING  # of late
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version

@@ -118,7 +118,9 @@ class SlaveProcess:
             self._core, limits, self._schedule, self.stop, self._timing, self._tls
         )
         self._recent = Recent(self._core.counts, self._timing.sync_us)
-        self._http = http_of(self._core, self._clients, self._recent, lambda: self._is_stopping)
+        self._http = http_of(
+            self._core, self._clients, self._recent, self._tls, lambda: self._is_stopping
+        )
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""

@@ -47,8 +47,9 @@ def check_protected(config: SlaveConfig, needs_no_password: bool) -> None:
         raise problem(config.file, "cluster.secret", what, remedy)
     if config.tls.clients == "certificate":
         listens = {}
-    if config.me.http_bind is not None and not config.me.http_bind.is_loopback:
-        listens["http"] = config.me.http_bind
+    http = config.me.http_bind
+    if http is not None and not http.is_loopback and config.tls.of_http != "certificate":
+        listens["http"] = http
     if listens and needs_no_password:
         at = " and ".join(map(str, listens.values()))
         what = f"is empty, and others than this machine can reach {at}: each could do everything"

@@ -27,6 +27,7 @@ DAY_S = 86400.0
 @dataclass(frozen=True, slots=True)
 class _Contexts:
     clients: ssl.SSLContext | None
+    http: ssl.SSLContext | None
     peers: ssl.SSLContext | None  # for those that dial us
     dial: ssl.SSLContext | None
     ends_at: float  # seconds since the epoch: when our certificate does
@@ -36,7 +37,7 @@ class Tls:
     def __init__(self, config: SlaveConfig):
         """Raises ``ConfigError`` for files that are of no use."""
         self._config, self._tls = config, config.tls
-        self._contexts = self._made() if self._tls.is_on else _Contexts(None, None, None, 0.0)
+        self._contexts = self._made() if self._tls.is_on else _Contexts(None, None, None, None, 0.0)
 
     def read_again(self) -> None:
         """The same; then the old ones stay."""
@@ -81,6 +82,10 @@ class Tls:
         return self._contexts.clients
 
     @property
+    def http(self) -> ssl.SSLContext | None:
+        return self._contexts.http
+
+    @property
     def peers(self) -> ssl.SSLContext | None:
         return self._contexts.peers
 
@@ -109,11 +114,15 @@ class Tls:
     def _made(self) -> _Contexts:
         tls = self._tls
         return _Contexts(
-            clients=self._server(tls.clients == "certificate") if tls.clients != "off" else None,
+            clients=self._server_of(tls.clients),
+            http=self._server_of(tls.of_http),
             peers=self._server(True) if tls.peers else None,
             dial=self._dialler() if tls.peers else None,
             ends_at=self._end(tls),
         )
+
+    def _server_of(self, choice: str) -> ssl.SSLContext | None:
+        return None if choice == "off" else self._server(choice == "certificate")
 
     def _server(self, wants_certificate: bool) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -140,9 +140,9 @@ class View:
         return self.peers.gossip.gateway(node)
 
     def http_of(self, node: str) -> str | None:
-        """The same of its HTTP port."""
+        """The same of its HTTP port, as a URL without a path."""
         if node == self.id:
-            return None if self.config.me.http is None else str(self.config.me.http)
+            return self.config.http_url
         return self.peers.gossip.http(node)
 
     def load_of(self, node: str) -> Load | None:

@@ -300,7 +300,7 @@ def test_what_slaves_call_themselves_is_text(shown):
     status = made_up(3, 3)
     status["nodes"]["node2"]["client"] = evil
     status["nodes"]["node2"]["http"] = "javascript:window.evil=1//"
-    status["nodes"]["node3"]["http"] = "h:1/<script>"
+    status["nodes"]["node3"]["http"] = "http://h:1/<script>"
     status["partitions"][1]["owner"] = evil
     page = shown(status)
     expect(page.locator("#slaves")).to_contain_text(evil)

@@ -38,10 +38,10 @@ def test_every_slave_s_page_is_in_the_status(cluster):
         told = json.loads(body)
         assert status == 200 and told["asked"]["node"] == node
         assert {n: row["http"] for n, row in told["nodes"].items()} == {
-            n: cluster.http_address(n) for n in cluster.nodes
+            n: f"http://{cluster.http_address(n)}" for n in cluster.nodes
         }
     shown = json.loads(distrodb("status", "--json", "--connect", cluster.addresses["node2"]).stdout)
-    assert shown["nodes"]["node3"]["http"] == cluster.http_address("node3")
+    assert shown["nodes"]["node3"]["http"] == cluster.http_url("node3")
 
 
 def test_it_listens_at_the_loopback_address_only(cluster):

@@ -1,5 +1,6 @@
 """Passwords, users and certificates, as real clients meet them."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -267,6 +271,60 @@ def test_a_further_slave_needs_a_certificate_of_its_own(cluster: LocalCluster) -
         cluster.add()
 
 
+# -- the HTTP port ---------------------------------------------------------------------------------
+
+
+def get(
+    cluster: LocalCluster, path: str, login: str = "", trusted: str | None = None
+) -> tuple[int, str]:
+    headers = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
+    asked = urllib.request.Request(f"{cluster.http_url('node1')}{path}", headers=headers)
+    context = ssl.create_default_context(cafile=trusted or ca(cluster))
+    try:
+        with urllib.request.urlopen(asked, timeout=20, context=context) as got:
+            return got.status, got.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def test_the_page_and_the_metrics_come_by_tls_to_users(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    with redis.Redis(port=gateway(cluster), password=PASSWORD, **tls(cluster)) as admin:
+        for name, rules in (("scraper", ["+info"]), ("reader", ["~mine:*", "+@all"])):
+            assert admin.execute_command("ACL", "SETUSER", name, "on", ">x", *rules) == b"OK"
+        assert admin.set("mine:1", "its value") and admin.set("other", "1")
+        assert get(cluster, "/healthz") == (200, "ok\n")
+        for path in ("/", "/metrics", "/cluster", "/key?name=other"):
+            assert get(cluster, path)[0] == get(cluster, path, ":wrong")[0] == 401
+        admin_s = f":{PASSWORD}"
+        status, told = get(cluster, "/cluster", admin_s)
+        assert status == 200 and json.loads(told)["nodes"]["node2"]["http"] == cluster.http_url(
+            "node2"
+        )
+        assert get(cluster, "/", admin_s)[1].startswith("<!doctype html>")
+        wait_for(lambda: get(cluster, "/user", "reader:x")[0] == 200, "the users are there")
+        assert "distrodb_info{" in get(cluster, "/metrics", "scraper:x")[1]
+        assert get(cluster, "/cluster", "scraper:x")[0] == 403
+        assert json.loads(get(cluster, "/key?name=mine:1", "reader:x")[1])["value"] == {
+            "type": "string", "ttl_ms": -1, "length": 9, "text": "its value",
+        }  # fmt: skip
+        found = json.loads(get(cluster, "/key?name=other", "reader:x")[1])
+        assert found["value"] is None and "no permissions" in found["why"]
+        with redis.Redis(port=port(cluster), password=PASSWORD, **tls(cluster)) as asked:
+            log = asked.execute_command("ACL", "LOG")
+        refused = {(each[b"reason"], each[b"object"], each[b"username"]) for each in log}
+        assert {(b"auth", b"AUTH", b"default"), (b"key", b"other", b"reader")} <= refused
+    assert distrodb("certs", tmp_path, "--client", "x").returncode == 0
+    with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
+        get(cluster, "/healthz", trusted=str(tmp_path / "ca.crt"))
+    plain = str(cluster.http_url("node1")).replace("https://", "http://")
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        urllib.request.urlopen(f"{plain}/healthz", timeout=20)
+    log_lines = log_of(cluster, "node1")
+    assert f"a page, metrics and health at {cluster.http_url('node1')}" in log_lines
+
+
 # -- slaves ----------------------------------------------------------------------------------------
 
 
@@ -308,10 +366,11 @@ def _sets(client: RedisCluster) -> bool:
         return False
 
 
-def served(cluster: LocalCluster, node: str, authority: str) -> bytes | None:
+def served(cluster: LocalCluster, node: str, authority: str, http: bool = False) -> bytes | None:
     """The certificate that a client is shown; None if it does not trust it."""
     context = ssl.create_default_context(cafile=authority)
-    at = "127.0.0.1", port(cluster, node)
+    me = cluster.configs[node].me
+    at = "127.0.0.1", (me.http if http else me.client).port
     try:
         with (
             socket.create_connection(at, timeout=20) as system,
@@ -340,6 +399,7 @@ def test_certificates_are_renewed_while_clients_go_on(cluster: LocalCluster) -> 
         assert client.set("renewed", "1") and client.client_id() == number
     after = served(cluster, "node1", ca(cluster))
     assert before is not None and after is not None and before != after
+    assert served(cluster, "node1", ca(cluster), http=True) == after
     test_a_slave_dies_and_comes_back(cluster)  # links that are made anew
 
 

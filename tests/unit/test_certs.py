@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import ssl
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,8 +181,33 @@ def test_the_end_of_a_certificate_is_told_of_before_it_comes(tmp_path: Path) -> 
             "tls.ca: is empty",
         ),
         ({"tls_clients": "yes"}, "use one of off, on, certificate"),
+        ({"tls_http": "on"}, "tls.certificate: is empty"),
+        ({"tls_http": "certificate", "tls_certificate": "x", "tls_key": "x"}, "tls.ca: is empty"),
     ],
 )
 def test_a_section_that_is_half_written_is_refused(tmp_path: Path, options, words) -> None:
     with pytest.raises(ConfigError, match=words):
         load(a_file(tmp_path, **options))
+
+
+@pytest.mark.parametrize(
+    ("clients", "http", "is_asked_for"),
+    [
+        ("off", "clients", None),
+        ("on", "clients", False),
+        ("certificate", "clients", True),
+        ("on", "off", None),
+        ("off", "on", False),
+        ("off", "certificate", True),
+        ("certificate", "on", False),
+    ],
+)
+def test_the_http_port_is_as_the_client_port_is_or_as_it_is_told(
+    tmp_path: Path, clients, http, is_asked_for
+) -> None:
+    """``is_asked_for``: a client's certificate; None: there is no TLS."""
+    config = load(with_tls(tmp_path))
+    config = replace(config, tls=replace(config.tls, clients=clients, http=http, peers=False))
+    tls = Tls(config)
+    told = None if tls.http is None else tls.http.verify_mode is ssl.CERT_REQUIRED
+    assert told is is_asked_for and tls.is_on == (clients != "off" or http != "clients")

@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
 
-from distrodb import local
+from distrodb import certs, local
+from distrodb.clock import wall_ms
 from distrodb.config import Address
 from distrodb.slave.http import server as module
-from distrodb.slave.http.conversation import Answer, Asked
+from distrodb.slave.http.conversation import Answer, Asked, Later
 from distrodb.slave.http.document import Document
 from distrodb.slave.http.limits import REQUESTS_AT_ONCE
 from distrodb.slave.http.server import HttpServer
@@ -22,15 +24,21 @@ GET = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = 16 << 20
 
 
+Certificates = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
 class World:
     """A server, and what its loop was told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Certificates | None = None) -> None:
+        """``tls``: the server's context, and a client's."""
         [(port, *_)] = local._ports(1, None)
+        self.tls = tls
+        context = None if tls is None else lambda: tls[0]
         self.address = Address("127.0.0.1", port)
         self.slices = 0
         self.document = Document(self._pieces, "text/plain")
-        self.server = HttpServer(self.address, self.answer, self.each_tick)
+        self.server = HttpServer(self.address, self.answer, self.each_tick, context)
         self.errors: list[dict] = []
         self.ticks = 0
 
@@ -65,7 +73,8 @@ class World:
         return Answer(200, b"x" * LARGE if asked.path == "/large" else b"ok\n")
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(self.address.host, self.address.port)
+        context = None if self.tls is None else self.tls[1]
+        return await asyncio.open_connection(self.address.host, self.address.port, ssl=context)
 
     async def ask(self, path: str = "/") -> tuple[int, bytes]:
         reader, writer = await self.connect()
@@ -88,15 +97,24 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certs")
+    files = certs.Authority(folder, wall_ms()).sign("n", ["127.0.0.1"], 1, is_slave=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*files)
+    return server, ssl.create_default_context(cafile=str(folder / "ca.crt"))
+
+
 @pytest.fixture
 def run(monkeypatch) -> Callable[[Callable[[World], Awaitable[None]]], World]:
     monkeypatch.setattr(module, "limited", module.LimitedLog("distrodb"))
     monkeypatch.setattr(module.limited, "_limit", RateLimit())
     monkeypatch.setattr(module, "TICK_S", 0.01)
 
-    def run(story: Callable[[World], Awaitable[None]]) -> World:
+    def run(story: Callable[[World], Awaitable[None]], tls: Certificates | None = None) -> World:
         async def main() -> World:
-            world = World()
+            world = World(tls)
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: world.errors.append(context))
             await world.server.start()
@@ -382,3 +400,92 @@ def test_a_port_that_cannot_be_had_is_tried_again(run, monkeypatch, caplog):
         and "it is tried again each" in record.getMessage()
         for record in caplog.records
     )
+
+
+# -- by TLS ----------------------------------------------------------------------------------------
+
+
+def test_by_tls_answers_come_whole_in_their_order_and_refusals_too(run, tls):
+    async def story(world):
+        reader, writer = await world.connect()
+        writer.write(GET % b"/large" + GET % b"/document" + GET % b"/")
+        status, body = await read(reader)
+        assert (status, len(body)) == (200, LARGE)
+        assert [await read(reader), await read(reader)] == [(200, b"xxxxx"), (200, b"ok\n")]
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+        assert (await read(reader))[0] == 405
+        assert await ended(reader) == b""
+        writer.close()
+
+    run(story, tls)
+
+
+def test_who_says_nothing_or_no_tls_keeps_nobody_out(run, tls, monkeypatch):
+    monkeypatch.setattr(module, "CONNECTIONS_MAX", 4)
+
+    async def story(world):
+        world.server.close()
+        world.server = HttpServer(world.address, world.answer, context=lambda: tls[0])
+        await world.server.start()
+        idle = [
+            await asyncio.open_connection(world.address.host, world.address.port) for _ in range(10)
+        ]
+        assert await world.ask() == (200, b"ok\n")
+        plain_reader, plain = await asyncio.open_connection(world.address.host, world.address.port)
+        plain.write(GET % b"/")
+        assert b"200" not in await ended(plain_reader)
+        for _, writer in [*idle, (plain_reader, plain)]:
+            writer.close()
+        assert await world.ask() == (200, b"ok\n")
+
+    run(story, tls)
+
+
+def test_by_tls_a_client_that_does_not_take_its_answer_is_ended(run, tls, monkeypatch):
+    monkeypatch.setattr(module, "TAKE_S", 0.1)
+
+    async def story(world):
+        def dial() -> ssl.SSLSocket:
+            system = socket.create_connection((world.address.host, world.address.port))
+            client = tls[1].wrap_socket(system, server_hostname=world.address.host)
+            client.sendall(GET % b"/large")
+            return client
+
+        with await asyncio.get_running_loop().run_in_executor(None, dial):
+            while not world.server._connections:
+                await asyncio.sleep(0.01)
+            while world.server._connections:
+                await asyncio.sleep(0.01)
+
+    run(story, tls)
+
+
+def test_what_had_to_be_waited_for_is_answered_or_said_to_have_failed(run, caplog):
+    async def story(world):
+        loop = asyncio.get_running_loop()
+
+        def soon(make):
+            return Later(lambda give: loop.call_later(0.01, give, make))
+
+        answers = {
+            "/later": soon(lambda: Answer(200, b"late")),
+            "/broken": soon(lambda: {}["x"]),
+            "/now": Later(lambda give: give(lambda: Answer(200, b"now"))),
+        }
+        world.server._answer = lambda asked: answers[asked.path]
+        reader, writer = await world.connect()
+        writer.write(GET % b"/later" + GET % b"/broken" + GET % b"/now")
+        assert [(await read(reader)) for _ in range(3)] == [
+            (200, b"late"),
+            (500, b"this failed; the slave's log says how\n"),
+            (200, b"now"),
+        ]
+        writer.write(GET % b"/later")
+        await asyncio.sleep(0)
+        writer.transport.abort()  # who asked is gone
+        assert await world.ask("/later") == (200, b"late")
+
+    run(story)
+    assert "HTTP: an answer that was waited for failed: KeyError('x')" in [
+        record.getMessage() for record in caplog.records
+    ]

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
@@ -22,6 +23,7 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 from distrodb.clock import monotonic
 from distrodb.config import Address
 from distrodb.ports import holder
+from distrodb.slave.doors import Doors, Guest
 from distrodb.slave.http.conversation import Answer, Asked, Conversation, Later, RefusedError
 from distrodb.slave.http.document import Document, Make
 from distrodb.slave.http.limits import (
@@ -32,12 +34,16 @@ from distrodb.slave.http.limits import (
     TAKE_S,
     Rate,
 )
+from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.worker import Worker
 
 TICK_S = 0.25
 LINGER_S = 2.0  # for whom is refused to close its side
 DROPPED_BYTES_MAX = 1 << 20  # of it
+# Of an answer at a time.  uvloop does not tell how much of what was written by TLS is not taken,
+# only whether more may be written.
+PIECE_BYTES = 1 << 17
 AGAIN_S = 10.0  # until a port that could not be had is tried again
 FAILED = Answer(500, b"this failed; the slave's log says how\n")
 KINDS = {
@@ -75,6 +81,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.is_idle = True  # between two requests
         self._is_busy = False  # a request waits for its answer, or the client takes it
+        self._is_asked = False  # the former
+        self._is_sending = False  # by TLS one may hear that more may be written while one writes
+        self._unsent: deque[memoryview] = deque()  # of the answer
         self._is_ending = False  # it has sent what is no request, and what still comes is dropped
         self._dropped = 0  # bytes
         self.deadline = monotonic() + HEAD_S  # seconds
@@ -112,7 +121,10 @@ class Connection(asyncio.Protocol):
         if self._is_ending:
             return False
         self.data_received(b"")
-        return True
+        transport = self._transport
+        with contextlib.suppress(RuntimeError, OSError):  # its handle is gone
+            return transport is not None and transport.can_write_eof()  # not by TLS
+        return False
 
     @_guarded
     def resume_writing(self) -> None:
@@ -128,8 +140,9 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
+        self._is_asked = False
         self.deadline = monotonic() + TAKE_S
-        transport.writelines(self._conversation.answer(answer, is_last))
+        self._unsent.extend(map(memoryview, self._conversation.answer(answer, is_last)))
         self._look_at_end()
 
     def failed(self) -> None:
@@ -146,14 +159,28 @@ class Connection(asyncio.Protocol):
     def _look_at_end(self) -> None:
         """Whether the client has taken its answer, and may ask again."""
         transport = self._transport
-        if transport is None or not self._is_busy or transport.get_write_buffer_size():
+        if transport is None or not self._is_busy or self._is_asked or self._is_sending:
             return
+        self._is_sending = True
+        try:
+            while self._unsent and not transport.get_write_buffer_size():
+                piece = self._unsent.popleft()
+                if len(piece) > PIECE_BYTES:
+                    self._unsent.appendleft(piece[PIECE_BYTES:])
+                transport.write(piece[:PIECE_BYTES])
+        finally:
+            self._is_sending = False
+        if self._unsent or transport.get_write_buffer_size():
+            return  # resume_writing goes on
         if self._conversation.go_on():
             self._is_busy, self.is_idle, self.deadline = False, True, monotonic() + IDLE_S
             self._look()
         elif self._is_ending:  # to close now, with bytes unread, would take its answer away
-            self.deadline = monotonic() + LINGER_S
-            transport.write_eof()
+            if transport.can_write_eof():
+                self.deadline = monotonic() + LINGER_S
+                transport.write_eof()
+            else:  # TLS: it says its own farewell
+                transport.close()
         else:
             transport.close()
 
@@ -169,7 +196,7 @@ class Connection(asyncio.Protocol):
             self.answer(refused.answer, is_last=True)
             return
         if asked is not None:
-            self.is_idle, self._is_busy = False, True
+            self.is_idle, self._is_busy, self._is_asked = False, True, True
             self.deadline = monotonic() + TAKE_S
             transport.pause_reading()
             self._server.ask(self, asked)
@@ -185,16 +212,20 @@ class HttpServer:
         address: Address,
         answer: Callable[[Asked], Answer | Document | Later],
         each_tick: Callable[[float], None] = lambda now: None,
+        context: Callable[[], ssl.SSLContext] | None = None,
     ):
-        """``each_tick`` is called some times a second."""
+        """``each_tick`` is called some times a second.  ``context``: for the next handshake; None:
+        without TLS."""
         self._address, self._answer, self._each_tick = address, answer, each_tick
+        self._context, scheme = context, "https" if context else "http"
+        self._url = f"{scheme}://{address}"
         self._rate = Rate(monotonic())
         self._connections: dict[Connection, None] = {}
         self._asked: deque[tuple[Connection, Asked]] = deque()  # in the order of their turns
         self._wanted: dict[Document, list[Connection]] = {}  # documents that are to be made
         self._loading: set[Document] = set()  # those, in a thread
         self._is_due = self._is_closed = False
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Doors | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self) -> None:
@@ -206,24 +237,40 @@ class HttpServer:
     async def _listen(self) -> None:
         address = self._address
         try:
-            self._server = await self._loop.create_server(
-                lambda: Connection(self), address.host, address.port, backlog=CONNECTIONS_MAX
-            )
+            self._server = await self._opened(address)
         except Exception as error:
             with contextlib.suppress(Exception):
                 self._say_why(error)
             self._loop.call_later(AGAIN_S, self._again)
         else:
-            log.info("a page, metrics and health at http://%s", address)
+            log.info("a page, metrics and health at %s", self._url)
             if self._is_closed:
                 self._server.close()
+
+    async def _opened(self, address: Address) -> asyncio.Server | Doors:
+        def make() -> Connection:
+            return Connection(self)
+
+        if self._context is None:
+            return await self._loop.create_server(
+                make, address.host, address.port, backlog=CONNECTIONS_MAX
+            )
+        # Handshakes under way are counted by themselves: they drive out each other alone.
+        strangers: Strangers[Guest] = Strangers(CONNECTIONS_MAX, CONNECTIONS_MAX // 2)
+        doors = Doors(self._context, make, strangers=strangers)
+        try:
+            await doors.open(address, backlog=CONNECTIONS_MAX)
+        except BaseException:
+            doors.close()
+            raise
+        return doors
 
     def _say_why(self, error: Exception) -> None:
         is_in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         limited.warning(
             str(self._address),
-            "nothing is served at http://%s: %s; it is tried again each %g s",
-            self._address,
+            "nothing is served at %s: %s; it is tried again each %g s",
+            self._url,
             f"it is in use, {holder(self._address.port)}" if is_in_use else error,
             AGAIN_S,
         )

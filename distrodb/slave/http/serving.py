@@ -13,15 +13,17 @@ from distrodb.slave.http.server import HttpServer, page_files
 from distrodb.slave.http.site import Site
 from distrodb.slave.http.visitors import Visitors
 from distrodb.slave.recent import Recent
+from distrodb.slave.tls import Tls, present
 
 METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 
 
 def http_of(
-    core: Core, clients: ClientServer, recent: Recent, is_ending: Callable[[], bool]
+    core: Core, clients: ClientServer, recent: Recent, tls: Tls, is_ending: Callable[[], bool]
 ) -> HttpServer | None:
     """None if its row names none."""
-    address, service = core.config.me.http_bind, clients.service
+    config, service = core.config, clients.service
+    address = config.me.http_bind
     if address is None:
         return None
 
@@ -39,7 +41,9 @@ def http_of(
         "/metrics": Document(None, METRICS, load=load_metrics),
         "/live": Document(Live(core, service, recent, events).pieces, JSON),
     }
-    visitors = Visitors(service.access, process.now, core.config.is_protected)
+    is_protected = config.is_protected and config.tls.of_http != "certificate"
+    visitors = Visitors(service.access, process.now, is_protected)
     lookups = Lookups(core, service, visitors, clients.schedule)
     site = Site(core.view, service, is_ending, visitors, lookups, page_files(), documents)
-    return HttpServer(address, site.answer, lambda now: events.look())
+    context = None if tls.http is None else lambda: present(tls.http)
+    return HttpServer(address, site.answer, lambda now: events.look(), context)

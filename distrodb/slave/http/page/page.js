@@ -9,7 +9,7 @@ const GIVE_UP_MS = 5000; // until one that does not answer counts as lost
 const LINE_LENGTH = 120; // looks that a line shows
 const ROWS_FIRST = 64; // partitions that are shown before one asks for more
 const WORDS = { good: "✓", warn: "!", bad: "✕", note: "·" };
-const ADDRESS = /^[\w.\-:[\]]+$/;
+const URL_OF_A_PAGE = /^https?:\/\/([\w.\-:[\]]+)$/;
 const at = (id) => document.getElementById(id);
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -73,10 +73,11 @@ function fill(body, rows) {
 
 // A slave's page, if a browser here is likely to reach it.
 function pageOf(node) {
-  if (!node.http || !ADDRESS.test(node.http)) return "";
+  const [, host] = URL_OF_A_PAGE.exec(node.http ?? "") ?? [];
+  if (!host) return "";
   const isHere = /^(localhost|127\.|\[::1\])/;
-  if (isHere.test(node.http) && !isHere.test(location.host)) return "";
-  return `http://${node.http}/`;
+  if (isHere.test(host) && !isHere.test(location.host)) return "";
+  return `${node.http}/`;
 }
 
 // The whole in a sentence or few, and how bad it is.
