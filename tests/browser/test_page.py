@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from distrodb import LocalCluster
 
@@ -17,11 +17,15 @@ WAIT_MS = 60_000  # far above what is waited for here takes
 WIDTHS, SCHEMES = (390, 1440), ("light", "dark")
 HERE = Path(__file__).parent
 CONTRAST_MIN = 4.5  # WCAG 2.2, AA
+PASSWORD = "open, sesame"
+ADMIN = {"username": "", "password": PASSWORD}
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(nodes=5, partitions=10, raft_dead_after_s=1.0) as cluster:
+    with LocalCluster(
+        nodes=5, partitions=10, raft_dead_after_s=1.0, clients_requirepass=PASSWORD
+    ) as cluster:
         cluster.wait_healed()
         with cluster.client() as client:
             for number in range(200):
@@ -33,9 +37,11 @@ def cluster():
 def opened(
     browser: Browser, address: str, width: int = 1440, scheme: Any = "light", **more: Any
 ) -> Iterator[Page]:
-    """A page without errors, that asks nobody but its own slave."""
+    """A page without errors, that asks nobody but its own slave; logged in."""
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, **more
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        **{"http_credentials": ADMIN, **more},
     )
     page = context.new_page()
     complaints: list[str] = []
@@ -51,6 +57,7 @@ def opened(
     page.on("console", on_console)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", on_request)
+    page.route("**/doctor", lambda route: route.fulfill(json=[]))
     page.goto(f"http://{address}/")
     try:
         yield page
@@ -170,10 +177,147 @@ def test_it_is_used_by_keyboard(browser, cluster):
         with cluster.connection("node1") as slave:
             slot = slave.execute_command("CLUSTER KEYSLOT", "unicorn")
         row = next(p for p in status["partitions"] if p["slots"][0] <= slot <= p["slots"][1])
-        expect(page.locator("#found")).to_contain_text(f"Slot {slot}, partition {row['id']} ")
-        expect(page.locator("#found")).to_contain_text(f"leader {row['leader']}")
+        found = page.locator("#found")
+        expect(found).to_contain_text(f"Slot {slot}, partition {row['id']} ")
+        expect(found).to_contain_text(f"leader {row['leader']}")
+        expect(found).to_contain_text("No value is shown: there is no such key.")
         page.wait_for_timeout(1500)  # a look later the keyboard is where it was
         assert page.evaluate("document.activeElement.id") == "name"
+
+
+def test_a_value_is_shown_as_text_whatever_it_is(browser, cluster):
+    evil = b"<img src=x onerror=window.evil=1>\x00\xff\n" + "\u202eä".encode()
+    with opened(browser, cluster.http_address("node3")) as page, cluster.client() as client:
+        is_well(page)
+        value, found = page.locator("#value[role=group]"), page.locator("#found[role=status]")
+        client.set("tale", evil + b"x" * 3000, ex=5000)
+        client.set("short", "once")
+        client.hset("hash", "f", "v")
+        page.get_by_role("textbox", name="Key").fill("tale")
+        page.get_by_role("button", name="Look up").click()
+        expect(value).to_contain_text(r"<img src=x onerror=window.evil=1>\x00\xff\n\u202eäxxx")
+        size = f"{len(evil) + 3000:,}"
+        expect(found).to_contain_text(
+            f"It holds a string of {size} bytes that expires in 83\xa0min."
+        )
+        expect(found).to_contain_text("Its first 1,024 bytes:")
+        assert page.evaluate("window.evil") is None
+        for key, said in (
+            ("short", "It holds a string of 4 bytes without an end."),
+            ("hash", "It holds a hash without an end. No value is shown: only strings are shown."),
+        ):
+            page.get_by_role("textbox", name="Key").fill(key)
+            page.keyboard.press("Enter")
+            expect(found).to_contain_text(said)
+            assert (value.text_content() == "once") == value.is_visible() == (key == "short")
+
+
+# -- who one is ------------------------------------------------------------------------------------
+
+
+def test_who_does_not_log_in_sees_nothing(browser, cluster):
+    """A browser that shows windows asks for the name and the password here."""
+    at = f"http://{cluster.http_address('node4')}/"
+    context = browser.new_context()
+    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        context.new_page().goto(at)
+    context.close()
+    context = browser.new_context(http_credentials={"username": "", "password": "wrong"})
+    page = context.new_page()
+    assert page.goto(at).status == 401
+    assert page.locator("body").inner_text().strip() == "log in as a user of the cluster"
+    context.close()
+
+
+def test_a_page_whose_user_is_changed_says_so_and_asks_no_more(browser, cluster):
+    """Else each look would be a failed login, and the browser would ask for the password each
+    second."""
+    at = cluster.http_address("node2")
+    with cluster.connection("node2") as admin:
+        admin.execute_command("ACL SETUSER eye on >x ~mine:* +@all")
+        cluster.wait_until(lambda: "eye" in str(admin.execute_command("ACL USERS")), "it is there")
+        context = browser.new_context(http_credentials={"username": "eye", "password": "x"})
+        page = context.new_page()
+        page.goto(f"http://{at}/")
+        is_well(page)
+        expect(page.locator("#user")).to_have_text(", for the user eye")
+        page.get_by_role("textbox", name="Key").fill("other")
+        page.keyboard.press("Enter")
+        expect(page.locator("#found")).to_contain_text("eye: this user has no permissions")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for rules, said in (
+            (
+                "-distrodb",
+                "no permissions to run the 'distrodb' command (it takes +distrodb|status)",
+            ),
+            ("+@all resetpass", "log in as a user of the cluster"),
+        ):
+            admin.execute_command(f"ACL SETUSER eye {rules}")
+            state(page).to_contain_text(said, timeout=WAIT_MS)
+            asked.clear()
+            page.wait_for_timeout(1500)  # longer than between two looks
+            assert asked == []
+            admin.execute_command("ACL SETUSER eye reset on >x ~mine:* +@all")
+            page.get_by_role("button", name="Try again").click()
+            is_well(page)
+        context.close()
+        admin.execute_command("ACL DELUSER eye")
+
+
+# -- what DOCTOR says ------------------------------------------------------------------------------
+
+FINDINGS = [
+    dict(zip(("severity", "about", "seen", "do"), texts, strict=True))
+    for texts in (
+        ("error", "partitions 0, 4", "They have no leader.", "Start node2."),
+        ("warning", "node1's disk", "<b>11 %</b> is left.", "Make room."),
+        ("note", "versions", "node2 runs 0.4.9.", ""),
+    )
+]
+
+
+def test_what_is_wrong_is_told_at_the_top_worst_first_and_by_words(browser, cluster):
+    told = list(FINDINGS)
+    with opened(browser, cluster.http_address("node1")) as page:
+        section = page.get_by_role("region", name="What is wrong, and what to do")
+        expect(section.get_by_role("listitem")).to_have_text(
+            ["✓Nothing is wrong that this slave sees."]
+        )
+        page.unroute("**/doctor")
+        page.route("**/doctor", lambda route: route.fulfill(json=told))
+        items = section.get_by_role("listitem")
+        expect(items).to_have_text(
+            [
+                "✕Error, partitions 0, 4: They have no leader. Start node2.",
+                "!Warning, node1's disk: <b>11 %</b> is left. Make room.",
+                "·Note, versions: node2 runs 0.4.9.",
+            ]
+        )
+        assert (
+            section.bounding_box()["y"]
+            < page.get_by_role("region", name="Ring").bounding_box()["y"]
+        )
+        # One that stays is the same element, so that a screen reader reads out only what is new.
+        assert page.locator("#findings").get_attribute("aria-live") == "polite"
+        page.evaluate("document.querySelectorAll('#findings li')[1].isOld = true")
+        told[:] = [FINDINGS[1], {**FINDINGS[0], "severity": "warning", "about": "node9"}]
+        expect(items).to_contain_text(["node1's disk", "node9"])
+        assert page.evaluate("document.querySelector('#findings li').isOld")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_who_may_not_ask_doctor_sees_the_rest(browser, cluster, status):
+    context = browser.new_context(http_credentials=ADMIN)
+    page = context.new_page()
+    asked: list[str] = []
+    page.route("**/doctor", lambda route: (asked.append("x"), route.fulfill(status=status)))
+    page.goto(f"http://{cluster.http_address('node1')}/")
+    is_well(page)
+    page.wait_for_timeout(1500)
+    assert asked == ["x"]
+    expect(page.locator("#doctor")).to_be_hidden()
+    context.close()
 
 
 def test_a_screen_reader_is_told_what_the_picture_says(browser, cluster):
@@ -310,7 +454,7 @@ def test_what_slaves_call_themselves_is_text(shown):
 
 
 def test_no_script_runs_that_is_not_the_page_s_own(browser, cluster):
-    context = browser.new_context()
+    context = browser.new_context(http_credentials=ADMIN)
     page = context.new_page()
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))

@@ -26,7 +26,7 @@ READY = b"ready\n"
 STATUS = (b"DISTRODB", b"STATUS")
 # The commands that tell the same as these paths.
 TELL: dict[str, tuple[bytes, ...]] = {"/cluster": STATUS, "/live": STATUS, "/key": STATUS}
-TELL["/metrics"] = (b"INFO",)
+TELL |= {"/doctor": (b"DISTRODB", b"DOCTOR"), "/metrics": (b"INFO",)}
 
 
 class Site:
@@ -87,7 +87,9 @@ class Site:
 
     def _forbidden(self, visitor: Visitor, path: str) -> str:
         words = TELL.get(path)
-        return "" if words is None else self._visitors.objection(visitor, words)
+        why = "" if words is None else self._visitors.objection(visitor, words)
+        right = b"|".join(words or ()).decode().lower()
+        return f"{why} (it takes +{right})" if why else ""
 
     def _denied(self, visitor: Visitor, why: str) -> Answer:
         """Who has not logged in may do so as somebody else."""

@@ -8,13 +8,15 @@ const EACH_MS = 1000; // between two looks
 const GIVE_UP_MS = 5000; // until one that does not answer counts as lost
 const LINE_LENGTH = 120; // looks that a line shows
 const ROWS_FIRST = 64; // partitions that are shown before one asks for more
+const SHOWN_BYTES = 1024; // of a value, at most
 const WORDS = { good: "✓", warn: "!", bad: "✕", note: "·" };
 const URL_OF_A_PAGE = /^https?:\/\/([\w.\-:[\]]+)$/;
 const at = (id) => document.getElementById(id);
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const lines = { commands: [], write: [], read: [] };
-let status = null, live = null, isPaused = false, isAllShown = false;
+const SEVERITIES = { error: ["✕", "Error", "bad"], warning: ["!", "Warning", "warn"], note: ["·", "Note", "note"] };
+let status = null, live = null, findings = null, isPaused = false, isAllShown = false;
 
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -25,6 +27,12 @@ function time(us) {
   if (!us) return "–";
   const [size, unit] = us < 1000 ? [1, "µs"] : us < 1e6 ? [1000, "ms"] : [1e6, "s"];
   return `≤\u00a0${+(us / size).toPrecision(2)}\u00a0${unit}`;
+}
+
+function duration(ms) {
+  const [size, unit] = ms < 1000 ? [1, "ms"] : ms < 120_000 ? [1000, "s"] : ms < 7_200_000 ? [60_000, "min"]
+    : ms < 172_800_000 ? [3_600_000, "h"] : [86_400_000, "days"];
+  return `${Math.floor(ms / size).toLocaleString("en")}\u00a0${unit}`;
 }
 
 function bytes(count) {
@@ -175,6 +183,40 @@ function showMoves() {
   known.forEach((item) => item.remove());
 }
 
+// What DOCTOR finds, worst first as it tells it.  An item that stays is left alone, so that only
+// what is new is read out.
+function showFindings() {
+  at("doctor").hidden = findings === null;
+  if (findings === null) return;
+  const list = at("findings"), known = new Map([...list.children].map((item) => [item.dataset.key, item]));
+  const rows = findings.length ? findings : [{ severity: "good", about: "", seen: "Nothing is wrong that this slave sees.", do: "" }];
+  rows.forEach(({ severity, about, seen, do: remedy }, place) => {
+    const key = `${severity} ${about} ${seen} ${remedy}`;
+    let item = known.get(key);
+    if (!item) {
+      const [sign, word, kind] = SEVERITIES[severity] ?? [WORDS.good, "", "good"];
+      item = document.createElement("li");
+      Object.assign(item.dataset, { key, kind });
+      const mark = document.createElement("span"), text = document.createElement("span"), name = document.createElement("strong");
+      mark.className = "mark";
+      mark.ariaHidden = "true";
+      mark.textContent = sign;
+      name.textContent = [word, about].filter(Boolean).join(", ");
+      text.append(name, `${name.textContent ? ": " : ""}${seen}${remedy ? " " : ""}`);
+      if (remedy) {
+        const what = document.createElement("span");
+        what.className = "remedy";
+        what.textContent = remedy;
+        text.append(what);
+      }
+      item.append(mark, text);
+    }
+    known.delete(key);
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  });
+  known.forEach((item) => item.remove());
+}
+
 function showEvents() {
   const list = at("events"), newest = live.events[0];
   const key = newest ? `${newest.at_ms} ${newest.text} ${live.events.length}` : "none";
@@ -245,6 +287,7 @@ function show() {
   more.hidden = isAllShown || left <= 0;
   set(more, `Show ${left} more`);
   showEvents();
+  showFindings();
   at("others").hidden = true;
 }
 
@@ -266,22 +309,47 @@ function lost(error) {
   }
 }
 
+// The slave does not let us: asking again and again would only be counted as failed logins.
+class Denied extends Error {}
+
 async function ask(path) {
   const answer = await fetch(path, { signal: AbortSignal.timeout(GIVE_UP_MS) });
+  if ([401, 403, 429].includes(answer.status)) throw new Denied((await answer.text()).trim());
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
+}
+
+// Null where there is none, or one may not see it; then it is not asked for again.
+let asksDoctor = true;
+async function askDoctor() {
+  if (!asksDoctor) return null;
+  const answer = await fetch("/doctor", { signal: AbortSignal.timeout(GIVE_UP_MS) });
+  asksDoctor = answer.ok || answer.status >= 500;
+  return answer.ok ? answer.json() : null;
 }
 
 async function look() {
   if (!isPaused && !document.hidden) {
     try {
-      [status, live] = await Promise.all([ask("/cluster"), ask("/live")]);
+      [status, live, findings] = await Promise.all([ask("/cluster"), ask("/live"), askDoctor()]);
       if (!isPaused) show();
     } catch (error) {
+      if (error instanceof Denied) return denied(error.message);
       lost(error);
     }
   }
   setTimeout(look, EACH_MS);
+}
+
+function denied(why) {
+  say("bad", `The slave does not show it: ${why}`);
+  at("again").hidden = false;
+  at("main").hidden = status === null;
+}
+
+async function showUser() {
+  const { user } = await ask("/user");
+  set(at("user"), `, for the user ${user}`);
 }
 
 at("pause").addEventListener("click", (event) => {
@@ -293,15 +361,33 @@ at("more").addEventListener("click", () => {
   fill(at("partitions"), partitionRows());
   at("more").hidden = true;
 });
+function showValue({ value, why }) {
+  const said = [];
+  if (value) {
+    const type = value.type ?? "value", size = value.length === null ? "" : ` of ${value.length.toLocaleString("en")} bytes`;
+    const end = value.ttl_ms === null ? "" : value.ttl_ms < 0 ? " without an end" : ` that expires in ${duration(value.ttl_ms)}`;
+    said.push(`It holds a ${type}${size}${end}.`);
+    if (value.length > SHOWN_BYTES) said.push(`Its first ${SHOWN_BYTES.toLocaleString("en")} bytes:`);
+  }
+  if (why) said.push(`No value is shown: ${why}.`);
+  set(at("holds"), said.join(" "));
+  at("value").hidden = !value?.text;
+  set(at("value"), value?.text ?? "");
+}
+
 at("key").addEventListener("submit", async (event) => {
   event.preventDefault();
   const name = at("name").value;
   try {
     const found = await ask(`/key?name=${encodeURIComponent(name)}`);
-    set(at("found"), `Slot ${found.slot}, partition ${found.partition} (slots ${found.slots[0]}–${found.slots[1]}), `
+    set(at("place"), `Slot ${found.slot}, partition ${found.partition} (slots ${found.slots[0]}–${found.slots[1]}), `
       + `owner ${found.owner}, leader ${found.leader ?? "nobody"}, copies at ${found.group.join(" ")}.`);
+    showValue(found);
   } catch (error) {
-    set(at("found"), `This cannot be said now (${error.message}).`);
+    set(at("place"), `This cannot be said now (${error.message}).`);
+    showValue({ value: null, why: "" });
   }
 });
+at("reload").addEventListener("click", () => location.reload());
+showUser().catch(() => {}); // then the looks say why
 look();
