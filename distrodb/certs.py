@@ -88,8 +88,16 @@ class Authority:
             .not_valid_after(self._now + datetime.timedelta(days=days))
         )
 
-    def sign(self, name: str, hosts: Sequence[str], days: int, is_slave: bool) -> tuple[Path, Path]:
-        """A new key and its certificate, in the place of those that are there; their files."""
+    def sign(
+        self,
+        name: str,
+        hosts: Sequence[str],
+        days: int,
+        is_slave: bool,
+        folder: Path | None = None,
+    ) -> tuple[Path, Path]:
+        """A new key and its certificate, in the place of those that are there; their files, in
+        ``folder`` or beside the authority's."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -105,7 +113,8 @@ class Authority:
             alternatives = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
             builder = builder.add_extension(alternatives, critical=False)
         made = builder.sign(self._key, hashes.SHA256())
-        files = self.directory / f"{name}.crt", self.directory / f"{name}.key"
+        folder = folder or self.directory
+        files = folder / f"{name}.crt", folder / f"{name}.key"
         # A slave that reads them in between finds a key that does not fit, and keeps the old ones.
         _write_key(files[1], key)
         private.write(files[0], made.public_bytes(serialization.Encoding.PEM), 0o644)
@@ -120,11 +129,11 @@ def hosts_of(config: SlaveConfig) -> list[str]:
     return list(dict.fromkeys([*found, "localhost", "127.0.0.1", "::1"]))
 
 
-def check_name(name: str) -> str:
-    """Of a client: also of its files.  Raises ``ConfigError``."""
+def check_name(name: str, option: str = "--client") -> str:
+    """Of a client or a slave: also of its files.  Raises ``ConfigError``."""
     is_plain = name.isascii() and all(c.isalnum() or c in "-_." for c in name)
     if not is_plain or not 0 < len(name) <= _NAME_CHARACTERS_MAX or name in ("ca", ".", ".."):
-        raise ConfigError(f"--client {name!r:.80}: use letters, digits, - _ and .; not ca")
+        raise ConfigError(f"{option} {name!r:.80}: use letters, digits, - _ and .; not ca")
     return name
 
 

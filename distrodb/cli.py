@@ -106,6 +106,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     certs.add_argument("--days", type=int, default=365, help="until they end (default 365)")
     certs.set_defaults(run=_certs)
+
+    init = verbs.add_parser("init", help="write the files of a cluster on several machines")
+    init.add_argument("dir", type=Path, help="a new directory: one folder a slave, and the rest")
+    which = "a slave and its machine's address or name, in ring order"
+    init.add_argument("--node", action="append", metavar="ID=HOST", help=which)
+    init.add_argument("--add", action="append", metavar="ID=HOST", help="one more, which joins")
+    init.add_argument("--partitions", type=int, help="(default twice the slaves)")
+    init.add_argument("--replicas", type=int, choices=(1, 3, 5), help="copies (default 3)")
+    init.add_argument("--tls", action="store_true", default=None, help="for clients and slaves")
+    init.add_argument("--http", action="store_true", default=None, help="with page and metrics")
+    init.add_argument("--gateway", action="store_true", default=None, help="for plain clients")
+    init.add_argument("--data", type=Path, metavar="DIR", help="on slaves: their data in DIR/ID")
+    init.add_argument("--base-port", type=int, help="for clients (default 15551); others above")
+    init.add_argument("--id", metavar="NAME", help="of the cluster (default distrodb)")
+    init.set_defaults(run=_init)
+
+    ready = verbs.add_parser("ready", help="say whether a slave on this machine is ready")
+    ready.add_argument("file", help="its file, which must name an http port")
+    ready.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="until it is")
+    ready.set_defaults(run=_ready)
     return parser
 
 
@@ -155,6 +175,23 @@ def _certs(options: argparse.Namespace) -> int:
         certificate, _ = authority.sign(name, [], options.days, is_slave=False)
         print(f"client {name} {certificate}")
     return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    with _importing():
+        from distrodb.init import run
+
+    if options.partitions is not None and not 1 <= options.partitions <= 16384:
+        raise ConfigError(f"--partitions {options.partitions}: use 1 to 16384")
+    return run(options)
+
+
+def _ready(options: argparse.Namespace) -> int:
+    with _importing():
+        from distrodb.config import load
+        from distrodb.ready import run
+
+    return run(load(options.file), options.wait)
 
 
 def _slave(options: argparse.Namespace) -> int:

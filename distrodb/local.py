@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,15 @@ from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.retry import Retry
 
-from distrodb import private
-from distrodb.clock import monotonic, sleep
-from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem, render
+from distrodb import private, slave_files
+from distrodb.clock import monotonic, sleep, wall_ms
+from distrodb.config import Address, NodeAddress, SlaveConfig, load, problem
 from distrodb.errors import ConfigError, UnavailableError
 from distrodb.login import NOBODY, Login
 from distrodb.ports import PERHAPS_A_SLAVE, held, holder, is_free, obstacle
+from distrodb.slave_files import GATEWAY_PORT_OFFSET, HTTP_PORT_OFFSET, PEER_PORT_OFFSET
 
 _FREE_PORT_MIN = 10000
-PEER_PORT_OFFSET = 1000
-GATEWAY_PORT_OFFSET = 2000
-HTTP_PORT_OFFSET = 3000
 READY_S_MAX = 30.0
 HEALED_S_MAX = 120.0  # far above what the copies of a test take
 STOP_S_MAX = 30.0  # far above what handing over takes
@@ -212,21 +210,18 @@ class LocalCluster:
         ``wait_healed`` waits for that.  It takes the next ports that are free: the kernel may
         have given some to outgoing connections.  Raises ``ConfigError`` when there are none."""
         first = self.configs[self._ring[0]]
-        if first.tls.is_on:
-            raise ConfigError(
-                f"{self.directory}: its slaves use TLS, so a further one needs a certificate of its"
-                " own; write its file by hand (docs/security.md)"
-            )
         # One that was removed has left its directory, and the id belongs to what is in there.
         homes = [path.name for path in self.directory.glob("node*")]
         node = f"node{max(map(_number, [*self._ring, *homes])) + 1}"
         last = max(config.me.client.port for config in self.configs.values())
         is_in_a_row = first.me.peer.port == first.me.client.port + PEER_PORT_OFFSET
+        certificates = _certificates(first, node)
         end = min(last + _STEPS_MAX, 65535 - HTTP_PORT_OFFSET) if is_in_a_row else 0
         tried = (_ports(1, base) for base in range(last + 1, end))
         ports = next(filter(_are_to_be_had, tried), None) or _ports(1, None)
         peers = [str(config.me.peer) for config in self.configs.values()]
-        self._write_files({node: ports[0]}, **{**_options_of(first), "node_join": peers})
+        options = {**slave_files.shared_options(first), "node_join": peers}
+        self._write_files({node: ports[0]}, certificates, **options)
         self.configs[node] = load(self.directory / "conf" / f"{node}.toml")
         self._ring.append(node)
         self.start(node)
@@ -498,7 +493,12 @@ class LocalCluster:
     def _files(self) -> list[Path]:
         return sorted((self.directory / "conf").glob("node*.toml"))
 
-    def _write_files(self, ports: dict[str, Ports], **options: Any) -> None:
+    def _write_files(
+        self,
+        ports: dict[str, Ports],
+        certificates: slave_files.Certificates | None = None,
+        **options: Any,
+    ) -> None:
         folder = self.directory / "conf"
         try:
             folder.mkdir(mode=private.DIRECTORY, parents=True, exist_ok=True)
@@ -514,30 +514,26 @@ class LocalCluster:
             ]
             options = {"cluster_id": "local", "raft_dead_after_s": 3.0, **options}
             for node in nodes:
-                text = render(node.id, f"../{node.id}", nodes, **options)
-                private.write(folder / f"{node.id}.toml", text.encode())
+                file, data = folder / f"{node.id}.toml", f"../{node.id}"
+                slave_files.write(file, node, nodes, data, certificates, **options)
         except OSError as error:
             raise ConfigError(
                 f"{folder}: cannot be written ({error.strerror}); use --dir"
             ) from None
 
 
-def _options_of(config: SlaveConfig) -> dict[str, Any]:
-    """What a slave that joins has in common with another one, as ``section_name``."""
-    sections = {
-        "raft": asdict(config.raft),
-        "healing": asdict(config.healing),
-        "limits": asdict(config.limits),
-        "clients": asdict(config.clients),
-    }
-    sections["node"] = {"protected_mode": config.is_protected}
-    return {
-        "cluster_id": config.cluster_id,
-        "cluster_secret": config.secret,
-        "cluster_replicas": config.replicas,
-        "log_level": config.log_level,
-        **{f"{s}_{n}": v for s, values in sections.items() for n, v in values.items()},
-    }
+def _certificates(like: SlaveConfig, node: str) -> slave_files.Certificates | None:
+    """For one slave more: signed by the authority of ``like``, whose key lies beside it."""
+    if not like.tls.is_on:
+        return None
+    ca, folder = like.tls.ca, like.tls.certificate.parent
+    if ca == Path():
+        raise ConfigError(
+            f"{like.file}: its slaves use TLS and name no ca, so nobody can sign a certificate for"
+            f" {node}; write its file by hand (docs/security.md)"
+        )
+    authority = slave_files.authority_in(ca.parent, ca, wall_ms(), node)
+    return slave_files.Certificates(authority, folder, ca)
 
 
 def _number(node: str) -> int:

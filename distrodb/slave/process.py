@@ -45,6 +45,7 @@ from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
 from distrodb.slave.recent import Recent
 from distrodb.slave.runtime_settings import RuntimeSettings
+from distrodb.slave.service_manager import ServiceManager
 from distrodb.slave.startup import (
     CLIENTS_SHARE,
     check_against_map,
@@ -58,6 +59,7 @@ from distrodb.slave.tls import Tls
 from distrodb.slave.worker import Steps, TurnWorker, Worker
 from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation, SealedPut
+from distrodb.storage.snapshot_files import SnapshotFiles
 
 REMOVED = (
     "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
@@ -86,6 +88,7 @@ class SlaveProcess:
         self._core = Core(
             monotonic(), config, self._store, self._files.read, random.Random(), table
         )
+        self._manager = ServiceManager()
         self._tls = Tls(config)
         self._timing.settings.tls = self._tls
         check_against_map(config, self._core.map)
@@ -145,6 +148,7 @@ class SlaveProcess:
         if self._http is not None:
             await self._http.start()
         _tell_where(self._config, self._core)
+        self._manager.ready()
         self._on_timer()
         self._schedule()
         try:
@@ -167,6 +171,7 @@ class SlaveProcess:
         """Hand leadership over, then end."""
         if not self._is_stopping:
             self._is_stopping = True
+            self._manager.stopping()
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
 
@@ -230,7 +235,7 @@ class SlaveProcess:
         for snapshot in output.snapshots:
             self._snapshot_thread.give(partial(self._write_snapshot, snapshot))
         for group, index in output.obsolete:
-            self._snapshot_thread.give(partial(self._remove_older, group, index))
+            self._snapshot_thread.give(partial(_remove_older, self._files, group, index))
         self._clients.write_replies()
         self._turn_is_due = False
         for line in output.warnings:
@@ -265,6 +270,7 @@ class SlaveProcess:
         self._timing.beat(LINKS_S)
         self._links.tick()
         now, service = monotonic(), self._clients.service
+        self._manager.beat(now)
         service.sample(now)
         self._recent.sample(now)
         self._core.gossip.load = self._recent.load(service.statistics.rates()[0])
@@ -306,10 +312,6 @@ class SlaveProcess:
             sys.setswitchinterval(usual_s)
         return lambda: self._tell(self._core.snapshot_written, done)
 
-    def _remove_older(self, group: int, index: int) -> Callable[[], None]:
-        self._files.remove_older(group, index)
-        return lambda: None
-
     # -- errors ------------------------------------------------------------------------------
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -325,6 +327,11 @@ class SlaveProcess:
             log.critical("internal error", exc_info=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         self._ended.set_exception(error)
+
+
+def _remove_older(files: SnapshotFiles, group: int, index: int) -> Callable[[], None]:
+    files.remove_older(group, index)
+    return lambda: None
 
 
 def _tell_where(config: SlaveConfig, core: Core) -> None:

@@ -266,11 +266,6 @@ def test_the_certificate_s_end_and_paths_are_told(cluster: LocalCluster) -> None
     assert b"tls-port" in repr(shard).encode()
 
 
-def test_a_further_slave_needs_a_certificate_of_its_own(cluster: LocalCluster) -> None:
-    with pytest.raises(ConfigError, match="needs a certificate of its own"):
-        cluster.add()
-
-
 # -- the HTTP port ---------------------------------------------------------------------------------
 
 
@@ -535,3 +530,23 @@ def test_a_slave_that_would_be_open_or_is_half_configured_does_not_start(
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and words in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_slave_s_own_machine_asks_it_by_tls_whether_it_is_ready(cluster: LocalCluster) -> None:
+    done = distrodb("ready", cluster.configs["node1"].file, "--wait", 30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "node1 is ready\n", "")
+
+
+def test_a_further_slave_gets_a_certificate_where_the_authority_s_key_is(
+    cluster: LocalCluster,
+) -> None:
+    """The last in here: it stays."""
+    key = cluster.directory / "certs" / "ca.key"
+    kept = key.rename(key.with_suffix(".away"))
+    with pytest.raises(ConfigError, match="node4 needs a certificate of its own"):
+        cluster.add()
+    kept.rename(key)
+    assert cluster.add() == "node4"
+    cluster.wait_healed()
+    assert served(cluster, "node4", ca(cluster))
+    assert (cluster.configs["node4"].file.stat().st_mode & 0o077) == 0

@@ -122,6 +122,7 @@ SHELLS = {
     "logging_limit.py",
     "machine_memory.py",
     "own_process.py",
+    "service_manager.py",
 }
 
 
