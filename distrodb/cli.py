@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     add_login_arguments(status)
     status.set_defaults(run=_status)
 
+    doctor = verbs.add_parser("doctor", help="say what is wrong with a cluster, worst first")
+    doctor.add_argument("--connect", metavar="HOST:PORT", help="any slave's client address")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    add_login_arguments(doctor)
+    doctor.set_defaults(run=_doctor)
+
     add_backup_verbs(verbs)
 
     bench = verbs.add_parser("bench", help="put a running cluster under load, and say what it took")
@@ -241,6 +247,25 @@ def _status(options: argparse.Namespace) -> int:
         groups = ", ".join(map(str, asked["not_yet_in"]))
         console.print(f"{asked['node']} is being taken in; it does not count yet in: {groups}")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """1 when something is wrong; notes are nothing that is."""
+    with _importing():
+        from distrodb.master import doctor, render
+        from distrodb.master.client import Cluster
+
+    _log_in(options)
+    with patience(lambda: "the slaves' answers"):
+        found = doctor.examine(Cluster(options.connect))
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        from rich.console import Console
+
+        console = Console()
+        console.print(render.findings(found), soft_wrap=not console.is_terminal)
+    return int(doctor.is_ill(found))
 
 
 def _bench(options: argparse.Namespace) -> int:

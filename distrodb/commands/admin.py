@@ -21,12 +21,14 @@ _ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}
 
 
 def distrodb(session: SessionApi, args: Sequence[bytes]) -> Answer:
-    """DISTRODB STATUS: JSON for ``distrodb status`` and the shell.  DISTRODB REMOVE node, KEEP
-    node, MOVE partition node and BALANCE: to be sent to the ``controller`` that it names.
-    DISTRODB BACKUP: for ``distrodb backup``."""
+    """DISTRODB STATUS and DOCTOR: JSON for ``distrodb status`` and ``doctor``, and the shell.
+    DISTRODB REMOVE node, KEEP node, MOVE partition node and BALANCE: to be sent to the
+    ``controller`` that it names.  DISTRODB BACKUP: for ``distrodb backup``."""
     slave, verb = session.slave, args[1].upper()
     if verb == b"STATUS" and len(args) == 2:
         return json.dumps(slave.status()).encode()
+    if verb == b"DOCTOR" and len(args) == 2:
+        return json.dumps(slave.doctor()).encode()
     if len(args) == _ASKED.get(verb):
         slave.change_map([arg.decode(errors="replace") for arg in args[1:]], session.later())
         return PENDING

@@ -374,6 +374,9 @@ class SlaveApi(Protocol):
     def status(self) -> Mapping[str, object]:
         """DISTRODB STATUS."""
 
+    def doctor(self) -> Sequence[Mapping[str, str]]:
+        """DISTRODB DOCTOR."""
+
     def has_session(self, id_: int) -> bool: ...
 
     def track(

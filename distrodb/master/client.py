@@ -183,6 +183,17 @@ class Cluster:
         """The ids of the slaves that answer right now, whatever the map says."""
         return {node_id for node_id, address in _addresses(status).items() if answers(address)}
 
+    def ask_each(self, *words: str) -> dict[str, Any]:
+        """What every slave of the map answers, as JSON; the error of one that does not."""
+        found: dict[str, Any] = {}
+        for node_id, address in _addresses(self.status()).items():
+            try:
+                with slave_at(address) as slave:
+                    found[node_id] = json.loads(slave.execute_command("DISTRODB", *words))
+            except (RedisError, OSError, ValueError, TypeError) as error:
+                found[node_id] = DistrodbError(f"{address}: {one_line(error)}")
+        return found
+
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         slot = key_slot(key)
         return slot, _partition_of(self.status(), slot)

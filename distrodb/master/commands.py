@@ -14,7 +14,7 @@ from cmd2 import Choices, Completions
 from cmd2.annotated import Argument, Option
 
 from distrodb.errors import DistrodbError
-from distrodb.master import quoting, render, watch
+from distrodb.master import doctor, quoting, render, watch
 from distrodb.master.language import command, name, path
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ class Slaves(_Commands):
         """Show every slave."""
         status = self.cluster.status()
         self.shell.show(render.nodes_table(status, self.cluster.answering(status)))
+
+    @command()
+    def do_DOCTOR(self) -> None:
+        """Say what is wrong with this cluster, worst first."""
+        self.shell.show(render.findings(doctor.examine(self.cluster)))
 
     @command()
     def do_KILL(self, node: Nodes) -> None:

@@ -7,12 +7,13 @@ cluster map's own group, "map", stands among the partitions' numbers.
 Caveat: a status is what the asked slave sees; it may lag the controller by some milliseconds.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distrodb.ranges import Group, of_groups
+
 Status = Mapping[str, Any]
-Group = int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +102,6 @@ def held_by(status: Status, node_id: str) -> set[Group]:
     """The partitions whose group has that slave still, whatever the map wants."""
     leaves = {move.group for move in Healing(status).moves if node_id in move.going} - {"map"}
     return leaves.union(row["id"] for row in status["partitions"] if node_id in row["group"])
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """ "0-3 7" """
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def of_groups(groups: Collection[Group]) -> str:
-    """ "partition 7", "partitions 0-3 7 and the cluster map" """
-    numbers = [group for group in groups if isinstance(group, int)]
-    name = "partition" if len(numbers) == 1 else "partitions"
-    parts = [f"{name} {ranges(numbers)}"] if numbers else []
-    return " and ".join(parts + ["the cluster map"] * ("map" in groups)) or "nothing"
 
 
 def changes(status: Status) -> str:

@@ -9,7 +9,7 @@ Invariant: an id, a leader or an address is never cut or wrapped: a table that i
 terminal leaves columns out and says which. `status` is the answer of `DISTRODB STATUS`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distrodb.master.healing_status import Healing, Move, unborn
-from distrodb.master.quoting import escape
+from distrodb.master.quoting import escape, shown
 
 Status = Mapping[str, Any]
 Row = Mapping[str, str | Text]  # by column
@@ -38,6 +38,9 @@ STYLES = {
     "none": "red",
     "without": "yellow",
     "stuck": "red",
+    "error": "red",
+    "warning": "yellow",
+    "note": "cyan",
 }
 BAR_COLUMNS = 20
 # To a slave that came back empty all its groups copy at once; more lines do not fit on a screen.
@@ -54,6 +57,18 @@ def maybe(value: bytes | None, stale: str | None = None) -> str:
     """A GET's line. `stale` says why the answer may be old; None means that it is not."""
     text = "Nothing" if value is None else f'Just "{escape(value)}"'
     return text if stale is None else f"{text}  (stale: {stale})"
+
+
+def findings(found: Sequence[Mapping[str, str]]) -> Group:
+    """What DOCTOR says: two lines each."""
+    if not found:
+        return Group(Text("all is well"))
+    lines: list[RenderableType] = []
+    for each in found:
+        severity = each["severity"]
+        head = Text.assemble((severity, STYLES[severity]), f": {shown(each['seen'])}")
+        lines += [head, Text(f"  → {shown(each['do'])}")]
+    return Group(*lines)
 
 
 # -- tables --------------------------------------------------------------------------------------

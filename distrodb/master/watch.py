@@ -24,8 +24,9 @@ from rich.live import Live
 from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import RETRY_S_MAX, Cluster
-from distrodb.master.healing_status import Healing, changes, held_by, of_groups, unborn
+from distrodb.master.healing_status import Healing, changes, held_by, unborn
 from distrodb.master.render import followed_view, is_live
+from distrodb.ranges import of_groups
 
 LOOK_PAUSE_S = 0.25  # a bar seems to move, and the asked slave has next to nothing to do
 DONE_S_MIN = 0.5

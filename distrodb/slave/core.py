@@ -39,6 +39,7 @@ from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
+from distrodb.slave.clocks import Clocks
 from distrodb.slave.controller import Controller
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.disk_writes import DiskWrites
@@ -126,7 +127,10 @@ class Core:
         interest = Interest(self._feed, self.outgoing, self.links)
         self.gateway_tracking = GatewayTracking(keys_max, interest, self.routing, self._forwarding)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
-        self.gossip = GossipSender(self._open, self.peers, self._leadership, self.disk, config)
+        self.clocks = Clocks()
+        self.gossip = GossipSender(
+            self._open, self.peers, self._leadership, self.disk, config, self.clocks
+        )
         controller = Controller(config, self.peers.detector, self.peers.reports)
         self.view = View(config, self.routing, self.gossip, controller, self.disk)
         self._changes = MapChanges(self._open, controller, self.view, self._schedule)
@@ -227,6 +231,7 @@ class Core:
         self.gateway_tracking.link_down(peer)
         self._forwarding.link_down(now, peer)
         self._user_changes.link_down(now, peer)
+        self.clocks.lost(peer)
         self.maps.link_down(peer)
         self._heartbeats.link_down(name)
         for group in self.groups.values():
@@ -262,6 +267,7 @@ class Core:
         """What a peer leads and hears, and its map if ours was older.  Raises ``PeerError``."""
         self._now = now
         gossip = Gossip.from_plain(plain)
+        self.clocks.heard(now, peer, gossip.wall_ms)
         if self.peers.heard(now, peer, gossip):
             self._leadership.mark_all()
         self._changes.mark()
@@ -377,6 +383,7 @@ class Core:
 
     def flush(self, now: float, wall_ms: int) -> Output:
         self._now = now
+        self.clocks.look(now, wall_ms)
         if now >= self.disk.next_due and self.disk.look(now):
             self.outgoing.warnings.append(self.disk.verdict)
             self._schedule.release()

@@ -2,9 +2,9 @@
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
 how long its disk takes to sync, what it has done of late, where its gateway and its HTTP port are,
-and whether it is about to end; of the leader of a group: its members (membership_reports.py) and
-the copies that it sends; before the cluster is born: whom it has met; of one that wants to join,
-and of those that have met it: its addresses.
+what its clock says, how it is (condition.py), and whether it is about to end; of the leader of a
+group: its members (membership_reports.py) and the copies that it sends; before the cluster is born:
+whom it has met; of one that wants to join, and of those that have met it: its addresses.
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -22,6 +22,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
+from distrodb.slave.condition import Condition
 from distrodb.slave.group_ids import GROUP_MAX
 from distrodb.slave.recent import NOTHING, Load
 
@@ -63,6 +64,8 @@ class Gossip:
     gateway: str = ""  # its address, if it has one
     http: str = ""  # where its HTTP port is, if it has one: a URL without a path
     load: Load = NOTHING
+    wall_ms: int = 0  # what its machine's clock says; 0: it does not tell
+    condition: Condition | None = None
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -83,7 +86,10 @@ class Gossip:
             "gateway": self.gateway,
             "http": self.http,
             "load": [self.load.commands_per_s, self.load.write_us, self.load.read_us],
+            "wall": self.wall_ms,
         }
+        if self.condition is not None:
+            plain["condition"] = self.condition.to_plain()
         if self.map is not None:
             plain["map"] = self.map.to_plain()
         return plain
@@ -115,10 +121,17 @@ class Gossip:
                 gateway=_name(plain["gateway"]),
                 http=_name(plain["http"]),
                 load=Load(*_three(plain["load"])),
+                # Slaves of 0.5.0 and before say neither.
+                wall_ms=_number(plain.get("wall", 0)),
+                condition=_condition(plain.get("condition")),
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
             raise PeerError(f"malformed gossip: {problem!r:.200}") from None
+
+
+def _condition(plain: Any) -> Condition | None:
+    return None if plain is None else Condition.from_plain(plain)
 
 
 def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
@@ -195,6 +208,7 @@ class GossipBook:
         self._gateways: dict[str, str] = {}
         self._https: dict[str, str] = {}
         self._loads: dict[str, Load] = {}
+        self._conditions: dict[str, Condition | None] = {}
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -205,7 +219,7 @@ class GossipBook:
         self._joiners[peer] = gossip.joiners
         self._sync_ms[peer] = gossip.sync_ms
         self._gateways[peer], self._https[peer] = gossip.gateway, gossip.http
-        self._loads[peer] = gossip.load
+        self._loads[peer], self._conditions[peer] = gossip.load, gossip.condition
         for peers, is_one in (
             (self.leaving, gossip.is_leaving or peer in self.leaving),
             (self.empty, not gossip.has_groups),
@@ -227,7 +241,14 @@ class GossipBook:
         """Its link broke."""
         for peers in (self.leaving, self.empty, self.slow):
             peers.discard(peer)
-        for known in (self._epochs, self._sync_ms, self._copies, self._joiners, self._loads):
+        for known in (
+            self._epochs,
+            self._sync_ms,
+            self._copies,
+            self._joiners,
+            self._loads,
+            self._conditions,
+        ):
             known.pop(peer, None)
         self._forget_leads(peer, but={})
 
@@ -258,6 +279,10 @@ class GossipBook:
     def load(self, peer: str) -> Load | None:
         """None if nothing is known."""
         return self._loads.get(peer)
+
+    def condition(self, peer: str) -> Condition | None:
+        """The same."""
+        return self._conditions.get(peer)
 
     def is_behind(self, peer: str, epoch: int) -> bool:
         """The peer has said that its map is older than that."""

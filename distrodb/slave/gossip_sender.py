@@ -13,6 +13,8 @@ from typing import Any
 from distrodb.config import SlaveConfig
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import ClusterMap, node_of
+from distrodb.slave.clocks import Clocks
+from distrodb.slave.condition import Condition
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy, Gossip, Joiner
 from distrodb.slave.leadership import Leadership
@@ -32,13 +34,15 @@ class GossipSender:
         leadership: Leadership,
         disk: DiskSpeed,
         config: SlaveConfig,
+        clocks: Clocks,
     ):
         self._maps, self._groups, self._peers = groups.maps, groups, peers
-        self._leadership, self._disk = leadership, disk
+        self._leadership, self._disk, self._clocks = leadership, disk, clocks
         gateway = config.me.gateway
         self._gateway = "" if gateway is None else str(gateway)
         self._http = config.http_url or ""
         self.load = NOTHING  # of late
+        self.condition: Condition | None = None  # of this slave; None: it is not known yet
         self._version = 0  # grows when there is something new
         self._told: dict[str, tuple[float, int]] = {}  # peer: when, and what version
         self.next_due = math.inf  # seconds: when ``take`` is to be called next
@@ -73,7 +77,7 @@ class GossipSender:
             self._told[peer] = now, self._version
         self._set_due()
         self._disk.forget(now)
-        body, durable = self._body().to_plain(), self._maps.durable
+        body, durable = self._body(now).to_plain(), self._maps.durable
         gossip = dict.fromkeys(due, body)
         for peer in due:
             if durable is not None and self._peers.gossip.is_behind(peer, durable.epoch):
@@ -87,7 +91,7 @@ class GossipSender:
 
     # -- what --------------------------------------------------------------------------------------
 
-    def _body(self) -> Gossip:
+    def _body(self, now: float) -> Gossip:
         maps, groups = self._maps, self._groups.all
         birth = maps.birth
         is_born = birth is None or birth.joins
@@ -106,6 +110,8 @@ class GossipSender:
             gateway=self._gateway,
             http=self._http,
             load=self.load,
+            wall_ms=self._clocks.wall_ms(now),
+            condition=self.condition,
         )
 
     def _reports(self) -> dict[int, Configuration]:

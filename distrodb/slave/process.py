@@ -45,6 +45,7 @@ from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
 from distrodb.slave.recent import Recent
 from distrodb.slave.runtime_settings import RuntimeSettings
+from distrodb.slave.self_report import SelfReport
 from distrodb.slave.service_manager import ServiceManager
 from distrodb.slave.startup import (
     CLIENTS_SHARE,
@@ -121,6 +122,7 @@ class SlaveProcess:
             self._core, limits, self._schedule, self.stop, self._timing, self._tls
         )
         self._recent = Recent(self._core.counts, self._timing.sync_us)
+        self._report = SelfReport(self._core, self._clients.service, self._recent, self._aside)
         self._http = http_of(
             self._core, self._clients, self._recent, self._tls, lambda: self._is_stopping
         )
@@ -269,11 +271,8 @@ class SlaveProcess:
             return
         self._timing.beat(LINKS_S)
         self._links.tick()
-        now, service = monotonic(), self._clients.service
-        self._manager.beat(now)
-        service.sample(now)
-        self._recent.sample(now)
-        self._core.gossip.load = self._recent.load(service.statistics.rates()[0])
+        self._manager.beat(monotonic())
+        self._report.look(monotonic())
         self._loop.call_later(LINKS_S, self._on_timer)
 
     def _on_frame(self, peer: str, content: object) -> None:
@@ -311,6 +310,9 @@ class SlaveProcess:
         finally:
             sys.setswitchinterval(usual_s)
         return lambda: self._tell(self._core.snapshot_written, done)
+
+    def _aside(self, work: Callable[[], Callable[[], None]]) -> None:
+        self._snapshot_thread.give(work)  # nobody waits for it
 
     # -- errors ------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from distrodb.slave.access import Access
 from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.core import Core
+from distrodb.slave.doctor.examination import Examination
 from distrodb.slave.monitors import Monitors
 from distrodb.slave.on_partitions import OnPartitions, Part
 from distrodb.slave.pause import Pausing
@@ -100,7 +101,8 @@ class Service:
         self.limits = self.settings.limits
         self.slow_log, self.latency, self.times = timing.slow_log, timing.latency, timing.times
         self.calls = self.statistics.calls
-        self.cluster, self._status = Topology(core.view), Status(core.view)
+        self.cluster, self.status = Topology(core.view), Status(core.view).whole
+        self.doctor = Examination(core, self.status, process.wall_us).findings
         self.table = timing.table(table)
         self._info = info.Info(core, self, process, self.cluster)
         self.client_memory = ClientMemory()
@@ -314,9 +316,6 @@ class Service:
         self.times.clear()
         for session in self.sessions:
             session.replies.misses = 0
-
-    def status(self) -> Mapping[str, object]:
-        return self._status.whole()
 
     def change_map(self, words: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         self._core.change_map(words, resolve)

@@ -12,6 +12,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.ring.clustermap import ClusterMap, member
 from distrodb.ring.plan import Plan
+from distrodb.slave.condition import Condition
 from distrodb.slave.controller import Controller, Situation
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy
@@ -148,6 +149,10 @@ class View:
     def load_of(self, node: str) -> Load | None:
         """What it has done of late; None if that is not known."""
         return self._gossip.load if node == self.id else self.peers.gossip.load(node)
+
+    def condition_of(self, node: str) -> Condition | None:
+        """What it tells of itself; None if that is not known."""
+        return self._gossip.condition if node == self.id else self.peers.gossip.condition(node)
 
     def has_slow_disk(self, node: str) -> bool:
         """So slow that it hands on what it leads."""

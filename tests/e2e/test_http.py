@@ -142,3 +142,24 @@ def test_a_value_is_read_at_its_leader_from_whatever_slave_is_asked(cluster):
         shown = "once \\xff" + "x" * (1024 - 6)
         assert value == {"type": "string", "length": 2006, "text": shown}
     assert json.loads(ask(cluster, "node1", "/key?name=none")[1])["why"] == "there is no such key"
+
+
+def test_what_is_wrong_is_told_by_the_port_and_by_the_command(cluster):
+    told = json.loads(ask(cluster, "node2", "/doctor")[1])
+    assert {each["code"] for each in told} == {"no_secret", "no_password"}
+    assert {each["severity"] for each in told} == {"note"}
+    shown = distrodb("doctor", "--json", "--connect", cluster.addresses["node2"])
+    assert {each["code"] for each in json.loads(shown.stdout)} == {"no_secret", "no_password"}
+    in_shell = distrodb("master", "--connect", cluster.addresses["node2"], "-c", "doctor")
+    assert in_shell.stdout.startswith("note: ") and in_shell.returncode == shown.returncode == 0
+
+
+def test_what_a_slave_tells_of_itself_is_measured(cluster):
+    values = {}
+    for line in ask(cluster, "node1", "/metrics")[1].decode().splitlines():
+        name, _, value = line.rpartition(" ")
+        values[name] = value
+    free, total = (float(values[f'distrodb_disk_bytes{{what="{w}"}}']) for w in ("free", "total"))
+    assert 0 < free < total
+    assert float(values["distrodb_tls_certificate_expires_seconds"]) == 0
+    assert float(values["distrodb_clock_skew_seconds"]) < 2

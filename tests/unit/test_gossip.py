@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
+from distrodb.slave.condition import Condition
 from distrodb.slave.gossip import Copy, Gossip, GossipBook, Joiner
 from distrodb.slave.group_ids import GROUP_MAX
 from distrodb.slave.recent import Load
@@ -28,6 +29,8 @@ FULL = Gossip(
     gateway="h:3",
     http="h:4",
     load=Load(5, 6, 7),
+    wall_ms=8,
+    condition=Condition("1.0", flags=frozenset({"no_secret"}), settings={"a": "b"}),
     map=MAP,
 )
 
@@ -79,7 +82,11 @@ def test_a_field_that_is_anything_at_all_is_gossip_or_a_peer_error(field, value)
         Gossip.from_plain({**FULL.to_plain(), field: value})
 
 
-@pytest.mark.parametrize("field", [field for field in FULL.to_plain() if field != "map"])
+# A map, a clock and a condition may be missing.
+FIELDS = sorted(FULL.to_plain().keys() - {"map", "wall", "condition"})
+
+
+@pytest.mark.parametrize("field", FIELDS)
 def test_a_field_that_is_missing_is_a_peer_error(field):
     rest = {key: value for key, value in FULL.to_plain().items() if key != field}
     with pytest.raises(PeerError, match="malformed gossip"):

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from distrodb.master import healing_status, render
+from distrodb.ranges import ranges
 
 NODES = ["node1", "node2", "node3", "node4", "node5"]
 
@@ -266,7 +267,7 @@ def test_bytes(done: int, total: int, text: str) -> None:
     ("numbers", "text"), [([], ""), ([7], "7"), ([3, 1, 2], "1-3"), ([0, 1, 5, 7, 8], "0-1 5 7-8")]
 )
 def test_ranges(numbers: list[int], text: str) -> None:
-    assert healing_status.ranges(numbers) == text
+    assert ranges(numbers) == text
 
 
 def test_what_a_slave_still_holds() -> None:

@@ -39,6 +39,7 @@ STATUS: dict[str, Any] = {
 COMMANDS = [
     "BALANCE",
     "DEL",
+    "DOCTOR",
     "EXIT",
     "GET",
     "HELP",

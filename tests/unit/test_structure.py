@@ -113,6 +113,7 @@ def test_the_bytes_of_a_backup_are_made_and_read_without_io():
 SHELLS = {
     "worker.py",
     "client_server.py",
+    "disk_space.py",
     "doors.py",
     "tls.py",
     "process.py",

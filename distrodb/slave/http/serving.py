@@ -1,5 +1,6 @@
 """The HTTP port of one slave, put together."""
 
+import json
 from collections.abc import Callable, Iterator
 
 from distrodb.slave.client_server import ClientServer
@@ -39,6 +40,7 @@ def http_of(
     events = Events(core.view, process.now, lambda: process.wall_us() // 1000)
     documents = {
         "/metrics": Document(None, METRICS, load=load_metrics),
+        "/doctor": Document(lambda: iter([json.dumps(service.doctor()).encode() + b"\n"]), JSON),
         "/live": Document(Live(core, service, recent, events).pieces, JSON),
     }
     is_protected = config.is_protected and config.tls.of_http != "certificate"

@@ -68,6 +68,27 @@ def collect(sources: Sources) -> Iterator[Metric]:
         "1: the disk is so slow that the slave hands on what it leads.",
         view.has_slow_disk(core.id),
     )
+    condition = view.condition_of(core.id)
+    yield gauge(
+        "distrodb_disk_bytes",
+        "Of the file system where the slave's directory is: free (for it), total; looked at each"
+        " ten seconds; 0: not known.",
+        {
+            "free": condition.disk_free if condition else 0,
+            "total": condition.disk_total if condition else 0,
+        },
+        "what",
+    )
+    yield gauge(
+        "distrodb_tls_certificate_expires_seconds",
+        "When the slave's certificate ends, in seconds since 1970; 0: it has none.",
+        condition.certificate_ends_s if condition else 0,
+    )
+    yield gauge(
+        "distrodb_clock_skew_seconds",
+        "How far the clocks of others are from this one's, the farthest, as far as is known.",
+        max(map(abs, core.clocks.skews_ms().values()), default=0) / 1000,
+    )
     yield gauge(
         "distrodb_ready",
         "1: clients may be sent here (as /readyz, but for a slave that ends).",

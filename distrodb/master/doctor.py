@@ -1,0 +1,66 @@
+"""What is wrong with a cluster, as all of its slaves that answer see it together.
+
+Each slave tells what it sees (DISTRODB DOCTOR).  What several tell is told once, as the worst of
+them has it, and as the slave has it that it is about where that is among them.  A slave that should
+answer and does not is a finding too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distrodb.errors import DistrodbError, UnavailableError
+from distrodb.master.client import Cluster
+
+Finding = Mapping[str, str]
+SEVERITIES = ("error", "warning", "note")  # worst first
+
+
+def examine(cluster: Cluster) -> list[Finding]:
+    """Worst first.  Raises ``DistrodbError`` when nobody answers."""
+    answers = cluster.ask_each("DOCTOR")
+    status = cluster.status()
+    refusals = {node: each for node, each in answers.items() if isinstance(each, DistrodbError)}
+    told = {node: each for node, each in answers.items() if node not in refusals}
+    if not told:
+        why = next(iter(map(str, refusals.values())), "there is none")
+        raise UnavailableError(f"no slave says how it is: {why}")
+    silent = [
+        _silent(node, problem, status["nodes"].get(node, {})) for node, problem in refusals.items()
+    ]
+    return merged({**told, "": [each for each in silent if each]})
+
+
+def _silent(node: str, problem: DistrodbError, row: Mapping[str, Any]) -> Finding | None:
+    if row.get("status") != "up":
+        return None  # which the others tell
+    return {
+        "code": "no_answer",
+        "severity": "error",
+        "about": node,
+        "seen": f"{node} is up, as the others see it, and does not answer here: {problem}.",
+        "do": "See whether its client port is reached from here, and its log.",
+    }
+
+
+def merged(told: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """``told``: by the slave that tells it."""
+    found: dict[tuple[str, str], tuple[tuple[int, bool], Finding]] = {}
+    for node, findings in told.items():
+        for each in findings:
+            key = (each.get("code", ""), each["about"])
+            rank = SEVERITIES.index(each["severity"]), each["about"] != node
+            if key not in found or rank < found[key][0]:
+                found[key] = rank, each
+    ranked = sorted(found.values(), key=lambda one: one[0][0])
+    return [each for _, each in ranked if not any(_says_more(other, each) for _, other in ranked)]
+
+
+def _says_more(one: Finding, other: Finding) -> bool:
+    """The same of more slaves: the other has not heard of all of them yet."""
+    names, fewer = set(one["about"].split()), set(other["about"].split())
+    is_no_better = SEVERITIES.index(one["severity"]) <= SEVERITIES.index(other["severity"])
+    return one.get("code") == other.get("code") and is_no_better and fewer < names
+
+
+def is_ill(found: Sequence[Finding]) -> bool:
+    return any(each["severity"] != "note" for each in found)
