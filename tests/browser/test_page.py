@@ -12,6 +12,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect
 
 from distrodb import LocalCluster
+from distrodb.ring.slots import slot_of
+from tests.e2e.test_security import PASSWORD as TLS_PASSWORD
+from tests.e2e.test_security import with_certificates
 
 WAIT_MS = 60_000  # far above what is waited for here takes
 WIDTHS, SCHEMES = (390, 1440), ("light", "dark")
@@ -429,6 +432,22 @@ def test_a_partition_without_a_leader_or_led_elsewhere_is_told_by_words_too(show
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_a_majority_that_is_lost_is_told_by_words(shown, width):
+    status = made_up(3, 6)
+    status["nodes"]["node2"]["status"] = "down"
+    status["nodes"]["node3"]["status"] = "suspect"
+    for row in status["partitions"]:
+        row["leader"] = None
+    status["healing"] |= {"is_done": False, "stuck": [0, 1, 2, 3, 4, 5]}
+    page = shown(status, width)
+    state(page).to_contain_text("6 of 6 partitions have no leader.")
+    state(page).to_contain_text("node2 is down. node1 does not hear node3.")
+    state(page).to_contain_text("6 partitions cannot move: a majority of their slaves is down.")
+    assert page.locator("#ring rect.part.none").count() == 6
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_many_slaves_and_partitions_fit_too(shown, width):
     page = shown(made_up(24, 1024), width)
     state(page).to_contain_text("24 slaves, 1024 partitions")
@@ -470,3 +489,72 @@ def test_no_script_runs_that_is_not_the_page_s_own(browser, cluster):
     assert page.evaluate("window.evil") is None
     assert any("Content Security Policy" in text for text in refused)
     context.close()
+
+
+# -- a cluster's life, from its page ---------------------------------------------------------------
+
+
+@pytest.mark.soak
+def test_a_slave_joins_a_majority_is_lost_and_comes_back(browser):
+    with LocalCluster(nodes=3, partitions=6, raft_dead_after_s=1.0) as cluster:
+        cluster.wait_healed()
+        with cluster.client() as client:
+            for number in range(3000):
+                client.set(f"key{number}", "x" * 1000)
+        with opened(browser, cluster.http_address("node1")) as page:
+            state(page).to_contain_text("All is well: 3 slaves, 6 partitions", timeout=WAIT_MS)
+            events = page.locator("#events")
+            joiner = cluster.add()
+            expect(events).to_contain_text(f"{joiner} has joined the cluster", timeout=WAIT_MS)
+            expect(events).to_contain_text(f"the ring is node1 node2 node3 {joiner}")
+            state(page).to_contain_text("All is well: 4 slaves", timeout=WAIT_MS)
+            assert cards(page)[-1] == f"● {joiner}"
+            expect(page.locator("#partitions")).to_contain_text(joiner)
+            with opened(browser, cluster.http_address(joiner)) as its_own:
+                state(its_own).to_contain_text("All is well: 4 slaves", timeout=WAIT_MS)
+            # Two of four at once: of the groups that lose a majority nobody leads any more.
+            for node in ("node2", "node3"):
+                cluster.kill(node)
+            state(page).to_contain_text("have no leader", timeout=WAIT_MS)
+            expect(page.locator("#partitions td[data-kind=bad]").first).to_have_text("✕ nobody")
+            expect(events).to_contain_text("nobody leads partition", timeout=WAIT_MS)
+            expect(page.locator("#own")).to_contain_text("Not ready: ")
+            page.get_by_role("textbox", name="Key").fill(_lost_key(cluster))
+            page.keyboard.press("Enter")
+            found = page.locator("#found")
+            expect(found).to_contain_text("No value is shown: no answer in 3", timeout=WAIT_MS)
+            expect(found).to_contain_text("leader nobody")
+            for node in ("node2", "node3"):
+                cluster.revive(node)
+            state(page).to_contain_text("All is well: 4 slaves", timeout=WAIT_MS)
+            expect(events).to_contain_text("node2 is up")
+            page.keyboard.press("Enter")
+            expect(page.locator("#found")).to_contain_text("It holds a string of 1,000 bytes")
+
+
+def _lost_key(cluster: LocalCluster) -> str:
+    """One that is there, of a partition that nobody leads."""
+    lost = {
+        slot
+        for row in cluster.status("node1")["partitions"]
+        if row["leader"] is None
+        for slot in range(row["slots"][0], row["slots"][1] + 1)
+    }
+    return next(f"key{n}" for n in range(3000) if slot_of(f"key{n}".encode()) in lost)
+
+
+@pytest.mark.soak
+def test_by_tls_the_page_and_the_links_to_others_are_https(browser, tmp_path):
+    with with_certificates(tmp_path) as cluster:
+        cluster.wait_healed()
+        login = {"username": "default", "password": TLS_PASSWORD}
+        context = browser.new_context(http_credentials=login, ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"{cluster.http_url('node1')}/")
+        state(page).to_contain_text("All is well: 3 slaves", timeout=WAIT_MS)
+        link = page.get_by_role("link", name="node2")
+        assert link.get_attribute("href") == f"{cluster.http_url('node2')}/"
+        link.click()
+        state(page).to_contain_text("All is well: 3 slaves", timeout=WAIT_MS)
+        expect(page.locator("#node")).to_have_text("node2")
+        context.close()

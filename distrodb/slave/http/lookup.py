@@ -25,7 +25,7 @@ from distrodb.slave.service import Service
 
 SHOWN_BYTES = 1024  # of a value
 VALUES_PER_S, VALUES_AT_ONCE = 10, 20
-WAIT_S = 5.0  # for the leader
+WAIT_S = 3.0  # for the leader; the page waits for five
 LAST = str(SHOWN_BYTES - 1).encode()
 # What is asked, and the command that tells the same, which the visitor must be allowed.
 ASKED: dict[str, tuple[bytes, tuple[bytes, ...], bytes]] = {

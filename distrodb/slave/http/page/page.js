@@ -378,6 +378,8 @@ function showValue({ value, why }) {
 at("key").addEventListener("submit", async (event) => {
   event.preventDefault();
   const name = at("name").value;
+  set(at("place"), "Asking its leader …");
+  showValue({ value: null, why: "" });
   try {
     const found = await ask(`/key?name=${encodeURIComponent(name)}`);
     set(at("place"), `Slot ${found.slot}, partition ${found.partition} (slots ${found.slots[0]}–${found.slots[1]}), `
@@ -385,7 +387,6 @@ at("key").addEventListener("submit", async (event) => {
     showValue(found);
   } catch (error) {
     set(at("place"), `This cannot be said now (${error.message}).`);
-    showValue({ value: null, why: "" });
   }
 });
 at("reload").addEventListener("click", () => location.reload());
