@@ -96,6 +96,7 @@ def shared_options(config: SlaveConfig) -> dict[str, Any]:
         "cluster_secret": config.secret,
         "cluster_replicas": config.replicas,
         "log_level": config.log_level,
+        "log_format": config.log_format,
         **{f"{s}_{n}": v for s, values in sections.items() for n, v in values.items()},
     }
 

@@ -111,6 +111,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         raft=RaftConfig(**section("raft")),
         limits=LimitsConfig(**section("limits")),
         log_level=values["log.level"],
+        log_format=values["log.format"],
         join=join,
         healing=HealingConfig(**section("healing")),
         clients=ClientsConfig(**section("clients")),

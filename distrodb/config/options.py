@@ -463,5 +463,13 @@ OPTIONS = (
         "What is logged (to standard error): debug, info, warning or error.",
         choices=("debug", "info", "warning", "error"),
     ),
+    Option(
+        "log",
+        "format",
+        "text",
+        "How: text, for people; logfmt or json, for programs: a line an event, with its name and"
+        " fields (docs/monitoring.md).",
+        choices=("text", "logfmt", "json"),
+    ),
 )
 SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))  # in this order

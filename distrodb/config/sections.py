@@ -128,6 +128,7 @@ class SlaveConfig:
     raft: RaftConfig
     limits: LimitsConfig
     log_level: str
+    log_format: str = _DEFAULTS["log.format"]
     join: tuple[Address, ...] = ()
     healing: HealingConfig = HealingConfig()
     clients: ClientsConfig = ClientsConfig()

@@ -306,3 +306,14 @@ class Elections:
         self._prevotes = set()
         if self._state.is_leader:
             self._learned = _Leaderless()
+
+
+def why_it_stands(elections: Elections) -> str:
+    """For people; to be asked when ``look`` has said so."""
+    if elections._was_told_to_stand:
+        return "its leader handed it over"
+    if elections._heard_at == NEVER:
+        return "it had no leader yet"
+    if elections._leader_link_broken:
+        return "the link with its leader broke"
+    return "its leader was silent"

@@ -195,15 +195,25 @@ class Group:
         leads_in = self.member.leads_in
         if self._led_in is not None and leads_in != self._led_in:
             self._hand_back(self._proposals.lose_leadership(now))
+            self._outbox.lead("leads_lost", self.id, self._why_lost(self._led_in))
             self._hand_over_until, self._hand_over_to, self._hand_over_again_at = 0.0, (), 0.0
             self._outbox.counts.leads_lost += 1
         if leads_in is not None and leads_in != self._led_in:
             self._proposals.gain_leadership(now)
             self._outbox.counts.leads_won += 1
+            self._outbox.lead("leads_won", self.id, self.member.stood_because)
         if leads_in != self._led_in:
             self.machine.watched.begin(leads_in or 0)
         self._led_in = leads_in
         self._snapshots.role_changed()
+
+    def _why_lost(self, led_in: int) -> str:
+        follows = self.member.follows
+        if self._hand_over_to:
+            return "handed over"
+        if follows is not None:
+            return f"{follows[0].partition('/')[0]} leads now"
+        return "another slave stands for it" if self.member.term > led_in else "heard no majority"
 
     def _hand_back(self, requests: Sequence[Request]) -> None:
         if requests:

@@ -22,7 +22,7 @@ from typing import Any
 from distrodb.errors import invariant
 from distrodb.keyspace.entry import Payload
 from distrodb.raft import messages as m
-from distrodb.raft.elections import Elections
+from distrodb.raft.elections import Elections, why_it_stands
 from distrodb.raft.lease import Lease
 from distrodb.raft.library import Fate, Library
 from distrodb.raft.log import Configuration
@@ -52,6 +52,7 @@ class Member:
         self._timeout_s = election_timeout_s
         state.library = self._library = Library(state.name, state.log, self)
         self._elections = Elections(state, election_timeout_s)
+        self.stood_because = ""  # for people: why it stood for election last
         self._replication = Replication(state, heartbeat_s, election_timeout_s)
         self._lease = Lease(state)
         self._membership = Membership(state, self._replication, election_timeout_s)
@@ -170,6 +171,8 @@ class Member:
         state, library = self._at(now), self._library
         wants_to_stand = not library.is_leader and now > self._elections.deadline
         stands = wants_to_stand and self._elections.look()
+        if stands:
+            self.stood_because = why_it_stands(self._elections)
         if not (library.is_leader or stands):
             self._apply_committed()
             return

@@ -6,6 +6,7 @@ group is over before anybody acts on it.
 
 from collections.abc import Sequence
 
+from distrodb.events import Said, said
 from distrodb.raft.counts import Counts
 from distrodb.raft.interfaces import Request, SnapshotWrite
 from distrodb.raft.messages import Message
@@ -23,5 +24,14 @@ class Outbox:
         # their connections sent after them may be by now, so they must be answered, never proposed.
         self.overwritten: list[tuple[int, Sequence[Request]]] = []
         self.counts = Counts()
-        self.warnings: list[str] = []  # for the slave's log
+        self.said: list[Said] = []  # for the slave's log
+        # The same, gathered: (leads_won or leads_lost, and why): groups.  Bounded by the whys.
+        self.leads: dict[tuple[str, str], set[int]] = {}
         self.changed: set[int] = set()  # groups whose role, leader or term may be another one
+
+    def say(self, name: str, group: int, /, **fields: object) -> None:
+        """Of one group, for the slave's log."""
+        self.said.append(said(name, partition=group, **fields))
+
+    def lead(self, name: str, group: int, cause: str) -> None:
+        self.leads.setdefault((name, cause), set()).add(group)

@@ -112,6 +112,7 @@ class Snapshots:
         self._taken = None
         self._newest_bytes = done.size
         self._outbox.counts.snapshots_taken += 1
+        self._outbox.say("snapshot_taken", self._log.group, bytes=done.size)
         if done.write.index >= self._log.meta.snapshot_index:
             self._cut_log(done.write)
         return None
@@ -158,6 +159,8 @@ class Snapshots:
             if sender is None or sender.is_stalled(now, self._patience_s):
                 sender = self._senders[peer] = self._begin_to_send(now, machine, sender)
                 self._outbox.counts.snapshots_begun += 1
+                to, size = peer.partition("/")[0], sender.bytes_total
+                self._outbox.say("snapshot_sent", self._log.group, slave=to, bytes=size)
             for fields in sender.due(self._budget.spend):
                 member.emit(peer, m.SNAPSHOT, member.term, *fields)
 
@@ -228,9 +231,7 @@ class Snapshots:
         """It is damaged: its sender, which believes that it is being decoded, begins anew."""
         self._outbox.counts.snapshots_refused += 1
         node, _, _ = received.sender.partition("/")
-        self._outbox.warnings.append(
-            f"group {self._log.group}: the snapshot from {node} is refused: {damage}"
-        )
+        self._outbox.say("snapshot_refused", self._log.group, slave=node, damage=damage)
         self._member.emit(received.sender, m.SNAPSHOT_ACK, received.term, received.transfer, 0)
 
     def _install(self, now: float, received: _Received, machine: Machine) -> Machine | None:
@@ -239,6 +240,8 @@ class Snapshots:
         if is_installed:
             self._tail_bytes = 0
             self._outbox.counts.snapshots_installed += 1
+            sender = received.sender.partition("/")[0]
+            self._outbox.say("snapshot_installed", self._log.group, slave=sender)
         member.acknowledge(received.sender, member.applied_index)
         return machine if is_installed else None
 

@@ -165,12 +165,12 @@ class Connection(asyncio.Protocol):
 
     def give_up(self, reason: str) -> None:
         """End at once what a client's fault has come to; the log says it."""
-        log.info(self._host, f"a client at %s is closed: {reason}", self.session.address)
+        log.say("client_given_up", self._host, client=self.session.address, reason=reason)
         self.abort(reason)
 
     def abort(self, reason: str) -> None:
         """End at once.  What is under way may still happen."""
-        log.debug(self._host, "a client at %s closed: %s", self._host, reason)
+        log.say("client_ended", self._host, client=self._host, reason=reason)
         if self._transport is not None:
             with contextlib.suppress(RuntimeError, OSError):
                 self._transport.abort()
@@ -216,8 +216,8 @@ class Connection(asyncio.Protocol):
             if session.is_closing and not self._is_watched:
                 self._is_watched = True
                 if session.fault:
-                    what = "a client at %s is closed: %s"
-                    log.warning(self._host, what, session.address or self._host, session.fault)
+                    who = session.address or self._host
+                    log.say("client_closed", self._host, client=who, reason=session.fault)
                 self._watch(transport.get_write_buffer_size() + session.replies.output_bytes + 1)
         except (RuntimeError, OSError):
             self.abort("its socket is gone")
@@ -349,11 +349,12 @@ class ClientServer:
     def opened(self, connection: Connection, host: str) -> None:
         """``host``: the client's."""
         if self._is_protected and self.service.access.users.is_open and not is_loopback(host):
-            log.warning(host, "a client at %s is sent away: protected mode, no password", host)
+            log.say("client_sent_away", host, client=host)
             self._refuse(connection, DENIED)
         elif len(self._connections) < self.service.limits.connections_max:
             self._connections[connection.session.id] = connection
         else:
+            log.say("clients_refused", connections=self.service.limits.connections_max)
             self._refuse(connection, FULL)
 
     def _refuse(self, connection: Connection, why: ErrorReply) -> None:
@@ -424,15 +425,7 @@ class ClientServer:
         spared = [number for number, each in connections.items() if each.session.is_spared]
         for number, size in memory.beyond(bound, spared):
             address = connections[number].session.address
-            log.warning(
-                "maxmemory_clients",
-                "a client at %s is closed, the one that holds the most (%d bytes): all together"
-                " hold %d, and maxmemory_clients is %d",
-                address,
-                size,
-                total,
-                bound,
-            )
+            log.say("client_memory", client=address, held=size, total=total, bound=bound)
             self.service.statistics.evicted += 1
             connections[number].abort("maxmemory_clients")
 

@@ -323,6 +323,11 @@ class Core:
         """ACL SETUSER and DELUSER: the verb, and what stands behind it."""
         self._user_changes.ask(self._now, words, resolve)
 
+    def take_leads(self) -> dict[tuple[str, str], set[int]]:
+        """Leads that were won and lost since, by which and why: groups."""
+        leads, self._outbox.leads = self._outbox.leads, {}
+        return leads
+
     @property
     def is_full(self) -> bool:
         """More is held here than ``maxmemory``: what may need more memory is refused."""
@@ -385,7 +390,7 @@ class Core:
         self._now = now
         self.clocks.look(now, wall_ms)
         if now >= self.disk.next_due and self.disk.look(now):
-            self.outgoing.warnings.append(self.disk.verdict)
+            self.outgoing.said.append(self.disk.verdict)
             self._schedule.release()
             self._leadership.mark_all()
             self.gossip.soon()

@@ -20,6 +20,8 @@ not taken for it.
 
 import math
 
+from distrodb.events import Said, said
+
 SLOW_S = 1.0  # a sync as long as this: ten heartbeats, where a bad spinning disk needs 0.05
 FAST_S = 0.25  # a sync shorter than this is as it should be
 CALM_S, CALM_S_MAX = 10.0, 300.0  # seconds without a longer one, until it counts as fast again
@@ -85,14 +87,11 @@ class DiskSpeed:
         return max(self._worst_s)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Said:
         """For the slave's log."""
         if not self.is_slow:
-            return f"the disk is fast again: no sync has taken {FAST_S:g} s for {self._calm_s:g} s"
-        return (
-            f"the disk is slow: a sync has taken {self.worst_s():.1f} s; what this slave leads goes"
-            " to slaves whose disks are much faster, if there are any"
-        )
+            return said("disk_fast", limit=f"{FAST_S:g}", calm=f"{self._calm_s:g}")
+        return said("disk_slow", seconds=f"{self.worst_s():.1f}")
 
     def wants_probe(self, now: float) -> bool:
         """Nothing has been written for a while, so nothing is learnt."""

@@ -81,7 +81,7 @@ class Doors:
             try:
                 accepted, peer = await loop.sock_accept(system)
             except OSError as problem:
-                log.warning("accept", "no connection can be accepted: %s", problem)
+                log.say("accept_failed", problem=problem)
                 await asyncio.sleep(PAUSE_S)
                 continue
             if not self._may_enter():
@@ -90,7 +90,7 @@ class Doors:
             guest = Guest(accepted, str(peer[0]))
             victim = self._guests.admit(guest, guest.host)
             if victim is not None:
-                log.warning(victim.host, "too many strangers at %s: the oldest goes", victim.host)
+                log.say("tls_strangers", victim.host, host=victim.host)
                 victim.send_away()
             self._keep(loop.create_task(self._welcome(guest)))
 
@@ -106,7 +106,7 @@ class Doors:
             )
         except (OSError, RuntimeError) as problem:  # uvloop's, for a handle that is gone
             guest.system.close()
-            log.info(guest.host, "%s: no TLS handshake: %s", guest.host, reason(problem))
+            log.say("tls_failed", guest.host, host=guest.host, problem=reason(problem))
         finally:
             self._guests.discard(guest)
 

@@ -2,7 +2,8 @@
 
 ``RateLimit`` is pure: a few lines of one kind about one peer go through at once, then one each
 ``EVERY_S``; all peers together have a bound a kind, too, so that one with many addresses fills no
-disk either.  ``LimitedLog`` is a logger that asks it first, and says how many were left out.
+disk either.  ``LimitedLog`` is a logger of events that asks it first, and says how many were left
+out.
 
 Caveat: what was left out is told with the next line of its kind about that peer, which may never
 come.
@@ -12,6 +13,7 @@ import logging
 from collections import OrderedDict
 
 from distrodb.clock import monotonic
+from distrodb.events import Said, said
 
 LINES_AT_ONCE = 5  # of one kind about one peer
 LINES_A_KIND = 50  # of one kind about all peers
@@ -60,26 +62,26 @@ class RateLimit:
 
 
 class LimitedLog:
+    """Writes events (events.py)."""
+
     def __init__(self, name: str):
         self._log, self._limit = logging.getLogger(name), RateLimit()
 
-    def debug(self, who: str, text: str, *arguments: object) -> None:
-        self._line(logging.DEBUG, who, text, arguments)
+    def say(self, name: str, who: str = "", /, **fields: object) -> None:
+        """``who`` it is about, or who has caused it: each has a rate of its own."""
+        self.write(said(name, **fields), who)
 
-    def info(self, who: str, text: str, *arguments: object) -> None:
-        self._line(logging.INFO, who, text, arguments)
-
-    def warning(self, who: str, text: str, *arguments: object) -> None:
-        self._line(logging.WARNING, who, text, arguments)
-
-    def error(self, who: str, text: str, *arguments: object) -> None:
-        self._line(logging.ERROR, who, text, arguments)
-
-    def _line(self, level: int, who: str, text: str, arguments: tuple[object, ...]) -> None:
-        """``text`` before its arguments are filled in is the kind of the line."""
+    def write(self, happened: Said, who: str = "", trace_of: BaseException | None = None) -> None:
+        level = logging.getLevelNamesMapping()[happened.event.level.upper()]
         if not self._log.isEnabledFor(level):
             return
-        left_out = self._limit.ask(monotonic(), text, who)
+        left_out = self._limit.ask(monotonic(), happened.event.name, who)
         if left_out is not None:
             more = f" ({left_out} more such lines were left out)" if left_out else ""
-            self._log.log(level, "%s%s", text % arguments if arguments else text, more)
+            text = f"{happened}{more}"
+            self._log.log(level, "%s", text, exc_info=trace_of, extra={"said": happened})
+
+
+def about(happened: Said) -> str:
+    """Of which slave or partition, for the rate of what nobody else has caused."""
+    return str(happened.fields.get("partition") or happened.fields.get("slave") or "")

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distrodb.events import Said
 from distrodb.raft import messages as m
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.raft.outbox import Outbox
+from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.links.framing import Parcel
 from distrodb.storage.records import Operation, SealedPut
 
@@ -32,7 +34,7 @@ class Output:
     snapshots: list[SnapshotWrite] = field(default_factory=list)
     # (group, index): the durable journal names this snapshot, older ones may be removed
     obsolete: list[tuple[int, int]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # for the slave's log
+    said: list[Said] = field(default_factory=list)  # for the slave's log
 
 
 class Outgoing:
@@ -45,7 +47,7 @@ class Outgoing:
         self._named: list[tuple[int, int, int]] = []
         self._obsolete: list[tuple[int, int]] = []
         self.snapshots: list[SnapshotWrite] = []
-        self.warnings: list[str] = []
+        self.said: list[Said] = []
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -71,9 +73,9 @@ class Outgoing:
         if outbox.snapshots:
             self.snapshots += outbox.snapshots
             outbox.snapshots.clear()
-        if outbox.warnings:
-            self.warnings += outbox.warnings
-            outbox.warnings.clear()
+        if outbox.said:
+            self.said += map(_named, outbox.said)
+            outbox.said.clear()
 
     def snapshot_is_named(self, sequence: int, group: int, index: int) -> None:
         """Once that write set is on disk, the group's older snapshots are not needed."""
@@ -112,8 +114,18 @@ class Outgoing:
             parcels=self._parcels,
             snapshots=self.snapshots,
             obsolete=self._obsolete,
-            warnings=self.warnings,
+            said=self.said,
         )
         self._messages, self._parcels = {}, {}
-        self.snapshots, self._obsolete, self.warnings = [], [], []
+        self.snapshots, self._obsolete, self.said = [], [], []
         return output
+
+
+def _named(happened: Said) -> Said:
+    """The cluster map's own group has a name."""
+    fields = happened.fields
+    return (
+        Said(happened.event, {**fields, "partition": "map"})
+        if (fields.get("partition") == MAP_GROUP)
+        else happened
+    )

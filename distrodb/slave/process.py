@@ -13,7 +13,6 @@ import asyncio
 import dataclasses
 import errno
 import gc
-import logging
 import math
 import os
 import random
@@ -30,20 +29,21 @@ from distrodb.clock import monotonic, sleep, wall_ms, wall_us
 from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import LimitsConfig, SlaveConfig, check_directory, problem
 from distrodb.errors import CorruptionError, DistrodbError
+from distrodb.events import said
 from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.private import close_to_others, is_open_to_others
 from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.slave import log_output
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
 from distrodb.slave.http.serving import http_of
 from distrodb.slave.links import framing as links
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
-from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.logging_limit import LimitedLog, about
 from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
-from distrodb.slave.recent import Recent
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.self_report import SelfReport
 from distrodb.slave.service_manager import ServiceManager
@@ -62,10 +62,6 @@ from distrodb.storage.directory import Directory
 from distrodb.storage.records import Operation, SealedPut
 from distrodb.storage.snapshot_files import SnapshotFiles
 
-REMOVED = (
-    "%s is not one of the cluster any more, so it has ended; to join again it needs an empty"
-    " directory, and in its file `join` and its own row only"
-)
 # Seconds after which the thread that computes a snapshot lets the event loop go on.  The loop asks
 # often: each checksum of what is large gives the interpreter away.  With the usual 5 ms it waited
 # for most of a second beside a snapshot of large values.  Only then: the journal's thread, which
@@ -75,7 +71,6 @@ ALARM_S = 0.01  # after its time the core is woken: much is due at almost the sa
 LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
 
-log = logging.getLogger("distrodb")
 limited = LimitedLog("distrodb")
 
 
@@ -121,10 +116,10 @@ class SlaveProcess:
         self._clients = ClientServer(
             self._core, limits, self._schedule, self.stop, self._timing, self._tls
         )
-        self._recent = Recent(self._core.counts, self._timing.sync_us)
-        self._report = SelfReport(self._core, self._clients.service, self._recent, self._aside)
+        sync_us = self._timing.sync_us
+        self._report = SelfReport(self._core, self._clients.service, sync_us, self._aside)
         self._http = http_of(
-            self._core, self._clients, self._recent, self._tls, lambda: self._is_stopping
+            self._core, self._clients, self._report, self._tls, lambda: self._is_stopping
         )
 
     async def run(self) -> None:
@@ -240,8 +235,8 @@ class SlaveProcess:
             self._snapshot_thread.give(partial(_remove_older, self._files, group, index))
         self._clients.write_replies()
         self._turn_is_due = False
-        for line in output.warnings:
-            limited.warning(line, "%s", line)
+        for happened in output.said:
+            limited.write(happened, about(happened))
         self._follow_map()
         due = self._core.next_due
         if due < now or self._clients.has_work:
@@ -326,7 +321,7 @@ class SlaveProcess:
         if self._ended.done():
             return
         if not isinstance(error, DistrodbError):
-            log.critical("internal error", exc_info=error)
+            limited.write(said("internal_error"), trace_of=error)
             error = DistrodbError(f"internal error: {error!r}; the slave stops, its data is kept")
         self._ended.set_exception(error)
 
@@ -338,13 +333,13 @@ def _remove_older(files: SnapshotFiles, group: int, index: int) -> Callable[[], 
 
 def _tell_where(config: SlaveConfig, core: Core) -> None:
     address = config.me.listens["client"]
-    log.info("slave %s serves clients at %s", config.id, address)
+    limited.say("listening", slave=config.id, address=address)
     if address != config.me.client:
-        log.info("it is announced to them as %s", config.me.client)
+        limited.say("announced", address=config.me.client)
     if config.join and core.maps.waits_for is not None:
-        log.info("waits to be let into the cluster at %s", ", ".join(map(str, config.join)))
+        limited.say("waits_to_join", peers=", ".join(map(str, config.join)))
     elif core.maps.waits_for is not None:
-        log.info("the cluster is not born yet: all of its slaves must meet once")
+        limited.say("waits_for_birth")
 
 
 def _port_problem(config: SlaveConfig, core: Core, key: str, error: OSError) -> DistrodbError:
@@ -368,7 +363,7 @@ def serious(context: dict[str, Any]) -> BaseException | None:
     text = str(context.get("message"))
     if error is not None and not isinstance(error, OSError):
         return error
-    limited.error(text, "event loop: %s%s", text, f": {error}" if error else "")
+    limited.say("loop_error", text, what=f"{text}: {error}" if error else text)
     return None
 
 
@@ -390,20 +385,16 @@ def _raise_descriptor_limit(config: SlaveConfig) -> int:
     )
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if connections < config.limits.connections_max:
-        log.warning("connections_max is %d here: the system allows %d files", connections, soft)
+        limited.say("few_files", connections=connections, files=soft)
     return connections
 
 
 def run(config: SlaveConfig) -> int:
     """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format=f"%(asctime)s {config.id} %(levelname)s %(message)s",
-    )
+    log_output.begin(config)
     os.umask(0o077)
     for line in warnings(config, is_open_to_others(config.file)):
-        log.warning("%s", line)
+        limited.say("file_warning", what=line)
     check_directory(config)
     try:
         directory = Directory(config.directory)
@@ -421,7 +412,7 @@ def run(config: SlaveConfig) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(slave.run())
     if slave.is_removed:  # the last line of the log
-        log.warning(REMOVED, config.id)
+        limited.say("removed", slave=config.id)
     return 0
 
 
@@ -430,5 +421,5 @@ def _wait_for_ports(config: SlaveConfig) -> None:
     slave's clock runs.  One that stays held is named when the slave listens."""
     addresses = tuple(config.me.listens.values())
     if not all(map(is_free, addresses)):
-        log.info("one of its ports is in use; it waits for up to %g s", HELD_S_MAX)
+        limited.say("ports_held", seconds=f"{HELD_S_MAX:g}")
         held(addresses, sleep)

@@ -8,7 +8,6 @@ There is no resumption of sessions: it would pass by a certificate that is not t
 """
 
 import asyncio
-import logging
 import signal
 import ssl
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from datetime import UTC
 from distrodb.clock import wall_ms
 from distrodb.config import SlaveConfig, TlsConfig, problem
 from distrodb.errors import ConfigError
+from distrodb.slave.logging_limit import LimitedLog
 
-log = logging.getLogger("distrodb")
+log = LimitedLog("distrodb")
 
 WARN_DAYS = 30  # before its certificate ends a slave says so in its log, each day
 DAY_S = 86400.0
@@ -59,9 +59,9 @@ class Tls:
         try:
             self.read_again()
         except ConfigError as problem:
-            log.error("the certificates are not read again, the old ones stay: %s", problem)
+            log.say("certificates_not_read", problem=problem)
             return
-        log.info("the certificates are read again")
+        log.say("certificates_read")
         self._warn()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,7 +70,7 @@ class Tls:
 
     def _warn(self) -> None:
         if warning := self.warning(wall_ms() / 1000):
-            log.warning("%s", warning)
+            log.say("certificate_ends", what=warning)
 
     @property
     def is_on(self) -> bool:

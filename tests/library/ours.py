@@ -168,7 +168,7 @@ class Replica:
         """What may leave by now."""
         output = self._outgoing.take()
         self._snapshots += output.snapshots
-        self.warnings += output.warnings
+        self.warnings += [str(e) for e in output.said if e.event.level == "warning"]
         for node, messages in output.messages.items():
             incarnation = self._cluster.incarnations.get(node)
             peer = member(node, incarnation) if incarnation else node

@@ -168,7 +168,7 @@ class Slave:
             self.later(5 * simulation.fsync_s(), self._sync_snapshot, run, pending)
         for group, index in output.obsolete:
             self.disk.remove_older(group, index)
-        self.warnings += output.warnings
+        self.warnings += [str(e) for e in output.said if e.event.level == "warning"]
         simulation.checks.after_turn(self)
         simulation.continuity.after_turn(self)
         if core.maps.is_removed:

@@ -60,7 +60,7 @@ def test_one_slow_sync_is_enough_and_is_said_once(disk):
     for took_s in (0.01, SLOW_S, 3.0, 3.0):
         disk.sync(took_s)
     assert [is_slow for _, is_slow in disk.changes] == [True]
-    assert "3.0 s" in disk.speed.verdict and disk.speed.worst_s() == 3.0
+    assert "3.0 s" in str(disk.speed.verdict) and disk.speed.worst_s() == 3.0
 
 
 def test_one_that_is_still_under_way_is_noticed(disk):
@@ -90,7 +90,7 @@ def test_it_is_fast_again_when_it_has_been_calm(disk):
     disk.is_calm_for(CALM_S - 0.1)
     assert disk.speed.is_slow
     disk.is_calm_for(2 * PROBE_S)
-    assert not disk.speed.is_slow and "fast again" in disk.speed.verdict
+    assert not disk.speed.is_slow and "fast again" in str(disk.speed.verdict)
 
 
 def test_silence_is_no_proof(disk):

@@ -38,9 +38,8 @@ class World:
         self.address = Address("127.0.0.1", port)
         self.slices = 0
         self.document = Document(self._pieces, "text/plain")
-        self.server = HttpServer(self.address, self.answer, self.each_tick, context)
+        self.server = HttpServer(self.address, self.answer, context)
         self.errors: list[dict] = []
-        self.ticks = 0
 
         self.loaded = Document(None, "text/plain", load=self._load)
         self.loads, self.load_fails = 0, False
@@ -56,10 +55,6 @@ class World:
         for _ in range(5):
             self.slices += 1
             yield b"x"
-
-    def each_tick(self, now: float) -> None:
-        self.ticks += 1
-        raise KeyError("each tick")
 
     def answer(self, asked: Asked) -> Answer | Document:
         if asked.path == "/fails":
@@ -179,15 +174,10 @@ def test_what_cannot_be_loaded_is_tried_again_when_it_is_asked_for(run):
 
 
 def test_what_fails_is_answered_so_and_ends_nothing(run, caplog):
-    """Also what is done with each tick, which fails here each time."""
-
     async def story(world):
         assert (await world.ask("/fails"))[0] == 500
         assert (await world.ask("/fails-later"))[0] == 500
         assert await world.ask() == (200, b"ok\n")
-        before = world.ticks
-        while world.ticks < before + 3:
-            await asyncio.sleep(0.01)
 
     run(story)
     said = [record.getMessage() for record in caplog.records]

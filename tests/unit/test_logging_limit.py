@@ -66,18 +66,18 @@ def test_a_line_that_is_not_written_anyway_counts_for_nothing(caplog):
     log = logging_limit.LimitedLog("distrodb.test")
     caplog.set_level(logging.WARNING, "distrodb.test")
     for _ in range(100):
-        log.debug("a", "link with %s closed", "a")
+        log.say("client_ended", "a", client="a", reason="x")
     caplog.set_level(logging.DEBUG, "distrodb.test")
-    log.debug("a", "link with %s closed", "a")
-    assert [record.getMessage() for record in caplog.records] == ["link with a closed"]
+    log.say("client_ended", "a", client="a", reason="x")
+    assert [record.getMessage() for record in caplog.records] == ["a client at a closed: x"]
 
 
-def test_a_line_s_kind_is_its_text_and_whom_it_is_about_counts_apart(caplog):
+def test_a_line_s_kind_is_its_event_and_whom_it_is_about_counts_apart(caplog):
     log = logging_limit.LimitedLog("distrodb.test")
-    for _ in range(100):
+    for number in range(100):
         for who in "ab":
-            log.warning(who, "link with %s closed", who)
-            log.warning(who, "link with %s opened", who)
+            log.say("link_silent", who, peer=who)
+            log.say("link_refused", who, peer=who, problem=number)
     assert len(caplog.records) == 4 * LINES_AT_ONCE
 
 
@@ -86,11 +86,11 @@ def test_a_log_says_how_many_lines_were_left_out(caplog, monkeypatch):
     monkeypatch.setattr(logging_limit, "monotonic", lambda: now)
     log = logging_limit.LimitedLog("distrodb.test")
     for _ in range(20):
-        log.warning("a", "link with %s closed", "a")
+        log.say("link_silent", "a", peer="a")
     now = EVERY_S + 1
-    log.warning("a", "link with %s closed", "a")
+    log.say("link_silent", "a", peer="a")
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["link with a closed"] * LINES_AT_ONCE + [
-        f"link with a closed ({20 - LINES_AT_ONCE} more such lines were left out)"
+    assert lines == ["link with a closed: silent"] * LINES_AT_ONCE + [
+        f"link with a closed: silent ({20 - LINES_AT_ONCE} more such lines were left out)"
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 
 from distrodb.errors import DistrodbError, StorageError
+from distrodb.events import said
 from distrodb.slave import process
 from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 from distrodb.slave.outgoing import Output
@@ -77,9 +78,14 @@ def test_what_a_slave_warns_of_again_and_again_is_logged_at_a_bounded_rate(caplo
         slave._core = mock.Mock(has_work=False, next_due=math.inf)
         slave._followed, slave._wakes_at = slave._core.map, -math.inf
         for _ in range(100):
-            slave._core.flush.return_value = Output(warnings=["one", "another"])
+            slave._core.flush.return_value = Output(
+                said=[
+                    said("snapshot_refused", partition=n, slave="b", damage="bad") for n in (1, 2)
+                ]
+            )
             slave._turn()
 
     asyncio.run(main())
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["one", "another"] * LINES_AT_ONCE
+    both = [f"group {n}: the snapshot from b is refused: bad" for n in (1, 2)]
+    assert lines == both * LINES_AT_ONCE

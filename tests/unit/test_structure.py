@@ -120,6 +120,7 @@ SHELLS = {
     "http/server.py",
     "links/link.py",
     "links/links.py",
+    "log_output.py",
     "logging_limit.py",
     "machine_memory.py",
     "own_process.py",

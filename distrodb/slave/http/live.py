@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from distrodb import __version__
 from distrodb.slave.core import Core
-from distrodb.slave.http.events import Events
+from distrodb.slave.happenings import Happenings
 from distrodb.slave.http.readiness import reasons_against
 from distrodb.slave.recent import Recent
 from distrodb.slave.service import Service
 
 
 class Live:
-    def __init__(self, core: Core, service: Service, recent: Recent, events: Events):
+    def __init__(self, core: Core, service: Service, recent: Recent, events: Happenings):
         self._core, self._service, self._recent, self._events = core, service, recent, events
 
     def pieces(self) -> Iterator[bytes]:

@@ -12,7 +12,6 @@ What always holds:
 import asyncio
 import contextlib
 import errno
-import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -53,7 +52,6 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 
-log = logging.getLogger("distrodb")
 limited = LimitedLog("distrodb")
 
 P = ParamSpec("P")
@@ -68,7 +66,8 @@ def _guarded(method: Callable[Concatenate[S, P], object]) -> Callable[Concatenat
         try:
             method(self, *args, **kwargs)
         except Exception as error:
-            limited.error(method.__name__, f"HTTP: {method.__name__} failed: %r", error)
+            name = method.__name__
+            limited.say("http_failed", name, what=name, problem=repr(error))
             with contextlib.suppress(Exception):
                 self.failed()
 
@@ -211,12 +210,10 @@ class HttpServer:
         self,
         address: Address,
         answer: Callable[[Asked], Answer | Document | Later],
-        each_tick: Callable[[float], None] = lambda now: None,
         context: Callable[[], ssl.SSLContext] | None = None,
     ):
-        """``each_tick`` is called some times a second.  ``context``: for the next handshake; None:
-        without TLS."""
-        self._address, self._answer, self._each_tick = address, answer, each_tick
+        """``context``: for the next handshake; None: without TLS."""
+        self._address, self._answer = address, answer
         self._context, scheme = context, "https" if context else "http"
         self._url = f"{scheme}://{address}"
         self._rate = Rate(monotonic())
@@ -243,7 +240,7 @@ class HttpServer:
                 self._say_why(error)
             self._loop.call_later(AGAIN_S, self._again)
         else:
-            log.info("a page, metrics and health at %s", self._url)
+            limited.say("http_listening", url=self._url)
             if self._is_closed:
                 self._server.close()
 
@@ -267,12 +264,12 @@ class HttpServer:
 
     def _say_why(self, error: Exception) -> None:
         is_in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        limited.warning(
+        limited.say(
+            "http_not_listening",
             str(self._address),
-            "nothing is served at %s: %s; it is tried again each %g s",
-            self._url,
-            f"it is in use, {holder(self._address.port)}" if is_in_use else error,
-            AGAIN_S,
+            url=self._url,
+            problem=f"it is in use, {holder(self._address.port)}" if is_in_use else error,
+            seconds=f"{AGAIN_S:g}",
         )
 
     @_guarded
@@ -343,7 +340,8 @@ class HttpServer:
                     return
                 found = kept
         except Exception as error:
-            limited.error(asked.path[:80], "HTTP: %s failed: %r", asked.path[:80], error)
+            path = asked.path[:80]
+            limited.say("http_failed", path, what=path, problem=repr(error))
             found = FAILED
         connection.answer(found)
 
@@ -353,7 +351,12 @@ class HttpServer:
         try:
             answer = make()
         except Exception as error:
-            limited.error("waited for", "HTTP: an answer that was waited for failed: %r", error)
+            limited.say(
+                "http_failed",
+                "waited for",
+                what="an answer that was waited for",
+                problem=repr(error),
+            )
             answer = FAILED
         connection.answer(answer)
 
@@ -361,7 +364,7 @@ class HttpServer:
         try:
             answer = document.make_on(monotonic)
         except Exception as error:
-            limited.error("a document", "HTTP: a document failed: %r", error)
+            limited.say("http_failed", "a document", what="a document", problem=repr(error))
             answer = FAILED
         if answer is not None:
             for connection in self._wanted.pop(document):
@@ -406,10 +409,6 @@ class HttpServer:
                 connection.abort()
         if self._asked:
             self._schedule()  # there were too many for a while
-        try:
-            self._each_tick(now)
-        except Exception as error:
-            limited.error("each tick", "HTTP: what is done with each tick failed: %r", error)
 
     def close(self) -> None:
         self._is_closed = True
@@ -420,7 +419,7 @@ class HttpServer:
 
 
 def _log_load(error: BaseException) -> None:
-    limited.error("loading", "HTTP: a document cannot be loaded: %r", error)
+    limited.say("http_failed", "loading", what="to load a document", problem=repr(error))
 
 
 def page_files() -> Mapping[str, Answer]:

@@ -133,7 +133,7 @@ class Links:
         for link in [*self._links.values(), *self._strangers, *self._dialled]:
             if link.heard_at < limit:
                 who = link.peer or f"a stranger at {link.address}"
-                log.warning(who, "link with %s closed: silent", who)
+                log.say("link_silent", who, peer=who)
                 link.close()
         if self._map is None:
             return
@@ -206,7 +206,7 @@ class Links:
         if link.is_dialled:
             self._dialled.add(link)
         elif victim := self._strangers.admit(link, address):
-            log.warning(address, "too many strangers at %s: the oldest goes", address)
+            log.say("link_strangers", address, host=address)
             victim.close()
 
     def opened(self, link: Link) -> None:
@@ -223,7 +223,7 @@ class Links:
             old.close()
             self._on_down(peer)
         name = member(peer, link.incarnation)
-        log.info(peer, "link with %s is up", name)
+        log.say("link_up", peer, peer=name)
         self._on_up(peer, link.incarnation)
 
     def ended(self, link: Link) -> None:
@@ -231,7 +231,7 @@ class Links:
         self._dialled.discard(link)
         if link.peer is not None and self._links.get(link.peer) is link:
             del self._links[link.peer]
-            log.info(link.peer, "link with %s is down", link.peer)
+            log.say("link_down", link.peer, peer=link.peer)
             self._on_down(link.peer)
 
     def received(self, link: Link, content: object) -> None:
@@ -240,19 +240,21 @@ class Links:
 
     def dropped(self, link: Link, what: str) -> None:
         """Of what clients have a slave send."""
-        text = "%s for %s are dropped: its link does not keep up"
-        log.warning(str(link.peer), text, what, link.peer)
+        log.say("link_behind", str(link.peer), what=what, peer=link.peer)
 
     def complain(self, who: str, problem: object) -> None:
         """Log what is wrong with a link, but not each second: dials are repeated for ever."""
-        text = f"link with {who} closed: {problem}"[:COMPLAINT_CHARACTERS_MAX]
-        text = "".join(c if c.isprintable() else "?" for c in text)
+        who, why = (
+            "".join(c if c.isprintable() else "?" for c in str(each)[:COMPLAINT_CHARACTERS_MAX])
+            for each in (who, problem)
+        )
+        text = f"{who}: {why}"
         now = monotonic()
         if now - self._complaints.get(text, -REMIND_S) >= REMIND_S:
             if len(self._complaints) >= COMPLAINTS_MAX:
                 self._complaints.clear()
             self._complaints[text] = now
-            log.warning(who, "%s", text)
+            log.say("link_refused", who, peer=who, problem=why)
 
     # -- from the core -----------------------------------------------------------------------
 

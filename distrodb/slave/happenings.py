@@ -1,4 +1,4 @@
-"""What has happened in the cluster, as this slave sees it: a few dozen lines for the page.
+"""What has happened in the cluster, as this slave sees it: for its log, and for its page.
 
 Found by comparing what is with what was when it was last looked at, some times a second: so
 nothing reports to here, and what came and went in between is not seen.  Pure: clocks are arguments.
@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from distrodb.events import Said, said
+from distrodb.ranges import of_groups
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.slave.http.document import SHARE
 from distrodb.slave.status_reply import status_of
@@ -19,12 +21,31 @@ from distrodb.slave.view import View
 EVENTS_MAX = 100
 NAMED_MAX = 8  # partitions that one event names
 GOOD, BAD, NOTE = "good", "bad", "note"
-# What a slave that has come to a status does, and whether that is good.
+# On the page.  What is not here is for the log alone.
+KINDS = {
+    "slave_up": GOOD,
+    "slave_not_heard": BAD,
+    "slave_down": BAD,
+    "slave_leaving": NOTE,
+    "slave_joined": GOOD,
+    "slave_left": NOTE,
+    "slave_disk_slow": BAD,
+    "slave_disk_fast": GOOD,
+    "lead_moved": NOTE,
+    "lead_gone": BAD,
+    "map_led": NOTE,
+    "map_leaderless": BAD,
+    "ring_changed": NOTE,
+    "heal_begun": NOTE,
+    "heal_ended": GOOD,
+    "gap_closed": GOOD,
+}
+# What a slave that has come to a status does.
 _STATUSES = {
-    "up": ("is up", GOOD),
-    "suspect": ("is not heard here", BAD),
-    "down": ("is down: a majority does not hear it", BAD),
-    "leaving": ("is leaving: others take over what it holds", NOTE),
+    "up": "slave_up",
+    "suspect": "slave_not_heard",
+    "down": "slave_down",
+    "leaving": "slave_leaving",
 }
 
 
@@ -45,6 +66,7 @@ class _Seen:
     leaders: tuple[str | None, ...]  # of the partitions
     controller: str | None
     is_healed: bool
+    moving: frozenset[int]
 
 
 def _see(view: View, slow: frozenset[str]) -> _Seen:
@@ -56,10 +78,11 @@ def _see(view: View, slow: frozenset[str]) -> _Seen:
         tuple(view.routing.leader_of(partition.id) for partition in view.map.partitions),
         view.routing.leader_of(MAP_GROUP),
         plan is None or plan.is_done,
+        frozenset() if plan is None else frozenset(plan.moving),
     )
 
 
-class Events:
+class Happenings:
     def __init__(self, view: View, clock: Callable[[], float], wall_ms: Callable[[], int]):
         self._view, self._clock, self._wall_ms = view, clock, wall_ms
         self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
@@ -68,54 +91,70 @@ class Events:
         self._look_at = 0.0  # seconds: not before
 
     def newest_first(self) -> list[Event]:
+        """For the page."""
         return list(reversed(self._events))
 
-    def look(self) -> None:
+    def look(self) -> list[Said]:
+        """What has happened since, for the log."""
         view, began = self._view, self._clock()
         if began < self._look_at or view.map.epoch == 0:
-            return
+            return []
         slow = frozenset(node for node in view.map.nodes if view.has_slow_disk(node))
         if (version := (view.version, slow)) == self._version:
-            return
+            return []
         self._version = version
         before, self._seen = self._seen, _see(view, slow)
+        found: list[Said] = []
         if before is not None and before != self._seen:
             at_ms = self._wall_ms()
-            for kind, text in _changes(before, self._seen):
-                self._events.append(Event(at_ms, kind, text))
+            found = list(_changes(before, self._seen))
+            for each in found:
+                if each.event.name in KINDS:
+                    self._events.append(Event(at_ms, KINDS[each.event.name], str(each)))
         now = self._clock()
         self._look_at = now + SHARE * (now - began)
+        return found
 
 
-def _changes(before: _Seen, now: _Seen) -> Iterable[tuple[str, str]]:
+def _changes(before: _Seen, now: _Seen) -> Iterable[Said]:
     for node in [*before.statuses, *(node for node in now.statuses if node not in before.statuses)]:
         was, is_ = before.statuses.get(node), now.statuses.get(node)
         if is_ is None:
-            yield NOTE, f"{node} has left the cluster"
+            yield said("slave_left", slave=node)
         elif was is None:
-            yield GOOD, f"{node} has joined the cluster"
+            yield said("slave_joined", slave=node)
         elif was != is_:
-            text, kind = _STATUSES[is_]
-            yield kind, f"{node} {text}"
+            yield said(_STATUSES[is_], slave=node)
     for node in sorted(now.slow - before.slow):
-        yield BAD, f"the disk of {node} is slow: it hands on what it leads"
+        yield said("slave_disk_slow", slave=node)
     for node in sorted(before.slow - now.slow):
-        yield GOOD, f"the disk of {node} is fast again"
+        yield said("slave_disk_fast", slave=node)
     yield from _leads(before, now)
     if now.controller != before.controller:
         who = now.controller
-        yield (NOTE, f"{who} heals the ring") if who else (BAD, "nobody leads the cluster map")
+        yield said("map_led", slave=who) if who else said("map_leaderless")
     if now.ring != before.ring:
-        yield NOTE, f"the ring is {' '.join(now.ring)}"
-    if now.is_healed != before.is_healed:
-        yield (
-            (GOOD, "the ring is whole: every copy is where it should be")
-            if now.is_healed
-            else (NOTE, "the ring heals: copies are on their way")
-        )
+        yield said("ring_changed", ring=" ".join(now.ring))
+    yield from _healing(before, now)
 
 
-def _leads(before: _Seen, now: _Seen) -> Iterable[tuple[str, str]]:
+def _healing(before: _Seen, now: _Seen) -> Iterable[Said]:
+    if come := now.moving - before.moving:
+        yield said("moves_begun", partitions=of_groups(come))
+    if gone := before.moving - now.moving:
+        yield said("moves_ended", partitions=of_groups(gone))
+    if now.is_healed == before.is_healed:
+        return
+    down = [node for node, status in now.statuses.items() if status == "down"]
+    if not now.is_healed:
+        yield said("heal_begun")
+    elif down:
+        yield said("gap_closed", slaves=" ".join(down))
+    else:
+        yield said("heal_ended")
+
+
+def _leads(before: _Seen, now: _Seen) -> Iterable[Said]:
     """Those that went the same way are one event."""
     ways: dict[tuple[str | None, str | None], list[int]] = {}
     for number, (was, is_) in enumerate(zip(before.leaders, now.leaders, strict=False)):
@@ -125,7 +164,8 @@ def _leads(before: _Seen, now: _Seen) -> Iterable[tuple[str, str]]:
         named = ", ".join(map(str, numbers[:NAMED_MAX]))
         more = f" and {len(numbers) - NAMED_MAX} more" if len(numbers) > NAMED_MAX else ""
         which = f"partition{'s' if len(numbers) > 1 else ''} {named}{more}"
+        had = f" ({was} did)" if was else ""
         if is_ is None:
-            yield BAD, f"nobody leads {which} ({was} did)"
+            yield said("lead_gone", partitions=which, before=had)
         else:
-            yield NOTE, f"{is_} leads {which}" + (f" ({was} did)" if was else "")
+            yield said("lead_moved", slave=is_, partitions=which, before=had)

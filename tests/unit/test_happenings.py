@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.happenings import EVENTS_MAX, NAMED_MAX, Happenings
 from distrodb.slave.http.document import SHARE
-from distrodb.slave.http.events import EVENTS_MAX, NAMED_MAX, Events
 
 
 class World:
@@ -16,6 +16,7 @@ class World:
         self.now, self.takes_s, self.looks, self.version = 1.0, 0.0, 0, 0
         self.leaders: dict[int, str | None] = dict.fromkeys(range(partitions), "a")
         self.leaders[MAP_GROUP] = "a"
+        self.moving: tuple[int, ...] = ()
         self.heard, self.slow, self.is_healed = {"a", "b", "c"}, set[str](), True
         rows = {name: SimpleNamespace(status="up") for name in "abc"}
         self.map = SimpleNamespace(
@@ -26,13 +27,13 @@ class World:
         )
         self.peers = SimpleNamespace(is_alive=lambda node: node in self.heard)
         self.routing = SimpleNamespace(leader_of=lambda group: self.leaders[group])
-        self.events = Events(self, lambda: self.now, lambda: int(1000 * self.now))  # type: ignore[arg-type]
+        self.events = Happenings(self, lambda: self.now, lambda: int(1000 * self.now))  # type: ignore[arg-type]
         self.events.look()
 
     def healing(self):
         self.looks += 1
         self.now += self.takes_s
-        return SimpleNamespace(is_done=self.is_healed)
+        return SimpleNamespace(is_done=self.is_healed, moving=self.moving)
 
     def has_slow_disk(self, node: str) -> bool:
         return node in self.slow
@@ -77,7 +78,9 @@ def test_a_death_and_the_gap_that_closes():
         ("note", "the ring heals: copies are on their way"),
     ]
     world.is_healed = True
-    assert world.happened() == [("good", "the ring is whole: every copy is where it should be")]
+    assert world.happened() == [
+        ("good", "the ring is whole: every copy is where it should be, without c")
+    ]
     world.heard.add("c")
     world.map.nodes["c"].status = "up"
     assert world.happened() == [("good", "c is up")]
