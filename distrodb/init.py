@@ -90,6 +90,9 @@ def _add(options: argparse.Namespace) -> int:
     if not there:
         raise ConfigError(f"{target}: has no */{FILE}; name the directory that init has made")
     first, taken = there[0], dict[str, int]()
+    data = options.data
+    if data is None and first.directory.name == first.id:  # as --data has made it
+        data = first.directory.parent
     base = min(config.me.client.port for config in there)
     for config in there:
         host = config.me.client.host
@@ -111,7 +114,7 @@ def _add(options: argparse.Namespace) -> int:
     configs = []
     for row in rows:
         with _made_whole(target / row.id) as half:
-            _folder(half.parent, row, [row], options.data, authority, name=half.name, **shared)
+            _folder(half.parent, row, [row], data, authority, name=half.name, **shared)
         configs.append(load(target / row.id / FILE))
     _tell(target, configs, is_new=False)
     return 0
@@ -224,7 +227,7 @@ def _tell(target: Path, configs: Sequence[SlaveConfig], is_new: bool) -> None:
         print(f"password {client / 'password'}, of the user default")
         if first.tls.is_on:
             print(f"authority {target / _AUTHORITY}; keep it away from the slaves")
-    print("next: bring each slave its folder, and start it there")
+    print("next: bring each slave its folder, and start it there (by systemd: docs/quickstart.md)")
     for config in configs:
         host = config.me.client.host
         if config.me.client.is_loopback:

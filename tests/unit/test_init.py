@@ -85,6 +85,10 @@ def test_slaves_of_one_machine_have_ports_in_a_row(tmp_path: Path) -> None:
 def test_data_may_be_elsewhere(tmp_path: Path) -> None:
     configs = init(tmp_path / "made", *THREE, "--data", "/var/lib/distrodb")
     assert [str(c.directory) for c in configs] == [f"/var/lib/distrodb/{n}" for n in "abc"]
+    *_, added = init(tmp_path / "made", "--add", "d=10.0.0.4")
+    assert str(added.directory) == "/var/lib/distrodb/d"
+    *_, added = init(tmp_path / "made", "--add", "e=10.0.0.5", "--data", "/srv")
+    assert str(added.directory) == "/srv/e"
 
 
 @pytest.mark.parametrize("tls", [[], ["--tls"]])
