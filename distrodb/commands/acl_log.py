@@ -2,7 +2,7 @@
 the same within a minute is one entry, and only the newest few are compared.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from distrodb.resp.reply import Reply
 
 TOPLEVEL, MULTI = "toplevel", "multi"  # where it was refused
 LENGTH_MAX = 10_000  # entries, whatever acllog-max-len says
-OBJECT_BYTES_MAX = 512  # kept of what was refused: a key may be long
+OBJECT_BYTES_MAX = 512  # kept of what was refused, and of the name of a user: both may be long
 _SAME_S = 60.0
 _COMPARED = 10
 
@@ -34,12 +34,15 @@ class Refused:
 class AclLog:
     def __init__(self) -> None:
         self._entries: deque[Refused] = deque()  # the newest first
+        self.counts: Counter[str] = Counter()  # of all that was ever noted, by what it was about
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def note(self, refused: Refused, length_max: int) -> None:
+        self.counts[refused.about] += 1
         refused.what = refused.what[:OBJECT_BYTES_MAX]
+        refused.user = refused.user[:OBJECT_BYTES_MAX]  # any words may stand in an AUTH
         for known in list(self._entries)[:_COMPARED]:
             if known.is_like(refused):
                 refused.count = known.count + 1

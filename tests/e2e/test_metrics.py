@@ -3,7 +3,11 @@
 import json
 import math
 import re
+import shutil
+import subprocess
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 
@@ -94,6 +98,23 @@ def test_errors_and_refusals_are_counted(cluster):
     assert found["distrodb_clients"][()] >= 1
 
 
+def test_failed_logins_and_what_was_refused_are_counted(cluster):
+    with cluster.connection("node1") as slave:
+        before = scrape(cluster, "node1")["distrodb_access_denied_total"]
+        with pytest.raises(redis.AuthenticationError):
+            slave.execute_command("AUTH", "nobody" * 1000, "x")
+        wrong = {"Authorization": "Basic " + b64encode(b"nobody:x").decode()}
+        asked = urllib.request.Request(f"{cluster.http_url('node1')}/metrics", headers=wrong)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(asked)
+        after = scrape(cluster, "node1")["distrodb_access_denied_total"]
+        names = [entry[b"username"] for entry in slave.execute_command("ACL", "LOG")]
+    assert {reason: after[reason] - before[reason] for reason in after} == {
+        ("auth",): 2, ("command",): 0, ("key",): 0, ("channel",): 0,
+    }  # fmt: skip
+    assert names == [b"nobody", b"nobody" * 85 + b"no"]  # of a name a part is kept
+
+
 def test_expired_keys_and_memory_follow(cluster):
     data = scrape(cluster, "node1")["distrodb_memory_bytes"][("data",)]
     expired = grown(cluster, "distrodb_expired_keys_total")
@@ -173,6 +194,14 @@ def test_the_dashboard_and_the_alerts_ask_for_what_is_served(cluster):
         assert named or expression.startswith("up{"), expression
         for label, value in re.findall(r'(cause|status|what|state)="([a-z]+)"', expression):
             assert value in labels[label], expression
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on this machine")
+def test_prometheus_takes_the_alerts():
+    done = subprocess.run(
+        ["promtool", "check", "rules", DOCS / "alerts.yml"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def label_names(cluster: LocalCluster, label: str) -> set[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from distrodb.commands.acl_guard import AUTH, STRANGER, Guarding
 from distrodb.commands.acl_log import TOPLEVEL, Refused
-from distrodb.commands.acl_user import DEFAULT, hash_of
+from distrodb.commands.acl_user import DEFAULT, NAME_BYTES_MAX, hash_of
 from distrodb.config.address import Address, is_loopback
 from distrodb.slave.access import Access
 from distrodb.slave.http.attempts import Attempts
@@ -91,7 +91,8 @@ class Visitors:
         return f"{visitor.name.decode(errors='backslashreplace')}: {why}"
 
     def _note(self, about: str, what: bytes, name: bytes, address: Address | None) -> None:
-        client = f"addr={address or ''} name=http user={name.decode(errors='replace')}".encode()
+        user = name[:NAME_BYTES_MAX].decode(errors="replace")
+        client = f"addr={address or ''} name=http user={user}".encode()
         self._access.note(Refused(about, TOPLEVEL, what, name, client, self._now()))
 
 

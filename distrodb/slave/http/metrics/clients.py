@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from distrodb.commands.acl_guard import AUTH, CHANNEL, COMMAND, KEY
 from distrodb.commands.powers import Powers
 from distrodb.slave.http.metrics.sources import Sources, counter, gauge, histogram, table
 
@@ -74,6 +75,13 @@ def collect(sources: Sources) -> Iterator[Metric]:
         "That clients sent (in) and were sent (out).",
         {"in": statistics.input_bytes, "out": statistics.output_bytes},
         "direction",
+    )
+    yield counter(
+        "distrodb_access_denied_total",
+        "Failed logins (auth), of clients and of the HTTP port, and what users had no right to: a"
+        " command, a key, a channel; each that ACL LOG was told of.",
+        {about: service.access.log.counts[about] for about in (AUTH, COMMAND, KEY, CHANNEL)},
+        "reason",
     )
     yield gauge(
         "distrodb_client_subscribers",
