@@ -139,7 +139,14 @@ def test_throughput_and_latency_are_live(browser, cluster):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_cut_off_and_all_can_be_read(browser, cluster, width, scheme):
     with opened(browser, cluster.http_address("node1"), width, scheme) as page:
+        page.route("**/doctor", lambda route: route.fulfill(json=FINDINGS))
         is_well(page)
+        expect(page.locator("#findings")).to_contain_text("Warning")
+        with cluster.client() as client:
+            client.set("wide", "x" * 1000)
+        page.get_by_role("textbox", name="Key").fill("wide")
+        page.keyboard.press("Enter")
+        expect(page.locator("#value")).to_have_text("x" * 1000)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         outside = page.evaluate(
             """() => [...document.querySelectorAll("#ring text")].filter((text) => {
