@@ -1,17 +1,19 @@
 """What the HTTP port's paths say, what it costs at most, and whom it does not answer."""
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distrodb.commands.acl_user import User
 from distrodb.commands.table import DISPATCHED
 from distrodb.config import load, render
 from distrodb.config.sections import Address, NodeAddress
 from distrodb.ring.clustermap import first_map
-from distrodb.slave.http.conversation import Answer, Asked
+from distrodb.slave.http.conversation import NOTED, Answer, Asked
 from distrodb.slave.http.document import KEPT_S, SHARE, Document
 from distrodb.slave.http.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S, Rate
 from distrodb.slave.http.readiness import SHOWN_MAX, reasons_against
@@ -265,6 +267,45 @@ def test_the_page_is_told_who_looks_at_it(config):
     site = site_of(config, "secret", app="on >x")
     assert json.loads(ask(site, "/user", login="app:x").body) == {"user": "app"}
     assert json.loads(ask(site, "/user", login=":secret").body) == {"user": "default"}
+
+
+letters = st.text(st.characters(max_codepoint=255), max_size=40)  # as they come off the wire
+asked = st.builds(
+    Asked,
+    st.sampled_from(["/", "/key", "/cluster", "/readyz", "/no"]),
+    letters.map("name={}".format) | letters,
+    st.sampled_from(["127.0.0.1:3", ""]) | letters,
+    st.none() | st.builds(Address, letters, st.integers(0, 65535)),
+    st.dictionaries(
+        st.sampled_from(sorted(name.decode() for name in NOTED - {b"host"})),
+        st.sampled_from(["same-origin", "http://127.0.0.1:3", "navigate", "document"])
+        | letters
+        | letters.map("Basic {}".format)
+        | st.binary(max_size=40).map(lambda data: "Basic " + b64encode(data).decode()),
+    ),
+)
+
+
+def test_whatever_is_said_there_is_an_answer_and_a_stranger_gets_nothing(config):
+    open_to_all, closed = site_of(config), site_of(config, "secret")
+
+    @given(asked)
+    def check(asked: Asked) -> None:
+        for site in (open_to_all, closed):
+            found = site.answer(asked)
+            answer = whole(found, Making())[1] if isinstance(found, Document) else found
+            assert 200 <= answer.status < 500
+            if site is closed and b"secret" not in b64decode_or_nothing(asked):
+                assert answer.status in (401, 403, 421, 429) or asked.path == "/readyz"
+
+    check()
+
+
+def b64decode_or_nothing(asked: Asked) -> bytes:
+    try:
+        return b64decode(asked.headers.get("authorization", "")[6:])
+    except ValueError:
+        return b""
 
 
 # -- readiness -----------------------------------------------------------------------------------
