@@ -18,6 +18,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
@@ -63,6 +64,7 @@ KILL_S_MAX = 5.0
 # Completion is a convenience: it may miss keys, it may not make a person wait.
 SCAN_S_MAX = 0.5
 SCAN_COUNT = 1000
+ASKED_AT_ONCE = 16
 
 Status = dict[str, Any]
 T = TypeVar("T")
@@ -184,15 +186,24 @@ class Cluster:
         return {node_id for node_id, address in _addresses(status).items() if answers(address)}
 
     def ask_each(self, *words: str) -> dict[str, Any]:
-        """What every slave of the map answers, as JSON; the error of one that does not."""
-        found: dict[str, Any] = {}
-        for node_id, address in _addresses(self.status()).items():
+        """What every slave of the map that is not down answers, as JSON; the error of one that does
+        not.  They are asked at the same time: some may hang."""
+
+        def ask(address: Address) -> Any:
             try:
                 with slave_at(address) as slave:
-                    found[node_id] = json.loads(slave.execute_command("DISTRODB", *words))
+                    return json.loads(slave.execute_command("DISTRODB", *words))
             except (RedisError, OSError, ValueError, TypeError) as error:
-                found[node_id] = DistrodbError(f"{address}: {one_line(error)}")
-        return found
+                return DistrodbError(f"{address}: {one_line(error)}")
+
+        status = self.status()
+        those = {
+            node_id: address
+            for node_id, address in _addresses(status).items()
+            if status["nodes"][node_id]["status"] != "down"
+        }
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+            return dict(zip(those, threads.map(ask, those.values()), strict=True))
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         slot = key_slot(key)

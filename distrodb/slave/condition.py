@@ -34,7 +34,7 @@ class Condition:
     clients_max: int = 0
     connections: int = 0
     connections_max: int = 0
-    connections_wanted: int = 0  # what its file says
+    connections_wanted: int = 0  # by its file, if the system allowed fewer when it began
     flags: frozenset[str] = frozenset()
     settings: Mapping[str, str] = field(default_factory=dict)  # that should be the same everywhere
 

@@ -21,8 +21,11 @@ from distrodb.slave.startup import SECRET_CHARACTERS
 DIGEST_LENGTH = 8  # hexadecimal digits: enough to see that two differ
 
 
-def own_condition(core: Core, service: Service, disk: tuple[int, int]) -> Condition:
-    """``disk``: bytes that are free where the slave's directory is, and all; 0 if unknown."""
+def own_condition(
+    core: Core, service: Service, disk: tuple[int, int], connections_wanted: int = 0
+) -> Condition:
+    """``disk``: bytes that are free where the slave's directory is, and all; 0 if unknown.
+    ``connections_wanted``: by its file, if the system allowed fewer when it began; else 0."""
     config, limits, tls = core.config, service.limits, service.settings.tls
     return Condition(
         version=__version__,
@@ -35,7 +38,7 @@ def own_condition(core: Core, service: Service, disk: tuple[int, int]) -> Condit
         clients_max=limits.maxmemory_clients,
         connections=service.session_count,
         connections_max=limits.connections_max,
-        connections_wanted=max(config.limits.connections_max, limits.connections_max),
+        connections_wanted=connections_wanted,
         flags=_flags(config, core.users.is_open),
         settings=_settings(config, service),
     )

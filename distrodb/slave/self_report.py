@@ -34,6 +34,8 @@ class SelfReport:
         self.recent = Recent(core.counts, sync_us)
         self.happenings = Happenings(core.view, process.now, lambda: process.wall_us() // 1000)
         self._watchman = Watchman(core, self.happenings, log.write)
+        wanted = core.config.limits.connections_max
+        self._connections_wanted = wanted if service.limits.connections_max < wanted else 0
         self._space = DiskSpace(core.config.directory, give)
         self._due = 0.0  # seconds: when to look how it is
 
@@ -52,5 +54,6 @@ class SelfReport:
         self._space.begin()
         if now >= self._due:
             self._due = now + CONDITION_S
-            gossip.condition = own_condition(self._core, service, self._space.free_and_total)
+            space = self._space.free_and_total
+            gossip.condition = own_condition(self._core, service, space, self._connections_wanted)
         self._watchman.look(now)

@@ -22,6 +22,7 @@ from distrodb import LocalCluster
 from distrodb.clock import monotonic, sleep
 from distrodb.config import load
 from distrodb.errors import ConfigError
+from distrodb.events import EVENTS
 from tests.e2e.test_commands import DISTRODB
 
 PASSWORD = "correct horse battery staple"
@@ -54,6 +55,7 @@ def with_certificates(directory: Path, clients: str = "on") -> LocalCluster:
         directory=directory,
         cluster_secret=SECRET,
         clients_requirepass=PASSWORD,
+        log_format="json",
     )
     certify(cluster, "--client", "app")
     for node, config in cluster.configs.items():
@@ -230,11 +232,42 @@ def test_no_secret_is_in_a_log_or_shown(cluster: LocalCluster) -> None:
     with redis.Redis(port=port(cluster), password=PASSWORD, **tls(cluster)) as client:
         told = repr(client.config_get("*")) + repr(client.info("all"))
         told += str(client.execute_command("DISTRODB", "STATUS"))
+        told += str(client.execute_command("DISTRODB", "DOCTOR"))
     told += "".join(log_of(cluster, node) for node in cluster.nodes)
     assert PASSWORD not in told and SECRET not in told
     for node in cluster.nodes:
         line = Path(f"/proc/{cluster.pids[node]}/cmdline").read_text()
         assert PASSWORD not in line and SECRET not in line
+
+
+def test_each_line_of_a_log_is_an_event(cluster: LocalCluster) -> None:
+    lines = [json.loads(line) for line in log_of(cluster, "node1").splitlines()]
+    told = {line["event"] for line in lines}
+    assert told <= {*EVENTS} and told >= {"listening", "waits_for_birth", "born", "ready"}
+    assert {line["node"] for line in lines} == {"node1"}
+    (born,) = [line for line in lines if line["event"] == "born"]
+    assert sorted(born["ring"].split()) == cluster.nodes and born["level"] == "info"
+
+
+def test_what_is_wrong_with_a_certificate_is_told_of_all_slaves(cluster: LocalCluster) -> None:
+    how = ("--connect", f"127.0.0.1:{port(cluster)}", "--ca", ca(cluster))
+
+    def doctor() -> tuple[int, list[tuple[str, str]]]:
+        done = distrodb("doctor", "--json", *how, DISTRODB_PASSWORD=PASSWORD)
+        found = json.loads(done.stdout)
+        return done.returncode, [(each["code"], each["about"]) for each in found]
+
+    def read_again(days: int) -> None:
+        certify(cluster, "--days", days)
+        at = port(cluster, "node2")
+        with redis.Redis(port=at, password=PASSWORD, **tls(cluster)) as client:
+            client.config_set("tls-cert-file", client.config_get("tls-cert-file")["tls-cert-file"])
+
+    wait_for(lambda: doctor() == (0, []), "all is well")
+    read_again(days=3)
+    wait_for(lambda: doctor() == (1, [("certificate_ends", "node2")]), "it is told")
+    read_again(days=365)
+    wait_for(lambda: doctor() == (0, []), "all is well again")
 
 
 def test_files_are_for_their_owner_alone(cluster: LocalCluster) -> None:

@@ -70,10 +70,10 @@ def test_what_is_none_closes_the_link(told):
 
 def test_a_slave_tells_how_it_is():
     world = World(maxmemory=5000, connections_max=20)
-    told = own_condition(world, world.service, (10, 40))  # type: ignore[arg-type]
+    told = own_condition(world, world.service, (10, 40), 100)  # type: ignore[arg-type]
     assert (told.disk_free, told.disk_total, told.data, told.data_max) == (10, 40, 1000, 5000)
     assert (told.connections, told.connections_max, told.certificate_ends_s) == (1, 20, 0)
-    assert told.flags == {NO_SECRET, NO_PASSWORD}
+    assert told.flags == {NO_SECRET, NO_PASSWORD} and told.connections_wanted == 100
     assert Condition.from_plain(told.to_plain()) == told
 
 

@@ -37,7 +37,6 @@ WELL = {
     "clients_max": 1000,
     "connections": 5,
     "connections_max": 100,
-    "connections_wanted": 100,
     "flags": frozenset({REACHED, PEERS_REACHED}),
     "settings": {"limits.databases": "16"},
 }

@@ -109,7 +109,7 @@ def _connections(node: str, condition: Condition) -> Iterator[Finding]:
             "Raise connections_max and the limit of open files, set timeout_s, or look for clients"
             " that do not close (CLIENT LIST).",
         )
-    if most and most < condition.connections_wanted:
+    if condition.connections_wanted:
         yield Finding(
             "few_files",
             WARNING,
