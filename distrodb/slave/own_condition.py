@@ -32,7 +32,8 @@ def own_condition(
         certificate_ends_s=int(tls.ends_at) if tls is not None and tls.is_on else 0,
         disk_free=disk[0],
         disk_total=disk[1],
-        data=core.view.data_bytes,
+        # With many partitions it takes a while to add up, and matters only with a bound.
+        data=core.view.data_bytes if limits.maxmemory else 0,
         data_max=limits.maxmemory,
         clients=service.client_memory.total,
         clients_max=limits.maxmemory_clients,

@@ -37,6 +37,7 @@ class Watchman:
         self._core, self._happenings, self._write = core, happenings, write
         self._told = _Told(core.map.epoch > 0)
         self._ready_due = 0.0
+        self._ready_version: object = None  # of the view, when it was looked at
 
     def look(self, now: float) -> None:
         core, told = self._core, self._told
@@ -83,8 +84,12 @@ class Watchman:
             self._say(_DISK_EVENTS[now], free=free, total=total)
 
     def _look_whether_ready(self) -> None:
-        reasons = reasons_against(self._core.view, is_ending=False)
-        told = self._told
+        told, view = self._told, self._core.view
+        version = view.version
+        if told.is_ready and version == self._ready_version:
+            return  # with many partitions it takes a while to see that it still is
+        self._ready_version = version
+        reasons = reasons_against(view, is_ending=False)
         if told.is_ready is None and reasons:
             return  # it has only just begun
         if told.is_ready == (not reasons):

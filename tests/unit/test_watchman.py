@@ -20,6 +20,7 @@ class World:
         self.leads: dict[tuple[str, str], set[int]] = {}
         self.gossip = SimpleNamespace(condition=None)
         self.seen: list = []
+        self.looks = 0
         self.led = {MAP_GROUP}
         self.leaderless: list[int] = []
         self.routing = SimpleNamespace(
@@ -29,8 +30,9 @@ class World:
             maps=SimpleNamespace(waits_to_join=False, waits_for=None),
             map=self.map,
             id="a",
+            version=0,
             peers=SimpleNamespace(is_alive=lambda node: True),
-            not_yet_in=list,
+            not_yet_in=self._not_yet_in,
             routing=self.routing,
         )
         self.lines: list = []
@@ -41,12 +43,17 @@ class World:
         seen, self.seen = self.seen, []
         return seen
 
+    def _not_yet_in(self):
+        self.looks += 1
+        return []
+
     def take_leads(self):
         leads, self.leads = self.leads, {}
         return leads
 
-    def said(self) -> list[str]:
+    def said(self, has_changed: bool = True) -> list[str]:
         self.now += READY_S
+        self.view.version += has_changed
         self.watchman.look(self.now)
         lines, self.lines = self.lines, []
         return [f"{each.event.name}: {each}" for each in lines]
@@ -82,6 +89,18 @@ def test_whether_it_is_ready_is_told_when_it_changes_and_not_while_it_starts():
     assert world.said() == []
     world.leaderless = []
     assert world.said() == ["ready: is ready: clients may be sent here"]
+
+
+def test_one_that_is_ready_is_not_looked_through_again_and_one_that_is_not_is():
+    world = World()
+    world.leaderless = [3]
+    for _ in range(3):
+        world.said(has_changed=False)
+    assert world.looks == 3
+    world.leaderless = []
+    for _ in range(5):
+        world.said(has_changed=False)
+    assert world.looks == 4
 
 
 def test_leads_of_many_partitions_are_one_line_with_the_cause():
