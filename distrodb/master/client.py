@@ -18,7 +18,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
@@ -64,7 +63,6 @@ KILL_S_MAX = 5.0
 # Completion is a convenience: it may miss keys, it may not make a person wait.
 SCAN_S_MAX = 0.5
 SCAN_COUNT = 1000
-ASKED_AT_ONCE = 16
 
 Status = dict[str, Any]
 T = TypeVar("T")
@@ -184,26 +182,6 @@ class Cluster:
     def answering(self, status: Status) -> set[str]:
         """The ids of the slaves that answer right now, whatever the map says."""
         return {node_id for node_id, address in _addresses(status).items() if answers(address)}
-
-    def ask_each(self, *words: str) -> dict[str, Any]:
-        """What every slave of the map that is not down answers, as JSON; the error of one that does
-        not.  They are asked at the same time: some may hang."""
-
-        def ask(address: Address) -> Any:
-            try:
-                with slave_at(address) as slave:
-                    return json.loads(slave.execute_command("DISTRODB", *words))
-            except (RedisError, OSError, ValueError, TypeError) as error:
-                return DistrodbError(f"{address}: {one_line(error)}")
-
-        status = self.status()
-        those = {
-            node_id: address
-            for node_id, address in _addresses(status).items()
-            if status["nodes"][node_id]["status"] != "down"
-        }
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-            return dict(zip(those, threads.map(ask, those.values()), strict=True))
 
     def where(self, key: bytes) -> tuple[int, dict[str, Any]]:
         slot = key_slot(key)

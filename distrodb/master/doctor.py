@@ -5,28 +5,55 @@ them has it, and as the slave has it that it is about where that is among them. 
 answer and does not is a finding too.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import Cluster
+from distrodb.master.connections import one_line, parse_address, slave_at
 
+Status = Mapping[str, Any]
 Finding = Mapping[str, str]
+Answers = Mapping[str, Sequence[Finding] | DistrodbError]  # by slave
+ASKED_AT_ONCE = 16
 SEVERITIES = ("error", "warning", "note")  # worst first
 
 
 def examine(cluster: Cluster) -> list[Finding]:
     """Worst first.  Raises ``DistrodbError`` when nobody answers."""
-    answers = cluster.ask_each("DOCTOR")
     status = cluster.status()
+    return judged(status, _ask_each(status))
+
+
+def _ask_each(status: Status) -> Answers:
+    """All that are not down, at the same time: some may hang."""
+
+    def ask(row: Mapping[str, Any]) -> list[Finding] | DistrodbError:
+        address = parse_address(row["client"])
+        try:
+            with slave_at(address) as slave:
+                found: list[Finding] = json.loads(slave.execute_command("DISTRODB", "DOCTOR"))
+                return found
+        except (RedisError, OSError, ValueError, TypeError) as error:
+            return DistrodbError(f"{address}: {one_line(error)}")
+
+    those = {node: row for node, row in status["nodes"].items() if row["status"] != "down"}
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+        return dict(zip(those, threads.map(ask, those.values()), strict=True))
+
+
+def judged(status: Status, answers: Answers) -> list[Finding]:
+    told = {node: each for node, each in answers.items() if not isinstance(each, DistrodbError)}
     refusals = {node: each for node, each in answers.items() if isinstance(each, DistrodbError)}
-    told = {node: each for node, each in answers.items() if node not in refusals}
     if not told:
         why = next(iter(map(str, refusals.values())), "there is none")
         raise UnavailableError(f"no slave says how it is: {why}")
-    silent = [
-        _silent(node, problem, status["nodes"].get(node, {})) for node, problem in refusals.items()
-    ]
+    nodes = status["nodes"]
+    silent = [_silent(node, problem, nodes[node]) for node, problem in refusals.items()]
     return merged({**told, "": [each for each in silent if each]})
 
 

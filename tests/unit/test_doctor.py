@@ -353,30 +353,14 @@ def test_what_several_tell_is_told_once():
     assert [each["about"] for each in master_doctor.merged(told)][2] == "node1 node2"
 
 
-class _Cluster:
-    def __init__(self, answers: dict[str, Any]):
-        self._answers = answers
-
-    def ask_each(self, *words: str) -> dict[str, Any]:
-        assert words == ("DOCTOR",)
-        return self._answers
-
-    def status(self) -> dict[str, Any]:
-        return {
-            "nodes": {
-                "node1": {"status": "up"},
-                "node2": {"status": "up"},
-                "node3": {"status": "down"},
-            }
-        }
-
-
 def test_a_slave_that_should_answer_and_does_not_is_a_finding():
+    words = {"node1": "up", "node2": "up", "node3": "suspect"}
+    status = {"nodes": {node: {"status": word} for node, word in words.items()}}
     silent = {"node2": DistrodbError("refused"), "node3": DistrodbError("refused")}
-    (one,) = master_doctor.examine(_Cluster({"node1": [], **silent}))  # type: ignore[arg-type]
+    (one,) = master_doctor.judged(status, {"node1": [], **silent})
     assert (one["code"], one["about"], one["severity"]) == ("no_answer", "node2", "error")
     with pytest.raises(UnavailableError, match="refused"):
-        master_doctor.examine(_Cluster(silent))  # type: ignore[arg-type]
+        master_doctor.judged(status, silent)
 
 
 @pytest.mark.parametrize("severity, is_ill", [("error", True), ("warning", True), ("note", False)])
