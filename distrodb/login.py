@@ -21,6 +21,11 @@ PASSWORD_BYTES_MAX = 65536
 REMEDY = "log in with --user NAME, and the password in DISTRODB_PASSWORD or --password-file FILE"
 
 
+def _bytes(text: str) -> bytes:
+    """Also of what is no UTF-8, as the environment and arguments have it."""
+    return text.encode(errors="surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     user: str | None = None
@@ -35,7 +40,8 @@ class Login:
         """Of redis-py's clients."""
         options: dict[str, Any] = {}
         if self.password is not None:
-            options |= {"username": self.user, "password": self.password}
+            user = None if self.user is None else _bytes(self.user)
+            options |= {"username": user, "password": _bytes(self.password)}
         if self.has_tls:
             options |= {
                 "ssl": True,
@@ -52,8 +58,8 @@ class Login:
         """The command that logs in, as a client sends it; empty if there is no password."""
         if self.password is None:
             return b""
-        user = [self.user.encode()] if self.user is not None else []
-        words = [b"AUTH", *user, self.password.encode(errors="surrogateescape")]
+        user = [_bytes(self.user)] if self.user is not None else []
+        words = [b"AUTH", *user, _bytes(self.password)]
         return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
 
     def context(self) -> "ssl.SSLContext | None":

@@ -86,7 +86,7 @@ def read(path: Path) -> Note | None:
             int(plain["keys"]),
             samples,
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return None
 
 

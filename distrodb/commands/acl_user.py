@@ -233,9 +233,11 @@ class Selector:
             for known in self.rules
             if known.what != made.what and not known.what.startswith(f"{made.what}|")
         ]
-        if not kept and made.is_allowed == self.allows_all:
-            return replace(self, rules=())
-        return replace(self, rules=(*kept, made))
+        # What says the same as the base changes nothing while nothing else is before it.
+        rules = [*kept, made]
+        while rules and rules[0].is_allowed == self.allows_all:
+            del rules[0]
+        return replace(self, rules=tuple(rules))
 
 
 def _check_pattern(rule: bytes, text: bytes) -> None:
@@ -245,11 +247,16 @@ def _check_pattern(rule: bytes, text: bytes) -> None:
         raise RuleError(rule, _TOO_LONG)
 
 
+def _upper(name: str) -> bytes:
+    """Of ASCII alone: some other letters of latin-1 have no capital one in it."""
+    return name.encode("latin-1").upper()
+
+
 def _of_command(
     made: CommandRule, rule: bytes, table: Mapping[bytes, Command], is_lenient: bool
 ) -> CommandRule:
     name, bar, rest = made.what.partition("|")
-    row = table.get(name.upper().encode("latin-1"))
+    row = table.get(_upper(name))
     if row is None:
         if is_lenient:  # of a later version: it allows and forbids nothing that is here
             return made
@@ -258,7 +265,7 @@ def _of_command(
         return made
     if row.subcommands:
         sub, more, _ = rest.partition("|")
-        if sub.upper().encode("latin-1") in row.subcommands:
+        if _upper(sub) in row.subcommands:
             if not more:
                 return made
             raise RuleError(rule, _OF_A_SUBCOMMAND)
@@ -368,6 +375,8 @@ def _changed(user: User, rule: bytes, table: Mapping[bytes, Command], is_lenient
     if sign == b"(" and rule.endswith(b")"):
         selector = Selector()
         for each in rule[1:-1].split():
+            if each.endswith(b")"):  # in the user's text the selector would end there
+                raise RuleError(rule, _SYNTAX)
             try:
                 selector = selector.changed(each, table, is_lenient)
             except RuleError as problem:

@@ -129,6 +129,11 @@ class ClusterMap:
         return [p for p in self.partitions for _ in range(p.first, p.last + 1)]
 
 
+def are_bytes(text: str) -> bool:
+    """Each character stands for one."""
+    return text.isascii() or max(text) <= "\xff"
+
+
 def _problem(cluster_map: ClusterMap) -> str | None:
     """What is wrong with a map whose parts have the right shape but unknown types."""
     if type(cluster_map.epoch) is not int or cluster_map.epoch < 1:
@@ -141,7 +146,8 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     names = [name for names in lists for name in names]
     if not all(isinstance(text, str) for row in cluster_map.founders.items() for text in row):
         return f"founders {cluster_map.founders!r}"
-    if not all(isinstance(text, str) for row in cluster_map.users.items() for text in row):
+    users = [text for row in cluster_map.users.items() for text in row]
+    if not all(isinstance(text, str) and are_bytes(text) for text in users):
         return "users"
     following = 0
     for number, partition in enumerate(cluster_map.partitions):

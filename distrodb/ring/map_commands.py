@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from distrodb.ring.clustermap import STATUSES, ClusterMap, NodeInfo, Partition
+from distrodb.ring.clustermap import STATUSES, ClusterMap, NodeInfo, Partition, are_bytes
 from distrodb.ring.owners import balanced_owners
 from distrodb.ring.placement import MAP_GROUP_MAX
 
@@ -87,7 +87,8 @@ def _next(cluster_map: ClusterMap, **changed: Any) -> ClusterMap:
 def fits(users: Mapping[str, str]) -> bool:
     """So many users, with rules of this length, may be in a map."""
     characters = sum(len(name) + len(rules) for name, rules in users.items())
-    return len(users) <= USERS_MAX and characters <= USERS_CHARACTERS_MAX
+    is_small = len(users) <= USERS_MAX and characters <= USERS_CHARACTERS_MAX
+    return is_small and all(are_bytes(text) for row in users.items() for text in row)
 
 
 def _with_users(cluster_map: ClusterMap, users: Mapping[str, str]) -> ClusterMap:

@@ -83,8 +83,10 @@ class MapMachine:
         """Raises ``ValueError`` for a damaged snapshot."""
         try:
             now_ms, plain = json.loads(b"".join(chunks))
-        except TypeError:
+        except (TypeError, RecursionError):
             raise ValueError("a snapshot of the map that is not two values") from None
+        if type(now_ms) is not int:
+            raise ValueError("a snapshot of the map whose time is no number")
         machine = MapMachine(ClusterMap.from_plain(plain))
         machine.now_ms = now_ms
         return machine

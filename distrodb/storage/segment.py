@@ -268,11 +268,16 @@ class Blocks:
 
 
 def decode_body(body: bytes) -> Iterator[Change]:
+    """Raises ``Damaged``, which a body whose checksum is right is only by a bug of who wrote it."""
     position, size = 0, len(body)
     while position < size:
+        if size - position < _RECORD.size:
+            raise Damaged("holds an operation that is not whole")
         kind, key_bytes, length = _RECORD.unpack_from(body, position)
         position += _RECORD.size
         middle = position + key_bytes
+        if middle + length > size:
+            raise Damaged("holds an operation that is not whole")
         if kind == _PUT:
             yield body[position:middle], middle << 32 | length
         elif kind == _DELETE:

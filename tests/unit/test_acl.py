@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.commands.acl_guard import STRANGER, Guard
-from distrodb.commands.acl_user import OPEN, RuleError, User, default_user, hash_of, read
+from distrodb.commands.acl_user import (
+    OPEN,
+    UNKNOWN_COMMAND,
+    RuleError,
+    User,
+    default_user,
+    hash_of,
+    read,
+)
 from distrodb.commands.table import DISPATCHED
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.ring.map_commands import USERS_MAX, apply
@@ -310,3 +318,26 @@ def test_what_a_guard_has_learnt_changes_nothing(rules: list[str]) -> None:
     for args in COMMANDS * 2:
         row = DISPATCHED[args[0]]
         assert learnt.objection(row, args) == Guard(user).objection(row, args), (rules, args)
+
+
+@pytest.mark.parametrize("rule", [b"+\xff", b"-\xb5", b"+config|\xff", b"+\xff|x"])
+def test_a_command_whose_name_is_no_ascii_is_unknown(rule: bytes) -> None:
+    with pytest.raises(RuleError, match=UNKNOWN_COMMAND):
+        User(b"u").changed([rule], DISPATCHED)
+    assert User(b"u").changed([rule], DISPATCHED, is_lenient=True).root.allows_all is False
+
+
+@pytest.mark.parametrize("rule", [b"(~x:*) +@read)", b"(+@read ~x:*))", b"(~a) allcommands ~*)"])
+def test_a_selector_ends_where_its_rule_ends(rule: bytes) -> None:
+    """Else what is behind a bracket would be the root's, once the user is read again."""
+    with pytest.raises(RuleError):
+        User(b"u").changed([rule], DISPATCHED)
+
+
+def test_a_map_has_users_of_bytes_only() -> None:
+    plain = {**a_map().to_plain(), "users": {"u\u20ac": "on"}}
+    with pytest.raises(ValueError, match="users"):
+        ClusterMap.from_plain(plain)
+    before = a_map()
+    assert apply(before, ["set_user", "u\u20ac", "on"]) is before
+    assert apply(before, ["set_user", "\xff", "on"]).users == {"\xff": "on"}

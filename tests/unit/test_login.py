@@ -25,7 +25,7 @@ def test_a_password_comes_from_the_environment_or_a_file(tmp_path) -> None:
     file.write_text("from a file\n")
     assert asked(DISTRODB_PASSWORD="p").greeting == b"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n"
     login = asked("--user", "u", "--password-file", str(file), DISTRODB_PASSWORD="p")
-    assert login.options == {"username": "u", "password": "from a file"}
+    assert login.options == {"username": b"u", "password": b"from a file"}
     assert login.greeting == b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$11\r\nfrom a file\r\n"
     assert from_environment({"DISTRODB_USER": "u", "DISTRODB_PASSWORD": "p"}).user == "u"
 
@@ -51,3 +51,9 @@ def test_mistakes_are_one_line(tmp_path, capsys) -> None:
             asked(*words)
         assert main(["status", *words]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_names_and_passwords_may_be_any_bytes() -> None:
+    login = asked(DISTRODB_USER="\udcff", DISTRODB_PASSWORD="\udcfe")
+    assert login.greeting == b"*3\r\n$4\r\nAUTH\r\n$1\r\n\xff\r\n$1\r\n\xfe\r\n"
+    assert (login.options["username"], login.options["password"]) == (b"\xff", b"\xfe")

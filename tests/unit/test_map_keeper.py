@@ -11,7 +11,7 @@ from distrodb.errors import VersionError
 from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring import map_commands
-from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
 from distrodb.slave.map_machine import MapMachine
@@ -110,7 +110,17 @@ def test_each_change_of_the_map_is_known():
     assert set(told) == map_commands.NAMES
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"7", b"[7]", b"[7, 8]", b"[1, 2, 3]", b"{}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"7", b"[7]", b"[7, 8]", b"[1, 2, 3]", b"{}", b"[" * 9999]
+)
 def test_a_snapshot_that_is_no_map_is_damaged(content):
     with pytest.raises(ValueError):
         MapMachine.restore([content])
+
+
+def test_a_snapshot_of_the_map_has_a_time():
+    map_ = first_map([("node1", "h:1", "h:2")], 2, 1, {"node1": "1"})
+    (content,) = MapMachine(map_).snapshot()
+    assert MapMachine.restore([content]).map == map_
+    with pytest.raises(ValueError, match="time"):
+        MapMachine.restore([content.replace(b"[0,", b"[null,", 1)])

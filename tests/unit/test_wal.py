@@ -787,3 +787,9 @@ def test_a_file_of_a_strange_number_makes_no_value_one_that_is_not_found(tmp_pat
             next(steps)
     wal.close()
     assert [name.name for name in tmp_path.glob("*.large")] == ["0000000000000001.large"]
+
+
+@pytest.mark.parametrize("body", [b"\x01", b"\x01\x01\0\x02\0\0\0kv", b"\x03\x01\0\x14\0\0\0k\0"])
+def test_an_operation_that_is_not_whole_is_damage(body):
+    with pytest.raises(form.Damaged):
+        list(form.decode_body(body))
