@@ -87,3 +87,14 @@ def test_a_container_is_built_from_what_is_there_and_from_nothing_compiled() -> 
     assert let_in == set(names)
     assert "**/*.so" in (root / ".dockerignore").read_text()
     assert re.search(r"^USER (?!root|0)", text, re.M) and "STOPSIGNAL SIGTERM" in text
+
+
+def test_the_compose_example_names_the_container_file_and_what_init_makes() -> None:
+    text = (CONF / "compose.yaml").read_text()
+    (container,) = re.findall(r"dockerfile: (\S+)}", text)
+    assert (CONF.parent / container).exists()
+    (init,) = re.findall(r"^#     distrodb (init .*?[^\\])$", text, re.M | re.S)
+    options = _parser().parse_args(re.sub(r"\\\n# *", "", init).split())
+    assert options.node == ["node1=node1", "node2=node2", "node3=node3"] and options.http
+    for n in (1, 2, 3):
+        assert f'["./cluster/node{n}:/etc/distrodb:ro", "node{n}:/var/lib/distrodb"]' in text
