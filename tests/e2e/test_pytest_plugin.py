@@ -1,10 +1,16 @@
 """The fixture for people's own tests, in a project of its own."""
 
+import configparser
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
+
+# An environment that was made before there was a plugin does not know of it yet.
+KNOWN = [] if entry_points(group="pytest11", name="distrodb") else ["-p", "distrodb.pytest_plugin"]
 
 PROJECT = """
 import distrodb
@@ -41,7 +47,7 @@ def test_options_that_are_none(distrodb_cluster):
 def run(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "distrodb.pytest_plugin", *arguments],
+        [sys.executable, "-m", "pytest", *KNOWN, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -54,6 +60,13 @@ def run(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
 def project(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     return tmp_path
+
+
+def test_pytest_finds_it_by_itself():
+    options = configparser.ConfigParser()
+    options.read(Path(__file__).parents[2] / "setup.cfg")
+    points = options["options.entry_points"]["pytest11"]
+    assert points.strip() == "distrodb = distrodb.pytest_plugin"
 
 
 def test_a_project_of_its_own(project):
