@@ -5,7 +5,8 @@ Which settings there are is the slave's matter (slave/runtime_settings.py).
 
 from collections.abc import Sequence
 
-from distrodb.commands.api import SessionApi
+from distrodb.commands.acl_user import DEFAULT
+from distrodb.commands.api import PENDING, Answer, SessionApi
 from distrodb.commands.command import container, session_row
 from distrodb.commands.error_replies import SYNTAX, shown
 from distrodb.keyspace.glob import PATTERN_BYTES_MAX, glob
@@ -15,6 +16,13 @@ PATTERNS_MAX = 64  # of one CONFIG GET: each is compiled, while everybody else w
 PAIRS_MAX = 256  # of one CONFIG SET: more than there are settings
 _NO_REWRITE = error(
     "ERR", "CONFIG REWRITE is not supported: a slave's file is written by hand, and read at start"
+)
+
+REQUIREPASS = "requirepass"
+_BY_ITSELF = error(
+    "ERR",
+    "CONFIG SET failed (possibly related to argument 'requirepass') - it is set on all slaves, and"
+    " the others on this one: set it by itself",
 )
 
 
@@ -53,10 +61,14 @@ def get(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return {asked: (own.get(name) or settings.show(name)).encode() for name, asked in found.items()}
 
 
-def set_(session: SessionApi, args: Sequence[bytes]) -> Reply:
+def set_(session: SessionApi, args: Sequence[bytes]) -> Answer:
     words = [_text(word) for word in args[2:]]
     if len(words) % 2 or len(words) > 2 * PAIRS_MAX:
         return SYNTAX
+    if REQUIREPASS in [name.lower() for name in words[::2]]:
+        if len(words) > 2:  # the others are this slave's alone, and done at once
+            return _BY_ITSELF
+        return _require(session, args[3])
     try:
         session.slave.settings.change(list(zip(words[::2], words[1::2], strict=True)))
     except UnknownSetting as name:
@@ -66,6 +78,14 @@ def set_(session: SessionApi, args: Sequence[bytes]) -> Reply:
         which = f"possibly related to argument '{why.name}'"
         return error("ERR", f"CONFIG SET failed ({which}) - {why}")
     return OK
+
+
+def _require(session: SessionApi, password: bytes) -> Answer:
+    """As in Redis it is the password of ``default``; so it goes where users are: all slaves have
+    the same."""
+    rules = [b"resetpass", b">" + password] if password else [b"nopass"]
+    session.slave.access.change_users([b"SETUSER", DEFAULT, *rules], session.later())
+    return PENDING
 
 
 def reset_statistics(session: SessionApi, args: Sequence[bytes]) -> Reply:

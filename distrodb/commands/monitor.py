@@ -39,6 +39,8 @@ def without_secrets(args: Sequence[bytes]) -> Sequence[bytes]:
         return [args[0], *[HIDDEN] * (len(args) - 1)]
     if name == b"ACL" and len(args) > 3 and args[1].upper() == b"SETUSER":  # passwords, hashes
         return [*args[:3], *[HIDDEN] * (len(args) - 3)]
+    if name == b"ACL" and len(args) > 3 and args[1].upper() == b"DRYRUN":  # of a command like these
+        return [*args[:3], *without_secrets(args[3:])]
     if name == b"CONFIG":
         pairs = zip(args, [b"", *args], strict=False)
         return [HIDDEN if before.lower() in SECRET else word for word, before in pairs]

@@ -123,7 +123,15 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
 
 
 def _tls(file: Path, values: dict[str, Any]) -> TlsConfig:
-    tls = TlsConfig(clients=values["clients"], http=values["http"], peers=values["peers"])
+    tls = TlsConfig(
+        clients=values["clients"],
+        users=values["users"],
+        http=values["http"],
+        peers=values["peers"],
+    )
+    if tls.users != "off" and tls.clients != "certificate":
+        remedy = 'set tls.clients to "certificate", or this to "off"'
+        raise problem(file, "tls.users", "needs the certificates of clients", remedy)
     needed = ["certificate", "key"] if tls.is_on else []
     needed += ["ca"] if tls.peers or "certificate" in (tls.clients, tls.of_http) else []
     for name in needed:

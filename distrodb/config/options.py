@@ -444,6 +444,15 @@ OPTIONS = (
     ),
     Option(
         "tls",
+        "users",
+        "off",
+        "Whether a client's certificate says which user it is, without a password. off: no. cn: the"
+        " user of the name that is its common name, if there is one and it is on; clients is"
+        ' "certificate" then.',
+        choices=("off", "cn"),
+    ),
+    Option(
+        "tls",
         "http",
         "clients",
         "The same for the HTTP port: the page, metrics and health. clients: as it is for clients.",

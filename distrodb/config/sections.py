@@ -101,6 +101,7 @@ class TlsConfig:
     key: Path = Path()
     ca: Path = Path()
     clients: str = _DEFAULTS["tls.clients"]
+    users: str = _DEFAULTS["tls.users"]
     http: str = _DEFAULTS["tls.http"]
     peers: bool = _DEFAULTS["tls.peers"]
 

@@ -35,7 +35,7 @@ from distrodb.slave.overdue import LOOK_S, Overdue
 from distrodb.slave.own_process import OwnProcess
 from distrodb.slave.service import Service
 from distrodb.slave.timing import Timing
-from distrodb.slave.tls import Tls, present
+from distrodb.slave.tls import Tls, present, user_of
 
 log = LimitedLog("distrodb.clients")
 
@@ -94,11 +94,20 @@ class Connection(asyncio.Protocol):
         self.session = server.service.open_session(
             self._wake, str(Address(peer[0], peer[1])) if peer else "", self._behind
         )
+        if server.knows_users_by_certificates:
+            self._know(transport)
         self.session.client.local_address = str(Address(here[0], here[1])) if here else ""
         self.session.client.descriptor, self.session.heard_at = descriptor, server.now
         server.opened(self, self._host)
         if is_gone:
             self.abort("its socket is gone")
+
+    def _know(self, transport: asyncio.BaseTransport) -> None:
+        """As the user that its certificate names; like Redis it is ``default`` if there is none."""
+        name = user_of(transport.get_extra_info("peercert"))
+        user = None if name is None else self.session.slave.access.users.all.get(name)
+        if user is not None and user.is_on:
+            self.session.log_in(user.name)
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._transport = None
@@ -299,6 +308,7 @@ class ClientServer:
         self.now = monotonic()  # as of the last look at all clients
         config = core.config
         self._is_protected = config.is_protected and config.tls.clients != "certificate"
+        self.knows_users_by_certificates = config.tls.users == "cn"
         self._overdue = Overdue()
         self._timer: asyncio.TimerHandle | None = None
         self._connections: dict[int, Connection] = {}  # by their sessions' ids

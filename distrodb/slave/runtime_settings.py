@@ -296,6 +296,7 @@ def _fixed(config: SlaveConfig) -> Mapping[str, _Setting]:
         "io-threads": 1,
         "tls-port": config.me.listens["client"].port if config.tls.clients != "off" else 0,
         "tls-auth-clients": "yes" if config.tls.clients == "certificate" else "no",
+        "tls-auth-clients-user": config.tls.users.upper() if config.tls.users != "off" else "off",
         "tls-cluster": "yes" if config.tls.peers else "no",
         **_paths(config),
         "protected-mode": "yes" if config.is_protected else "no",

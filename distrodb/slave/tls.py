@@ -10,8 +10,10 @@ There is no resumption of sessions: it would pass by a certificate that is not t
 import asyncio
 import signal
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Any
 
 from distrodb.clock import wall_ms
 from distrodb.config import SlaveConfig, TlsConfig, problem
@@ -167,6 +169,18 @@ class Tls:
     def _problem(self, name: str, what: str) -> ConfigError:
         remedy = "make them with distrodb certs (docs/security.md)"
         return problem(self._config.file, f"tls.{name}", what, remedy)
+
+
+def user_of(certificate: Mapping[str, Any] | None) -> bytes | None:
+    """The common name in a client's certificate, as ``getpeercert`` tells of it, if there is one
+    and no more."""
+    names = [
+        value
+        for row in (certificate or {}).get("subject", ())
+        for kind, value in row
+        if kind == "commonName"
+    ]
+    return names[0].encode() if len(names) == 1 and names[0] else None
 
 
 def present(context: ssl.SSLContext | None) -> ssl.SSLContext:

@@ -47,7 +47,7 @@ def certify(cluster: LocalCluster, *arguments: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def with_certificates(directory: Path, clients: str = "on") -> LocalCluster:
+def with_certificates(directory: Path, clients: str = "on", users: str = "off") -> LocalCluster:
     """A cluster of three, not started, each slave with a certificate of its own."""
     cluster = LocalCluster(
         nodes=3,
@@ -65,6 +65,7 @@ def with_certificates(directory: Path, clients: str = "on") -> LocalCluster:
             ('key = ""', f'key = "../certs/{node}.key"'),
             ('ca = ""', 'ca = "../certs/ca.crt"'),
             ('clients = "off"', f'clients = "{clients}"'),
+            ('users = "off"', f'users = "{users}"'),
             ("peers = false", "peers = true"),
         ):
             assert f"\n{before}\n" in text
@@ -479,13 +480,24 @@ def test_an_authority_is_replaced_step_by_step(cluster: LocalCluster, tmp_path: 
 
 
 def test_a_client_shows_a_certificate_where_it_must(tmp_path: Path) -> None:
-    with with_certificates(tmp_path, clients="certificate") as cluster:
+    with with_certificates(tmp_path, clients="certificate", users="cn") as cluster:
         own = tmp_path / "certs" / "app"
         shown = {"ssl_certfile": f"{own}.crt", "ssl_keyfile": f"{own}.key"}
         with redis.Redis(
             port=gateway(cluster), password=PASSWORD, **tls(cluster), **shown
         ) as client:
             assert client.set("a", "1")
+            client.execute_command("ACL SETUSER app on >unused ~* +get +acl|whoami")
+        # By its certificate it is a user, if that is one and on.
+        for at_port in (port(cluster), gateway(cluster)):
+            with redis.Redis(port=at_port, **tls(cluster), **shown) as known:
+                assert known.execute_command("ACL WHOAMI") == "app"
+                with pytest.raises(redis.ResponseError, match="no permissions"):
+                    known.set("a", "2")
+        with redis.Redis(port=port(cluster), password=PASSWORD, **tls(cluster), **shown) as client:
+            client.execute_command("ACL SETUSER app off")
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=port(cluster), **tls(cluster), **shown).ping()
         with pytest.raises(redis.ConnectionError):
             redis.Redis(port=gateway(cluster), password=PASSWORD, **tls(cluster)).ping()
         how = ["--ca", ca(cluster), "--cert", f"{own}.crt", "--key", f"{own}.key"]

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -171,7 +172,9 @@ _SESSION = [
 
 
 class _Sessions:
-    """One slave; a session an input.  A new slave now and then, so that little is carried over."""
+    """One slave; a session an input.  A new slave now and then, so that little is carried over.
+
+    Caveat: an input ends where it asks for what the stand-in for a slave does not have."""
 
     def __init__(self) -> None:
         self._world: World | None = None
@@ -192,6 +195,10 @@ class _Sessions:
             for chunk in _cut(data):
                 world.session.receive(chunk)
                 world.finish()
+        except AttributeError as problem:
+            self._world = None
+            if not isinstance(problem.obj, (World, SimpleNamespace)):
+                raise  # else a stand-in lacks what a slave has: nothing is known of the rest
         except BaseException:
             self._world = None
             raise

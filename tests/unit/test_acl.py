@@ -205,9 +205,15 @@ def test_no_secret_is_shown_to_who_looks_on() -> None:
         b"MULTI",
         b"AUTH default topsecret",
         b"EXEC",
+        b"ACL DRYRUN default AUTH topsecret",
+        b"ACL DRYRUN default ACL SETUSER u >topsecret",
+        b"ACL DRYRUN default ACL DRYRUN u CONFIG SET requirepass topsecret",
     ):
         world.ask(line + b"\r\n")
-    told = world.ask(b"SLOWLOG GET 100\r\nACL LOG\r\nACL LIST\r\nCLIENT LIST\r\nINFO all\r\n")
+    world.ask(b"AUTH default topsecret\r\n")
+    told = world.ask(
+        b"CONFIG GET *\r\nSLOWLOG GET 100\r\nACL LOG\r\nACL LIST\r\nCLIENT LIST\r\nINFO all\r\n"
+    )
     world.session = watcher
     told += world.take()
     assert b"redacted" in told and b"topsecret" not in told
@@ -341,3 +347,27 @@ def test_a_map_has_users_of_bytes_only() -> None:
     before = a_map()
     assert apply(before, ["set_user", "u\u20ac", "on"]) is before
     assert apply(before, ["set_user", "\xff", "on"]).users == {"\xff": "on"}
+
+
+def test_requirepass_is_the_password_of_default_on_all_slaves() -> None:
+    world = World(requirepass="old")
+    assert world.ask(b"CONFIG SET requirepass new\r\n") == NOAUTH
+    assert world.ask(b"AUTH old\r\nCONFIG SET RequirePass new\r\n") == b"+OK\r\n+OK\r\n"
+    assert f"#{hash_of(b'new').decode()}" in world.user_texts["default"]
+    assert world.ask(b"CONFIG GET requirepass\r\n") == b"*2\r\n$11\r\nrequirepass\r\n$0\r\n\r\n"
+    assert world.ask(b"AUTH old\r\n").startswith(b"-WRONGPASS")
+    assert world.ask(b"AUTH new\r\n") == b"+OK\r\n"
+    before = world.user_texts
+    refused = world.ask(b"CONFIG SET slowlog-max-len 7 requirepass other\r\n")
+    assert refused.startswith(b"-ERR CONFIG SET failed") and b"by itself" in refused
+    assert world.user_texts is before
+    assert (
+        world.ask(b"CONFIG GET slowlog-max-len\r\n")
+        != b"*2\r\n$15\r\nslowlog-max-len\r\n$1\r\n7\r\n"
+    )
+    assert world.ask(b"MULTI\r\nCONFIG SET requirepass three\r\nEXEC\r\n").endswith(
+        b"*1\r\n+OK\r\n"
+    )
+    assert world.ask(b"AUTH three\r\n") == b"+OK\r\n"
+    assert world.ask(b'CONFIG SET requirepass ""\r\n') == b"+OK\r\n"
+    assert world.users.needs_no_password

@@ -16,6 +16,7 @@ from distrodb.slave.startup import (
     room_for_connections,
     warnings,
 )
+from distrodb.slave.tls import user_of
 
 
 @pytest.fixture
@@ -114,3 +115,22 @@ def test_it_warns_of_secrets_that_others_may_read_or_guess(tmp_path):
     assert warnings(hashed, may_others_read=True) == []
     (line,) = warnings(at(tmp_path, here, there, cluster_secret="short"), may_others_read=False)
     assert "has less than 16 characters" in line and "short" not in line
+
+
+@pytest.mark.parametrize("clients", ["off", "on"])
+def test_users_by_certificates_need_certificates(tmp_path, clients):
+    file = tmp_path / "node1.toml"
+    rows = '[[cluster.nodes]]\nid = "a"\nclient = "h:1"\npeer = "h:2"\n'
+    text = f'[node]\nid = "a"\ndirectory = "d"\n[cluster]\nid = "c"\n{rows}[tls]\nusers = "cn"\n'
+    file.write_text(text + f'clients = "{clients}"\n')
+    with pytest.raises(ConfigError, match="tls.users: needs the certificates of clients"):
+        load(file)
+
+
+def test_a_certificate_names_one_user_or_none():
+    def of(*names):
+        return {"subject": tuple((("commonName", name),) for name in names)}
+
+    assert user_of(of("app")) == b"app"
+    assert user_of({"subject": ((("countryName", "XX"), ("commonName", "ü")),)}) == "ü".encode()
+    assert [user_of(each) for each in (None, {}, of(), of(""), of("a", "b"))] == [None] * 5
