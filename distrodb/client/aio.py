@@ -197,6 +197,9 @@ class AsyncDatabase(Generic[S]):
     def lock(self, name: str, ttl_s: float = 10.0) -> "AsyncLock":
         return AsyncLock(self._link, name, ttl_s)
 
+    def election(self, name: str, candidate: str, ttl_s: float = 10.0) -> "AsyncElection":
+        return AsyncElection(self._link, name, ttl_s, candidate)
+
     def _shown(self, value: bytes) -> S:
         return cast(S, value.decode() if self._is_text else value)
 
@@ -259,16 +262,16 @@ class AsyncTransaction(Generic[S]):
 class AsyncLock:
     """See ``Lock``; ``async with db.lock("report") as lock: …``"""
 
-    def __init__(self, link: AsyncLink, name: str, ttl_s: float):
+    def __init__(self, link: AsyncLink, name: str, ttl_s: float, word: str = ""):
         Claim(name, "-", ttl_s)  # raises ValueError
-        self._link, self._name, self._ttl_s = link, name, ttl_s
+        self._link, self._name, self._ttl_s, self._word = link, name, ttl_s, word
         self._claim: Claim | None = None
         self._lease: Lease | None = None
 
     async def acquire(self, timeout_s: float | None = None) -> bool:
         if self.is_held:
             raise RuntimeError(f"lock {self._name}: it is held already")
-        self._claim = Claim(self._name, f"{secrets.token_hex(16)} ", self._ttl_s)
+        self._claim = Claim(self._name, f"{secrets.token_hex(16)} {self._word}", self._ttl_s)
         self._lease = await self._link.run(lease.acquire(self._claim, monotonic, timeout_s))
         return self._lease is not None
 
@@ -319,6 +322,58 @@ class AsyncLock:
                 was_held = await self.release() and was_held
         if not was_held and kind is None:
             raise LeaseLost(f"lock {self._name}: its time was over before the block was")
+
+
+class AsyncElection:
+    """See ``Election``; ``async with db.election("jobs", "host1") as me: …``"""
+
+    def __init__(self, link: AsyncLink, name: str, ttl_s: float, candidate: str):
+        self._link, self._claim = link, Claim(name, "-", ttl_s)
+        self._lock = AsyncLock(link, name, ttl_s, candidate)
+
+    async def campaign(self, timeout_s: float | None = None) -> bool:
+        return await self._lock.acquire(timeout_s)
+
+    async def renew(self) -> None:
+        """Raises ``LeaseLost``."""
+        await self._lock.renew()
+
+    async def resign(self) -> bool:
+        return await self._lock.release()
+
+    @property
+    def is_leader(self) -> bool:
+        return self._lock.is_held
+
+    @property
+    def left_s(self) -> float:
+        return self._lock.left_s
+
+    @property
+    def token(self) -> int:
+        """Raises ``LeaseLost``."""
+        return self._lock.token
+
+    async def leader(self) -> str | None:
+        word = await self._link.run(lease.holder(self._claim))
+        return None if word is None else word.decode().partition(" ")[2]
+
+    async def observe(self, every_s: float = 0.5) -> AsyncIterator[str | None]:
+        """It never ends."""
+        told, last = False, None
+        while True:
+            now = await self.leader()
+            if now != last or not told:
+                told, last = True, now
+                yield now
+            await self._link.run(_pause(every_s))
+
+    async def __aenter__(self) -> "AsyncElection":
+        await self.campaign()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        await self._lock.__aexit__(kind, *rest)
 
 
 def _pause(seconds: float) -> Any:

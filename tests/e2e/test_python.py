@@ -231,3 +231,11 @@ async def in_asyncio(addresses):
             async with asyncio.timeout(0.02):
                 await other.acquire()
         assert await lock.release()
+        one, other = db.election("e2", "Ann"), db.election("e2", "Bob")
+        seen = other.observe(every_s=0.01)
+        assert await anext(seen) is None
+        async with one:
+            assert one.is_leader and await anext(seen) == "Ann" and not await other.campaign(0)
+            await one.renew()
+        assert await other.campaign() and await other.leader() == "Bob" and other.token > 1
+        assert await other.resign() and not other.is_leader
