@@ -70,23 +70,21 @@ class Contender(threading.Thread):
         self._link.close()
 
     def _hold(self, lock: Lock) -> None:
+        is_new = True
         while True:
             since, token = monotonic(), lock.token
             until = since + self._chance.choice((0.02, 0.1, 0.5, 0.9))
             while (now := monotonic()) < until:
                 if lock.is_held:  # looked at behind ``now``, so it was held then
-                    self._note(token, since, now)
+                    if is_new:
+                        self.held.append(Held(self.name, token, since, now))
+                        is_new = False
+                    self.held[-1] = self.held[-1]._replace(until=now)
                 time.sleep(0.01)
             if self._chance.random() < 0.5:
                 break
             lock.renew()
         lock.release()
-
-    def _note(self, token: int, since: float, now: float) -> None:
-        if self.held and self.held[-1].token == token:
-            self.held[-1] = self.held[-1]._replace(until=now)
-        else:
-            self.held.append(Held(self.name, token, since, now))
 
     def finish(self) -> None:
         self._stop_asked.set()
@@ -158,4 +156,4 @@ CURES = {
 def test_a_removed_cure_is_noticed(three, cure):
     """Quickly, and for certain, in tests/sim/test_locks.py; here with real slaves."""
     with mock.patch.object(*CURES[cure]), contextlib.suppress(LeaseLost):
-        assert wrong(contend(three, range(30), seeded()))
+        assert wrong(contend(three, range(20), seeded()))
