@@ -188,4 +188,5 @@ def _unpack(chunk: bytes) -> Any:
     try:
         return msgpack.unpackb(data)
     except (ValueError, msgpack.UnpackException) as problem:
-        raise ValueError(f"a snapshot's chunk that cannot be decoded: {problem!r}") from None
+        what = type(problem).__name__
+        raise ValueError(f"a snapshot's chunk that cannot be decoded: {what}") from None
