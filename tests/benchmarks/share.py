@@ -20,7 +20,7 @@ from tests.benchmarks.servers import Redis, closing
 
 FILE = Path(__file__).with_name("share.json")
 ROUNDS = 3
-SECONDS = "0.7"
+SECONDS = "0.4"
 # One at a time and in pipelines: what is slow in each is something else.
 LOADS = {
     "SET P=1": ("--gets", "0", "-P", "1"),
