@@ -1,4 +1,5 @@
-"""The arguments of ``distrodb backup``, ``restore``, ``verify``, ``export`` and ``import``; every
+"""The arguments of ``distrodb backup``, ``restore``, ``verify``, ``recover``,
+``export`` and ``import``; every
 call of ``distrodb`` reads this, so it imports nothing of ours that takes time before one of them
 runs.
 """
@@ -28,6 +29,19 @@ def add_to(verbs: Any) -> None:
     verify = verbs.add_parser("verify", help="check a backup from its first byte to its last")
     verify.add_argument("file", metavar="FILE", help="a backup")
     verify.set_defaults(run=_verify)
+
+    recover = verbs.add_parser(
+        "recover", help="write what stopped slaves' directories hold into a backup"
+    )
+    recover.add_argument("file", metavar="FILE", help="a new file: the backup")
+    recover.add_argument(
+        "directories", metavar="DIR", nargs="+", help="a stopped slave's directory"
+    )
+    recover.add_argument("--yes", action="store_true", help="do not ask")
+    recover.add_argument(
+        "--accept-lost-partitions", action="store_true", help="also if some have no copy"
+    )
+    recover.set_defaults(run=_recover)
 
     export = verbs.add_parser("export", help="write keys as lines of JSON")
     export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
@@ -68,6 +82,12 @@ def _restore(options: Namespace) -> int:
     from distrodb.backup.restore import run
 
     _log_in(options)
+    return run(options)
+
+
+def _recover(options: Namespace) -> int:
+    from distrodb.backup.recover import run
+
     return run(options)
 
 

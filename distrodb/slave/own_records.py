@@ -29,23 +29,15 @@ class Records:
     def __init__(self, store: JournalStore, writes: WriteSet, generator: random.Random):
         self._writes = writes
         self.sequence = 0  # of the write set that holds the newest map
-        self.map = self._load(store, MAP_KEY)
-        self.first_map = self._load(store, FIRST_MAP_KEY)
-        found = list(store.scan(INCARNATION_KEY, INCARNATION_KEY))
-        if found:
-            self.incarnation = unseal(*found[0], "the slave's incarnation").decode()
-        else:
-            self.incarnation = f"{generator.getrandbits(64):016x}"
+        self.map = newest_map(store)
+        self.first_map = _load(store, FIRST_MAP_KEY)
+        found = stored_incarnation(store)
+        self.incarnation = found or f"{generator.getrandbits(64):016x}"
+        if found is None:
             store.commit([self._incarnation_record()])
 
     def _incarnation_record(self) -> Put:
         return sealed(INCARNATION_KEY, self.incarnation.encode())
-
-    @staticmethod
-    def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
-        for _, value in store.scan(key, key):
-            return ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
-        return None
 
     def keep(self, cluster_map: ClusterMap) -> None:
         """Remember a map; durable with the write set that is being filled."""
@@ -62,3 +54,21 @@ class Records:
     def _save(self, key: bytes, cluster_map: ClusterMap) -> None:
         content = json.dumps(cluster_map.to_plain()).encode()
         self._writes.add(sealed(key, content))
+
+
+def stored_incarnation(store: JournalStore) -> str | None:
+    """None: the directory is new.  Raises ``CorruptionError``."""
+    for key, value in store.scan(INCARNATION_KEY, INCARNATION_KEY):
+        return unseal(key, value, "the slave's incarnation").decode()
+    return None
+
+
+def newest_map(store: JournalStore) -> ClusterMap | None:
+    """That the slave has adopted.  Raises ``CorruptionError``."""
+    return _load(store, MAP_KEY)
+
+
+def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
+    for _, value in store.scan(key, key):
+        return ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
+    return None

@@ -69,6 +69,10 @@ def warnings(config: SlaveConfig, may_others_read: bool) -> list[str]:
         what = f"has less than {SECRET_CHARACTERS} characters"
         advice = "who listens on the network may find it by trying; openssl rand -hex 16 makes one"
         found.append(f"{config.file}: cluster.secret: {what}: {advice}")
+    if min(len(config.nodes), config.replicas) == 2:
+        what = "two copies of each partition: it waits while one of its slaves is down, and"
+        advice = "one whose directory is lost for good stops it for good (docs/operations.md)"
+        found.append(f"{config.file}: {what} {advice}; three copies bear one loss")
     return found
 
 

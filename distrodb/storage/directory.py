@@ -13,6 +13,7 @@ Caveat: a directory on a network file system is only as good as its ``flock`` an
 
 import fcntl
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from distrodb.errors import StorageError
@@ -62,14 +63,8 @@ class Directory:
         Raises ``StorageError`` when it holds the data of another one.
         """
         ours = Put(IDENTITY_KEY, FORMAT + b"\n" + slave.encode())
-        for _, theirs in self.journal.scan(IDENTITY_KEY, IDENTITY_KEY):
-            format_, _, owner = theirs.partition(b"\n")
-            if format_ not in READABLE:
-                raise StorageError(
-                    f"{self._path}: was made by another version of distrodb, which this one"
-                    " cannot read; use another directory, or that version"
-                )
-            if _LAYOUT.sub(b"", owner) != slave.encode():
+        for format_, owner in self._identity():
+            if owner != slave.encode():
                 raise StorageError(
                     f"{self._path}: holds the data of another slave or cluster;"
                     " give this slave its own directory, or the ids that it was made with"
@@ -86,6 +81,24 @@ class Directory:
             )
         self._convert()
         self.journal.commit([ours])
+
+    def _identity(self) -> Iterator[tuple[bytes, bytes]]:
+        """The format, and whose it is, if it is somebody's."""
+        for _, theirs in self.journal.scan(IDENTITY_KEY, IDENTITY_KEY):
+            format_, _, owner = theirs.partition(b"\n")
+            if format_ not in READABLE:
+                raise StorageError(
+                    f"{self._path}: was made by another version of distrodb, which this one"
+                    " cannot read; use another directory, or that version"
+                )
+            yield format_, _LAYOUT.sub(b"", owner)
+
+    def owner(self) -> str | None:
+        """Cluster and slave, as ``identify`` was told; None: nobody's yet.  Raises
+        ``StorageError``."""
+        for _, owner in self._identity():
+            return owner.decode()
+        return None
 
     def _convert(self) -> None:
         if isinstance(self.journal, LmdbStore):

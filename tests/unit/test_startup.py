@@ -134,3 +134,11 @@ def test_a_certificate_names_one_user_or_none():
     assert user_of(of("app")) == b"app"
     assert user_of({"subject": ((("countryName", "XX"), ("commonName", "ü")),)}) == "ü".encode()
     assert [user_of(each) for each in (None, {}, of(), of(""), of("a", "b"))] == [None] * 5
+
+
+def test_of_two_copies_it_is_said_that_they_bear_no_loss(config):
+    assert warnings(config, False) == []
+    two = dataclasses.replace(config, nodes=config.nodes[:2])
+    for each in (two, dataclasses.replace(config, replicas=2)):
+        (line,) = warnings(each, False)
+        assert "two copies of each partition: it waits while one of its slaves is down" in line

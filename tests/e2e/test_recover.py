@@ -1,0 +1,108 @@
+"""``distrodb recover``: two of three slaves are lost for good at once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from distrodb import LocalCluster
+from tests.e2e.test_commands import distrodb
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory) -> Path:
+    """Of three slaves the directories of two.  Node3 has missed what came last."""
+    directory = tmp_path_factory.mktemp("recover") / "cluster"
+    with LocalCluster(nodes=3, partitions=2, directory=directory) as cluster:
+        client = cluster.client()
+        for number in range(300):
+            client.set(f"early:{number}", number, px=None if number % 3 else 3_600_000)
+        client.execute_command("ACL SETUSER", "app", "on", ">pw", "~app:*", "+@all")
+        cluster.wait_healed()
+        cluster.kill("node3")
+        for number in range(300):
+            client.set(f"late:{number}", number)
+        told = distrodb("recover", str(directory / "b"), str(directory / "node1"), "--yes")
+        assert told.returncode == 1 and "another slave runs on this directory" in told.stderr
+        for node in ("node1", "node2"):
+            cluster.kill(node)
+    shutil.rmtree(directory / "node2")
+    return directory
+
+
+def keys_of(backup: Path) -> dict[str, str]:
+    done = distrodb("export", "-", "--from", str(backup))
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {row["key"]: row["value"] for row in rows}
+
+
+EARLY = {f"early:{number}": str(number) for number in range(300)}
+LATE = {f"late:{number}": str(number) for number in range(300)}
+
+
+def test_whoever_is_ahead_counts_and_what_the_majority_has_is_whole(left, tmp_path):
+    backup = tmp_path / "b"
+    done = distrodb("recover", str(backup), str(left / "node3"), str(left / "node1"), "--yes")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "here node3 node1, missing node2" in done.stdout
+    assert "whole: 2 partitions (0 1)" in done.stdout and "600 keys" in done.stdout
+    assert keys_of(backup) == EARLY | LATE
+    assert backup.with_name("b.users").read_text().startswith('ACL SETUSER "app" "reset" "on" "#')
+    assert backup.with_name("b.users").stat().st_mode & 0o077 == 0
+
+
+def test_one_that_is_behind_is_said_to_lack_what_only_others_had(left, tmp_path):
+    done = distrodb("recover", str(tmp_path / "b"), str(left / "node3"), "--yes")
+    lacks = "what only node1 node2 had acknowledged is gone"
+    assert done.returncode == 0 and done.stdout.count(lacks) == 2
+    assert keys_of(tmp_path / "b") == EARLY
+
+
+def test_nothing_is_written_without_a_yes(left, tmp_path):
+    done = distrodb("recover", str(tmp_path / "b"), str(left / "node1"))
+    assert done.returncode == 2 and "--yes says that you agree" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_directory_is_named_and_nothing_is_written(left, tmp_path):
+    shutil.copytree(left / "node1", tmp_path / "node1")
+    segment = max((tmp_path / "node1" / "journal").glob("*.segment"))
+    data = bytearray(segment.read_bytes())
+    data[len(data.rstrip(b"\0")) // 2] ^= 1
+    segment.write_bytes(data)
+    done = distrodb("recover", str(tmp_path / "b"), str(tmp_path / "node1"), "--yes")
+    assert done.returncode == 1 and str(tmp_path / "node1") in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("directories", "says"),
+    [
+        (["nothing"], "nothing: holds no slave's data"),
+        (["node1", "again"], "is node1's, and so is"),
+    ],
+)
+def test_directories_that_do_not_belong_together_are_refused(left, tmp_path, directories, says):
+    shutil.copytree(left / "node1", tmp_path / "again")
+    places = {"again": tmp_path / "again"}
+    names = [str(places.get(name, left / name)) for name in directories]
+    done = distrodb("recover", str(tmp_path / "b"), *names, "--yes")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and not (tmp_path / "b").exists()
+    assert says in done.stderr
+
+
+def test_a_partition_of_which_nobody_has_a_copy_must_be_accepted(tmp_path):
+    with LocalCluster(nodes=5, partitions=5, directory=tmp_path / "five") as cluster:
+        client = cluster.client()
+        for number in range(200):
+            client.set(f"key:{number}", number)
+        cluster.wait_healed()
+    words = "recover", str(tmp_path / "b"), str(tmp_path / "five" / "node1"), "--yes"
+    done = distrodb(*words)
+    assert done.returncode == 1 and done.stdout.count("LOST: partition") == 2
+    assert "go on without by --accept-lost-partitions" in done.stderr
+    done = distrodb(*words, "--accept-lost-partitions")
+    assert done.returncode == 0 and distrodb("verify", str(tmp_path / "b")).returncode == 0
+    assert 60 < len(keys_of(tmp_path / "b")) < 180
