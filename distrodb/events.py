@@ -168,6 +168,12 @@ _ROWS = (
         INFO,
         "the ring is whole: every copy is where it should be, without {slaves}",
     ),
+    Event(
+        "gap_left",
+        WARNING,
+        "nobody is left to take the copies of {slaves}, so these have one less: {partitions}",
+        "start it, or let another slave join",
+    ),
     Event("moves_begun", INFO, "copies are on their way: {partitions}"),
     Event("moves_ended", INFO, "all copies are there: {partitions}"),
     # -- snapshots

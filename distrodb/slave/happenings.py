@@ -39,6 +39,7 @@ KINDS = {
     "heal_begun": NOTE,
     "heal_ended": GOOD,
     "gap_closed": GOOD,
+    "gap_left": BAD,
 }
 # What a slave that has come to a status does.
 _STATUSES = {
@@ -67,18 +68,22 @@ class _Seen:
     controller: str | None
     is_healed: bool
     moving: frozenset[int]
+    lacking: frozenset[int]  # partitions with a copy on a slave that is down
 
 
 def _see(view: View, slow: frozenset[str]) -> _Seen:
     plan = view.healing()
+    statuses = {node: status_of(view, node) for node in view.map.nodes}
+    down = {node for node, status in statuses.items() if status == "down"}
     return _Seen(
-        {node: status_of(view, node) for node in view.map.nodes},
+        statuses,
         slow,
         tuple(view.map.ring),
         tuple(view.routing.leader_of(partition.id) for partition in view.map.partitions),
         view.routing.leader_of(MAP_GROUP),
         plan is None or plan.is_done,
         frozenset() if plan is None else frozenset(plan.moving),
+        frozenset(each.id for each in view.map.partitions if not down.isdisjoint(each.group)),
     )
 
 
@@ -148,6 +153,8 @@ def _healing(before: _Seen, now: _Seen) -> Iterable[Said]:
     down = [node for node, status in now.statuses.items() if status == "down"]
     if not now.is_healed:
         yield said("heal_begun")
+    elif now.lacking:
+        yield said("gap_left", partitions=of_groups(now.lacking), slaves=" ".join(down))
     elif down:
         yield said("gap_closed", slaves=" ".join(down))
     else:

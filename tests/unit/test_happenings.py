@@ -23,7 +23,7 @@ class World:
             epoch=1,
             nodes=rows,
             ring=["a", "b", "c"],
-            partitions=[SimpleNamespace(id=n) for n in range(partitions)],
+            partitions=[SimpleNamespace(id=n, group=("a", "b")) for n in range(partitions)],
         )
         self.peers = SimpleNamespace(is_alive=lambda node: node in self.heard)
         self.routing = SimpleNamespace(leader_of=lambda group: self.leaders[group])
@@ -84,6 +84,17 @@ def test_a_death_and_the_gap_that_closes():
     world.heard.add("c")
     world.map.nodes["c"].status = "up"
     assert world.happened() == [("good", "c is up")]
+
+
+def test_copies_that_nobody_is_left_to_take_are_no_closed_gap():
+    world = World(2)
+    world.map.partitions[1].group = ("a", "c")
+    world.map.nodes["c"].status = "down"
+    world.map.ring, world.is_healed = ["a", "b"], False
+    world.happened()
+    world.is_healed = True
+    says = "nobody is left to take the copies of c, so these have one less: partition 1"
+    assert world.happened() == [("bad", says)]
 
 
 def test_slaves_join_leave_and_are_forgotten():

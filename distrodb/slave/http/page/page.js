@@ -113,7 +113,9 @@ function summary() {
     return ["good", `All is well: ${many(status.ring.length, "slave")}, ${many(partitions.length, "partition")}, every one with a leader and all of its copies.`];
   }
   const isOut = Object.keys(nodes).some((id) => !status.ring.includes(id));
-  if (isOut && healing.is_done && !leaderless) said.push("The ring has closed its gap: every copy is where it should be.");
+  const lacking = partitions.filter((each) => each.group.some((id) => nodes[id].status === "down")).length;
+  if (isOut && healing.is_done && lacking) tell("warn", `${many(lacking, "partition")} ${lacking === 1 ? "has" : "have"} a copy less, and nobody is left to take it.`);
+  else if (isOut && healing.is_done && !leaderless) said.push("The ring has closed its gap: every copy is where it should be.");
   return [kind, said.join(" ")];
 }
 
