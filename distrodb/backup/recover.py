@@ -161,7 +161,7 @@ def _escaped(byte: int) -> bytes:
 
 def _next_steps(path: Path, users: Path | None, keys: int) -> Iterator[str]:
     yield f"{path}: {plural(keys, 'key')}. Now:"
-    yield "1. Move the directories away, and keep them: nothing was changed in them."
+    yield "1. Move the directories away, and keep them."
     yield (
         "2. Write another id under [cluster] in every file, the same in all, so that no slave can"
         " come back with an old directory; start all with empty ones."
