@@ -42,11 +42,12 @@ def run(options: Namespace) -> int:
             what = f"no copy of {count} is in these directories; name more of them,"
             raise DistrodbError(f"{what} or go on without by --accept-lost-partitions")
         _ask(options.yes)
-        keys = _written(path, survivors, cluster_map, verdicts)
-    users = users_of(cluster_map)
-    if users:
-        with made(users_path) as file:
-            file.write(users)
+        users = users_of(cluster_map)
+        with made(path) as file:
+            keys = _write_all(file, survivors, cluster_map, verdicts)
+            if users:  # is there before the backup is: none is ever taken for all that there was
+                with made(users_path) as users_file:
+                    users_file.write(users)
     print("\n".join(_next_steps(path, users_path if users else None, keys)))
     return 0
 
@@ -108,8 +109,8 @@ def _ask(is_agreed: bool) -> None:
         raise DistrodbError("nothing was written")
 
 
-def _written(
-    path: Path,
+def _write_all(
+    file: NewFile,
     survivors: Sequence[Survivor],
     cluster_map: ClusterMap,
     verdicts: Sequence[Verdict],
@@ -119,7 +120,7 @@ def _written(
     count = len(cluster_map.partitions)
     facts = Facts(secrets.randbits(64), wall_ms(), __version__, sorted(cluster_map.nodes), count)
     encoder = Encoder(facts)
-    with made(path) as file, bar("Recovering", count) as show:
+    with bar("Recovering", count) as show:
         file.write(encoder.begin())
         for partition, verdict in zip(cluster_map.partitions, verdicts, strict=True):
             show(partition.id, f"{keys:,} keys")

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from distrodb import LocalCluster
+from distrodb.backup import recover
+from distrodb.backup.files import made
 from tests.e2e.test_commands import distrodb
 
 
@@ -63,6 +66,21 @@ def test_one_that_is_behind_is_said_to_lack_what_only_others_had(left, tmp_path)
 def test_nothing_is_written_without_a_yes(left, tmp_path):
     done = distrodb("recover", str(tmp_path / "b"), str(left / "node1"))
     assert done.returncode == 2 and "--yes says that you agree" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_backup_before_the_users_file_is_there(left, tmp_path, monkeypatch):
+    """Else, after a crash between them, the backup would be taken for all that there was."""
+
+    def stopping(path: Path):
+        if path.name == "b.users":
+            raise KeyboardInterrupt
+        return made(path)
+
+    monkeypatch.setattr(recover, "made", stopping)
+    options = {"file": str(tmp_path / "b"), "directories": [str(left / "node1")]}
+    with pytest.raises(KeyboardInterrupt):
+        recover.run(Namespace(**options, yes=True, accept_lost_partitions=False))
     assert list(tmp_path.iterdir()) == []
 
 
