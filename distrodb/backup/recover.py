@@ -33,9 +33,9 @@ def run(options: Namespace) -> int:
             raise ConfigError(f"{each}: is there already; name another file, or move it away")
     with contextlib.ExitStack() as stack:
         survivors = _opened(options.directories, stack)
-        cluster_map = newest(survivors)
+        cluster_map, of_map = newest(survivors)
         verdicts = _judged(survivors, cluster_map)
-        print("\n".join(explained(survivors, cluster_map, verdicts)))
+        print("\n".join(explained(survivors, cluster_map, of_map, verdicts)))
         lost = [number for number, verdict in enumerate(verdicts) if verdict.best is None]
         if lost and not options.accept_lost_partitions:
             count = plural(len(lost), "partition")
@@ -69,7 +69,10 @@ def _judged(survivors: list[Survivor], cluster_map: ClusterMap) -> list[Verdict]
 
 
 def explained(
-    survivors: Sequence[Survivor], cluster_map: ClusterMap, verdicts: Sequence[Verdict]
+    survivors: Sequence[Survivor],
+    cluster_map: ClusterMap,
+    of_map: Verdict,
+    verdicts: Sequence[Verdict],
 ) -> Iterator[str]:
     here = [each.node for each in survivors]
     absent = [node for node in cluster_map.nodes if node not in here]
@@ -77,6 +80,8 @@ def explained(
         f"cluster {survivors[0].cluster}, as of epoch {cluster_map.epoch}: here"
         f" {_are(here)}, missing {_are(absent) if absent else 'nobody'}"
     )
+    if not of_map.is_whole:
+        yield "may lack its last changes: the cluster map, which has the users"
     whole = [number for number, verdict in enumerate(verdicts) if verdict.is_whole]
     if whole:
         numbers = " ".join(map(str, whole))

@@ -5,9 +5,10 @@ Each is locked while it is read.  Nothing is changed but what every start does: 
 half written at the journal's end is cut off (storage/wal.py).
 """
 
+from functools import partial
 from pathlib import Path
 
-from distrodb.backup.losses import Copy
+from distrodb.backup.losses import Copy, Verdict, judge
 from distrodb.errors import ConfigError, CorruptionError
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
@@ -15,8 +16,10 @@ from distrodb.raft.log import Log
 from distrodb.raft.replay import payloads
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap, Partition, member
-from distrodb.slave.machine_factory import new_store, read_back, restore_store
-from distrodb.slave.own_records import newest_map, stored_incarnation
+from distrodb.slave.group_ids import MAP_GROUP
+from distrodb.slave.machine_factory import AnyMachine, Restore, new_store, read_back, restore_store
+from distrodb.slave.map_machine import MapMachine
+from distrodb.slave.own_records import first_map, newest_map, stored_incarnation
 from distrodb.storage.directory import Directory
 
 _NO_JOURNAL = "holds no slave's data: name what [node] directory names"
@@ -65,27 +68,49 @@ class Survivor:
     def store_of(self, partition: Partition) -> Store:
         """The partition's state with all that this copy's log has.  Raises ``StorageError``,
         ``VersionError``."""
-        log = self._log(partition.id)
-        assert log is not None
-        limits, index = StoreLimits(), log.meta.snapshot_index
-        store = new_store(partition.first, partition.last, limits)
-        if index > 1:  # at 1 is the state that a group begins with
-            chunks = self._directory.snapshots.read(partition.id, index)
-            what = f"{self.path}: snapshot {index} of partition {partition.id}"
-            read = read_back(what, chunks, lambda chunks: restore_store(limits, chunks), store)
-            assert isinstance(read, Store)
-            store = read
-        for payload in payloads(log):
-            try:
-                store.apply(payload)
-            except ValueError as problem:
-                what = f"{self.path}: partition {partition.id}"
-                raise CorruptionError(f"{what}: {problem}") from None
+        limits = StoreLimits()
+        empty = new_store(partition.first, partition.last, limits)
+        store = self._replayed(partition.id, empty, partial(restore_store, limits))
+        assert isinstance(store, Store)
         return store
 
+    def map_of_log(self) -> ClusterMap:
+        """With all that this copy of the map's own group has; it may be newer than what the slave
+        had adopted.  Raises as ``store_of`` does."""
+        first = first_map(self._directory.journal)
+        begun = 1 if first is not None else 0  # who joined has the first map in its snapshot
+        machine = self._replayed(
+            MAP_GROUP, MapMachine(first or self.map), MapMachine.restore, begun
+        )
+        assert isinstance(machine, MapMachine)
+        return machine.map
 
-def newest(survivors: list[Survivor]) -> ClusterMap:
-    return max((each.map for each in survivors), key=lambda each: each.epoch)
+    def _replayed(
+        self, group: int, machine: AnyMachine, restore: Restore, begun: int = 1
+    ) -> AnyMachine:
+        """``machine``: the state that the group began with, which is that at index ``begun``."""
+        log = self._log(group)
+        assert log is not None
+        if (index := log.meta.snapshot_index) > begun:
+            chunks = self._directory.snapshots.read(group, index)
+            what = f"{self.path}: snapshot {index} of group {group}"
+            machine = read_back(what, chunks, restore, machine)
+        for payload in payloads(log):
+            try:
+                machine.apply(payload)
+            except ValueError as problem:
+                raise CorruptionError(f"{self.path}: group {group}: {problem}") from None
+        return machine
+
+
+def newest(survivors: list[Survivor]) -> tuple[ClusterMap, Verdict]:
+    """The cluster map, and what is left of its own group."""
+    maps = [each.map for each in survivors]
+    copies = {copy: each for each in survivors if (copy := each.copy_of(MAP_GROUP)) is not None}
+    verdict = judge(list(copies))
+    if verdict.best is not None:
+        maps.append(copies[verdict.best].map_of_log())
+    return max(maps, key=lambda each: each.epoch), verdict
 
 
 def check_together(survivors: list[Survivor]) -> None:

@@ -30,7 +30,7 @@ class Records:
         self._writes = writes
         self.sequence = 0  # of the write set that holds the newest map
         self.map = newest_map(store)
-        self.first_map = _load(store, FIRST_MAP_KEY)
+        self.first_map = first_map(store)
         found = stored_incarnation(store)
         self.incarnation = found or f"{generator.getrandbits(64):016x}"
         if found is None:
@@ -66,6 +66,11 @@ def stored_incarnation(store: JournalStore) -> str | None:
 def newest_map(store: JournalStore) -> ClusterMap | None:
     """That the slave has adopted.  Raises ``CorruptionError``."""
     return _load(store, MAP_KEY)
+
+
+def first_map(store: JournalStore) -> ClusterMap | None:
+    """That the cluster was born with, if this slave was there.  Raises ``CorruptionError``."""
+    return _load(store, FIRST_MAP_KEY)
 
 
 def _load(store: JournalStore, key: bytes) -> ClusterMap | None:

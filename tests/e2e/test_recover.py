@@ -26,6 +26,7 @@ def left(tmp_path_factory) -> Path:
         cluster.kill("node3")
         for number in range(300):
             client.set(f"late:{number}", number)
+        client.execute_command("ACL SETUSER", "late", "on", ">pw", "~late:*", "+@all")
         told = distrodb("recover", str(directory / "b"), str(directory / "node1"), "--yes")
         assert told.returncode == 1 and "another slave runs on this directory" in told.stderr
         for node in ("node1", "node2"):
@@ -53,12 +54,15 @@ def test_whoever_is_ahead_counts_and_what_the_majority_has_is_whole(left, tmp_pa
     assert "whole: 2 partitions (0 1)" in done.stdout and "600 keys" in done.stdout
     assert keys_of(backup) == EARLY | LATE
     assert backup.with_name("b.users").read_text().startswith('ACL SETUSER "app" "reset" "on" "#')
+    assert 'ACL SETUSER "late"' in backup.with_name("b.users").read_text()
+    assert "the cluster map, which has the users" not in done.stdout
     assert backup.with_name("b.users").stat().st_mode & 0o077 == 0
 
 
 def test_one_that_is_behind_is_said_to_lack_what_only_others_had(left, tmp_path):
     done = distrodb("recover", str(tmp_path / "b"), str(left / "node3"), "--yes")
     lacks = "what only node1 node2 had acknowledged is gone"
+    assert "may lack its last changes: the cluster map, which has the users" in done.stdout
     assert done.returncode == 0 and done.stdout.count(lacks) == 2
     assert keys_of(tmp_path / "b") == EARLY
 
