@@ -321,10 +321,10 @@ def _local(options: argparse.Namespace) -> int:
         partitions = len((cluster.status() or {"partitions": []})["partitions"])
         running = cluster.running()
         plural = "" if partitions == 1 else "s"
-        print(f"ready: {len(running)} slaves, {partitions} partition{plural}", flush=True)
-        connect = cluster.addresses[running[0]]
         if len(cluster.nodes) == 2:
             print("two copies of each key: it waits while one slave is down; use three", flush=True)
+        print(f"ready: {len(running)} slaves, {partitions} partition{plural}", flush=True)
+        connect = cluster.addresses[running[0]]
         if options.populate is not None:
             with interrupts.raised():
                 _populate(connect, options.populate)
