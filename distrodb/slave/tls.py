@@ -24,6 +24,7 @@ log = LimitedLog("distrodb")
 
 WARN_DAYS = 30  # before its certificate ends a slave says so in its log, each day
 DAY_S = 86400.0
+_OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,25 @@ class Tls:
 
     def _made(self) -> _Contexts:
         tls = self._tls
-        return _Contexts(
+        contexts = _Contexts(
             clients=self._server_of(tls.clients),
             http=self._server_of(tls.of_http),
             peers=self._server(True) if tls.peers else None,
             dial=self._dialler() if tls.peers else None,
             ends_at=self._end(tls),
         )
+        self._check_own_host(contexts)
+        return contexts
+
+    def _check_own_host(self, contexts: _Contexts) -> None:
+        """Whether those that dial us would take our certificate for ours.  Without this a slave
+        that only dials is taken in and leads, and clients cannot connect to it."""
+        if contexts.dial is None or contexts.peers is None:
+            return
+        host = self._config.me.peer.host
+        if wrong := host_mismatch(contexts.dial, contexts.peers, host):
+            what = f"{self._tls.certificate}: others find this slave at {host}, and {wrong}"
+            raise self._problem("certificate", what)
 
     def _server_of(self, choice: str) -> ssl.SSLContext | None:
         return None if choice == "off" else self._server(choice == "certificate")
@@ -169,6 +182,22 @@ class Tls:
     def _problem(self, name: str, what: str) -> ConfigError:
         remedy = "make them with distrodb certs (docs/security.md)"
         return problem(self._config.file, f"tls.{name}", what, remedy)
+
+
+def host_mismatch(dial: ssl.SSLContext, serve: ssl.SSLContext, host: str) -> str:
+    """OpenSSL's own words if who dials ``host`` finds another one's certificate there; else empty,
+    also if there is something else that it does not take, as a certificate that has ended."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = dial.wrap_bio(to_client, to_server, server_hostname=host)
+    server = serve.wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server, client):  # the server's certificate is in its first answer
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message.rstrip(".") if error.verify_code in _OTHER_HOST else ""
+    return ""
 
 
 def user_of(certificate: Mapping[str, Any] | None) -> bytes | None:

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from distrodb import certs
 from distrodb.cli import main
+from distrodb.clock import wall_ms
 from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
 from distrodb.slave.tls import DAY_S, Tls
@@ -34,7 +35,7 @@ def a_file(folder: Path, host: str = "node1.example", **options: object) -> Path
 
 def with_tls(folder: Path, **options: object) -> Path:
     authority = certs.Authority(folder / "certs", NOW_MS)
-    authority.sign("node1", ["localhost"], 365, is_slave=True)
+    authority.sign("node1", ["10.0.0.1"], 365, is_slave=True)
     paths = {f"tls_{n}": f"certs/{f}" for n, f in NAMES.items()}
     return a_file(folder, **{"tls_peers": True, "tls_clients": "on", **paths, **options})
 
@@ -117,6 +118,46 @@ def test_a_slave_without_tls_reads_no_file(tmp_path: Path) -> None:
     assert not tls.is_on and tls.clients is None and tls.peers is None
     tls.read_again()
     assert tls.warning(2e9) == ""
+
+
+@pytest.mark.parametrize(
+    ("peer", "hosts", "is_taken"),
+    [
+        ("10.0.0.1", ["10.0.0.1"], True),
+        ("10.0.0.1", ["10.0.0.2", "node1.example"], False),
+        ("node1.example", ["node1.example"], True),
+        ("node1.db.example", ["*.db.example"], True),
+        ("node1.example", ["node2.example", "10.0.0.1"], False),
+        ("::1", ["::1"], True),
+        ("::1", ["127.0.0.1"], False),
+    ],
+)
+@pytest.mark.parametrize("days", [1, -1])
+def test_another_slave_s_certificate_is_refused_at_start_and_at_a_renewal(
+    tmp_path: Path, peer: str, hosts: list[str], is_taken: bool, days: int
+) -> None:
+    """Others would let it in if it only dials, and clients could not connect.  That one has ended
+    is no obstacle to a start."""
+    config = load(with_tls(tmp_path))
+    me = replace(config.me, peer=Address(peer, 2))
+    config = replace(config, nodes=(me,))
+    own = certs.Authority(tmp_path / "certs", NOW_MS)
+    own.sign("node1", [peer], 365, is_slave=True)
+    tls = Tls(config)
+    before = tls.clients
+    real_ms = wall_ms() if days > 0 else wall_ms() - 10 * 86_400_000
+    shutil.rmtree(tmp_path / "certs")
+    certs.Authority(tmp_path / "certs", real_ms).sign("node1", hosts, 2, is_slave=True)
+    if is_taken:
+        tls.read_again()
+        Tls(config)
+        assert tls.clients is not before
+        return
+    for call in (tls.read_again, lambda: Tls(config)):
+        with pytest.raises(ConfigError, match=f"others find this slave at {peer}, and .*mismatch"):
+            call()
+    assert tls.clients is before
+    Tls(replace(config, tls=replace(config.tls, peers=False)))  # clients may look at no name
 
 
 def test_what_is_of_no_use_is_named(tmp_path: Path) -> None:
