@@ -45,6 +45,7 @@ from distrodb.master.connections import (
     one_line,
     parse_address,
     slave_at,
+    why_silent,
 )
 from distrodb.master.healing_status import Healing, unborn
 
@@ -152,6 +153,7 @@ class Cluster:
     def status(self) -> Status:
         """The cluster map as one live slave sees it; whoever answered is asked first next time."""
         refusal: DistrodbError | None = None
+        reasons: dict[Address, str] = {}
         for address in self._addresses:
             try:
                 with slave_at(address) as slave:
@@ -165,8 +167,8 @@ class Cluster:
                     f"{address} is not a distrodb slave of this version ({one_line(error)});"
                     " name one with --connect HOST:PORT"
                 )
-            except (RedisError, OSError):
-                continue
+            except (RedisError, OSError) as error:
+                reasons[address] = why_silent(address, error)
             else:
                 known = [address, *_addresses(status).values(), *self._addresses]
                 self._addresses = list(dict.fromkeys(known))
@@ -174,6 +176,9 @@ class Cluster:
                 self._known = status
                 return status
         self.connected = None
+        for address, why in reasons.items():
+            if why and refusal is None:
+                refusal = UnavailableError(f"no slave is reachable at {address}: {why}")
         raise refusal or UnavailableError(
             f"no slave is reachable at {', '.join(map(str, self._addresses))};"
             " start one with `distrodb slave FILE` or name one with --connect HOST:PORT"

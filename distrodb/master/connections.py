@@ -9,6 +9,7 @@ from argparse import Namespace
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from distrodb.config.address import Address, parse
@@ -18,6 +19,7 @@ from distrodb.master.quoting import shown
 
 # Asking for the map or a sign of life costs a live slave next to nothing.
 PROBE_S_MAX = 0.7
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")  # OpenSSL's words
 
 _own: list[Login] = [NOBODY]
 
@@ -61,6 +63,45 @@ def slave_at(address: Address, reply_s_max: float = PROBE_S_MAX, database: int =
         retry=Retry(NoBackoff(), 0),
         **_own[0].options,
     )
+
+
+def why_silent(address: Address, error: BaseException) -> str:
+    """What TLS has to do with it that ``slave_at`` did not get through; empty: nothing."""
+    import ssl  # takes its time, and most calls do without
+
+    if isinstance(error, (TimeoutError, RedisTimeoutError)):
+        return ""  # nobody is there, as far as can be known: no second wait
+    links: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in links:
+        links.append(at)
+        at = at.__cause__ or at.__context__
+    for each in links:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            why = each.verify_message.rstrip(".")
+            return f"its certificate is not taken ({why}); is --ca that of this cluster?"
+        if isinstance(each, ssl.SSLError) and each.reason in _NO_TLS:
+            return "it does not speak TLS; leave out --tls, --ca and DISTRODB_CA"
+    if not _own[0].has_tls and _speaks_tls(address):
+        return "it speaks TLS; name its authority with --ca FILE or DISTRODB_CA"
+    return ""
+
+
+def _speaks_tls(address: Address) -> bool:
+    """Whatever its certificate: nothing is said to it."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        there = (address.host, address.port)
+        with (
+            socket.create_connection(there, timeout=PROBE_S_MAX) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def answers(address: Address) -> bool:
