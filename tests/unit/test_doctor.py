@@ -289,6 +289,21 @@ def test_one_thing_that_is_wrong_of_a_slave_is_one_finding():
             assert len(diagnose(**facts)) == 1
 
 
+def test_who_has_no_leader_to_copy_from_is_not_told_to_wait():
+    """Two of three started with empty directories: nothing gets better by itself."""
+    for leader, controller, words in (
+        (None, "node1", "Partition 2 has no leader to copy from."),
+        ("node3", None, "The cluster map has no leader to copy from."),
+        ("node3", "node1", "Wait; it gets its copies from their leaders."),
+    ):
+        status = {**asked(not_yet_in=[2, "map"]), "controller": controller}
+        status["partitions"][2]["leader"] = leader
+        found = {each["code"]: each["do"] for each in diagnose(status)}
+        assert found["not_yet_in"].startswith(words)
+        assert ("docs/operations.md" in found["not_yet_in"]) is (words[0] != "W")
+        assert leader or "empty directories" in found["no_leader"]
+
+
 def test_the_worst_is_first():
     status = {**slow(), "controller": None, "healing": with_healing(moving=[1])["healing"]}
     severities = [each["severity"] for each in diagnose(status)]

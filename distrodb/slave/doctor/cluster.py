@@ -6,6 +6,11 @@ from distrodb.ranges import of_groups
 from distrodb.slave.doctor.facts import Facts
 from distrodb.slave.doctor.finding import ERROR, NOTE, WARNING, Finding
 
+_LOST = (
+    "bring their old directories back; if those of a majority are gone for good see"
+    " docs/operations.md"
+)
+
 
 def findings(facts: Facts) -> Iterator[Finding]:
     asked = facts.status["asked"]
@@ -77,7 +82,8 @@ def _groups(facts: Facts) -> Iterator[Finding]:
             about,
             f"{about.capitalize()} {has} no leader that {facts.me} knows of, though a majority is"
             " there.",
-            "An election takes a moment; if this stays, look at the network and at slow disks.",
+            "An election takes a moment; if this stays, look at the network and at slow disks. If"
+            f" slaves were started with empty directories: {_LOST}.",
         )
     group = facts.status["map_group"]
     if not facts.has_majority(group):
@@ -235,12 +241,18 @@ def _membership(facts: Facts) -> Iterator[Finding]:
         )
     elif asked["not_yet_in"]:
         groups = of_groups(asked["not_yet_in"])
+        leaders = {row["id"]: row["leader"] for row in facts.status["partitions"]}
+        leaders["map"] = facts.status["controller"]
+        headless = [each for each in asked["not_yet_in"] if leaders.get(each) is None]
         yield Finding(
             "not_yet_in",
             NOTE,
             facts.me,
             f"{facts.me} is being taken in: it does not count yet in {groups}.",
-            "Wait; it gets its copies from their leaders.",
+            f"{of_groups(headless).capitalize()} {_has(headless)} no leader to copy from. If that"
+            f" stays: {_LOST}."
+            if headless
+            else "Wait; it gets its copies from their leaders.",
         )
 
 
@@ -258,6 +270,10 @@ def _list(nodes: Iterable[str]) -> str:
 
 def _is(nodes: Iterable[str]) -> str:
     return "is" if len(list(nodes)) == 1 else "are"
+
+
+def _has(things: object) -> str:
+    return "has" if len(things) == 1 else "have"  # type: ignore[arg-type]
 
 
 def _s(things: object) -> str:
