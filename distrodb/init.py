@@ -190,6 +190,8 @@ def _row(
         raise ConfigError(f"{option} {text!r:.80}: name a host without a port; see --base-port")
     if at.is_named and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", at.host):  # also for ssh
         raise ConfigError(f"{option} {text!r:.80}: {host!r:.80} is no name of a machine")
+    if at.is_named and not at.host.strip("0123456789."):
+        raise ConfigError(f"{option} {text!r:.80}: {host!r:.80} is no address of IPv4")
     if at.is_wildcard:
         raise ConfigError(f"{option} {text!r:.80}: others cannot be sent there; name its machine")
     # On its own machine a name is often that of the loopback address (/etc/hosts).
@@ -213,6 +215,15 @@ def _check_together(rows: Iterable[NodeAddress]) -> None:
         )
 
 
+def _sharing(configs: Iterable[SlaveConfig]) -> dict[str, list[str]]:
+    """The machines, but for one's own, that are to have more than one slave."""
+    found: dict[str, list[str]] = {}
+    for config in configs:
+        if not config.me.client.is_loopback:
+            found.setdefault(config.me.client.host, []).append(config.id)
+    return {host: there for host, there in found.items() if len(there) > 1}
+
+
 def _tell(target: Path, configs: Sequence[SlaveConfig], is_new: bool) -> None:
     """What was made, and what is next: each a command that works as it stands."""
     first = configs[0]
@@ -227,6 +238,8 @@ def _tell(target: Path, configs: Sequence[SlaveConfig], is_new: bool) -> None:
         print(f"password {client / 'password'}, of the user default")
         if first.tls.is_on:
             print(f"authority {target / _AUTHORITY}; keep it away from the slaves")
+    for host, there in _sharing(configs).items():
+        print(f"caution: {' '.join(there)} are on one machine, {host}: they may be lost together")
     print("next: bring each slave its folder, and start it there (by systemd: docs/quickstart.md)")
     for config in configs:
         host = config.me.client.host

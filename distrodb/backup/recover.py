@@ -53,6 +53,10 @@ def run(options: Namespace) -> int:
 
 
 def _opened(names: Sequence[str], stack: contextlib.ExitStack) -> list[Survivor]:
+    places = [Path(name).resolve() for name in names]
+    for name, place in zip(names, places, strict=True):
+        if places.count(place) > 1:
+            raise ConfigError(f"{name}: is named twice; name each directory once")
     survivors = []
     for name in names:
         survivors.append(Survivor(Path(name)))

@@ -69,7 +69,7 @@ OPTIONS = (
         "secret",
         "",
         "A secret that slaves prove to each other that they know; empty: anybody who reaches the"
-        " peer port may join in. The same in every file. Links are not encrypted.",
+        " peer port may join in. The same in every file. Links are encrypted by [tls] peers alone.",
     ),
     Option(
         "cluster",

@@ -349,6 +349,11 @@ def _port_problem(config: SlaveConfig, core: Core, key: str, error: OSError) -> 
     if error.errno == errno.EADDRINUSE:
         why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
         remedy += "" if is_known else ", or give this slave another one in every file"
+    elif error.errno == errno.EADDRNOTAVAIL:
+        why = "this machine has no such address"
+        remedy = "see whether this is another machine's file, or name one that it has"
+        if is_known:
+            remedy = "bring it back, as the cluster knows it there"
     else:
         why = str(error.strerror or error)
         remedy = "let it, as the cluster knows it there" if is_known else "name one where it may"

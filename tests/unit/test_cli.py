@@ -458,3 +458,10 @@ def test_a_signal_is_raised_where_it_falls_while_people_wait(interrupts):
     with pytest.raises(KeyboardInterrupt), interrupts.raised():
         signal.raise_signal(signal.SIGINT)
     interrupts.pause(0.0)
+
+
+def test_a_directory_that_is_named_twice_is_not_said_to_be_used(tmp_path, capsys):
+    (tmp_path / "node1").mkdir()
+    names = [str(tmp_path / "node1"), f"{tmp_path}/./node1"]
+    assert cli.main(["recover", str(tmp_path / "b"), *names, "--yes"]) == 2
+    assert "node1: is named twice; name each directory once" in one_line(capsys)

@@ -82,6 +82,17 @@ def test_slaves_of_one_machine_have_ports_in_a_row(tmp_path: Path) -> None:
     assert str(added.me.client) == "[::1]:7002"
 
 
+def test_slaves_that_may_be_lost_together_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"--node={name}={host}" for name, host in zip("abc", "hhi", strict=True)]
+    init(tmp_path / "one", *rows)
+    assert "\ncaution: a b are on one machine, h: " in capsys.readouterr().out
+    init(tmp_path / "two", *THREE)
+    init(tmp_path / "own", "--node", "a=::1", "--node", "b=::1")
+    assert "caution" not in capsys.readouterr().out
+
+
 def test_data_may_be_elsewhere(tmp_path: Path) -> None:
     configs = init(tmp_path / "made", *THREE, "--data", "/var/lib/distrodb")
     assert [str(c.directory) for c in configs] == [f"/var/lib/distrodb/{n}" for n in "abc"]
@@ -120,6 +131,7 @@ def test_one_that_joins_has_what_the_others_have(tmp_path: Path, tls: list[str])
         (["--node", "a="], "is no host"),
         (["--node", "a=10.0.0.1:7000"], "without a port"),
         (["--node", "a=-oX"], "is no name of a machine"),
+        (["--node", "a=300.1.1.1"], "is no address of IPv4"),
         (["--node", "a=0.0.0.0"], "others cannot be sent there"),
         (["--node", "a=h", "--node", "a=i"], "two slaves have the id a"),
         (["--node", "a=127.0.0.1", "--node", "b=10.0.0.2"], "only its own machine can go there"),
