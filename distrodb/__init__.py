@@ -17,7 +17,7 @@ The general layout, from what clients see to what the disk sees:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = [
     "Election",
     "LeaseLost",

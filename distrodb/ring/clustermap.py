@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from distrodb.ring.levels import born_with
 from distrodb.ring.placement import group_of, map_group_of
 from distrodb.ring.slots import SLOT_COUNT, slot_ranges
 
@@ -70,10 +71,13 @@ class ClusterMap:
     # The rules of the users that somebody has made or changed, by name.  Both are bytes of a
     # client, each written as one character (latin-1); what they mean is commands/acl_user.py's.
     users: Mapping[str, str] = field(default_factory=dict)
+    level: int = 1  # of the features that may be used (levels.py)
 
     def to_plain(self) -> dict[str, Any]:
         """As lists, dictionaries, strings and integers; ``from_plain`` is its inverse."""
+        # What a version before does not know is left out until it means something.
         users = {"users": dict(self.users)} if self.users else {}
+        level = {"level": self.level} if self.level > 1 else {}
         return {
             "epoch": self.epoch,
             "ring": list(self.ring),
@@ -86,6 +90,7 @@ class ClusterMap:
             "map_group": list(self.map_group),
             "founders": [list(founder) for founder in self.founders.items()],
             **users,
+            **level,
         }
 
     @staticmethod
@@ -103,6 +108,7 @@ class ClusterMap:
                 tuple(plain["map_group"]),
                 dict(plain.get("founders", ())),
                 dict(plain.get("users", ())),
+                plain.get("level", 1),
             )
             problem = _problem(cluster_map)
         except (KeyError, TypeError, ValueError) as error:
@@ -138,6 +144,8 @@ def _problem(cluster_map: ClusterMap) -> str | None:
     """What is wrong with a map whose parts have the right shape but unknown types."""
     if type(cluster_map.epoch) is not int or cluster_map.epoch < 1:
         return f"epoch {cluster_map.epoch!r}"
+    if type(cluster_map.level) is not int or cluster_map.level < 1:
+        return f"level {cluster_map.level!r}"
     for node in cluster_map.nodes.values():
         texts = (node.id, node.status, node.client, node.peer, node.incarnation)
         if not all(isinstance(text, str) for text in texts) or node.status not in STATUSES:
@@ -186,4 +194,5 @@ def first_map(
         id_: NodeInfo(id_, "up", client, peer, born.get(id_, "")) for id_, client, peer in nodes
     }
     epoch, founders = (1, {id_: born[id_] for id_ in ring}) if born else (0, {})
-    return ClusterMap(epoch, ring, infos, tuple(rows), map_group_of(ring), founders)
+    level = born_with(founders.values())
+    return ClusterMap(epoch, ring, infos, tuple(rows), map_group_of(ring), founders, level=level)

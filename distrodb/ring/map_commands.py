@@ -17,13 +17,16 @@ from dataclasses import replace
 from typing import Any
 
 from distrodb.ring.clustermap import STATUSES, ClusterMap, NodeInfo, Partition, are_bytes
+from distrodb.ring.levels import read_level
 from distrodb.ring.owners import balanced_owners
 from distrodb.ring.placement import MAP_GROUP_MAX
 
 _OF_SLAVES = {"set_status", "incarnate", "add_node", "remove_node", "change_ring"}
 _OF_PARTITIONS = {"balance", "move", "set_group", "set_map_group"}
 _OF_USERS = {"set_user", "delete_users"}
-NAMES = frozenset(_OF_SLAVES | _OF_PARTITIONS | _OF_USERS)  # of the commands that ``apply`` knows
+_OF_VERSIONS = {"set_level"}
+# Of the commands that ``apply`` knows.
+NAMES = frozenset(_OF_SLAVES | _OF_PARTITIONS | _OF_USERS | _OF_VERSIONS)
 USERS_MAX = 1000
 # Of all names and rules together, in characters: the map is sent and written as a whole.
 USERS_CHARACTERS_MAX = 1 << 18
@@ -46,6 +49,7 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     group should have; at most one of them is another than before.
     ``["set_user", name, rules]`` and ``["delete_users", name, …]``: whoever asks has checked the
     rules; those of a name that is there are replaced as a whole.
+    ``["set_level", level]``: all slaves of the map know the features up to it (levels.py).
     """
     match command:
         case ["set_status", str(node), str(status)] if status in STATUSES:
@@ -68,6 +72,8 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
             gone = set(_texts(names))
             left = {name: each for name, each in cluster_map.users.items() if name not in gone}
             return _with_users(cluster_map, left)
+        case ["set_level", str(text)] if (level := read_level(text)) > cluster_map.level:
+            return _next(cluster_map, level=level)
         case ["set_group", str(number), *nodes]:
             return _set_group(cluster_map, number, _texts(nodes))
         case ["set_map_group", *nodes]:

@@ -6,10 +6,11 @@ only what saves time; what it reads, every slave has (failure_detector.py, membe
 So a controller that dies in the middle of anything is followed by another one that goes on: the map
 and what the groups have reached are all there is to know.
 
-In this order: who is up or down, under which incarnation, and who wants to join; when all of that
-is in the map, the plan (``ring/plan.py``).  A slave that was down and is heard again is ``up``; one
-that dies while it leaves is ``down``, and its leaving is forgotten.  One that leaves is forgotten
-only when all its groups have let it go, so that none of them can take it in again meanwhile.
+In this order: who is up or down, under which incarnation, and who wants to join; then the features
+that all of them know (ring/levels.py); when all of that is in the map, the plan (``ring/plan.py``).
+A slave that was down and is heard again is ``up``; one that dies while it leaves is ``down``, and
+its leaving is forgotten.  One that leaves is forgotten only when all its groups have let it go, so
+that none of them can take it in again meanwhile.
 
 ``asked`` is what a person asks for: it says no where the ring could not follow.
 """
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from distrodb.config import SlaveConfig
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
+from distrodb.ring.levels import level_of
 from distrodb.ring.moves import Observed
 from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.failure_detector import FailureDetector
@@ -38,6 +40,7 @@ class Situation:
     map_voters: Sequence[str]
     joiners: Mapping[str, Joiner]
     empty: frozenset[str]  # slaves that have said that they hold no group
+    levels: Mapping[str, int]  # of features, that slaves have said to know (ring/levels.py)
 
 
 class Controller:
@@ -51,7 +54,7 @@ class Controller:
         self._last: tuple[object, Plan] | None = None  # for what it was made, and the plan
 
     def commands(self, now: float, situation: Situation) -> list[Command]:
-        commands = self._rows(now, situation)
+        commands = self._rows(now, situation) or _level(situation)
         if commands:
             return commands
         seen = self._seen(situation.map)
@@ -103,17 +106,20 @@ class Controller:
         self._detector.watch(now, situation.map.nodes)
         commands: list[Command] = []
         for node in situation.map.nodes.values():
-            commands += self._row(now, node, situation.map)
+            commands += self._row(now, node, situation)
         for id_, joiner in situation.joiners.items():
-            if id_ not in situation.map.nodes:
+            is_new = id_ not in situation.map.nodes
+            if is_new and _knows_enough(situation, id_, joiner.incarnation):
                 commands.append(("add_node", id_, joiner.client, joiner.peer, joiner.incarnation))
         return commands
 
-    def _row(self, now: float, node: NodeInfo, cluster_map: ClusterMap) -> list[Command]:
+    def _row(self, now: float, node: NodeInfo, situation: Situation) -> list[Command]:
         commands: list[Command] = []
+        cluster_map = situation.map
         incarnation = self._detector.incarnation(node.id)
-        if incarnation not in (None, node.incarnation):
-            commands.append(("incarnate", node.id, str(incarnation)))
+        if incarnation is not None and incarnation != node.incarnation:
+            if _knows_enough(situation, node.id, incarnation):
+                commands.append(("incarnate", node.id, incarnation))
         if node.status == "down":
             if self._detector.is_heard(node.id, cluster_map.ring):
                 commands.append(("set_status", node.id, "up"))
@@ -182,6 +188,21 @@ class Controller:
         if node not in cluster_map.ring or status in ("down", "leaving"):
             return error("ERR", f"{node} is {status} and owns nothing")
         return ("move", str(int(number)), node)
+
+
+def _level(situation: Situation) -> list[Command]:
+    """Once all slaves of the map, also those that are down, have said that they know more."""
+    told = [situation.levels.get(node) for node in situation.map.nodes]
+    known = [level for level in told if level is not None]
+    if len(known) < len(told) or min(known) <= situation.map.level:
+        return []
+    return [("set_level", str(min(known)))]
+
+
+def _knows_enough(situation: Situation, node: str, incarnation: str) -> bool:
+    """To be let in.  Of one that is not linked with us only its directory tells."""
+    told = situation.levels.get(node, 0)
+    return max(told, level_of(incarnation)) >= situation.map.level
 
 
 def _no_such(cluster_map: ClusterMap, node: str) -> ErrorReply:

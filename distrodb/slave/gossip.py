@@ -2,7 +2,8 @@
 
 Of every slave: how new its map is, whom it hears, what it leads, whether it has any group open,
 how long its disk takes to sync, what it has done of late, where its gateway and its HTTP port are,
-what its clock says, how it is (condition.py), and whether it is about to end; of the leader of a
+what its clock says, how it is (condition.py), what its version knows, and whether it is about to
+end; of the leader of a
 group: its members (membership_reports.py) and the copies that it sends; before the cluster is born:
 whom it has met; of one that wants to join, and of those that have met it: its addresses.
 
@@ -22,6 +23,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
 from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.levels import LEVEL
 from distrodb.slave.condition import Condition
 from distrodb.slave.group_ids import GROUP_MAX
 from distrodb.slave.recent import NOTHING, Load
@@ -66,6 +68,7 @@ class Gossip:
     load: Load = NOTHING
     wall_ms: int = 0  # what its machine's clock says; 0: it does not tell
     condition: Condition | None = None
+    level: int = LEVEL  # of features, that its version knows
     map: ClusterMap | None = None
 
     def to_plain(self) -> dict[str, Any]:
@@ -87,6 +90,7 @@ class Gossip:
             "http": self.http,
             "load": [self.load.commands_per_s, self.load.write_us, self.load.read_us],
             "wall": self.wall_ms,
+            "level": self.level,
         }
         if self.condition is not None:
             plain["condition"] = self.condition.to_plain()
@@ -124,6 +128,7 @@ class Gossip:
                 # Slaves of 0.5.0 and before say neither.
                 wall_ms=_number(plain.get("wall", 0)),
                 condition=_condition(plain.get("condition")),
+                level=_number(plain.get("level", 1)),  # as does 0.6.0 here
                 map=ClusterMap.from_plain(plain["map"]) if "map" in plain else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as problem:
@@ -209,6 +214,7 @@ class GossipBook:
         self._https: dict[str, str] = {}
         self._loads: dict[str, Load] = {}
         self._conditions: dict[str, Condition | None] = {}
+        self.levels: dict[str, int] = {}  # of features, that peers know
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
 
@@ -220,6 +226,7 @@ class GossipBook:
         self._sync_ms[peer] = gossip.sync_ms
         self._gateways[peer], self._https[peer] = gossip.gateway, gossip.http
         self._loads[peer], self._conditions[peer] = gossip.load, gossip.condition
+        self.levels[peer] = gossip.level
         for peers, is_one in (
             (self.leaving, gossip.is_leaving or peer in self.leaving),
             (self.empty, not gossip.has_groups),
@@ -248,6 +255,7 @@ class GossipBook:
             self._joiners,
             self._loads,
             self._conditions,
+            self.levels,
         ):
             known.pop(peer, None)
         self._forget_leads(peer, but={})

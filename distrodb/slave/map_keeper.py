@@ -9,13 +9,15 @@ What always holds:
 
 - the epoch of ``map`` never goes back;
 - an adopted map is in the write set that is being filled, with the groups that it opens;
-- nobody is told of a map that is not on this slave's disk: ``durable`` is what others hear of.
+- nobody is told of a map that is not on this slave's disk: ``durable`` is what others hear of;
+- no map is gone by whose level this version does not know (``VersionError``: the slave stops).
 """
 
 from collections.abc import Mapping
 
 from distrodb.config import SlaveConfig
 from distrodb.ring.clustermap import ClusterMap, first_map
+from distrodb.ring.levels import check_known
 from distrodb.slave.birth import Birth
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.own_records import Records
@@ -35,6 +37,7 @@ class MapKeeper:
         self.map = records.map or map_of(config)
         self.durable = records.map
         self.birth: Birth | None = None  # until the cluster is born, or lets us in
+        check_known(self.map.level)
         if records.map is None:
             nodes = [node.id for node in config.nodes]
             self.birth = Birth(self.me, self.incarnation, nodes, joins=bool(config.join))
@@ -95,7 +98,9 @@ class MapKeeper:
         return self.durable is not None and gossip.epoch < self.durable.epoch
 
     def adopt(self, cluster_map: ClusterMap) -> ClusterMap | None:
-        """Go by this one.  Returns the first map, if we were born into it and have missed that."""
+        """Go by this one.  Returns the first map, if we were born into it and have missed that.
+        Raises ``VersionError``."""
+        check_known(cluster_map.level)
         born_into = self._missed_birth(cluster_map)
         self.map, self.birth = cluster_map, None
         self._records.keep(cluster_map)

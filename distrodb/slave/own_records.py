@@ -1,6 +1,7 @@
 """What a slave keeps of itself on its disk, beside its groups: three records.
 
-- its incarnation, a random name that the directory gets when it is made;
+- its incarnation, a random name that the directory gets when it is made, with the level of who made
+  it (ring/levels.py);
 - the newest cluster map that it has adopted;
 - the first map, on which the log of the map's own group builds (a slave that joined later has
   none).
@@ -14,6 +15,7 @@ import random
 
 from distrodb.raft.write_set import WriteSet
 from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.levels import LEVEL
 from distrodb.storage.records import (
     FIRST_MAP_KEY,
     INCARNATION_KEY,
@@ -32,7 +34,7 @@ class Records:
         self.map = newest_map(store)
         self.first_map = first_map(store)
         found = stored_incarnation(store)
-        self.incarnation = found or f"{generator.getrandbits(64):016x}"
+        self.incarnation = found or f"{generator.getrandbits(64):016x}.{LEVEL}"
         if found is None:
             store.commit([self._incarnation_record()])
 

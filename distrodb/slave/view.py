@@ -5,12 +5,13 @@ cluster_replies.py, controller.py).
 ``version`` tells whether an answer that was made before may still be given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from distrodb.config import SlaveConfig
 from distrodb.keyspace.store import Store
 from distrodb.raft.group import Group
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.ring.levels import LEVEL
 from distrodb.ring.plan import Plan
 from distrodb.slave.condition import Condition
 from distrodb.slave.controller import Controller, Situation
@@ -113,7 +114,16 @@ class View:
     def situation(self, cluster_map: ClusterMap) -> Situation:
         """What the controller judges by."""
         book = self.peers.gossip
-        return Situation(cluster_map, self._map_voters(), book.joiners, frozenset(book.empty))
+        return Situation(
+            cluster_map, self._map_voters(), book.joiners, frozenset(book.empty), self._levels()
+        )
+
+    def _levels(self) -> Mapping[str, int]:
+        return {**self.peers.gossip.levels, self.id: LEVEL}
+
+    def level_of(self, node: str) -> int | None:
+        """Up to which it knows features; None if that is not known."""
+        return self._levels().get(node)
 
     def _map_voters(self) -> Sequence[str]:
         group = self._groups.all.get(MAP_GROUP)

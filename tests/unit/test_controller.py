@@ -32,6 +32,7 @@ class Ring:
         self.detector, self.reports = FailureDetector("a"), Reports()
         self.joiners: dict[str, Joiner] = {}
         self.empty: frozenset[str] = frozenset()
+        self.levels: dict[str, int] = {}
         self.incarnations = dict.fromkeys(names, "1")
         self.controller = self.another_controller()
         self.alive(names)
@@ -59,7 +60,8 @@ class Ring:
             self.reports.heard(p.id, Report(configuration, 1, self.map.epoch))
 
     def view(self) -> Situation:
-        return Situation(self.map, self.map.members(self.map.map_group), self.joiners, self.empty)
+        voters = self.map.members(self.map.map_group)
+        return Situation(self.map, voters, self.joiners, self.empty, self.levels)
 
     def commands(self) -> list:
         return self.controller.commands(self.now, self.view())
@@ -94,6 +96,44 @@ def dead(ring: Ring, name: str) -> Ring:
     ring.step(DEAD_AFTER_S)
     assert ring.status(name) == "down"
     return ring
+
+
+# Which features may be used.
+
+
+def test_the_level_grows_when_every_slave_of_the_map_has_told_a_higher_one(ring):
+    ring.levels = {**dict.fromkeys("abcd", 3), "e": 1}
+    assert ring.step() == []
+    ring.levels["e"] = 2
+    assert ring.step() == [("set_level", "2")] and ring.map.level == 2
+    assert ring.step() == []
+
+
+def test_one_that_is_down_and_may_come_back_with_the_version_before_is_waited_for(ring):
+    dead(ring, "e")
+    ring.levels = dict.fromkeys("abcd", 2)
+    ring.step(PLAN_INTERVAL_S)
+    assert ring.map.level == 1
+    ring.levels["e"] = 2
+    assert ring.step(PLAN_INTERVAL_S) == [("set_level", "2")]
+
+
+@pytest.mark.parametrize(
+    ("made_with", "told", "is_let_in"), [("7", None, False), ("7.2", None, True), ("7", 2, True)]
+)
+def test_one_that_knows_less_than_is_used_is_not_let_in(ring, made_with, told, is_let_in):
+    ring.map = replace(ring.map, level=2)
+    ring.joiners = {"f": Joiner(made_with, "f:1", "f:2")}
+    ring.levels = {} if told is None else {"f": told}
+    assert ring.commands() == [("add_node", "f", "f:1", "f:2", made_with)] * is_let_in
+
+
+@pytest.mark.parametrize(("made_with", "is_let_in"), [("7", False), ("7.2", True), ("7.3", True)])
+def test_nor_counted_again_with_another_directory(ring, made_with, is_let_in):
+    ring.map = replace(ring.map, level=2)
+    ring.incarnations["e"] = made_with
+    ring.alive("abcde")
+    assert ring.commands() == [("incarnate", "e", made_with)] * is_let_in
 
 
 # Who is up.

@@ -58,6 +58,7 @@ news = st.builds(
     gateway=names,
     http=names,
     load=st.builds(Load, numbers, numbers, numbers),
+    level=numbers,
     map=st.sampled_from([None, MAP]),
 )
 plain = st.recursive(
@@ -82,8 +83,14 @@ def test_a_field_that_is_anything_at_all_is_gossip_or_a_peer_error(field, value)
         Gossip.from_plain({**FULL.to_plain(), field: value})
 
 
-# A map, a clock and a condition may be missing.
-FIELDS = sorted(FULL.to_plain().keys() - {"map", "wall", "condition"})
+# What slaves of before do not tell.
+FIELDS = sorted(FULL.to_plain().keys() - {"map", "wall", "condition", "level"})
+
+
+def test_who_tells_no_level_is_of_the_first():
+    said = FULL.to_plain()
+    del said["level"]
+    assert Gossip.from_plain(said).level == 1
 
 
 @pytest.mark.parametrize("field", FIELDS)

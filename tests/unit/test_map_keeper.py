@@ -10,8 +10,9 @@ from distrodb.config import Address
 from distrodb.errors import VersionError
 from distrodb.keyspace.entry import encode_batch
 from distrodb.raft.write_set import WriteSet
-from distrodb.ring import map_commands
+from distrodb.ring import levels, map_commands
 from distrodb.ring.clustermap import ClusterMap, first_map
+from distrodb.ring.levels import LEVEL
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
 from distrodb.slave.map_machine import MapMachine
@@ -48,6 +49,21 @@ def test_a_map_is_adopted_and_told_to_others_when_it_is_on_disk():
     assert kept.sync() and kept.maps.durable == born
     again = MapKeeper(kept.config, Records(kept.disk, WriteSet(), random.Random(2)))
     assert (again.map, again.durable, again.birth) == (born, born, None)
+
+
+def test_a_map_of_a_level_that_this_version_does_not_know_is_not_gone_by(monkeypatch):
+    kept = Kept()
+    newer = replace(kept.born(), epoch=2, level=LEVEL + 1)
+    line = f"^the cluster uses features of level {LEVEL + 1}, and this version of distrodb knows"
+    with pytest.raises(VersionError, match=line):
+        kept.maps.adopt(newer)
+    assert kept.maps.map.epoch == 0
+    with monkeypatch.context() as upgraded:
+        upgraded.setattr(levels, "LEVEL", LEVEL + 1)
+        kept.maps.adopt(newer)
+        kept.sync()
+    with pytest.raises(VersionError, match=line):  # it was upgraded, and is put back
+        MapKeeper(kept.config, Records(kept.disk, WriteSet(), random.Random(2)))
 
 
 def test_an_older_map_or_the_same_one_is_not_news():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from distrodb import LocalCluster, __version__
+from distrodb.ring.levels import LEVEL
 from tests.e2e.load import load
 
 (WHEEL,) = Path(__file__).parent.glob("distrodb-*.whl")
@@ -62,6 +63,12 @@ def mixed(tmp_path):
         yield cluster
 
 
+def level_of(cluster: LocalCluster) -> int:
+    """The lowest that a slave goes by; slaves of before do not say it."""
+    statuses = [cluster.status(node) for node in cluster.nodes]
+    return min(1 if status is None else status.get("level", 1) for status in statuses)
+
+
 def check_nothing_is_lost(cluster: LocalCluster, acknowledged: dict[str, int]) -> None:
     client = cluster.client()
     for key, number in acknowledged.items():
@@ -69,13 +76,16 @@ def check_nothing_is_lost(cluster: LocalCluster, acknowledged: dict[str, int]) -
 
 
 def test_one_slave_after_another_under_load_and_no_command_fails(mixed):
+    level_before = level_of(mixed)
     assert mixed.versions() == dict.fromkeys(mixed.nodes, BEFORE)
     with load(mixed) as books:
         for node in mixed.nodes:
+            assert level_of(mixed) == level_before
             done = books.commands
             mixed.restart_as(node, is_new=True)
             mixed.wait_until(lambda done=done: books.commands > done + 50, "the load goes on")
     assert mixed.versions() == dict.fromkeys(mixed.nodes, __version__)
+    mixed.wait_until(lambda: level_of(mixed) == LEVEL, "what is new may be used")
     assert (books.failures, books.stale) == ([], [])
     check_nothing_is_lost(mixed, books.acknowledged)
 
