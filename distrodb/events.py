@@ -32,6 +32,14 @@ _ROWS = (
         "the cluster is not born yet: all of its slaves must meet once",
         "start those that do not run",
     ),
+    Event(
+        "waits_for_cluster",
+        WARNING,
+        "its directory is empty, and its file says that the cluster has been born: it waits for a"
+        " slave that knows it",
+        "see whether its disk is mounted where it should be; only if a new cluster is to begin,"
+        " write born = false under [cluster] in every file",
+    ),
     Event("born", INFO, "the cluster is there: epoch {epoch}, ring {ring}"),
     Event("ready", INFO, "is ready: clients may be sent here"),
     Event(

@@ -119,6 +119,7 @@ def _check(file: Path, plain: dict[str, Any]) -> SlaveConfig:
         tls=_tls(file, section("tls")),
         partitions_wanted=values["cluster.partitions"],
         is_protected=values["node.protected_mode"],
+        is_born=values["cluster.born"],
     )
 
 

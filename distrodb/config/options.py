@@ -73,6 +73,15 @@ OPTIONS = (
     ),
     Option(
         "cluster",
+        "born",
+        False,
+        "Whether the cluster has been born. false: slaves that all have empty directories make a"
+        " new one when all of them have met. true, to be written once it runs: a slave with an"
+        " empty directory never does; it waits for one that knows the cluster. So machines that all"
+        " come up without their disks do not begin anew, empty.",
+    ),
+    Option(
+        "cluster",
         "partitions",
         0,
         "How many Raft groups share the 16384 slots; 0: twice the number of slaves. Chosen once,"

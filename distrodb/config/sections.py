@@ -137,6 +137,7 @@ class SlaveConfig:
     tls: TlsConfig = TlsConfig()
     partitions_wanted: int = 0  # what the file says; 0: any number
     is_protected: bool = True  # it asks who others are, where others than this machine reach it
+    is_born: bool = False  # its cluster: an empty directory is not to begin another one
 
     @property
     def me(self) -> NodeAddress:

@@ -93,6 +93,11 @@ def unborn(status: Status) -> str | None:
         return (
             f"{asked['node']} waits to be let into the cluster; if it is refused, its log says why"
         )
+    if asked.get("waits_for_cluster"):
+        return (
+            f"the directory of {asked['node']} is empty, and it waits for a slave that knows the"
+            " cluster: see whether the disks are mounted (born, in its file)"
+        )
     missing = [id for id, node in status["nodes"].items() if node["status"] != "up"]
     who = f"start {' '.join(missing)}" if missing else "they are meeting now"
     return f"the cluster is not born yet: its first start needs all of its slaves; {who}"

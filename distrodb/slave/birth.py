@@ -10,6 +10,9 @@ acknowledged.  So it takes part in nothing until one of two things happened:
   leaders take in once the map knows us.  If it does not name us at all we wait, when we were told
   to join, until one does.
 
+One that is told that the cluster has been born (``may_begin`` is False) does only the second, and
+says of nobody that it has met it, so that no other can act on a first map either.
+
 Why nothing is lost: who acts on a first map has heard from every other slave that it sees the same
 incarnations, and nobody is told of a map that is not yet on the teller's disk.  One that is wiped
 later comes with another incarnation; it meets somebody who knows the map, or somebody who does not
@@ -24,8 +27,16 @@ from collections.abc import Mapping, Sequence
 class Birth:
     """Who has met whom, until the cluster is born."""
 
-    def __init__(self, me: str, incarnation: str, nodes: Sequence[str], joins: bool = False):
+    def __init__(
+        self,
+        me: str,
+        incarnation: str,
+        nodes: Sequence[str],
+        joins: bool = False,
+        may_begin: bool = True,
+    ):
         self._me = me
+        self.may_begin = may_begin and not joins
         self.joins = joins  # a cluster that is born already
         self._nodes = nodes
         self._seen = {me: incarnation}
@@ -44,8 +55,9 @@ class Birth:
         self._said[peer] = dict(seen)
 
     @property
-    def seen(self) -> dict[str, str]:
-        return dict(self._seen)
+    def says(self) -> dict[str, str]:
+        """Whom it has met, as others are told."""
+        return dict(self._seen) if self.may_begin else {}
 
     @property
     def missing(self) -> list[str]:
@@ -54,6 +66,10 @@ class Birth:
     def agreed(self) -> dict[str, str] | None:
         """The incarnations of the first map, once everybody sees the same ones."""
         peers = [node for node in self._nodes if node != self._me]
-        if self.joins or self.missing or any(self._said.get(peer) != self._seen for peer in peers):
+        if (
+            not self.may_begin
+            or self.missing
+            or any(self._said.get(peer) != self._seen for peer in peers)
+        ):
             return None
-        return self.seen
+        return dict(self._seen)

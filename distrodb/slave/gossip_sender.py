@@ -100,7 +100,7 @@ class GossipSender:
             leads={id_: g.member.term for id_, g in groups.items() if g.member.is_leader},
             is_leaving=self._leadership.is_leaving,
             has_groups=bool(groups),
-            hears=self._peers.links if birth is None or is_born else birth.seen,
+            hears=self._peers.links if birth is None or is_born else birth.says,
             reports=self._reports(),
             copies=tuple(self.own_copies()),
             joiners=self._joiners(),

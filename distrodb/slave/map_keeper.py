@@ -40,7 +40,9 @@ class MapKeeper:
         check_known(self.map.level)
         if records.map is None:
             nodes = [node.id for node in config.nodes]
-            self.birth = Birth(self.me, self.incarnation, nodes, joins=bool(config.join))
+            self.birth = Birth(
+                self.me, self.incarnation, nodes, bool(config.join), not config.is_born
+            )
 
     # -- what is gone by -----------------------------------------------------------------------
 
@@ -58,6 +60,11 @@ class MapKeeper:
     def waits_to_join(self) -> bool:
         """It has not been let into the cluster yet, and knows nothing of it."""
         return self.birth is not None and self.birth.joins
+
+    @property
+    def waits_for_cluster(self) -> bool:
+        """Its directory is empty, and it is told that the cluster has been born."""
+        return self.birth is not None and not (self.birth.joins or self.birth.may_begin)
 
     @property
     def counts_us(self) -> bool:

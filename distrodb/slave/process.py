@@ -338,6 +338,8 @@ def _tell_where(config: SlaveConfig, core: Core) -> None:
         limited.say("announced", address=config.me.client)
     if config.join and core.maps.waits_for is not None:
         limited.say("waits_to_join", peers=", ".join(map(str, config.join)))
+    elif core.maps.waits_for_cluster:
+        limited.say("waits_for_cluster")
     elif core.maps.waits_for is not None:
         limited.say("waits_for_birth")
 

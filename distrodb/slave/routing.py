@@ -97,6 +97,10 @@ class Routing:
         maps = self.maps
         if maps.waits_to_join:
             return error("CLUSTERDOWN", "this slave waits to be let into the cluster")
+        if maps.waits_for_cluster:
+            return error(
+                "CLUSTERDOWN", "this slave is empty and waits for one that knows the cluster"
+            )
         if maps.waits_for is not None:
             who = ", ".join(maps.waits_for) or "all to agree"
             return error(

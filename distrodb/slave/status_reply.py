@@ -31,6 +31,7 @@ class Status:
                 "incarnation": view.maps.incarnation,
                 # Then the rest says nothing of the cluster.
                 "waits_to_join": view.maps.waits_to_join,
+                "waits_for_cluster": view.maps.waits_for_cluster,
                 # Groups that do not count it, since it came back empty.
                 "not_yet_in": [group_name(id_) for id_ in view.not_yet_in()],
             },

@@ -1,8 +1,12 @@
 """The first start of a cluster: it needs all of its slaves, and says which one it waits for."""
 
+from pathlib import Path
+
+import pytest
 import redis
 
 from distrodb import LocalCluster
+from distrodb.errors import UnavailableError
 
 
 def test_a_cluster_waits_for_all_of_its_slaves_and_says_so():
@@ -22,6 +26,46 @@ def test_a_cluster_waits_for_all_of_its_slaves_and_says_so():
         assert cluster.client().get("key") == b"value"
     finally:
         cluster.close()
+
+
+def test_slaves_that_all_come_up_without_their_disks_begin_no_new_cluster(tmp_path):
+    """And when the disks are there again, so is everything."""
+    with LocalCluster(nodes=3, directory=tmp_path) as cluster:
+        cluster.client().set("key", "value")
+    has_been_born(cluster)
+    disks = {node: cluster.configs[node].directory for node in cluster.nodes}
+    for disk in disks.values():
+        disk.rename(f"{disk}.away")
+    again = LocalCluster(3, directory=tmp_path)
+    try:
+        again.start_all()
+        for node in again.nodes:
+            again.wait_until(
+                lambda node=node: said_by(again, node).endswith(
+                    "waits for one that knows the cluster"
+                ),
+                "all have met, and begin nothing",
+            )
+        with pytest.raises(UnavailableError):
+            again.wait_ready(2.0)
+        assert all(again.status(node)["epoch"] == 0 for node in again.nodes)
+        assert "see whether its disk is mounted" in (tmp_path / "node1" / "slave.log").read_text()
+        for node, disk in disks.items():  # one is mended after another
+            assert again.stop(node) == 0
+            disk.rename(f"{disk}.empty")
+            Path(f"{disk}.away").rename(disk)
+            again.start(node)
+        again.wait_ready()
+        assert again.client().get("key") == b"value"
+    finally:
+        again.close()
+
+
+def has_been_born(cluster: LocalCluster) -> None:
+    for config in cluster.configs.values():
+        text = config.file.read_text()
+        assert text.count("\nborn = false\n") == 1
+        config.file.write_text(text.replace("\nborn = false\n", "\nborn = true\n"))
 
 
 def said_by(cluster: LocalCluster, node: str) -> str:

@@ -27,6 +27,15 @@ def test_all_see_the_same():
     assert birth.agreed() == seen
 
 
+def test_who_is_told_that_the_cluster_has_been_born_begins_none_and_lets_nobody_else():
+    birth = Birth("a", "1", NODES, may_begin=False)
+    for peer in "bc":
+        birth.met(peer, "1")
+        birth.told(peer, {"a": "1", "b": "1", "c": "1"})
+    assert birth.missing == [] and birth.agreed() is None
+    assert birth.says == {}
+
+
 def test_one_that_is_missing_is_waited_for():
     birth = met("a", b="1")
     assert birth.missing == ["c"] and birth.agreed() is None

@@ -197,6 +197,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str], str]] = [
     ({"status": unknown()}, ("not_in_map", "error", "node1"), "not one of"),
     ({"status": asked(waits_to_join=True)}, ("waits_to_join", "error", "node1"), "waits to be let"),
     (
+        {"status": {**asked(waits_for_cluster=True), "epoch": 0}},
+        ("waits_for_cluster", "error", "node1"),
+        "is empty, and its file says",
+    ),
+    (
         {"status": {**down("node4", word="suspect"), "epoch": 0}},
         ("not_born", "error", "cluster"),
         "does not hear node4",

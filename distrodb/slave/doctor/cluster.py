@@ -23,6 +23,17 @@ def findings(facts: Facts) -> Iterator[Finding]:
             "See in its log why it is not let in; the slaves under join in its file must run.",
         )
         return  # its map is its own, and no cluster's
+    if facts.status["asked"].get("waits_for_cluster"):
+        yield Finding(
+            "waits_for_cluster",
+            ERROR,
+            facts.me,
+            f"The directory of {facts.me} is empty, and its file says that the cluster has been"
+            " born: it waits for a slave that knows it.",
+            "See on each machine whether the disk is mounted where it should be; if the data of all"
+            " is gone, restore a backup into a new cluster (born = false).",
+        )
+        return
     if facts.status["epoch"] == 0:
         missing = [node for node in facts.nodes if facts.nodes[node]["status"] != "up"]
         yield Finding(

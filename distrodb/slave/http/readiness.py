@@ -14,6 +14,8 @@ def reasons_against(view: View, is_ending: bool) -> list[str]:
         return ["it is ending"]
     if maps.waits_to_join:
         return ["it waits to be let into the cluster"]
+    if maps.waits_for_cluster:
+        return ["its directory is empty, and it waits for a slave that knows the cluster"]
     if maps.waits_for is not None:
         return [f"the cluster is not born yet, waiting for {', '.join(maps.waits_for) or 'all'}"]
     found = []
