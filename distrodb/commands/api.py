@@ -204,8 +204,6 @@ class UsersApi(Protocol):
     def table(self) -> Mapping[bytes, Command]:
         """The commands that rules may name."""
 
-    def authenticates(self, name: bytes, password: bytes) -> bool: ...
-
 
 class AccessApi(Protocol):
     """Who clients may be, and what was refused them of late; slave/access.py."""
@@ -219,6 +217,9 @@ class AccessApi(Protocol):
 
     @property
     def log(self) -> "AclLog": ...
+
+    def takes(self, session: SessionApi, user: bytes, password: bytes) -> bool | None:
+        """Whether it may log in so; None: too many from its address have failed."""
 
     def refused(self, session: SessionApi, about: str, what: bytes, user: bytes) -> None:
         """For ACL LOG."""

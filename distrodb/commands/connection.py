@@ -14,7 +14,7 @@ from distrodb.commands.clients import BAD_NAME, is_name
 from distrodb.commands.command import session_row
 from distrodb.commands.error_replies import SYNTAX, shown
 from distrodb.commands.numbers import parse_integer
-from distrodb.resp.reply import OK, Reply, Status, error
+from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
 
 NO_PASSWORD = error(
     "ERR",
@@ -22,6 +22,7 @@ NO_PASSWORD = error(
     " your configuration is correct?",
 )
 WRONG_PASSWORD = error("WRONGPASS", "invalid username-password pair or user is disabled.")
+TOO_OFTEN = error("ERR", "too many failed logins from this address; wait some seconds")
 
 
 def ping(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -44,13 +45,17 @@ HELLO_NEEDS_AUTH = error(
 )
 
 
-def _logs_in(session: SessionApi, verb: bytes, user: bytes, password: bytes) -> bool:
-    slave = session.slave
-    if slave.access.users.authenticates(user, password):
-        session.log_in(user)
-        return True
-    slave.access.refused(session, AUTH, verb, user)
-    return False
+def _log_in(session: SessionApi, verb: bytes, user: bytes, password: bytes) -> ErrorReply | None:
+    """Why not; None: it is that user now."""
+    access = session.slave.access
+    is_right = access.takes(session, user, password)
+    if is_right is None:
+        return TOO_OFTEN
+    if not is_right:
+        access.refused(session, AUTH, verb, user)
+        return WRONG_PASSWORD
+    session.log_in(user)
+    return None
 
 
 def auth(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -60,7 +65,7 @@ def auth(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if len(args) == 2 and session.slave.access.users.needs_no_password:
         return NO_PASSWORD
     user, password = (DEFAULT, args[1]) if len(args) == 2 else args[1:]
-    return OK if _logs_in(session, args[0], user, password) else WRONG_PASSWORD
+    return _log_in(session, args[0], user, password) or OK
 
 
 def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -84,8 +89,8 @@ def hello(session: SessionApi, args: Sequence[bytes]) -> Reply:
                 return BAD_NAME
         else:
             return error("ERR", f"Syntax error in HELLO option '{shown(option)}'")
-    if login is not None and not _logs_in(session, args[0], *login):
-        return WRONG_PASSWORD
+    if login is not None and (refused := _log_in(session, args[0], *login)) is not None:
+        return refused
     if not session.may_ask:
         return HELLO_NEEDS_AUTH
     session.protocol, session.name = protocol, name

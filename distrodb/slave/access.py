@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from distrodb.commands.acl_log import MULTI, TOPLEVEL, AclLog, Refused
 from distrodb.commands.api import SessionApi
 from distrodb.commands.clients import describe
+from distrodb.slave.logins import OF_CLIENTS, Logins
 from distrodb.slave.runtime_settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ class Access:
         self.users, self.change_users, self.log = core.users, core.change_users, AclLog()
         self.users.changed.append(self.users_changed)
         self._now, self._settings, self._sessions = now, settings, sessions
+        self._logins = Logins(self.users, OF_CLIENTS)
+
+    def takes(self, session: SessionApi, user: bytes, password: bytes) -> bool | None:
+        """Whether it may log in so; None: too many from its address have failed."""
+        host = session.address.rpartition(":")[0].strip("[]")
+        return self._logins.takes(host, user, password, self._now())
 
     def refused(self, session: SessionApi, about: str, what: bytes, user: bytes) -> None:
         context = MULTI if session.transactions.is_open else TOPLEVEL

@@ -15,10 +15,11 @@ from distrodb.config.sections import Address, NodeAddress
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.http.conversation import NOTED, Answer, Asked
 from distrodb.slave.http.document import KEPT_S, SHARE, Document
-from distrodb.slave.http.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S, Rate
+from distrodb.slave.http.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S
 from distrodb.slave.http.readiness import SHOWN_MAX, reasons_against
 from distrodb.slave.http.site import ROWS_A_SLICE, Site
 from distrodb.slave.http.visitors import Visitor, Visitors
+from distrodb.slave.rate import Rate
 from distrodb.slave.users import Users
 
 # -- documents -----------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ def test_what_goes_wrong_in_a_document_is_raised_and_it_begins_anew():
 
 
 def test_requests_have_a_rate():
-    rate = Rate(100.0)
+    rate = Rate(100.0, REQUESTS_PER_S, REQUESTS_AT_ONCE)
     assert [rate.take(100.0) for _ in range(REQUESTS_AT_ONCE + 5)].count(True) == REQUESTS_AT_ONCE
     assert [rate.take(100.125) for _ in range(100)].count(True) == REQUESTS_PER_S // 8
     assert [rate.take(1000.0) for _ in range(100)].count(True) == REQUESTS_AT_ONCE
@@ -99,12 +100,21 @@ def test_requests_have_a_rate():
 # -- paths ---------------------------------------------------------------------------------------
 
 
+def waiting(how: str = "") -> SimpleNamespace:
+    """A map keeper that waits for something; for b."""
+    return SimpleNamespace(
+        waits_to_join=how == "waits_to_join",
+        waits_for_cluster=how == "waits_for_cluster",
+        waits_for=["b"] if how else None,
+    )
+
+
 def view_of(**changed):
     """A slave that is as it should be, but for what is changed."""
     nodes = [(name, f"{name}:1", f"{name}:2") for name in "abc"]
     cluster_map = first_map(nodes, 4, 3, dict.fromkeys("abc", "1"))
     given = {
-        "maps": SimpleNamespace(waits_to_join=False, waits_for=None),
+        "maps": waiting(),
         "map": cluster_map,
         "id": "a",
         "peers": SimpleNamespace(is_alive=lambda node: True),
@@ -314,9 +324,10 @@ def b64decode_or_nothing(asked: Asked) -> bytes:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"maps": SimpleNamespace(waits_to_join=True, waits_for=["b"])}, "to be let into"),
+        ({"maps": waiting("waits_to_join")}, "to be let into"),
+        ({"maps": waiting("waits_for_cluster")}, "empty, and it waits for a slave that knows"),
         (
-            {"maps": SimpleNamespace(waits_to_join=False, waits_for=["b"])},
+            {"maps": waiting("waits_for_birth")},
             "born yet, waiting for b",
         ),
         ({"id": "d"}, "not in the ring"),

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from distrodb.commands.acl_user import User
 from distrodb.commands.table import DISPATCHED
 from distrodb.config.address import parse
-from distrodb.slave.http.attempts import ADDRESSES_MAX, FAILED_AT_ONCE, Attempts
 from distrodb.slave.http.conversation import Answer, Asked
 from distrodb.slave.http.visitors import (
     DENIED,
-    GOOD_MAX,
     LOG_IN,
     TOO_OFTEN,
     Visitor,
     Visitors,
     login_of,
 )
+from distrodb.slave.logins import OF_HTTP
 from distrodb.slave.users import Users
 
 STATUS = [b"DISTRODB", b"STATUS"]
+FAILED_AT_ONCE = int(OF_HTTP.at_once)
 
 
 def basic(login: str) -> str:
@@ -138,14 +138,6 @@ def test_who_guesses_keeps_nobody_out_who_was_let_in_before_or_comes_from_elsewh
     assert world.who(":secret") == TOO_OFTEN
 
 
-def test_logins_that_are_remembered_are_bounded_and_hold_no_password():
-    world = World("", False, default="on nopass +@all")
-    for number in range(2 * GOOD_MAX):
-        world.who(f"default:{number}")
-    kept = world.visitors._good
-    assert len(kept) == GOOD_MAX and all(len(each) == 64 for each in kept)
-
-
 def test_a_slave_in_protected_mode_is_open_to_its_own_machine_alone():
     world = World()
     for peer in ("127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"):
@@ -170,33 +162,3 @@ def test_what_is_no_login_is_none_and_no_failed_one(given):
 def test_name_and_password_may_have_any_letters(name, password):
     name = name.replace(":", "")
     assert login_of(basic(f"{name}:{password}")) == (name.encode() or b"default", password.encode())
-
-
-# -- attempts ------------------------------------------------------------------------------------
-
-
-def test_the_network_of_an_ipv6_address_counts():
-    attempts = Attempts()
-    for number in range(FAILED_AT_ONCE):
-        attempts.failed(f"2001:db8::{number:x}", 0.0)
-    assert not attempts.may_try("2001:db8::ffff:1", 0.0)
-    assert attempts.may_try("2001:db8:0:1::1", 0.0)
-    for _ in range(FAILED_AT_ONCE):
-        attempts.failed("::ffff:10.0.0.1", 0.0)
-    assert not attempts.may_try("10.0.0.1", 0.0)
-    assert attempts.may_try("10.0.0.2", 0.0)
-
-
-def test_addresses_are_bounded():
-    attempts = Attempts()
-    for number in range(3 * ADDRESSES_MAX):
-        attempts.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0.0)
-    assert len(attempts) == ADDRESSES_MAX
-
-
-def test_whatever_calls_itself_an_address_is_one():
-    attempts = Attempts()
-    for host in ("", "fe80::1%eth0", "no address"):
-        for _ in range(FAILED_AT_ONCE):
-            attempts.failed(host, 0.0)
-        assert not attempts.may_try(host, 0.0)

@@ -27,7 +27,7 @@ class World:
             leads=lambda group: group in self.led, leaderless=lambda: self.leaderless
         )
         self.view = SimpleNamespace(
-            maps=SimpleNamespace(waits_to_join=False, waits_for=None),
+            maps=SimpleNamespace(waits_to_join=False, waits_for_cluster=False, waits_for=None),
             map=self.map,
             id="a",
             version=0,

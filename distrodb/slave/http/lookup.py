@@ -18,9 +18,9 @@ from distrodb.resp.reply import ErrorReply, Reply, Status
 from distrodb.ring.slots import slot_of
 from distrodb.slave.core import Core
 from distrodb.slave.http.conversation import JSON, Answer, Give, Later
-from distrodb.slave.http.limits import Rate
 from distrodb.slave.http.visitors import Visitor, Visitors
 from distrodb.slave.on_partitions import Part
+from distrodb.slave.rate import Rate
 from distrodb.slave.service import Service
 
 SHOWN_BYTES = 1024  # of a value

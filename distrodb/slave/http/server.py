@@ -30,11 +30,13 @@ from distrodb.slave.http.limits import (
     HEAD_S,
     IDLE_S,
     REQUESTS_A_TURN,
+    REQUESTS_AT_ONCE,
+    REQUESTS_PER_S,
     TAKE_S,
-    Rate,
 )
 from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
+from distrodb.slave.rate import Rate
 from distrodb.slave.worker import Worker
 
 TICK_S = 0.25
@@ -216,7 +218,7 @@ class HttpServer:
         self._address, self._answer = address, answer
         self._context, scheme = context, "https" if context else "http"
         self._url = f"{scheme}://{address}"
-        self._rate = Rate(monotonic())
+        self._rate = Rate(monotonic(), REQUESTS_PER_S, REQUESTS_AT_ONCE)
         self._connections: dict[Connection, None] = {}
         self._asked: deque[tuple[Connection, Asked]] = deque()  # in the order of their turns
         self._wanted: dict[Document, list[Connection]] = {}  # documents that are to be made

@@ -6,25 +6,22 @@ tells the same is for.  Failed logins and what is refused are in ACL LOG.
 
 What always holds: each request is looked at by itself, so a user that is changed or gone is another
 one with the next request.  A password costs one SHA-256 of a few kilobytes at most, and no more are
-looked at than ``Attempts`` allows: that is for who guesses; one that was right before is looked at
-at all times, so that who guesses cannot keep anybody out.
+looked at than ``Logins`` allows: that is for who guesses.
 """
 
 import binascii
 from base64 import b64decode
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distrodb.commands.acl_guard import AUTH, STRANGER, Guarding
 from distrodb.commands.acl_log import TOPLEVEL, Refused
-from distrodb.commands.acl_user import DEFAULT, NAME_BYTES_MAX, hash_of
+from distrodb.commands.acl_user import DEFAULT, NAME_BYTES_MAX
 from distrodb.config.address import Address, is_loopback
 from distrodb.slave.access import Access
-from distrodb.slave.http.attempts import Attempts
 from distrodb.slave.http.conversation import Answer, Asked
+from distrodb.slave.logins import OF_HTTP, Logins
 
-GOOD_MAX = 64  # logins that are remembered
 _CHALLENGE = (("WWW-Authenticate", 'Basic realm="distrodb", charset="UTF-8"'),)
 LOG_IN = Answer(401, b"log in as a user of the cluster\n", more=_CHALLENGE)
 TOO_OFTEN = Answer(429, b"too many failed logins\n", more=(("Retry-After", "1"),))
@@ -47,8 +44,7 @@ class Visitors:
     def __init__(self, access: Access, now: Callable[[], float], is_protected: bool):
         """``is_protected``: others than this machine must log in."""
         self._access, self._now, self._is_protected = access, now, is_protected
-        self._attempts = Attempts()
-        self._good: OrderedDict[bytes, None] = OrderedDict()  # hashes of what was right
+        self._logins = Logins(access.users, OF_HTTP)
 
     def who(self, asked: Asked) -> Visitor | Answer:
         """Or why it is not answered."""
@@ -60,22 +56,17 @@ class Visitors:
             guard = users.guard_of(DEFAULT, has_logged_in=False)
             return LOG_IN if guard is STRANGER else Visitor(DEFAULT, guard, False, asked.peer)
         login = login_of(given)
-        return LOG_IN if login is None else self._log_in(asked, hash_of(given.encode()), *login)
+        return LOG_IN if login is None else self._log_in(asked, *login)
 
-    def _log_in(self, asked: Asked, given: bytes, name: bytes, password: bytes) -> Visitor | Answer:
-        users, host, now = self._access.users, asked.peer_host, self._now()
-        if given not in self._good and not self._attempts.may_try(host, now):
+    def _log_in(self, asked: Asked, name: bytes, password: bytes) -> Visitor | Answer:
+        is_right = self._logins.takes(asked.peer_host, name, password, self._now())
+        if is_right is None:
             return TOO_OFTEN
-        if not users.authenticates(name, password):
-            self._good.pop(given, None)
-            self._attempts.failed(host, now)
+        if not is_right:
             self._note(AUTH, b"AUTH", name, asked.peer)
             return LOG_IN
-        self._good[given] = None
-        self._good.move_to_end(given)
-        if len(self._good) > GOOD_MAX:
-            self._good.popitem(last=False)
-        return Visitor(name, users.guard_of(name, has_logged_in=True), True, asked.peer)
+        guard = self._access.users.guard_of(name, has_logged_in=True)
+        return Visitor(name, guard, True, asked.peer)
 
     def objection(self, visitor: Visitor, words: Sequence[bytes]) -> str:
         """Why it may not see what a command of these words tells; empty: it may."""
