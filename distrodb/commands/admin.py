@@ -17,13 +17,13 @@ _NO_DEBUG = error(
 )
 _BAD_PARTITION = error("ERR", "the partition, and a piece, are given by their number")
 # What may be asked of the ring, with its number of words.
-_ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2}
+_ASKED = {b"REMOVE": 3, b"KEEP": 3, b"MOVE": 4, b"BALANCE": 2, b"REPLICAS": 3}
 
 
 def distrodb(session: SessionApi, args: Sequence[bytes]) -> Answer:
     """DISTRODB STATUS and DOCTOR: JSON for ``distrodb status`` and ``doctor``, and the shell.
-    DISTRODB REMOVE node, KEEP node, MOVE partition node and BALANCE: to be sent to the
-    ``controller`` that it names.  DISTRODB BACKUP: for ``distrodb backup``."""
+    DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE and REPLICAS number: to be sent to
+    the ``controller`` that it names.  DISTRODB BACKUP: for ``distrodb backup``."""
     slave, verb = session.slave, args[1].upper()
     if verb == b"STATUS" and len(args) == 2:
         return json.dumps(slave.status()).encode()

@@ -355,9 +355,9 @@ class Cluster:
             )
 
     def ask(self, *words: str) -> bool:
-        """DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE, of the controller.
-        False when there was nothing to do. Raises DistrodbError: it cannot be done, by the slave's
-        own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
+        """DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE, or REPLICAS number, of the
+        controller. False when there was nothing to do. Raises DistrodbError: it cannot be done, by
+        the slave's own words; UnavailableError: nobody has taken it for `RETRY_S_MAX`."""
         tries = Tries(self, _no_controller)
         self.awaited = "the cluster map's leader"
 

@@ -16,6 +16,7 @@ from cmd2.annotated import Argument, Option
 from distrodb.errors import DistrodbError
 from distrodb.master import doctor, quoting, render, watch
 from distrodb.master.language import command, name, path
+from distrodb.ring.placement import REPLICAS
 
 if TYPE_CHECKING:
     from distrodb.master.shell import Shell
@@ -50,6 +51,10 @@ def _startable(self: "Shell") -> Choices:
     return Choices.from_values(self.local.nodes if self.local else ())
 
 
+def _copies(self: "Shell") -> Choices:
+    return Choices.from_values(map(str, REPLICAS))
+
+
 _nodes = _of_status(lambda status: sorted(status["nodes"]))
 _partitions = _of_status(lambda status: [row["id"] for row in status["partitions"]])
 
@@ -60,6 +65,7 @@ Node = Annotated[str, Argument(converter=name, choices_provider=_nodes)]
 Nodes = Annotated[list[str], Argument(converter=name, choices_provider=_nodes)]
 Mine = Annotated[list[str], Argument(converter=name, choices_provider=_startable)]
 Partition = Annotated[str, Argument(converter=name, choices_provider=_partitions)]
+Copies = Annotated[str, Argument(converter=name, choices_provider=_copies)]
 Follow = Annotated[bool, Option("--follow", action="store_true", help_text="as WATCH-RING")]
 QUOTES = (
     "Put \"…\" or '…' around what holds spaces or is empty. Between double quotes"
@@ -216,6 +222,11 @@ class Ring(_Commands):
     def do_MOVE(self, partition: Partition, node: Node) -> None:
         """Make that slave the partition's owner."""
         self.ask(f"partition {partition} is {node}'s already", "MOVE", partition, node)
+
+    @command()
+    def do_REPLICAS(self, number: Copies) -> None:
+        """Keep so many copies of each partition: 1, 3 or 5."""
+        self.ask(f"each partition is to have {number} already", "REPLICAS", number)
 
     @command()
     def do_BALANCE(self) -> None:

@@ -12,7 +12,9 @@ maps come from peers.
 
 The ring is those that placement counts on: a slave that is down has left it, one that leaves is
 out of it while it still serves what has not moved yet.  So a slave can be in groups and not in the
-ring.  An owner may be named before the group has reached it; until then any member leads.
+ring.  An owner may be named before the group has reached it; until then any member leads.  A group
+has fewer members than ``replicas`` while there are too few slaves, and more until one after another
+has gone, when that number was made smaller.
 The rows of ``nodes`` keep their order for good, and the ring has the same order: a slave that comes
 back stands where it stood.
 """
@@ -24,8 +26,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from distrodb.ring.levels import born_with
-from distrodb.ring.placement import group_of, map_group_of
+from distrodb.ring.levels import OF_REPLICAS, born_with
+from distrodb.ring.placement import REPLICAS, group_of, map_group_of
 from distrodb.ring.slots import SLOT_COUNT, slot_ranges
 
 STATUSES = ("up", "suspect", "down", "joining", "leaving")
@@ -72,12 +74,17 @@ class ClusterMap:
     # client, each written as one character (latin-1); what they mean is commands/acl_user.py's.
     users: Mapping[str, str] = field(default_factory=dict)
     level: int = 1  # of the features that may be used (levels.py)
+    # Copies that each partition should have, now and in the first map; both 0 as long as the level
+    # is 1: then all slaves' files say the same, and that counts.
+    replicas: int = 0
+    replicas_at_birth: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """As lists, dictionaries, strings and integers; ``from_plain`` is its inverse."""
         # What a version before does not know is left out until it means something.
         users = {"users": dict(self.users)} if self.users else {}
         level = {"level": self.level} if self.level > 1 else {}
+        copies = {"replicas": self.replicas, "replicas_at_birth": self.replicas_at_birth}
         return {
             "epoch": self.epoch,
             "ring": list(self.ring),
@@ -91,6 +98,7 @@ class ClusterMap:
             "founders": [list(founder) for founder in self.founders.items()],
             **users,
             **level,
+            **(copies if self.replicas else {}),
         }
 
     @staticmethod
@@ -109,6 +117,8 @@ class ClusterMap:
                 dict(plain.get("founders", ())),
                 dict(plain.get("users", ())),
                 plain.get("level", 1),
+                plain.get("replicas", 0),
+                plain.get("replicas_at_birth", 0),
             )
             problem = _problem(cluster_map)
         except (KeyError, TypeError, ValueError) as error:
@@ -146,6 +156,9 @@ def _problem(cluster_map: ClusterMap) -> str | None:
         return f"epoch {cluster_map.epoch!r}"
     if type(cluster_map.level) is not int or cluster_map.level < 1:
         return f"level {cluster_map.level!r}"
+    copies = cluster_map.replicas, cluster_map.replicas_at_birth
+    if copies != (0, 0) and not all(type(n) is int and n in REPLICAS for n in copies):
+        return f"replicas {copies!r}"
     for node in cluster_map.nodes.values():
         texts = (node.id, node.status, node.client, node.peer, node.incarnation)
         if not all(isinstance(text, str) for text in texts) or node.status not in STATUSES:
@@ -195,4 +208,6 @@ def first_map(
     }
     epoch, founders = (1, {id_: born[id_] for id_ in ring}) if born else (0, {})
     level = born_with(founders.values())
-    return ClusterMap(epoch, ring, infos, tuple(rows), map_group_of(ring), founders, level=level)
+    known = replicas if level >= OF_REPLICAS else 0
+    group = map_group_of(ring)
+    return ClusterMap(epoch, ring, infos, tuple(rows), group, founders, {}, level, known, known)

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from distrodb.errors import VersionError
 
 LEVEL = 2  # that this version knows
+OF_REPLICAS = 2  # of maps that say how many copies there should be, and of smaller groups
 _FIRST = 1  # of who tells none
 _LEVEL_MAX = 999  # that is read
 

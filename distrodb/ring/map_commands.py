@@ -7,7 +7,8 @@ replicated state: another choice is another command, not a change of an old one.
 Invariants, whoever sends a command and however late it comes:
 
 - at most one member of a group is another than before;
-- no data group is made smaller, nor loses a live member without a live one in its place;
+- no data group is made smaller than the map's ``replicas``, nor loses a live member without a live
+  one in its place unless all who stay live: so the dead go first;
 - the map's group loses only who is out of the ring;
 - whoever comes in is not down.
 """
@@ -19,10 +20,10 @@ from typing import Any
 from distrodb.ring.clustermap import STATUSES, ClusterMap, NodeInfo, Partition, are_bytes
 from distrodb.ring.levels import read_level
 from distrodb.ring.owners import balanced_owners
-from distrodb.ring.placement import MAP_GROUP_MAX
+from distrodb.ring.placement import MAP_GROUP_MAX, REPLICAS
 
 _OF_SLAVES = {"set_status", "incarnate", "add_node", "remove_node", "change_ring"}
-_OF_PARTITIONS = {"balance", "move", "set_group", "set_map_group"}
+_OF_PARTITIONS = {"balance", "move", "set_replicas", "set_group", "set_map_group"}
 _OF_USERS = {"set_user", "delete_users"}
 _OF_VERSIONS = {"set_level"}
 # Of the commands that ``apply`` knows.
@@ -45,6 +46,8 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     and those stand in it again if they live; owners are balanced in the same step.
     ``["balance"]``: balance owners, also where ``move`` has put them otherwise.
     ``["move", partition, node]``: that slave owns the partition, until owners are balanced again.
+    ``["set_replicas", number]``: so many copies each partition should have.  The first one says
+    what the cluster was born with (level 2).
     ``["set_group", partition, node, …]`` and ``["set_map_group", node, …]``: the members that a
     group should have; at most one of them is another than before.
     ``["set_user", name, rules]`` and ``["delete_users", name, …]``: whoever asks has checked the
@@ -74,6 +77,8 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
             return _with_users(cluster_map, left)
         case ["set_level", str(text)] if (level := read_level(text)) > cluster_map.level:
             return _next(cluster_map, level=level)
+        case ["set_replicas", str(text)] if text in map(str, REPLICAS):
+            return _set_replicas(cluster_map, int(text))
         case ["set_group", str(number), *nodes]:
             return _set_group(cluster_map, number, _texts(nodes))
         case ["set_map_group", *nodes]:
@@ -176,14 +181,32 @@ def _move(cluster_map: ClusterMap, number: str, node: str) -> ClusterMap:
     return _with_partition(cluster_map, replace(partition, owner=node))
 
 
+def _set_replicas(cluster_map: ClusterMap, number: int) -> ClusterMap:
+    if number == cluster_map.replicas:
+        return cluster_map
+    at_birth = cluster_map.replicas_at_birth or number
+    return _next(cluster_map, replicas=number, replicas_at_birth=at_birth)
+
+
 def _set_group(cluster_map: ClusterMap, number: str, group: tuple[str, ...]) -> ClusterMap:
     partition = _partition(cluster_map, number)
     if partition is None or group == partition.group:
         return cluster_map
     before = partition.group
-    if not _is_step(cluster_map, before, group) or len(group) < len(before):
+    if not _is_step(cluster_map, before, group):
+        return cluster_map
+    if len(group) < len(before) and not _may_shrink(cluster_map, before, group):
         return cluster_map
     return _with_partition(cluster_map, replace(partition, group=group))
+
+
+def _may_shrink(cluster_map: ClusterMap, before: Sequence[str], after: Sequence[str]) -> bool:
+    """One goes and nobody comes.  A map that says no ``replicas`` is of a cluster in which a slave
+    may not know of this, and all of them must make the same of a command."""
+    if not 0 < cluster_map.replicas <= len(after):
+        return False
+    alive = {node for node in before if cluster_map.nodes[node].status != "down"}
+    return alive <= set(after) or alive >= set(after)
 
 
 def _set_map_group(cluster_map: ClusterMap, group: tuple[str, ...]) -> ClusterMap:

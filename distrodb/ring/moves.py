@@ -6,13 +6,18 @@ only then the map says the next.  So the map's group and the voters differ by on
 was acknowledged is on all the others.
 
 - The dead go out first, then who leaves or is out of the ring; the owner comes in first.
-- A member goes only when another one comes.  With fewer slaves in the ring than ``replicas`` the
-  dead stay in their groups: that costs nothing, and if they come back, nothing need be copied.
+- A member goes only when another one comes, or the group has more than ``replicas``.  With fewer
+  slaves in the ring than that the dead stay in their groups: that costs nothing, and if they come
+  back, nothing need be copied.
+- A group that has more than ``replicas``, since that number was made smaller, lets its dead go;
+  then those come who should be in it, each for another one; and then a live one at a time goes, but
+  only while all who stay live and none of them is merely silent.
 - A group without a live majority of voters is stuck: nothing can change it until one of them is
   back, so nothing is asked for, and it counts for nothing.
 - A group on its way is left alone, unless a next member is dead, or was to come and is out of the
   ring.  Then a live voter that was to go stays instead, and nothing need be copied; if there is
-  none, another slave comes.
+  none, another slave comes.  One that was to go since there were too many stays, too, if more are
+  wanted again.
 
 Caveats: a voter that nobody has heard of for less than ``dead_after_s`` counts as alive.  A group
 whose members have told nothing (the controller is new) counts as on its way, or stuck if the map's
@@ -99,6 +104,9 @@ class Groups:
         dead = [node for node in p.group if not self._alive[node]]
         coming = [node for node in p.group if self._name[node] not in voters]
         lost = [node for node in coming if node not in self._in_ring]
+        stays = [node for node in going if node in self.target(p)]
+        if stays and len(p.group) < self._replicas:  # more are wanted again
+            return Need(p, State.LOST, (*p.group, stays[0]))
         if going and (dead or lost):
             absent = (dead or lost)[0]
             return Need(p, State.LOST, tuple(going[0] if n == absent else n for n in p.group))
@@ -114,16 +122,26 @@ class Groups:
         return 2 * sum(voter in self._alive_names for voter in voters) > len(voters)
 
     def _next(self, p: Partition, lost: str | None) -> tuple[str, ...]:
-        """One member nearer to the target; the same ones when nobody can come."""
+        """One member nearer to the target; the same ones when nobody can come or go."""
         target = self.target(p)
         members = list(p.group)
+        least = lost or min(members, key=lambda n: self._staying(n, target))
         coming = [n for n in target if n not in members and self._can_come(n)]
-        if coming:
+        if self._may_shrink(members, least, bool(coming)):
+            members.remove(least)
+        elif coming:
             if lost is not None or len(members) >= self._replicas:
-                members.remove(lost or min(members, key=lambda n: self._staying(n, target)))
+                members.remove(least)
             members.append(p.owner if p.owner in coming else coming[0])
         places = {node: place for place, node in enumerate(target)}
         return tuple(sorted(members, key=lambda n: places.get(n, len(target))))
+
+    def _may_shrink(self, members: Sequence[str], least: str, do_others_come: bool) -> bool:
+        if not 0 < self._map.replicas < len(members):  # a map of before says nothing of it
+            return False
+        if not self._alive[least]:
+            return True
+        return not do_others_come and all(self._can_come(n) for n in members if n != least)
 
     def _can_come(self, node: str) -> bool:
         return self._map.nodes[node].status not in ("down", "suspect")

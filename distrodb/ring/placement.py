@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+# Of copies of a partition.  One more than an odd number bears no loss more.
+REPLICAS = (1, 3, 5)
 MAP_GROUP_MAX = 5  # more members would slow each change of the map and add no safety worth it
 
 

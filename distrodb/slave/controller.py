@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from distrodb.config import SlaveConfig
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
-from distrodb.ring.levels import level_of
+from distrodb.ring.levels import OF_REPLICAS, level_of
 from distrodb.ring.moves import Observed
+from distrodb.ring.placement import REPLICAS
 from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
@@ -46,7 +47,7 @@ class Situation:
 class Controller:
     def __init__(self, config: SlaveConfig, detector: FailureDetector, reports: Reports):
         self._detector, self._reports = detector, reports
-        self._replicas = config.replicas
+        self._replicas_of_file = config.replicas
         self._moves_at_once = config.healing.moves_at_once
         self._dead_after_s = config.raft.dead_after_s
         self._planned: object = None  # for what the last plan was made
@@ -54,7 +55,7 @@ class Controller:
         self._last: tuple[object, Plan] | None = None  # for what it was made, and the plan
 
     def commands(self, now: float, situation: Situation) -> list[Command]:
-        commands = self._rows(now, situation) or _level(situation)
+        commands = self._rows(now, situation) or _level(situation) or self._of_file(situation.map)
         if commands:
             return commands
         seen = self._seen(situation.map)
@@ -86,7 +87,16 @@ class Controller:
         }
         observed = Observed(self._reports.voters(), situation.map_voters)
         seen = replace(situation.map, nodes=nodes)
-        return plan(seen, observed, self._replicas, self._moves_at_once)
+        return plan(seen, observed, self._replicas(seen), self._moves_at_once)
+
+    def _replicas(self, cluster_map: ClusterMap) -> int:
+        return cluster_map.replicas or self._replicas_of_file
+
+    def _of_file(self, cluster_map: ClusterMap) -> list[Command]:
+        """What only the files have said until all slaves know that the map may."""
+        if cluster_map.replicas or cluster_map.level < OF_REPLICAS:
+            return []
+        return [("set_replicas", str(self._replicas_of_file))]
 
     def _seen(self, cluster_map: ClusterMap) -> frozenset[str]:
         """Those that are up by the map and not heard: nothing is moved there."""
@@ -130,8 +140,8 @@ class Controller:
     # -- what a person asks for ------------------------------------------------------------------
 
     def asked(self, situation: Situation, args: Sequence[str]) -> Command | ErrorReply | None:
-        """DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE: the map's command, None
-        if there is nothing to do, or why not."""
+        """DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE, REPLICAS number: the map's
+        command, None if there is nothing to do, or why not."""
         match [args[0].upper(), *args[1:]]:
             case ["REMOVE", str(node)]:
                 return self._remove(situation, node)
@@ -141,7 +151,12 @@ class Controller:
                 return self._move(situation.map, number, node)
             case ["BALANCE"]:
                 return ("balance",)
-        return error("ERR", "use DISTRODB REMOVE node, KEEP node, MOVE partition node, or BALANCE")
+            case ["REPLICAS", str(number)]:
+                return self._set_replicas(situation.map, number)
+        return error(
+            "ERR",
+            "use DISTRODB REMOVE node, KEEP node, MOVE partition node, BALANCE, or REPLICAS number",
+        )
 
     def _remove(self, situation: Situation, node: str) -> Command | ErrorReply | None:
         cluster_map = situation.map
@@ -159,13 +174,13 @@ class Controller:
                     " map): wait until it is replaced there, or start it again",
                 )
             return ("remove_node", node)
-        staying = [n.id for n in cluster_map.nodes.values() if n.status in ("up", "joining")]
-        staying = [id_ for id_ in staying if id_ != node]
-        if len(staying) < self._replicas:
+        staying = [id_ for id_ in _staying(cluster_map) if id_ != node]
+        replicas = self._replicas(cluster_map)
+        if len(staying) < replicas:
             return error(
                 "ERR",
                 f"{node} cannot leave: {len(staying)} slaves would stay up, and each partition has"
-                f" {self._replicas} copies; add a slave first, or KILL it",
+                f" {replicas} copies; add a slave first, or KILL it",
             )
         return ("set_status", node, "leaving")
 
@@ -189,6 +204,26 @@ class Controller:
             return error("ERR", f"{node} is {status} and owns nothing")
         return ("move", str(int(number)), node)
 
+    def _set_replicas(self, cluster_map: ClusterMap, number: str) -> Command | ErrorReply:
+        if number not in map(str, REPLICAS):
+            return error("ERR", f"replicas cannot be {number[:40]!r}; use one of 1, 3, 5")
+        if cluster_map.level < OF_REPLICAS:
+            return error(
+                "ERR",
+                "replicas cannot be changed while a slave of this cluster may run 0.6.0 or before:"
+                " upgrade all of them, and start those that are down",
+            )
+        if not cluster_map.replicas:  # what the cluster was born with comes first
+            return error("TRYAGAIN", "the cluster map does not say yet how many copies there are")
+        staying = len(_staying(cluster_map))
+        if cluster_map.replicas < int(number) and staying < int(number):
+            return error(
+                "ERR",
+                f"{number} copies of each partition need {number} slaves, and {staying} are up and"
+                " stay; let others join first",
+            )
+        return ("set_replicas", number) if int(number) != cluster_map.replicas else UNCHANGED
+
 
 def _level(situation: Situation) -> list[Command]:
     """Once all slaves of the map, also those that are down, have said that they know more."""
@@ -203,6 +238,10 @@ def _knows_enough(situation: Situation, node: str, incarnation: str) -> bool:
     """To be let in.  Of one that is not linked with us only its directory tells."""
     told = situation.levels.get(node, 0)
     return max(told, level_of(incarnation)) >= situation.map.level
+
+
+def _staying(cluster_map: ClusterMap) -> list[str]:
+    return [n.id for n in cluster_map.nodes.values() if n.status in ("up", "joining")]
 
 
 def _no_such(cluster_map: ClusterMap, node: str) -> ErrorReply:

@@ -316,7 +316,7 @@ class Core:
         self._forwarding.lose(sender)
 
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
-        """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
+        """DISTRODB REMOVE, KEEP, MOVE, BALANCE, REPLICAS: what a person asks of the ring."""
         self._changes.ask(args, resolve)
 
     def change_users(self, words: Sequence[bytes], resolve: Callable[[Reply], None]) -> None:

@@ -75,7 +75,7 @@ class MapChanges:
         self._schedule.touch(MAP_GROUP)
 
     def ask(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
-        """DISTRODB REMOVE, KEEP, MOVE and BALANCE: what a person asks of the ring."""
+        """DISTRODB REMOVE, KEEP, MOVE, BALANCE, REPLICAS: what a person asks of the ring."""
         group, machine = self._groups.all.get(MAP_GROUP), self._groups.map_machine
         if group is None or machine is None or not group.member.is_ready:
             leader = self._view.routing.leader_of(MAP_GROUP)

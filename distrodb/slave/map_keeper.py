@@ -23,11 +23,14 @@ from distrodb.slave.gossip import Gossip
 from distrodb.slave.own_records import Records
 
 
-def map_of(config: SlaveConfig, incarnations: Mapping[str, str] | None = None) -> ClusterMap:
+def map_of(
+    config: SlaveConfig, incarnations: Mapping[str, str] | None = None, replicas: int = 0
+) -> ClusterMap:
     """The first map: the same on every slave, since it comes from the [cluster] section alone, and
-    from the incarnations on which all have agreed (none yet: only the layout counts)."""
+    from the incarnations on which all have agreed (none yet: only the layout counts).
+    ``replicas``: if it is known otherwise what the section said then."""
     nodes = [(node.id, str(node.client), str(node.peer)) for node in config.nodes]
-    return first_map(nodes, config.partitions, config.replicas, incarnations)
+    return first_map(nodes, config.partitions, replicas or config.replicas, incarnations)
 
 
 class MapKeeper:
@@ -122,7 +125,7 @@ class MapKeeper:
             return None
         if list(founders) != [node.id for node in self._config.nodes]:
             return None  # the file has changed since
-        first = map_of(self._config, founders)
+        first = map_of(self._config, founders, cluster_map.replicas_at_birth)
         return first if len(first.partitions) == len(cluster_map.partitions) else None
 
     def write_set_is_durable(self, sequence: int) -> bool:

@@ -177,7 +177,7 @@ class SlaveProcess:
         is_open = core.map.epoch > 0 or config.join
         return Introduction(
             config.cluster_id,
-            config.replicas,
+            0 if core.map.replicas else config.replicas,
             "" if is_open else self._layout,
             config.secret,
             member(config.id, core.incarnation),

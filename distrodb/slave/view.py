@@ -45,6 +45,11 @@ class View:
         return self.maps.map
 
     @property
+    def replicas(self) -> int:
+        """Copies that each partition should have."""
+        return self.map.replicas or self.config.replicas
+
+    @property
     def version(self) -> object:
         """Another one when who leads or holds what may have changed; copies on their way do not
         count, nor does what is led elsewhere and was not gossiped yet."""

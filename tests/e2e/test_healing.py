@@ -4,6 +4,7 @@ Each test prints what it took; ``pytest -s`` shows it.  The long one has DISTROD
 (100,000 unless told).
 """
 
+import json
 import os
 import time
 
@@ -138,6 +139,37 @@ def test_three_of_five_die_and_return():
 def test_a_sixth_joins_and_another_one_is_removed():
     with LocalCluster(5) as cluster:
         join_and_removal(cluster, FEW)
+
+
+def copies_become(cluster: LocalCluster, books: Books, number: int) -> None:
+    watch = Stopwatch(cluster, books, f"{number} copies")
+    with cluster.connection(cluster.status()["controller"]) as controller:
+        assert controller.execute_command("DISTRODB", "REPLICAS", str(number)) == b"OK"
+    watch.until("reached", lambda status: copies_by_leaders(status) == {number})
+    cluster.wait_healed()
+    watch.done()
+    assert cluster.status()["replicas"] == number
+
+
+def copies_by_leaders(status: dict) -> set[int]:
+    return {len(partition["members"] or ()) for partition in status["partitions"]}
+
+
+def test_the_number_of_copies_is_changed_and_the_files_are_of_before():
+    with LocalCluster(5) as cluster:
+        fill(cluster, FEW)
+        with load(cluster) as books:
+            for number in (1, 5):
+                copies_become(cluster, books, number)
+            restarted = cluster.status()["controller"]
+            assert cluster.stop(restarted) == 0
+            cluster.start(restarted)  # its file says three
+            cluster.wait_healed()
+            assert copies_by_leaders(cluster.status()) == {5}
+        assert books.failures == [] and lost(cluster, FEW) == 0
+        with cluster.connection(restarted) as slave:
+            told = json.loads(slave.execute_command("DISTRODB", "DOCTOR"))
+            assert "replicas_differ" in [each["code"] for each in told]
 
 
 @pytest.mark.soak

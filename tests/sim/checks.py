@@ -56,6 +56,7 @@ class Checks:
         self._applied: dict[tuple[str, int, int], int] = {}
         self._newest: dict[int, int] = {}  # by group: the highest committed index
         self._seen_configurations: dict[tuple[str, int], object] = {}
+        self._other_copies = False  # somebody has asked for another number of them
         self._lives: dict[tuple[str, int], list[object]] = {}  # each group that was opened there
         self._held: dict[tuple[str, int, int], int] = {}  # the highest of those that a log reached
 
@@ -65,6 +66,8 @@ class Checks:
 
     def after_turn(self, slave: "Slave") -> None:
         self._claim(not _is_untold(slave.core), f"{slave.id} keeps to itself what it is to tell")
+        map_ = slave.core.map
+        self._other_copies |= map_.replicas != map_.replicas_at_birth
         for group_id, group in slave.core.groups.items():
             engine, journal = group.member, group.log
             log = journal.last_sequence, journal.last_index  # which may grow within one write set
@@ -184,11 +187,21 @@ class Checks:
             return
         held = {name: self._has_copy(slave, name, group_id, group) for name in older[1].members}
         left = sum(held[name] for name in newest.members)
-        is_map = group_id == MAP_GROUP  # which gets smaller when there is nobody to come
-        wanted = min(3 if is_map else slave.config.replicas, sum(held.values()))
+        wanted = min(self._copies_wanted(slave, group_id), sum(held.values()))
         self._claim(
             left >= wanted, f"group {group_id} has {left} copies of {wanted} without {gone}"
         )
+
+    def _copies_wanted(self, slave: "Slave", group_id: int) -> int:
+        """By the leader's map.  Somebody may have asked for more again while one goes; and where
+        one copy is enough all slaves but one may leave, the map's group too."""
+        map_ = slave.core.map
+        # The map's group gets smaller when there is nobody to come.
+        copies: int = 3 if group_id == MAP_GROUP else slave.core.view.replicas
+        if not self._other_copies:
+            return copies
+        there = map_.ring if group_id == MAP_GROUP else map_.partitions[group_id].group
+        return min(copies, len(there))
 
     def _is_linked(self, slave: "Slave", name: str) -> bool:
         node, _, incarnation = name.partition("/")

@@ -39,7 +39,7 @@ def obstacles(cluster: "Simulation") -> Iterator[str]:
         if row.incarnation != each.incarnation or row.status not in ("up", "leaving"):
             yield f"{id_} is {row.status} as {row.incarnation} and runs as {each.incarnation}"
     for partition in map_.partitions:
-        yield from _of_partition(running, map_, partition, core.config.replicas)
+        yield from _of_partition(running, map_, partition, core.view.replicas)
     yield from _of_map_group(core, running)
 
 
@@ -53,6 +53,8 @@ def _of_partition(
         yield f"partition {p.id} is held by {held - live} too"
     if len(live) < min(replicas, len(running)):
         yield f"partition {p.id} has copies on {live} alone"
+    if len(p.group) > replicas:
+        yield f"partition {p.id} has {p.group}, more than {replicas}"
     if p.owner not in leaders:
         yield f"partition {p.id} is led by {leaders} and owned by {p.owner}"
     members = [{*running[id_].groups[p.id].member.members} for id_ in leaders]

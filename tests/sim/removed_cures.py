@@ -36,6 +36,8 @@ from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
 from tests.sim.large_values import LargeChaos
+from tests.sim.replicas_chaos import FAULTS as REPLICAS_FAULTS
+from tests.sim.replicas_chaos import ReplicasChaos
 from tests.sim.transactions import TransactionChaos
 from tests.sim.workload import HashingClient
 
@@ -350,6 +352,9 @@ CURES = {
     ),
     "a live member stays while another lacks a copy": Cure(
         [(Membership, "_has_copy", _always_has_a_copy)], 10, HEALING_FAULTS, HealingChaos
+    ),
+    "with fewer copies, too, a live member stays while another lacks one": Cure(
+        [(Membership, "_has_copy", _always_has_a_copy)], 10, REPLICAS_FAULTS, ReplicasChaos
     ),
 }
 # Name: what replaces it, and the test that notices.

@@ -5,10 +5,13 @@ member at a time, a dead one out before the new one comes in, and not at all wit
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from distrodb.ring.clustermap import ClusterMap, first_map, node_of
+from distrodb.ring.levels import LEVEL
 from distrodb.ring.map_commands import apply
 from distrodb.ring.moves import Observed
+from distrodb.ring.placement import REPLICAS
 from distrodb.ring.plan import Plan, plan
 
 MAP = -1  # the map's own group, among the others
@@ -25,8 +28,9 @@ class World:
     ):
         rows = [row(f"n{number}") for number in range(slaves)]
         incarnations = {id_: "a" for id_, _, _ in rows}
-        self.map = first_map(rows, partitions, replicas, incarnations)
-        self.replicas, self.moves_at_once = replicas, moves_at_once
+        born = first_map(rows, partitions, replicas, incarnations)
+        self.map = replace(born, level=LEVEL, replicas=replicas, replicas_at_birth=replicas)
+        self.moves_at_once = moves_at_once
         self.voters = {p.id: set(self.wanted(p.id)) for p in self.map.partitions}
         self.voters[MAP] = set(self.wanted(MAP))
         self.reports = {group: sorted(voters) for group, voters in self.voters.items()}
@@ -36,6 +40,10 @@ class World:
         self.live_before = {group: self.live(group) for group in self.voters}
 
     # -- what can be asked -----------------------------------------------------------------------
+
+    @property
+    def replicas(self) -> int:
+        return self.map.replicas
 
     def wanted(self, group: int) -> tuple[str, ...]:
         nodes = self.map.map_group if group == MAP else self.map.partitions[group].group
@@ -53,12 +61,11 @@ class World:
         return 2 * self.live(group) > len(self.voters[group])
 
     def is_under_way(self, group: int) -> bool:
-        coming = set(self.wanted(group)) - self.voters[group]
-        return (
-            self.voters[group] != set(self.wanted(group))
-            and self.has_majority(group)
-            and all(map(self.is_live, coming))
-        )
+        wanted, voters = set(self.wanted(group)), self.voters[group]
+        coming, leaving = wanted - voters, voters - wanted
+        if not coming and all(map(self.is_live, leaving)) and not all(map(self.is_live, wanted)):
+            return False  # a live one does not go while a wanted one is dead
+        return voters != wanted and self.has_majority(group) and all(map(self.is_live, coming))
 
     def under_way(self) -> list[int]:
         return [group for group in self.voters if self.is_under_way(group)]
@@ -109,6 +116,9 @@ class World:
     def leave(self, node: str) -> None:
         self.submit("set_status", node, "leaving")
 
+    def set_replicas(self, number: int) -> None:
+        self.submit("set_replicas", str(number))
+
     def obey(self, after: Plan) -> None:
         """Submit what was planned; what must hold of each command is asserted here."""
         starts = False
@@ -131,14 +141,18 @@ class World:
         old, new = before.partitions[number].group, self.map.partitions[number].group
         came = [node for node in new if node not in old]
         went = [node for node in old if node not in new]
-        assert len(came) <= 1 and len(went) <= len(came)
+        assert len(came) <= 1 and len(went) <= 1
+        if len(went) > len(came):
+            assert len(new) >= before.replicas, "fewer than there should be"
+            dead = [node for node in old if not self.is_live(self.map.members([node])[0])]
+            assert not dead or went[0] in dead, "a live one goes and a dead one stays"
         assert all(self.is_live(self.map.members([node])[0]) for node in came)
         assert self.has_majority(number) or not came or self.reports_are_late
         names = self.map.members(list(self.map.nodes))  # a lost directory holds nothing
         voters = {node_of(voter) for voter in self.voters[number] if voter in names}
         assert len(voters - set(new)) <= 1, "two of the members that hold data are to go at once"
         self.copies += len(set(came) - voters)
-        return bool(came)
+        return bool(came or went)
 
     def step(self, group: int) -> None:
         """One step of a group towards the members that the map asks for."""
@@ -156,7 +170,8 @@ class World:
         if not self.reports_are_late:
             self.report(group)
         if group != MAP and not self.reports_are_late:
-            assert self.live(group) >= self.live_before[group], "a planned move took a live copy"
+            left = min(self.live_before[group], len(wanted))
+            assert self.live(group) >= left, "a planned move took a live copy"
         assert self.has_majority(group)
         if voters == set(wanted):
             self.live_before[group] = self.live(group)
@@ -164,7 +179,7 @@ class World:
     def converge(self, choices: Sequence[int] = (0,)) -> int:
         """Plan, and let moves end one by one in any order, until all is done; how many rounds."""
         rounds = 0
-        limit = 20 * (len(self.map.partitions) + len(self.map.nodes) + 10) * self.replicas
+        limit = 20 * (len(self.map.partitions) + len(self.map.nodes) + 10) * max(REPLICAS)
         while not (after := self.plan()).is_done or self.under_way() or self.unreported():
             self.obey(after)
             moving = self.under_way()

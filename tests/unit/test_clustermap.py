@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import msgpack
@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.config.options import OPTIONS
 from distrodb.ring.clustermap import STATUSES, ClusterMap, first_map, node_of
 from distrodb.ring.map_commands import apply
+from distrodb.ring.placement import REPLICAS
 from distrodb.ring.slots import SLOT_COUNT
 
 NODES = [(f"node{n}", f"127.0.0.1:5555{n}", f"127.0.0.1:5655{n}") for n in range(1, 6)]
@@ -76,6 +78,65 @@ def test_a_slave_that_lost_its_directory_is_another_member() -> None:
     assert MAP.members(["node3", "node4"]) == ("node3/a3", "node4/a4")
     assert after.members(["node3", "node4"]) == ("node3/b3", "node4/a4")
     assert node_of("node3/b3") == "node3"
+
+
+def at_level_2(replicas: int = 5) -> ClusterMap:
+    born = {id_: f"{name}.2" for id_, name in INCARNATIONS.items()}
+    return first_map(NODES, 10, replicas, born)
+
+
+def test_a_map_that_all_slaves_understand_says_how_many_copies_there_are() -> None:
+    assert (MAP.replicas, MAP.replicas_at_birth) == (0, 0) and "replicas" not in MAP.to_plain()
+    cluster_map = at_level_2()
+    assert (cluster_map.replicas, cluster_map.replicas_at_birth) == (5, 5)
+    fewer = apply(cluster_map, ["set_replicas", "3"])
+    assert (fewer.replicas, fewer.replicas_at_birth, fewer.epoch) == (3, 5, 2)
+    assert fewer.partitions == cluster_map.partitions
+    assert ClusterMap.from_plain(fewer.to_plain()) == fewer
+    first = apply(MAP, ["set_replicas", "3"])
+    assert (first.replicas, first.replicas_at_birth) == (3, 3)
+    for number in ("5", "2", "0", "4", "-1", "7", "x", "", "\u0665", 3):
+        assert apply(cluster_map, ["set_replicas", number]) is cluster_map
+
+
+@pytest.mark.parametrize("key", ["replicas", "replicas_at_birth"])
+@pytest.mark.parametrize("value", [0, 2, -1, "3", True, None, [3], 7])
+def test_a_damaged_number_of_copies_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="not a cluster map: replicas"):
+        ClusterMap.from_plain({**at_level_2().to_plain(), key: value})
+
+
+def down(cluster_map: ClusterMap, *nodes: str) -> ClusterMap:
+    for node in nodes:
+        cluster_map = apply(cluster_map, ["set_status", node, "down"])
+    return cluster_map
+
+
+def test_a_group_is_made_smaller_down_to_the_map_s_number_and_the_dead_go_first() -> None:
+    def sized(cluster_map: ClusterMap, *nodes: str) -> int:
+        after = apply(cluster_map, ["set_group", "0", *(f"node{node}" for node in nodes)])
+        return len(after.partitions[0].group)
+
+    five = at_level_2()
+    assert sized(five, *"1234") == 5  # five there should be
+    three = apply(five, ["set_replicas", "3"])
+    assert sized(three, *"1234") == 4
+    assert sized(three, *"123") == 5  # two at once
+    assert sized(down(three, "node5"), *"1234") == 4
+    assert sized(down(three, "node4"), *"1234") == 5  # a live one, and a dead one would stay
+    assert sized(down(three, "node4", "node5"), *"1234") == 4
+    four = apply(three, ["set_group", "0", "node1", "node2", "node3", "node4"])
+    assert sized(four, *"123") == 3
+    again = apply(apply(four, ["set_group", "0", "node1", "node2", "node3"]), ["set_replicas", "5"])
+    assert sized(again, *"12") == 3  # late, when more are wanted again
+    assert sized(again, *"1234") == 4
+    # A slave that does not know of it would make another map of the same command.
+    assert sized(replace(three, replicas=0, replicas_at_birth=0), *"1234") == 5
+
+
+def test_the_numbers_of_copies_are_those_of_the_files() -> None:
+    (option,) = (each for each in OPTIONS if each.key == "cluster.replicas")
+    assert option.choices == REPLICAS
 
 
 def test_before_the_birth_there_is_a_layout_only() -> None:

@@ -106,6 +106,7 @@ def test_the_level_grows_when_every_slave_of_the_map_has_told_a_higher_one(ring)
     assert ring.step() == []
     ring.levels["e"] = 2
     assert ring.step() == [("set_level", "2")] and ring.map.level == 2
+    assert ring.step() == [("set_replicas", "3")]  # which this level brings
     assert ring.step() == []
 
 
@@ -122,7 +123,7 @@ def test_one_that_is_down_and_may_come_back_with_the_version_before_is_waited_fo
     ("made_with", "told", "is_let_in"), [("7", None, False), ("7.2", None, True), ("7", 2, True)]
 )
 def test_one_that_knows_less_than_is_used_is_not_let_in(ring, made_with, told, is_let_in):
-    ring.map = replace(ring.map, level=2)
+    ring.map = replace(ring.map, level=2, replicas=3, replicas_at_birth=3)
     ring.joiners = {"f": Joiner(made_with, "f:1", "f:2")}
     ring.levels = {} if told is None else {"f": told}
     assert ring.commands() == [("add_node", "f", "f:1", "f:2", made_with)] * is_let_in
@@ -130,7 +131,7 @@ def test_one_that_knows_less_than_is_used_is_not_let_in(ring, made_with, told, i
 
 @pytest.mark.parametrize(("made_with", "is_let_in"), [("7", False), ("7.2", True), ("7.3", True)])
 def test_nor_counted_again_with_another_directory(ring, made_with, is_let_in):
-    ring.map = replace(ring.map, level=2)
+    ring.map = replace(ring.map, level=2, replicas=3, replicas_at_birth=3)
     ring.incarnations["e"] = made_with
     ring.alive("abcde")
     assert ring.commands() == [("incarnate", "e", made_with)] * is_let_in
@@ -313,9 +314,53 @@ def test_move_gives_a_partition_another_owner(ring):
     assert ring.ask("BALANCE") == ("balance",)
 
 
+def with_copies(names: str = "abcde", number: int = 3) -> Ring:
+    ring = Ring(names)
+    ring.map = replace(ring.map, level=2, replicas=number, replicas_at_birth=number)
+    return ring
+
+
+def test_the_map_s_number_of_copies_is_that_of_the_files_until_somebody_changes_it(ring):
+    assert "upgrade all" in refused(ring.ask("REPLICAS", "5"))
+    ring.map = replace(ring.map, level=2)
+    assert refused(ring.ask("REPLICAS", "5")).startswith("TRYAGAIN the cluster map does not")
+    assert ring.step() == [("set_replicas", "3")]
+    assert ring.ask("replicas", "5") == ("set_replicas", "5") and ring.map.replicas == 5
+    assert ring.ask("REPLICAS", "5") == UNCHANGED
+    assert {command[0] for command in ring.step(PLAN_INTERVAL_S)} == {"set_group"}
+    assert ring.map.replicas_at_birth == 3
+
+
+def test_more_copies_than_slaves_are_refused_and_fewer_never():
+    ring = with_copies("abcd")
+    assert "5 copies of each partition need 5 slaves, and 4 are up" in refused(
+        ring.ask("REPLICAS", "5")
+    )
+    assert ring.ask("REPLICAS", "1") == ("set_replicas", "1")
+    assert ring.ask("REPLICAS", "3") == ("set_replicas", "3")
+    ring = with_copies("ab", 5)
+    assert ring.ask("REPLICAS", "3") == ("set_replicas", "3")
+    assert "and 2 are up" in refused(ring.ask("REPLICAS", "5"))
+    leaves = with_copies("abcde")
+    leaves.ask("REMOVE", "e")
+    assert "and 4 are up" in refused(leaves.ask("REPLICAS", "5"))
+
+
+@pytest.mark.parametrize("number", ["2", "4", "0", "-3", "7", "", "three", "\u0663", "3" * 5000])
+def test_what_is_no_number_of_copies_is_refused(number):
+    assert "use one of 1, 3, 5" in refused(with_copies().ask("REPLICAS", number))
+
+
+def test_who_may_leave_depends_on_the_map_s_number_of_copies():
+    assert "2 slaves would stay up" in refused(with_copies("abc", 3).ask("REMOVE", "c"))
+    assert with_copies("abc", 1).ask("REMOVE", "c") == ("set_status", "c", "leaving")
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        (("REPLICAS",), "use DISTRODB REMOVE"),
+        (("REPLICAS", "3", "5"), "use DISTRODB REMOVE"),
         (("REMOVE", "z"), "no slave is called 'z'"),
         (("REMOVE", ""), "no slave is called ''"),
         (("MOVE", "0", "z"), "no slave is called 'z'"),

@@ -46,7 +46,12 @@ def status_of(groups: int = 3, **changed: Any) -> dict[str, Any]:
     """Five slaves that are well, and a partition at each and its two neighbours."""
     around = [[NODES[(n + k) % 5] for k in range(groups)] for n in range(5)]
     status = {
-        "asked": {"node": "node1", "waits_to_join": False, "not_yet_in": []},
+        "asked": {
+            "node": "node1",
+            "waits_to_join": False,
+            "not_yet_in": [],
+            "replicas_of_file": 3,
+        },
         "epoch": 3,
         "ring": NODES,
         "map_group": ["node1", "node2", "node3"],
@@ -170,6 +175,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str], str]] = [
         "fewer than 3 copies",
     ),
     ({"status": two_slaves()}, ("few_slaves", "warning", "cluster"), "2 slaves that live"),
+    (
+        {"status": asked(replicas_of_file=5)},
+        ("replicas_differ", "note", "node1"),
+        "says replicas = 5, and the cluster keeps 3",
+    ),
     ({"status": status_of(replicas=1)}, ("few_replicas", "warning", "cluster"), "1 copy"),
     ({"status": status_of(replicas=2)}, ("few_replicas", "warning", "cluster"), "2 copies"),
     (

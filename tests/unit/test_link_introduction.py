@@ -67,6 +67,19 @@ def test_others_are_refused_and_told_why(dialler, words):
     assert not dialler.is_complete
 
 
+@pytest.mark.parametrize(("one", "other"), [(0, 3), (5, 0), (0, 0)])
+def test_a_number_of_copies_is_not_compared_once_a_map_says_it(one, other):
+    dialler = side("a/1", "b", replicas=one)
+    acceptor = side("b/2", None, challenge=b"2" * 16, replicas=other)
+    shake(dialler, acceptor)
+    assert dialler.is_complete and acceptor.is_complete
+
+
+def test_a_cluster_s_id_is_compared_whatever_it_is():
+    with pytest.raises(PeerError, match="cluster id"):
+        shake(side("a/1", "b", cluster=""), side("b/2", None, challenge=b"2" * 16))
+
+
 def test_who_does_not_know_the_secret_learns_nothing():
     """As dialler or acceptor: it sees a number and random bytes, not even a name."""
     words = [b"a/1", b"b/2", b"host", b"mycluster", b"mylayout"]

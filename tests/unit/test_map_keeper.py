@@ -13,6 +13,7 @@ from distrodb.raft.write_set import WriteSet
 from distrodb.ring import levels, map_commands
 from distrodb.ring.clustermap import ClusterMap, first_map
 from distrodb.ring.levels import LEVEL
+from distrodb.ring.map_commands import apply
 from distrodb.slave.gossip import Gossip
 from distrodb.slave.map_keeper import MapKeeper, map_of
 from distrodb.slave.map_machine import MapMachine
@@ -101,6 +102,18 @@ def test_who_was_met_and_slept_learns_that_it_was_born_into_the_first_map(incarn
         first = replace(first, founders={**first.founders, "a": "before"})
     born_into = kept.maps.adopt(replace(first, epoch=5))
     assert (born_into == first) if incarnation == "ours" else born_into is None
+
+
+def test_who_slept_finds_the_first_map_though_the_number_of_copies_was_changed_since():
+    """In the map and in the file: the members that a group was born with stand in the first map."""
+    kept = Kept(nodes=config_of("a", "abcde", 3).nodes, replicas=5)
+    me = {"a": kept.records.incarnation}
+    names = {**dict.fromkeys("abcde", "other.2"), **me}
+    first = map_of(replace(kept.config, replicas=3), names)
+    assert (first.level, first.replicas) == (2, 3)
+    now = apply(first, ["set_replicas", "5"])
+    assert kept.maps.adopt(now) == first
+    assert len(first.partitions[0].group) == 3
 
 
 def test_a_slave_that_the_newest_map_has_forgotten_is_removed():

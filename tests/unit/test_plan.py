@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 
 from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.moves import Observed
-from distrodb.ring.placement import group_of
+from distrodb.ring.placement import REPLICAS, group_of
 from distrodb.ring.plan import plan
 from tests.unit.ring_world import MAP, World
 
-EVENTS = ("kill", "kill", "back", "wipe", "join", "leave", "move", "balance", "wait", "wait")
+EVENTS = (
+    *("kill", "kill", "back", "wipe", "join", "leave", "move", "balance", "replicas"),
+    *("wait", "wait"),
+)
 events = st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 99)), max_size=25)
 choices = st.lists(st.integers(0, 99), min_size=1, max_size=8)
 worlds = st.builds(
@@ -46,6 +50,8 @@ def happen(world: World, kind: str, number: int) -> None:
         world.submit("move", str(number % len(world.map.partitions)), node)
     elif kind == "balance":
         world.submit("balance")
+    elif kind == "replicas":
+        world.set_replicas(REPLICAS[number % len(REPLICAS)])
     elif kind == "wait":
         for turn in range(number % 12):
             world.obey(world.plan())
@@ -414,6 +420,93 @@ def test_what_move_did_stays_until_the_ring_changes() -> None:
     world.submit("balance")
     world.converge()
     assert_whole(world)
+
+
+# -- another number of copies --------------------------------------------------------------------
+
+
+@given(
+    st.integers(5, 9),
+    st.integers(1, 30),
+    st.lists(st.sampled_from(REPLICAS), min_size=1, max_size=4),
+    choices,
+)
+@settings(max_examples=100, deadline=None)
+def test_another_number_of_copies_changes_only_how_many_there_are(
+    slaves: int, partitions: int, numbers: list[int], choices: list[int]
+) -> None:
+    world = World(slaves, partitions)
+    for number in numbers:
+        before, start = world.map, world.copies
+        world.set_replicas(number)
+        world.converge(choices)
+        assert_whole(world)
+        assert [p.owner for p in before.partitions] == [p.owner for p in world.map.partitions]
+        assert {len(voters) for group, voters in world.voters.items() if group != MAP} == {number}
+        more = max(0, number - before.replicas)
+        assert world.copies - start == more * partitions, "something was copied in vain"
+    assert world.map.replicas_at_birth == 3
+
+
+def test_fewer_copies_the_dead_go_first_and_then_one_at_a_time() -> None:
+    world = World(7, 1, replicas=5)
+    assert world.map.partitions[0].group == ("n5", "n6", "n0", "n1", "n2")
+    world.kill("n2")
+    world.obey(world.plan())  # the ring
+    world.set_replicas(3)
+    sizes = []
+    while not world.plan().is_done:
+        world.obey(world.plan())
+        sizes.append(len(world.map.partitions[0].group))
+        while world.under_way():
+            world.step(world.under_way()[0])
+        if len(sizes) == 1:
+            assert world.map.partitions[0].group == ("n6", "n0", "n1", "n5"), "the dead went first"
+    assert sizes[:2] == [4, 3] and world.map.partitions[0].group == ("n6", "n0", "n1")
+
+
+def test_fewer_copies_wait_for_one_who_is_silent() -> None:
+    world = World(5, 1, replicas=5)
+    world.set_replicas(3)
+    (command,) = world.plan().commands
+    assert command[0] == "set_group" and len(command) == 2 + 4
+    silent = command[2]
+    rows = {**world.map.nodes, silent: replace(world.map.nodes[silent], status="suspect")}
+    observed = Observed({0: sorted(world.voters[0])}, sorted(world.voters[MAP]))
+    after = plan(replace(world.map, nodes=rows), observed, 3, 4)
+    assert all(len(command) == 2 + 5 for command in after.commands)
+
+
+def test_fewer_copies_one_who_dies_while_a_live_one_was_to_go_goes_instead() -> None:
+    world = World(5, 1, replicas=5)
+    world.set_replicas(3)
+    world.obey(world.plan())
+    (going,) = {*world.map.nodes} - {*world.map.partitions[0].group}
+    stays = world.map.partitions[0].group[0]
+    world.kill(stays)
+    world.obey(world.plan())
+    world.obey(world.plan())
+    assert going in world.map.partitions[0].group and stays not in world.map.partitions[0].group
+    world.converge()
+    assert_whole(world)
+
+
+def test_a_map_that_says_no_number_shrinks_nothing() -> None:
+    world = World(5, 1, replicas=5)
+    unsaid = replace(world.map, replicas=0, replicas_at_birth=0)
+    observed = Observed({0: sorted(world.voters[0])}, sorted(world.voters[MAP]))
+    assert all(len(command) == 2 + 5 for command in plan(unsaid, observed, 3, 4).commands)
+
+
+def test_who_was_to_go_stays_when_more_copies_are_wanted_again() -> None:
+    world = World(5, 1, replicas=5)
+    world.set_replicas(3)
+    world.obey(world.plan())
+    assert len(world.map.partitions[0].group) == 4
+    world.set_replicas(5)
+    world.converge()
+    assert_whole(world)
+    assert world.copies == 0
 
 
 def test_a_new_controller_that_knows_nothing_begins_nothing() -> None:

@@ -53,6 +53,7 @@ COMMANDS = [
     "POPULATE",
     "QUIT",
     "REMOVE",
+    "REPLICAS",
     "RING",
     "SET",
     "WATCH-RING",
@@ -231,7 +232,8 @@ def test_a_stale_answer_is_marked(session: Session) -> None:
      "FOO", "GET", "GET a b", "SET k", "SET a b c", "KILL", "KILL node9", "QUIT now", 'GET "a',
      "HELP FOO", "REMOVE", "MOVE 0", "BALANCE now", "RING node1", "RING --x", "WATCH-RING x",
      "POPULATE /no/such/file", "|", "!ls", "?", "@f", "[red]", "NODES x", "START", "OPTION x",
-     "MOVE 0 x y", "SET k 'a", "QUIT " + 1000 * "x", 'GET a "b\x1b[31m"'],
+     "MOVE 0 x y", "SET k 'a", "QUIT " + 1000 * "x", 'GET a "b\x1b[31m"', "REPLICAS",
+     "REPLICAS 3 5"],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_the_rest_is_run(session: Session, line: str) -> None:
     assert session.run(line, "SET k v") == "OK\n"

@@ -283,6 +283,7 @@ SOAKS = {
     "sim/__main__.py",
     "sim/test_random_faults.py",
     "sim/test_leases.py",
+    "sim/test_replicas.py",
     "faults/recording.py",
 }
 

@@ -110,14 +110,15 @@ def test_ctrl_c_leaves_it_leaving(session: Session, monkeypatch: pytest.MonkeyPa
     assert session.exit_status == shell.INTERRUPTED_STATUS
 
 
-def test_move_and_balance(session: Session) -> None:
-    assert session.run("MOVE 0 node2", "BALANCE") == "OK\nOK\n"
-    assert session.cluster.asked == ["MOVE 0 node2", "BALANCE"]
+def test_move_balance_and_replicas(session: Session) -> None:
+    assert session.run("MOVE 0 node2", "BALANCE", "REPLICAS 5") == "OK\nOK\nOK\n"
+    assert session.cluster.asked == ["MOVE 0 node2", "BALANCE", "REPLICAS 5"]
     session.cluster.changes = False
-    assert session.run("MOVE 0 node2", "BALANCE", "KEEP node2").splitlines() == [
+    assert session.run("MOVE 0 node2", "BALANCE", "KEEP node2", "REPLICAS 3").splitlines() == [
         "Nothing to do: partition 0 is node2's already",
         "Nothing to do: the shares are even",
         "Nothing to do: node2 is not leaving",
+        "Nothing to do: each partition is to have 3 already",
     ]
     assert (session.errors, session.exit_status) == ("", 0)
     session.cluster.failure = DistrodbError("node9 is down and owns nothing")

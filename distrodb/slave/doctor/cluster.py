@@ -189,6 +189,16 @@ def _copies(facts: Facts) -> Iterator[Finding]:
             f" {wanted} copies of each partition: no other slave may die.",
             "Start slaves that are down, or let others join, until there are three.",
         )
+    of_file = facts.status["asked"]["replicas_of_file"]
+    if of_file != wanted:
+        yield Finding(
+            "replicas_differ",
+            NOTE,
+            facts.me,
+            f"The file of {facts.me} says replicas = {of_file}, and the cluster keeps {wanted}: its"
+            " map rules.",
+            f"Nothing needs it; replicas = {wanted} in each file spares whoever reads it a doubt.",
+        )
     elif short:
         yield Finding(
             "few_copies",

@@ -23,7 +23,10 @@ What always holds:
 
 ``from`` is a member's name: slave and incarnation; ``to`` is a slave's id, or empty when a joiner
 takes whoever answers.  ``layout`` is a digest of the [cluster] section; it is empty, and not
-compared, once a slave knows the cluster's map, and when it joins.  The dialler tells its own
+compared, once a slave knows the cluster's map, and when it joins.  ``replicas`` is what the file
+says; it is 0, and not compared, once a slave's map says it, which rules: then a file may have the
+number of before.  (0.6.0 and before compare it always; a map that says it is of a level that they
+do not know, so none of them is a slave of it any more.)  The dialler tells its own
 addresses, by which two slaves with one id are told apart.  One that knows the secret and is of
 another cluster or layout is told so.
 
@@ -57,7 +60,7 @@ class Introduction:
     """What both sides must have in common, and who one is."""
 
     cluster: str
-    replicas: int
+    replicas: int  # 0: by the map
     layout: str
     secret: str = field(repr=False)
     me: str  # a member's name
@@ -170,9 +173,10 @@ class Handshake:
 
     def _check_common(self, introduction: list[Any]) -> None:
         names = "cluster id", "number of replicas", "[cluster] section (nodes, partitions)"
-        for name, theirs, ours in zip(names, introduction, self._common, strict=False):
-            is_open = name == names[-1] and "" in (theirs, ours)
-            if theirs != ours and not is_open:
+        says_nothing = None, 0, ""
+        rows = zip(names, introduction, self._common, says_nothing, strict=False)
+        for name, theirs, ours, nothing in rows:
+            if theirs != ours and nothing not in (theirs, ours):
                 raise PeerError(f"its {name} is another one: {theirs!r:.100}, ours {ours!r}")
 
     def _check_dialler(self, name: str, to: str, addresses: list[Any]) -> None:
