@@ -201,7 +201,7 @@ def test_status_for_programs(cluster):
     assert status["ring"] == ["node1", "node2", "node3"]
     assert set(status["nodes"]["node1"]) == {
         "status", "client", "gateway", "http", "peer", "incarnation", "slow_disk", "sync_ms",
-        "commands_per_s", "write_us", "read_us",
+        "commands_per_s", "write_us", "read_us", "level",
     }  # fmt: skip
     assert status["asked"]["node"] == "node2" and status["asked"]["not_yet_in"] == []
     assert len(status["partitions"]) == 6
