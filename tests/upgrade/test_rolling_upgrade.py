@@ -9,9 +9,12 @@ import os
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import TryAgainError
 
 from distrodb import LocalCluster, __version__
 from distrodb.ring.levels import LEVEL
@@ -69,6 +72,18 @@ def level_of(cluster: LocalCluster) -> int:
     return min(1 if status is None else status.get("level", 1) for status in statuses)
 
 
+def is_taken(slave: Redis, *command: str) -> bool:
+    """Not so while another change of the map is under way."""
+    with suppress(TryAgainError):
+        return slave.execute_command(*command) == b"OK"
+    return False
+
+
+def sizes(cluster: LocalCluster) -> set[int]:
+    """Of the groups, as their leaders say."""
+    return {len(row["members"] or ()) for row in cluster.status()["partitions"]}
+
+
 def check_nothing_is_lost(cluster: LocalCluster, acknowledged: dict[str, int]) -> None:
     client = cluster.client()
     for key, number in acknowledged.items():
@@ -86,6 +101,9 @@ def test_one_slave_after_another_under_load_and_no_command_fails(mixed):
             mixed.wait_until(lambda done=done: books.commands > done + 50, "the load goes on")
     assert mixed.versions() == dict.fromkeys(mixed.nodes, __version__)
     mixed.wait_until(lambda: level_of(mixed) == LEVEL, "what is new may be used")
+    with mixed.connection(mixed.status()["controller"]) as controller:
+        mixed.wait_until(lambda: is_taken(controller, "DISTRODB", "REPLICAS", "1"), "one copy")
+    mixed.wait_until(lambda: sizes(mixed) == {1}, "each partition has one copy")
     assert (books.failures, books.stale) == ([], [])
     check_nothing_is_lost(mixed, books.acknowledged)
 
