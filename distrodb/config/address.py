@@ -52,6 +52,14 @@ def parse(text: str) -> Address:
     return Address(host, int(port))
 
 
+def host_of(text: str) -> str:
+    """Of an address that a socket has told; of what is none, all of it."""
+    try:
+        return parse(text).host
+    except ValueError:
+        return text
+
+
 def parse_announced(text: str, port: int) -> Address:
     """The same, where the port may be left out; ``port`` is what it is then."""
     if text.endswith("]") or ":" not in text or _is_ip(text):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from distrodb.commands.acl_log import MULTI, TOPLEVEL, AclLog, Refused
 from distrodb.commands.api import SessionApi
 from distrodb.commands.clients import describe
+from distrodb.config.address import host_of
 from distrodb.slave.logins import OF_CLIENTS, Logins
 from distrodb.slave.runtime_settings import RuntimeSettings
 
@@ -30,8 +31,7 @@ class Access:
 
     def takes(self, session: SessionApi, user: bytes, password: bytes) -> bool | None:
         """Whether it may log in so; None: too many from its address have failed."""
-        host = session.address.rpartition(":")[0].strip("[]")
-        return self._logins.takes(host, user, password, self._now())
+        return self._logins.takes(host_of(session.address), user, password, self._now())
 
     def refused(self, session: SessionApi, about: str, what: bytes, user: bytes) -> None:
         context = MULTI if session.transactions.is_open else TOPLEVEL
