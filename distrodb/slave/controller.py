@@ -180,7 +180,8 @@ class Controller:
             return error(
                 "ERR",
                 f"{node} cannot leave: {len(staying)} slaves would stay up, and each partition has"
-                f" {replicas} copies; add a slave first, or KILL it",
+                f" {replicas} copies; add a slave first, ask for fewer copies (REPLICAS), or KILL"
+                " it",
             )
         return ("set_status", node, "leaving")
 

@@ -177,8 +177,8 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str], str]] = [
     ({"status": two_slaves()}, ("few_slaves", "warning", "cluster"), "2 slaves that live"),
     (
         {"status": asked(replicas_of_file=5)},
-        ("replicas_differ", "note", "node1"),
-        "says replicas = 5, and the cluster keeps 3",
+        ("replicas_differ", "note", "cluster"),
+        "say replicas = 5, and the cluster keeps 3",
     ),
     ({"status": status_of(replicas=1)}, ("few_replicas", "warning", "cluster"), "1 copy"),
     ({"status": status_of(replicas=2)}, ("few_replicas", "warning", "cluster"), "2 copies"),

@@ -178,7 +178,7 @@ def _copies(facts: Facts) -> Iterator[Finding]:
             f"Each partition has {wanted} cop{'y' if wanted == 1 else 'ies'} (replicas): none of"
             " its slaves may die"
             + (", or its data is lost with the disk." if wanted == 1 else "."),
-            "Take three slaves or more with replicas = 3 for what must stay.",
+            "For what must stay: three slaves or more, and REPLICAS 3 in the shell.",
         )
     elif size < 3:
         yield Finding(
@@ -194,10 +194,10 @@ def _copies(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "replicas_differ",
             NOTE,
-            facts.me,
-            f"The file of {facts.me} says replicas = {of_file}, and the cluster keeps {wanted}: its"
-            " map rules.",
-            f"Nothing needs it; replicas = {wanted} in each file spares whoever reads it a doubt.",
+            "cluster",
+            f"Files of slaves, {facts.me}'s too, say replicas = {of_file}, and the cluster keeps"
+            f" {wanted}: its map rules.",
+            f"Write replicas = {wanted} into each file when it suits you; nothing waits for it.",
         )
     elif short:
         yield Finding(
