@@ -63,7 +63,7 @@ def test_who_dies_while_there_come_to_be_fewer_copies_is_healed(seed):
     assert the_map(cluster).ring == ("node1", "node3", "node4", "node5")
 
 
-@pytest.mark.parametrize("step", [1, 3, 4])
+@pytest.mark.parametrize("step", [1, 4])
 def test_the_controller_may_die_at_any_step(step):
     cluster = a_ring(step)
     cluster.run_until(cluster.is_healed, 60.0)
@@ -99,7 +99,7 @@ def test_five_copies_of_four_slaves_are_refused_and_what_was_born_with_five_wait
     ("kind", "faults"), [(ReplicasChaos, FAULTS), (OneCopyChaos, FAULTS_OF_ONE)], ids=["3-5", "1-5"]
 )
 def test_nothing_is_lost_while_all_else_goes_wrong(kind, faults):
-    report = kind(3, faults).run(20.0)
+    report = kind(3, faults).run(12.0)
     assert report.operations > 0 and report.faults["replicas"] > 0
 
 
