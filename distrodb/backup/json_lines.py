@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 
 from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
-from distrodb.keyspace.values import Hash, Value
+from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]
 _DATABASES_MAX = 1024  # that an option allows

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from distrodb.backup.format import PARTITION, Decoder, Frame
 from distrodb.errors import CorruptionError
+from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.place_number import database_of, slot_at
 from distrodb.keyspace.snapshot import Header, OriginRow, Row, decode_header, decode_items
-from distrodb.keyspace.values import CONTAINERS, STRING, Container, Value
+from distrodb.keyspace.values import STRING, Container, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from distrodb.backup.records import Record
 from distrodb.errors import ConfigError, UnavailableError
-from distrodb.keyspace.values import Hash, Value
+from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.values import Value
 from distrodb.master.connections import one_line
 
 SCAN_COUNT = 500  # keys a round trip, about

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distrodb.backup.records import Record
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.dump import dump
-from distrodb.keyspace.values import Hash
 
 Command = tuple[bytes | int, ...]  # words; the second is the key
 # Bytes, about, of a container that travels as one: an entry of the log, which is applied at once.

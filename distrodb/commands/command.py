@@ -38,6 +38,7 @@ class Command:
     group: str = "string"
     summary: str = ""
     since: str = "1.0.0"
+    level: int = 1  # used when the cluster map has it: all slaves know it then (ring/levels.py)
     categories: frozenset[str] = frozenset()  # of ACL
     tips: tuple[str, ...] = ()  # how cluster clients spread it: redis.io "command tips"
     combine: Combine | None = None  # of a command on whole partitions, and of no other
@@ -155,6 +156,7 @@ def data_row(
     combine: Combine | None = None,
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None,
     cost: Cost | None = None,
+    level: int = 1,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
     them; ``acl``: its ACL categories beside those that follow from group and flags."""
@@ -174,6 +176,7 @@ def data_row(
         combine=combine,
         find_keys=find_keys,
         cost=cost,
+        level=level,
     )
 
 

@@ -30,6 +30,15 @@ def unknown_command(args: Sequence[bytes]) -> ErrorReply:
     return error("ERR", f"unknown command '{shown(args[0])}', with args beginning with: {rest}")
 
 
+def not_yet(args: Sequence[bytes]) -> ErrorReply:
+    """It is a command when the cluster map has its level (ring/levels.py)."""
+    return error(
+        "ERR",
+        f"'{shown(args[0])}' is a command when all slaves of the cluster run a version that knows"
+        " it; distrodb doctor says which do not",
+    )
+
+
 def _size(text: str) -> int:
     return len(text.encode(errors="surrogateescape"))
 

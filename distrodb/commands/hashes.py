@@ -7,9 +7,9 @@ from distrodb.commands.costs import LISTED_NS, walked
 from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.key_specs import DELETES, LOOKS, READS, one
 from distrodb.commands.strings import over_limits
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, HASH, Keys
-from distrodb.keyspace.values import Hash
 from distrodb.resp.reply import Reply, error
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from distrodb.commands.command import container, data_row
 from distrodb.commands.key_specs import one
 from distrodb.commands.numbers import parse_integer
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
-from distrodb.keyspace.values import Hash, Value
+from distrodb.keyspace.values import Value
 from distrodb.resp.reply import Reply, error
 
 EMBEDDED_BYTES_MAX = 44  # of a string that is in one piece with its object

@@ -19,11 +19,12 @@ from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import KeySpec, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, LIST, Keys
 from distrodb.keyspace.place import WrongType
 from distrodb.keyspace.sorting import NotANumber, Order, arranged
-from distrodb.keyspace.values import Container, Hash, Value
+from distrodb.keyspace.values import Container, Value
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
 

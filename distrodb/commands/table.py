@@ -1,6 +1,6 @@
 """All commands: the rows of every family, by name in capitals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from distrodb.commands import (
     acl,
@@ -58,3 +58,8 @@ MACHINE_COMMANDS = DATA_COMMANDS | _by_name([*slots.ASKED, *transactions.MACHINE
 COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)
 # What a session looks up: also what is refused in a way of its own.
 DISPATCHED = COMMANDS | _by_name([*databases.REFUSED, *cluster.REFUSED])
+
+
+def at_level(table: Mapping[bytes, Command], level: int) -> dict[bytes, Command]:
+    """The rows that may be used where the cluster map has this level."""
+    return {name: row for name, row in table.items() if row.level <= level}

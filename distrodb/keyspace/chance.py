@@ -1,5 +1,9 @@
 """What a handler may choose as it likes: a number by chance, and the order of keys.
 
+A command that writes chooses by ``number_for_all``: it follows from the entry (its time, how many
+numbers it has given; a gateway's mark), so all replicas choose alike.  What a command that reads
+chooses is nobody else's, unless its reply is kept or what it read is written: in a script.
+
 The reply to what a gateway has forwarded becomes a part of the state (origins.py), so it must be
 the same on every copy: numbers follow from the command's mark and the entry's time, and keys are
 looked at in their own order.  Any other reply is given by one slave and goes nowhere else, so it
@@ -17,11 +21,16 @@ T = TypeVar("T", int, bytes)
 
 
 class Chance:
-    __slots__ = ("_count", "_count_here", "_mark")
+    __slots__ = ("_count", "_count_here", "_entry_count", "_mark", "is_for_all", "now_ms")
 
     def __init__(self) -> None:
         self._mark: Mark | None = None
-        self._count = self._count_here = 0  # of the numbers that were given
+        self._count = self._count_here = self._entry_count = 0  # of the numbers that were given
+        self.is_for_all = False  # what is read now decides what is written
+        self.now_ms = 0  # the time of the command that runs
+
+    def begin_entry(self) -> None:
+        self._entry_count = 0
 
     def begin(self, mark: Mark) -> None:
         """A command runs now whose reply is kept."""
@@ -30,14 +39,24 @@ class Chance:
     def end(self) -> None:
         self._mark = None
 
-    def number(self, now_ms: int) -> int:
+    def number_for_all(self) -> int:
+        """By a command that writes: the same on every replica."""
+        if self._mark is not None:
+            return self.number()
+        self._entry_count += 1
+        return zlib.crc32(b"%d %d of an entry" % (self._entry_count, self.now_ms))
+
+    def number(self) -> int:
+        """By a command that reads."""
         if self._mark is None:
+            if self.is_for_all:
+                return self.number_for_all()
             self._count_here += 1
-            return zlib.crc32(b"%d %d" % (self._count_here, now_ms))
+            return zlib.crc32(b"%d %d" % (self._count_here, self.now_ms))
         self._count += 1
         origin, sequence, _ = self._mark
-        return zlib.crc32(b"%d %d %d %d" % (origin, sequence, self._count, now_ms))
+        return zlib.crc32(b"%d %d %d %d" % (origin, sequence, self._count, self.now_ms))
 
     def arranged(self, things: Iterable[T]) -> Iterable[T]:
         """All of these; where copies must agree, in their own order."""
-        return things if self._mark is None else sorted(things)
+        return sorted(things) if self._mark is not None or self.is_for_all else things

@@ -18,7 +18,8 @@ from typing import Any
 
 import anycrc
 
-from distrodb.keyspace.values import Hash, Value
+from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.values import Value
 
 _CRC = anycrc.Model("CRC64-REDIS")  # a table in Python takes 5 s for 16 MB
 VERSION = 9  # of the payloads that we write

@@ -6,6 +6,7 @@ behind this; what always holds for both is said in place.py.
 
 from typing import Protocol, TypeVar
 
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.values import Container, Value
 
 C = TypeVar("C", bound=Container)
@@ -69,6 +70,10 @@ class Keys(Protocol):
     def event(self, kind: str, name: bytes, key: bytes) -> None:
         """Tell whoever listens to this key what a command has done: after it has, and in Redis'
         words."""
+
+    @property
+    def chance(self) -> Chance:
+        """Numbers for what is chosen by chance."""
 
     # -- elsewhere ---------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ What is decided here, and nowhere else:
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import EXPIRED, NEW, STRING, Keys
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
@@ -49,6 +50,7 @@ class Shared:
 
     __slots__ = (
         "all_slots",
+        "chance",
         "clock_ms",
         "expired_count",
         "expiries",
@@ -63,6 +65,7 @@ class Shared:
     def __init__(self, open_place: "Callable[[int], Place]"):
         """``open_place``: the place with a number, made if there is none."""
         self.open = open_place
+        self.chance = Chance()
         # All keys of a database, to be read only; None where several partitions have them.
         self.all_slots: Callable[[int], Keys | None] = lambda database: None
         self.observer: Observer | None = None
@@ -76,11 +79,11 @@ class Shared:
 
 
 class Place:
-    __slots__ = ("_expiries", "_number", "_shared", "_values")
+    __slots__ = ("_expiries", "_number", "_shared", "_values", "chance")
 
     def __init__(self, number: int, shared: Shared):
         """``number``: see place_number.py."""
-        self._number, self._shared = number, shared
+        self._number, self._shared, self.chance = number, shared, shared.chance
         self._values: dict[bytes, Value] = {}
         self._expiries: dict[bytes, int] = {}  # milliseconds since the epoch
 
@@ -103,7 +106,6 @@ class Place:
         return value
 
     def container(self, key: bytes, kind: type[C]) -> C | None:
-        """To be read only.  None when it is not there; raises ``WrongType``."""
         value = self._values.get(key)
         if value is None or self._is_expired(key):
             return None
@@ -124,7 +126,6 @@ class Place:
         return key in self._values and not self._is_expired(key)
 
     def expiry(self, key: bytes) -> int | None:
-        """Milliseconds since the epoch; None for a key that stays, or is not there."""
         at_ms = self._expiries.get(key)
         return None if at_ms is None or self._is_expired(key) else at_ms
 

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
-from distrodb.keyspace.values import CONTAINERS, STRING, Value
+from distrodb.keyspace.containers.kinds import CONTAINERS
+from distrodb.keyspace.values import STRING, Value
 from distrodb.resp.encode import size_of
 from distrodb.resp.plain import to_plain
 from distrodb.resp.reply import Reply

@@ -8,7 +8,9 @@ holds for a place (place.py) holds for each of them.
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.place import Shared
 from distrodb.keyspace.values import Container, Value
 from distrodb.ring.slots import SLOT_COUNT
 
@@ -19,10 +21,10 @@ AllSlots: TypeAlias = Callable[[int], Keys | None]
 
 
 class Spread:
-    def __init__(self, database: int, place_of_key: PlaceOfKey, all_slots: AllSlots):
+    def __init__(self, database: int, place_of_key: PlaceOfKey, shared: Shared):
         """``place_of_key``: the place of a key in a database, for whoever may write to it."""
         self.database, self._place_of_key = database, place_of_key
-        self._all_slots = all_slots
+        self._shared = shared
 
     def _at(self, key: bytes) -> Keys:
         return self._place_of_key(self.database, key)
@@ -47,6 +49,10 @@ class Spread:
 
     def expiry(self, key: bytes) -> int | None:
         return self._at(key).expiry(key)
+
+    @property
+    def chance(self) -> Chance:
+        return self._shared.chance
 
     def put(self, key: bytes, value: bytes) -> None:
         self._at(key).put(key, value)
@@ -76,17 +82,19 @@ class Spread:
         self._at(key).event(kind, name, key)
 
     def in_database(self, database: int) -> "Spread":
-        return Spread(database, self._place_of_key, self._all_slots)
+        return Spread(database, self._place_of_key, self._shared)
 
     def of_all_slots(self) -> Keys | None:
-        return self._all_slots(self.database)
+        return self._shared.all_slots(self.database)
 
 
-def all_slots_of(first_slot: int, last_slot: int, place_to_read: PlaceOfKey) -> AllSlots:
+def all_slots_of(
+    first_slot: int, last_slot: int, place_to_read: PlaceOfKey, shared: Shared
+) -> AllSlots:
     """For a partition with these slots."""
 
     def all_slots(database: int) -> Keys | None:
         is_only = last_slot - first_slot + 1 == SLOT_COUNT
-        return Spread(database, place_to_read, all_slots) if is_only else None
+        return Spread(database, place_to_read, shared) if is_only else None
 
     return all_slots

@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 from distrodb.errors import VersionError, invariant
 from distrodb.keyspace import snapshot
-from distrodb.keyspace.chance import Chance
+from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.context import (
     UNSETTLED,
     Context,
@@ -47,7 +47,7 @@ from distrodb.keyspace.snapshot import Kept
 from distrodb.keyspace.spread import Spread, all_slots_of
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, commands_of
 from distrodb.keyspace.usage import EXPIRY_BYTES
-from distrodb.keyspace.values import CONTAINERS, STRING, Value
+from distrodb.keyspace.values import STRING, Value
 from distrodb.keyspace.watched import Watched
 from distrodb.keyspace.weights import Weights, light_names
 from distrodb.resp.reply import Reply, error
@@ -70,11 +70,13 @@ class Store:
         self.limits: Limits = astuple(self._limits)
         self._context = Context(0, 0, self._limits)
         self._shared = Shared(self._open)
-        self._shared.all_slots = all_slots_of(first_slot, last_slot, self._place_to_read)
+        self._shared.all_slots = all_slots_of(
+            first_slot, last_slot, self._place_to_read, self._shared
+        )
         self._places: dict[int, Place] = {}
         self.origins = Origins()
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
-        self._chance = Chance()
+        self._chance = self._shared.chance
         self.watched = Watched(self._expires_by)
         self._observers = Observers()
         self.light = light_names(table)
@@ -113,6 +115,7 @@ class Store:
     def advance(self, now_ms: int, expire_max: int) -> None:
         """An entry's time has come: so many keys that have expired by then are removed at most."""
         shared = self._shared
+        shared.chance.begin_entry()
         shared.now_ms = max(shared.now_ms, now_ms)
         self._at(shared.now_ms)
         for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
@@ -190,7 +193,7 @@ class Store:
         """Those of a place where no key is yet, or of all of a database's."""
         if place < 0:
             at = self._place_of_key if is_write else self._place_to_read
-            return Spread(database_of(place), at, self._shared.all_slots)
+            return Spread(database_of(place), at, self._shared)
         invariant(self._is_ours(place), f"place {place} in a wrong partition")
         return self._open(place) if is_write else self._nowhere
 
@@ -210,7 +213,7 @@ class Store:
 
     def _at(self, now_ms: int) -> Context:
         """The time of the commands that follow."""
-        self._shared.clock_ms = now_ms
+        self._shared.clock_ms = self._chance.now_ms = now_ms
         self._context = Context(now_ms, 0, self._limits)
         return self._context
 
@@ -303,7 +306,7 @@ class Store:
 
     def any_number(self) -> int:
         """For what is chosen by chance (chance.py)."""
-        return self._chance.number(self._shared.clock_ms)
+        return self._chance.number()
 
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""

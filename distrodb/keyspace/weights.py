@@ -17,6 +17,8 @@ from distrodb.keyspace.context import Table, row_of
 from distrodb.keyspace.usage import size_of
 from distrodb.keyspace.values import Value
 
+_REPLACED = ("string", "bitmap", "generic", "hyperloglog")  # groups whose writes add nothing
+
 
 class _All:
     def __contains__(self, name: object) -> bool:
@@ -83,8 +85,9 @@ class Weights:
             return row.cost(self, args)
         if row.is_write and row.is_on_keys:
             written = sum(map(len, args))
-            for key in row.keys_of(args):  # a hash gets more, a string is another one
-                self.grow(key, written + (self.size(key) if row.group == "hash" else 0))
+            is_added = row.group not in _REPLACED  # a container gets more, a string is another one
+            for key in row.keys_of(args):
+                self.grow(key, written + (self.size(key) if is_added else 0))
         return 0.0
 
     def value(self, key: bytes) -> Value | None:

@@ -97,6 +97,7 @@ class Core:
         self.id, self.config, self._now, self._generator = config.id, config, now, generator
         writes, self._outbox, self._time = WriteSet(), Outbox(), SteadyTime()
         self.counts = self._outbox.counts
+        self.followed: list[Callable[[ClusterMap], None]] = []  # told of each map that is gone by
         options = group_options(config)
         records, self.disk = Records(store, writes, generator), DiskSpeed(now)
         self.budget = Budget(now, config.healing.copy_bytes_per_s)
@@ -166,6 +167,8 @@ class Core:
         self._leadership.mark_all()
         self._changes.mark()
         self.gossip.soon()
+        for tell in self.followed:
+            tell(self.map)
         self._follow_map_group(now)
 
     def _follow_map_group(self, now: float) -> None:

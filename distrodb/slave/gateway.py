@@ -24,6 +24,7 @@ from distrodb.keyspace.store import Store
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
+from distrodb.slave.features import Features
 from distrodb.slave.gathering import Gathering, worst
 from distrodb.slave.on_partitions import Part
 from distrodb.slave.replies import Call
@@ -49,14 +50,15 @@ class Gateway(Service):
 
     def __init__(self, direct: Service):
         """``direct``: what stands behind the sessions of the client port."""
-        core, table = direct._core, direct.table
+        core, table = direct._core, direct.features.rows
         disabled = {
             name: dataclasses.replace(table[name], handler=_no_cluster, subcommands={})
             for name in _OF_CLUSTERS
             if name in table
         }
         super().__init__(core, direct.limits, direct.process, {}, direct.timing)
-        self._direct, self.table = direct, {**table, **disabled}
+        self._direct, self.features = direct, Features({**table, **disabled}, core)
+        self.table = self.features.table
         # A client sees those of both ports, and what is counted is counted together.
         self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
         self.monitors, self.pausing = direct.monitors, direct.pausing

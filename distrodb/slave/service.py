@@ -14,7 +14,7 @@ from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import CROSSSLOT
-from distrodb.commands.table import COMMANDS, DISPATCHED
+from distrodb.commands.table import DISPATCHED
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
@@ -27,6 +27,7 @@ from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.core import Core
 from distrodb.slave.doctor.examination import Examination
+from distrodb.slave.features import Features
 from distrodb.slave.monitors import Monitors
 from distrodb.slave.on_partitions import OnPartitions, Part
 from distrodb.slave.pause import Pausing
@@ -81,7 +82,6 @@ class Service:
     version, redis_version = __version__, info.REDIS_VERSION
     mode = "cluster"
     crossslot = CROSSSLOT
-    commands: Mapping[bytes, Command] = COMMANDS
 
     def __init__(
         self,
@@ -103,7 +103,8 @@ class Service:
         self.calls = self.statistics.calls
         self.cluster, self.status = Topology(core.view), Status(core.view).whole
         self.doctor = Examination(core, self.status, process.wall_us).findings
-        self.table = timing.table(table)
+        self.features = Features(timing.table(table), core)
+        self.table, self.commands = self.features.table, self.features.commands
         self._info = info.Info(core, self, process, self.cluster)
         self.client_memory = ClientMemory()
         self.by_id: dict[int, Session] = {}

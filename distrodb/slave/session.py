@@ -34,6 +34,7 @@ from distrodb.commands.api import Answer, Client, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     not_for_subscribers,
+    not_yet,
     unknown_command,
     unknown_subcommand,
     wrong_arity,
@@ -50,6 +51,7 @@ from distrodb.slave.access import Access
 from distrodb.slave.burst import Part, share_out
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
+from distrodb.slave.features import Features
 from distrodb.slave.monitors import Monitors
 from distrodb.slave.pause import Pausing
 from distrodb.slave.replies import Call, Replies
@@ -82,6 +84,9 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
 
     @property
     def parser_limits(self) -> ParserLimits: ...
+
+    @property
+    def features(self) -> Features: ...
 
     @property
     def table(self) -> dict[bytes, Command]: ...
@@ -484,7 +489,8 @@ class Session:
         if is_http(args):
             self.give_up(HTTP)
         elif row is None:
-            self.answer(unknown_command(args))
+            is_later = self.slave.features.is_later(args[0].upper())
+            self.answer(not_yet(args) if is_later else unknown_command(args))
         else:
             self._reject(row)
 

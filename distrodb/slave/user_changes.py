@@ -23,6 +23,7 @@ from typing import Any
 
 from distrodb.commands.acl_user import DEFAULT, RuleError, UnmatchedError, User, is_name
 from distrodb.commands.error_replies import shown
+from distrodb.commands.table import at_level
 from distrodb.errors import PeerError
 from distrodb.resp.plain import from_plain, to_plain
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
@@ -71,7 +72,8 @@ def change(
     if not is_name(name):
         return None, _BAD_NAME
     try:
-        user = there.get(name, User(name)).changed(rules, users.table)
+        allowed = at_level(users.table, cluster_map.level)  # all slaves must read the rules
+        user = there.get(name, User(name)).changed(rules, allowed)
     except RuleError as problem:
         rule = shown(problem.rule)
         return None, error("ERR", f"Error in ACL SETUSER modifier '{rule}': {problem}")

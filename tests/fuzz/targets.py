@@ -36,9 +36,10 @@ from distrodb.compiled import pure
 from distrodb.config.load import load as load_config
 from distrodb.errors import ConfigError, CorruptionError, PeerError, VersionError
 from distrodb.keyspace import dump, snapshot
+from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.entry import decode_batch, encode_batch
 from distrodb.keyspace.snapshot import OriginRow
-from distrodb.keyspace.values import CONTAINERS, STRING
+from distrodb.keyspace.values import STRING
 from distrodb.raft.messages import check
 from distrodb.resp import parse
 from distrodb.resp.plain import from_plain

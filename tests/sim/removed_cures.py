@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.store import Store
-from distrodb.keyspace.values import Hash
 from distrodb.keyspace.watched import Watched
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections

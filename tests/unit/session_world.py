@@ -13,6 +13,7 @@ from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, Reply, error
+from distrodb.ring.levels import LEVEL
 from distrodb.ring.slots import slot_ranges
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
@@ -93,8 +94,10 @@ class World:
         """``led``: partitions that are led here; all of them unless some are given."""
         self.splits_bursts = splits_bursts  # their commands are answered one by one
         ranges = slot_ranges(partitions)
+        self.followed: list[Callable[[object], None]] = []  # told of a newer map
         self.map = SimpleNamespace(
             nodes={},
+            level=LEVEL,
             partitions=[
                 SimpleNamespace(
                     id=number, first=first, last=last, owner="node1", group=("node1", "2", "3")
@@ -215,7 +218,7 @@ class World:
 
     def change_users(self, words: Sequence[bytes], resolve: Callable[[Reply], None]) -> None:
         """As the leader of the cluster map does (slave/user_changes.py), at once."""
-        there = SimpleNamespace(users=self.user_texts)
+        there = SimpleNamespace(users=self.user_texts, level=self.map.level)
         command, reply = change(there, self.users, words)  # type: ignore[arg-type]
         match command:
             case ["set_user", name, text]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from distrodb.backup.format import MAGIC, Decoder, Encoder
 from distrodb.errors import ConfigError, CorruptionError, DistrodbError
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
-from distrodb.keyspace.values import Hash
 from distrodb.ring.slots import slot_of, slot_ranges
 from distrodb.slave.machine_factory import new_store
 from tests.unit.backup_world import FACTS, backup_of, reading_of, records_of

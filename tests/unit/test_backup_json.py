@@ -11,8 +11,9 @@ from distrodb.backup import json_lines, writes
 from distrodb.backup.json_lines import line_of, record_of
 from distrodb.backup.records import Record
 from distrodb.backup.redis_source import _READERS
+from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.place_number import place_of
-from distrodb.keyspace.values import CONTAINERS, Hash
 from distrodb.ring.slots import slot_of
 from distrodb.slave.machine_factory import new_store
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.store import Store
-from distrodb.keyspace.values import Hash
 from tests.support.stores import ask, new_store, restored
 
 keys = st.sampled_from([b"a", b"b", b"c"])

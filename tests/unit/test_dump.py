@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.dump import (
     BadFormat,
     TooLarge,
@@ -19,7 +20,7 @@ from distrodb.keyspace.dump import (
     load,
 )
 from distrodb.keyspace.place import Place, Shared
-from distrodb.keyspace.values import Hash, Value
+from distrodb.keyspace.values import Value
 from distrodb.resp.reply import OK, Reply, error
 from tests.support.stores import ask, new_store
 

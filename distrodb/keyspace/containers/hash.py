@@ -1,0 +1,81 @@
+"""A hash: fields and their values, in the order in which they came."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+import msgpack
+
+FIELD_BYTES = 16  # what a field costs beside its name and value, roughly
+
+
+class Hash:
+    """Fields and their values, in the order in which they came."""
+
+    __slots__ = ("_fields", "generation", "size")
+
+    kind: ClassVar[bytes] = b"hash"
+    tag: ClassVar[int] = 1
+
+    def __init__(self, generation: int):
+        self.generation = generation
+        self.size = 0
+        self._fields: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, field: bytes) -> bool:
+        return field in self._fields
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """To be read only."""
+        return self._fields
+
+    def get(self, field: bytes) -> bytes | None:
+        return self._fields.get(field)
+
+    def set(self, field: bytes, value: bytes) -> bool:
+        """True for a field that was not there."""
+        before = self._fields.get(field)
+        self._fields[field] = value
+        if before is not None:
+            self.size += len(value) - len(before)
+            return False
+        self.size += len(field) + len(value) + FIELD_BYTES
+        return True
+
+    def delete(self, field: bytes) -> bool:
+        """True for a field that was there."""
+        value = self._fields.pop(field, None)
+        if value is None:
+            return False
+        self.size -= len(field) + len(value) + FIELD_BYTES
+        return True
+
+    def clone(self, generation: int) -> "Hash":
+        copy = Hash(generation)
+        copy._fields, copy.size = dict(self._fields), self.size
+        return copy
+
+    def parts(self, bytes_max: int) -> Iterator[tuple[list[Any], int]]:
+        part: list[bytes] = []
+        size = 0
+        for field, value in self._fields.items():
+            part += (field, value)
+            size += len(field) + len(value) + FIELD_BYTES
+            if size >= bytes_max:
+                yield part, size
+                part, size = [], 0
+        if part:
+            yield part, size
+
+    def add_part(self, plain: list[Any]) -> None:
+        if not plain or len(plain) % 2 or set(map(type, plain)) != {bytes}:
+            raise ValueError("a part of a hash that is not fields and values")
+        for field, value in zip(plain[::2], plain[1::2], strict=True):
+            if not self.set(field, value):
+                raise ValueError("a hash with a field twice")
+
+    def canonical(self) -> bytes:
+        return cast(bytes, msgpack.packb(sorted(self._fields.items())))

@@ -1,0 +1,8 @@
+"""Which kinds of containers there are, by their numbers in snapshots."""
+
+from collections.abc import Mapping
+
+from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.values import Container
+
+CONTAINERS: Mapping[int, type[Container]] = {Hash.tag: Hash}
