@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from distrodb.resp.reply import (
     Encoded,
     ErrorReply,
+    NullArray,
     Push,
     Reply,
     SetReply,
@@ -57,6 +58,8 @@ def encode(reply: Reply, protocol: int) -> bytes:
         return (b"*" if protocol == 2 else b">") + encode(reply.items, protocol)[1:]
     if isinstance(reply, Several):
         return b"".join([encode(each, protocol) for each in reply.replies])
+    if isinstance(reply, NullArray):
+        return b"*-1\r\n" if protocol == 2 else b"_\r\n"
     raise TypeError(f"not a reply: {reply!r}")
 
 

@@ -5,8 +5,9 @@ A string, a number and null are themselves; anything else is a list that begins 
     [0, text]  status          [3, key, item, …]  map             [5, text]  verbatim
     [1, text]  error           [4, flag]          boolean         [6, data]  RESP already
     [2, item, …]  array        [7, digits]        a number beyond 64 bits
+    [8, item, …]  set          [9]                null array
 
-Only what a partition answers: no push, no several replies in one, no set.
+Only what a partition answers: no push, no several replies in one.
 
 Caveat: a tuple comes back as a list, which is the same to every client.
 """
@@ -14,9 +15,18 @@ Caveat: a tuple comes back as a list, which is the same to every client.
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from distrodb.resp.reply import Encoded, ErrorReply, Reply, Status, Verbatim
+from distrodb.resp.reply import (
+    NULL_ARRAY,
+    Encoded,
+    ErrorReply,
+    NullArray,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+)
 
-_STATUS, _ERROR, _ARRAY, _MAP, _FLAG, _VERBATIM, _ENCODED, _LARGE = range(8)
+_STATUS, _ERROR, _ARRAY, _MAP, _FLAG, _VERBATIM, _ENCODED, _LARGE, _SET, _NULL_ARRAY = range(10)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _TEXTS: dict[int, Callable[[bytes], Reply]] = {
     _STATUS: Status,
@@ -48,6 +58,10 @@ def to_plain(reply: Reply) -> Any:
         return [_VERBATIM, reply.text]
     if isinstance(reply, Encoded):
         return [_ENCODED, reply.data]
+    if isinstance(reply, SetReply):
+        return [_SET, *map(to_plain, reply.items)]
+    if isinstance(reply, NullArray):
+        return [_NULL_ARRAY]
     raise TypeError(f"not a reply: {reply!r}")
 
 
@@ -62,6 +76,10 @@ def from_plain(plain: Any, depth: int = 0) -> Reply:
     kind, *items = plain
     if kind == _ARRAY:
         return [from_plain(item, depth + 1) for item in items]
+    if kind == _SET:
+        return SetReply([from_plain(item, depth + 1) for item in items])
+    if kind == _NULL_ARRAY and not items:
+        return NULL_ARRAY
     if kind == _MAP and len(items) % 2 == 0:
         parts = [from_plain(item, depth + 1) for item in items]
         if not all(isinstance(name, Hashable) for name in parts[::2]):

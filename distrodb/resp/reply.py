@@ -1,6 +1,7 @@
 """The values that commands answer with; resp/ turns them into bytes.  Pure.
 
-bytes bulk string · int integer · None null · list, tuple array · dict map · bool, float
+bytes bulk string · int integer · None null · NULL_ARRAY no array · list, tuple array · dict map
+bool, float
 Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
 Push what no command asked for · Several what answers one command with several replies
 """
@@ -64,13 +65,22 @@ class Several:
     replies: "tuple[Reply, ...]"
 
 
+class NullArray:
+    """The type of ``NULL_ARRAY``."""
+
+    def __repr__(self) -> str:
+        return "NULL_ARRAY"
+
+
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
     " | Status | ErrorReply | Verbatim | SetReply | Encoded | Push | Several"
+    " | NullArray"
     " | None"
 )
 
 OK = Status(b"OK")
+NULL_ARRAY = NullArray()  # where an array is missing: in RESP3 as any null, in RESP2 not
 
 
 def error(code: str, message: str) -> ErrorReply:

@@ -32,7 +32,7 @@ from distrodb.keyspace.transaction import EXEC, EXEC_RO, WATCH, Condition, pack
 from distrodb.raft.proposals import takes_too_long
 from distrodb.resp.encode import encode
 from distrodb.resp.parse import ARGUMENT_BYTES
-from distrodb.resp.reply import OK, Encoded, ErrorReply, Reply, Status, error
+from distrodb.resp.reply import NULL_ARRAY, OK, Encoded, ErrorReply, Reply, Status, error
 from distrodb.ring.slots import slot_of
 from distrodb.slave.maxmemory import OOM
 from distrodb.slave.tracking import Tracker
@@ -44,7 +44,6 @@ ABORTED = error("EXECABORT", "Transaction discarded because of previous errors."
 NOT_ALLOWED = error("ERR", "Command not allowed inside a transaction")
 OTHER_PARTITION = error("CROSSSLOT", "Watched keys are in another partition")
 NOT_MONITOR = error("ERR", "MONITOR isn't allowed for DENY BLOCKING client")
-NULL_ARRAY = Encoded(b"*-1\r\n")  # in RESP2; in RESP3 there is one null
 WATCHED_MAX = 10_000  # keys of one connection; a leader keeps some more (keyspace/watched.py)
 TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_MAX} keys")
 # The place of a command whose words make no sense, so that no key is found: its handler says so.
@@ -357,7 +356,7 @@ class Transactions:
             if isinstance(reply, list):
                 _Assembly(session, queue, reply, resolve, tracking).begin()
             elif reply is None:
-                resolve(NULL_ARRAY if session.protocol == 2 else None)
+                resolve(NULL_ARRAY)
             else:
                 resolve(reply)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from distrodb.resp import reply as replies
 from distrodb.resp.encode import encode
 from distrodb.resp.plain import from_plain, to_plain
-from distrodb.resp.reply import Encoded, ErrorReply, Status, Verbatim
+from distrodb.resp.reply import NULL_ARRAY, Encoded, ErrorReply, SetReply, Status, Verbatim
 
 text = st.binary(max_size=20)
 scalars = st.one_of(
@@ -23,12 +23,14 @@ scalars = st.one_of(
     st.builds(ErrorReply, text),
     st.builds(Verbatim, text),
     st.builds(Encoded, text),
+    st.just(NULL_ARRAY),
 )
 any_reply = st.recursive(
     scalars,
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.lists(inner, max_size=4).map(tuple),
+        st.lists(inner, max_size=4).map(SetReply),
         st.dictionaries(st.one_of(text, st.builds(Status, text)), inner, max_size=4),
     ),
     max_leaves=10,
@@ -46,8 +48,10 @@ def test_every_kind_of_reply_is_known():
     kinds = [each for _, each in inspect.getmembers(replies, inspect.isclass)]
     ours = [kind for kind in kinds if kind.__module__ == replies.__name__]
     assert {Status, ErrorReply, Verbatim, Encoded} <= set(ours)
-    of_sessions = {replies.Push, replies.Several, replies.SetReply}  # no partition answers these
-    for kind in set(ours) - of_sessions:
+    of_sessions = {replies.Push, replies.Several}  # no partition answers these
+    assert from_plain(to_plain(NULL_ARRAY)) is NULL_ARRAY
+    assert from_plain(to_plain(SetReply([b"x"]))) == SetReply([b"x"])
+    for kind in set(ours) - of_sessions - {replies.NullArray, SetReply}:
         (field,) = inspect.signature(kind).parameters
         assert from_plain(to_plain(kind(**{field: b"x"}))) == kind(**{field: b"x"})
 
@@ -64,13 +68,15 @@ def test_every_kind_of_reply_is_known():
         [4, 1],
         [6, "text"],
         [7, b"x1"],
-        [8, b"a"],
+        [9, b"a"],
+        [10, b"a"],
         [b"a"],
         [[2]],
         {},
         True,
         msgpack.ExtType(1, b""),
-        [2, [9]],
+        [2, [9, 9]],
+        [8, [10]],
         [3, [2], 1],
         [7, b"9" * 5000],
     ],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
-from distrodb.resp.reply import OK, Encoded, Reply, SetReply, Status, Verbatim, error
+from distrodb.resp.reply import NULL_ARRAY, OK, Encoded, Reply, SetReply, Status, Verbatim, error
 
 TABLE = [
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),
@@ -29,6 +29,7 @@ TABLE = [
     ((1, 2), b"*2\r\n:1\r\n:2\r\n", b"*2\r\n:1\r\n:2\r\n"),
     ({b"a": 1}, b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
     (Verbatim(b"hi"), b"$2\r\nhi\r\n", b"=6\r\ntxt:hi\r\n"),
+    (NULL_ARRAY, b"*-1\r\n", b"_\r\n"),
     (SetReply([b"a", [1]]), b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", b"~2\r\n$1\r\na\r\n*1\r\n:1\r\n"),
     (Encoded(b":7\r\n"), b":7\r\n", b":7\r\n"),
 ]
