@@ -5,11 +5,14 @@ taken from ``encode_in_pieces`` as it can be sent.  Both give the same bytes.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
+from distrodb.resp.doubles import show_double
 from distrodb.resp.reply import (
     Encoded,
     ErrorReply,
     NullArray,
+    Pairs,
     Push,
     Reply,
     SetReply,
@@ -43,7 +46,7 @@ def encode(reply: Reply, protocol: int) -> bytes:
         items = (encode(key, protocol) + encode(item, protocol) for key, item in reply.items())
         return head + b"".join(items)
     if isinstance(reply, float):
-        text = repr(reply).encode()
+        text = show_double(reply)
         return encode(text, 2) if protocol == 2 else b",%b\r\n" % text
     if isinstance(reply, Verbatim):
         if protocol == 2:
@@ -52,6 +55,8 @@ def encode(reply: Reply, protocol: int) -> bytes:
     if isinstance(reply, SetReply):
         kind = b"*" if protocol == 2 else b"~"
         return kind + encode(list(reply.items), protocol)[1:]
+    if isinstance(reply, Pairs):
+        return encode(_unpaired(reply, protocol), protocol)
     if isinstance(reply, Encoded):
         return reply.data
     if isinstance(reply, Push):
@@ -61,6 +66,10 @@ def encode(reply: Reply, protocol: int) -> bytes:
     if isinstance(reply, NullArray):
         return b"*-1\r\n" if protocol == 2 else b"_\r\n"
     raise TypeError(f"not a reply: {reply!r}")
+
+
+def _unpaired(pairs: Pairs, protocol: int) -> list[Reply]:
+    return list(chain.from_iterable(pairs.items) if protocol == 2 else pairs.items)
 
 
 PIECE_BYTES = 65536  # about a piece: some 0.1 ms; a string's own piece is no larger
@@ -74,7 +83,7 @@ def size_of(reply: Reply) -> int:
         return sum(len(item) + 16 if type(item) is bytes else size_of(item) for item in reply) + 16
     if isinstance(reply, dict):
         return sum(size_of(key) + size_of(item) for key, item in reply.items()) + 16
-    if isinstance(reply, SetReply):
+    if isinstance(reply, (SetReply, Pairs)):
         return size_of(list(reply.items))
     if isinstance(reply, (Status, ErrorReply, Verbatim)):
         return len(reply.text)
@@ -129,6 +138,8 @@ def _tokens(reply: Reply, protocol: int) -> Iterator[bytes]:
         yield b"*%d\r\n" % len(reply.items) if protocol == 2 else b"~%d\r\n" % len(reply.items)
         for item in reply.items:
             yield from _tokens(item, protocol)
+    elif isinstance(reply, Pairs):
+        yield from _tokens(_unpaired(reply, protocol), protocol)
     elif isinstance(reply, Several):
         for each in reply.replies:
             yield from _tokens(each, protocol)

@@ -3,6 +3,7 @@
 bytes bulk string · int integer · None null · NULL_ARRAY no array · list, tuple array · dict map
 bool, float
 Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
+Pairs elements with what belongs to each
 Push what no command asked for · Several what answers one command with several replies
 """
 
@@ -45,6 +46,14 @@ class SetReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Members with their scores, fields with their values: an array of arrays of two in RESP3, one
+    array in RESP2."""
+
+    items: "Sequence[tuple[Reply, Reply]]"
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Bytes that are RESP already; they are sent as they are."""
 
@@ -75,7 +84,7 @@ class NullArray:
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
     " | Status | ErrorReply | Verbatim | SetReply | Encoded | Push | Several"
-    " | NullArray"
+    " | Pairs | NullArray"
     " | None"
 )
 

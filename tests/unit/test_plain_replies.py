@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from distrodb.resp import reply as replies
 from distrodb.resp.encode import encode
 from distrodb.resp.plain import from_plain, to_plain
-from distrodb.resp.reply import NULL_ARRAY, Encoded, ErrorReply, SetReply, Status, Verbatim
+from distrodb.resp.reply import NULL_ARRAY, Encoded, ErrorReply, Pairs, SetReply, Status, Verbatim
 
 text = st.binary(max_size=20)
 scalars = st.one_of(
@@ -31,6 +31,7 @@ any_reply = st.recursive(
         st.lists(inner, max_size=4),
         st.lists(inner, max_size=4).map(tuple),
         st.lists(inner, max_size=4).map(SetReply),
+        st.lists(st.tuples(inner, inner), max_size=3).map(Pairs),
         st.dictionaries(st.one_of(text, st.builds(Status, text)), inner, max_size=4),
     ),
     max_leaves=10,
@@ -50,8 +51,9 @@ def test_every_kind_of_reply_is_known():
     assert {Status, ErrorReply, Verbatim, Encoded} <= set(ours)
     of_sessions = {replies.Push, replies.Several}  # no partition answers these
     assert from_plain(to_plain(NULL_ARRAY)) is NULL_ARRAY
-    assert from_plain(to_plain(SetReply([b"x"]))) == SetReply([b"x"])
-    for kind in set(ours) - of_sessions - {replies.NullArray, SetReply}:
+    for reply in (SetReply([b"x"]), Pairs([(b"a", 1.5), (b"b", None)])):
+        assert from_plain(to_plain(reply)) == reply
+    for kind in set(ours) - of_sessions - {replies.NullArray, SetReply, Pairs}:
         (field,) = inspect.signature(kind).parameters
         assert from_plain(to_plain(kind(**{field: b"x"}))) == kind(**{field: b"x"})
 
@@ -70,13 +72,14 @@ def test_every_kind_of_reply_is_known():
         [7, b"x1"],
         [9, b"a"],
         [10, b"a"],
+        [11, b"a"],
         [b"a"],
         [[2]],
         {},
         True,
         msgpack.ExtType(1, b""),
         [2, [9, 9]],
-        [8, [10]],
+        [8, [11]],
         [3, [2], 1],
         [7, b"9" * 5000],
     ],

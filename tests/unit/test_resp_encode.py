@@ -5,8 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.resp.doubles import show_double
 from distrodb.resp.encode import PIECE_BYTES, encode, encode_in_pieces, size_of
-from distrodb.resp.reply import NULL_ARRAY, OK, Encoded, Reply, SetReply, Status, Verbatim, error
+from distrodb.resp.reply import (
+    NULL_ARRAY,
+    OK,
+    Encoded,
+    Pairs,
+    Reply,
+    SetReply,
+    Status,
+    Verbatim,
+    error,
+)
 
 TABLE = [
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),
@@ -31,6 +42,13 @@ TABLE = [
     (Verbatim(b"hi"), b"$2\r\nhi\r\n", b"=6\r\ntxt:hi\r\n"),
     (NULL_ARRAY, b"*-1\r\n", b"_\r\n"),
     (SetReply([b"a", [1]]), b"*2\r\n$1\r\na\r\n*1\r\n:1\r\n", b"~2\r\n$1\r\na\r\n*1\r\n:1\r\n"),
+    (
+        Pairs([(b"a", 1.5), (b"b", None)]),
+        b"*4\r\n$1\r\na\r\n$3\r\n1.5\r\n$1\r\nb\r\n$-1\r\n",
+        b"*2\r\n*2\r\n$1\r\na\r\n,1.5\r\n*2\r\n$1\r\nb\r\n_\r\n",
+    ),
+    (3.0, b"$1\r\n3\r\n", b",3\r\n"),
+    (float("-inf"), b"$4\r\n-inf\r\n", b",-inf\r\n"),
     (Encoded(b":7\r\n"), b":7\r\n", b":7\r\n"),
 ]
 
@@ -68,7 +86,7 @@ def _in_resp2(reply: Any) -> Any:
         return [_in_resp2(item) for item in reply]
     if isinstance(reply, dict):
         return [_in_resp2(item) for pair in reply.items() for item in pair]
-    return repr(reply).encode() if isinstance(reply, float) else reply
+    return show_double(reply) if isinstance(reply, float) else reply
 
 
 @given(replies)
@@ -83,11 +101,17 @@ any_replies = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
+    | st.just(NULL_ARRAY)
+    | st.floats(allow_nan=False)
     | st.binary(max_size=9)
     | st.integers(PIECE_BYTES - 2, 3 * PIECE_BYTES).map(bytes)
     | st.builds(Status, st.binary(max_size=9))
     | st.builds(Verbatim, st.binary(max_size=9)),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.binary(max_size=5), inner),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.lists(st.tuples(inner, inner), max_size=3).map(Pairs)
+        | st.dictionaries(st.binary(max_size=5), inner)
+    ),
     max_leaves=12,
 )
 
