@@ -140,6 +140,13 @@ class SessionApi(Protocol):
     def replies(self) -> Output: ...
 
     @property
+    def is_waiting(self) -> bool:
+        """In a command, until there is something."""
+
+    def unblock(self, reply: Reply) -> bool:
+        """If it waits in a command, answer that so; None: as when its time is over."""
+
+    @property
     def address(self) -> str:
         """The client's host and port."""
 

@@ -1,7 +1,7 @@
 """CLIENT: the connections of this slave, each of which is a session.
 
 What changes how replies are sent (REPLY), or when commands begin (PAUSE), is the session's and the
-slave's matter; here it is asked for.  No command blocks yet, so UNBLOCK finds nobody.
+slave's matter; here it is asked for.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +48,7 @@ def _flags(session: SessionApi) -> str:
     found += "P" if session.is_subscribed else ""
     found += "t" if session.tracker is not None else ""
     found += "x" if session.transactions.is_open else ""
+    found += "b" if session.is_waiting else ""
     found += "r" if session.is_readonly else ""
     found += "e" if session.is_spared else ""
     found += "T" if session.client.touches_nothing else ""
@@ -290,13 +291,21 @@ def unpause(session: SessionApi, args: Sequence[bytes]) -> Reply:
     return OK
 
 
+UNBLOCKED = error("UNBLOCKED", "client unblocked via CLIENT UNBLOCK")
+
+
 def unblock(session: SessionApi, args: Sequence[bytes]) -> Reply:
     """CLIENT UNBLOCK id [TIMEOUT | ERROR]"""
     if len(args) > 4:
         return _too_many(args)
     if len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR"):
         return error("ERR", "CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    return NOT_AN_INTEGER if parse_integer(args[2]) is None else 0
+    number = parse_integer(args[2])
+    if number is None:
+        return NOT_AN_INTEGER
+    is_error = len(args) == 4 and args[3].upper() == b"ERROR"
+    found = next((each for each in session.slave.sessions if each.id == number), None)
+    return int(found is not None and found.unblock(UNBLOCKED if is_error else None))
 
 
 # -- rows --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from distrodb.commands.costs import Cost
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.usage import usage_of
 from distrodb.errors import invariant
-from distrodb.resp.reply import Status
+from distrodb.resp.reply import ErrorReply, Status
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Command:
     combine: Combine | None = None  # of a command on whole partitions, and of no other
     # Microseconds that it takes, about (costs.py); None: what its words alone take.
     cost: Cost | None = None
+    # Of one that may wait until there is something: seconds (0: for ever), or None if it does not.
+    timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None
     # Where the keys are if the specs cannot say; positions in the arguments.
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
     subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
@@ -63,7 +65,10 @@ class Command:
             "is_write": "write" in self.flags,
             "is_on_keys": self.scope == "key",
             "has_one_key": has_one_key,
-            "is_plain": has_one_key and self.scope == "key" and self.cost is None,
+            "is_plain": has_one_key
+            and self.scope == "key"
+            and self.cost is None
+            and self.timeout_of is None,
             "first_key": one.at if one is not None and has_one_key else 0,
             "words_min": abs(self.arity),
             "words_max": self.arity if self.arity >= 0 else sys.maxsize,
@@ -157,6 +162,7 @@ def data_row(
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None,
     cost: Cost | None = None,
     level: int = 1,
+    timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
     them; ``acl``: its ACL categories beside those that follow from group and flags."""
@@ -177,6 +183,7 @@ def data_row(
         find_keys=find_keys,
         cost=cost,
         level=level,
+        timeout_of=timeout_of,
     )
 
 

@@ -177,6 +177,11 @@ class Store:
             keys = self._place_to_read(database_of(place), key)
         return keys.all().get(key)
 
+    def element_count(self, place: int, key: bytes) -> int:
+        """What is there to be taken, as far as entries have said: a string is one."""
+        value = self._value_at(place, key)
+        return 0 if value is None else 1 if isinstance(value, bytes) else len(value)
+
     def execute_once(
         self, mark: Mark, place: int, args: Sequence[bytes], now_ms: int
     ) -> "Reply | NoReply":

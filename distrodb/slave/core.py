@@ -28,6 +28,8 @@ from distrodb.commands.command import Command
 from distrodb.commands.table import DISPATCHED, MACHINE_COMMANDS
 from distrodb.config import SlaveConfig
 from distrodb.errors import PeerError
+from distrodb.keyspace.place_number import place_of
+from distrodb.keyspace.store import Store
 from distrodb.raft import messages as m
 from distrodb.raft.group import Group, Surroundings
 from distrodb.raft.interfaces import Request, SnapshotDone
@@ -37,6 +39,8 @@ from distrodb.raft.steady_time import SteadyTime
 from distrodb.raft.write_set import WriteSet
 from distrodb.resp.reply import Reply
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.ring.slots import slot_of
+from distrodb.slave.blocking import ALL, Blocking
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.clocks import Clocks
@@ -127,6 +131,8 @@ class Core:
         self._feed = ChangeFeed(self._observing, self.routing, self.outgoing)
         interest = Interest(self._feed, self.outgoing, self.links)
         self.gateway_tracking = GatewayTracking(keys_max, interest, self.routing, self._forwarding)
+        self.blocking = Blocking(self.tracking, self.submit, self._takers_of)
+        self.gateway_blocking = Blocking(self.gateway_tracking, self.forward)
         self._leadership = Leadership(self._open, self.peers, self.disk, self._schedule)
         self.clocks = Clocks()
         self.gossip = GossipSender(
@@ -209,6 +215,8 @@ class Core:
             self._forwarding.next_due if self._forwarding.is_used else math.inf,
             self.disk.next_due,
             self.pubsub.questions.next_due,
+            self.blocking.next_due,
+            self.gateway_blocking.next_due,
         )
 
     def link_up(self, now: float, peer: str, incarnation: str) -> None:
@@ -318,6 +326,15 @@ class Core:
         """Of which ``forward`` may have commands under way."""
         self._forwarding.lose(sender)
 
+    def _takers_of(self, database: int, key: bytes) -> int:
+        """How many of those who wait for a key could be served, or must be told where to go."""
+        slot = slot_of(key)
+        partition = self.routing.partition_of_slot[slot]
+        group = self.groups.get(partition)
+        if group is None or not group.member.is_leader or not isinstance(group.machine, Store):
+            return ALL
+        return group.machine.element_count(place_of(database, slot), key)
+
     def change_map(self, args: Sequence[str], resolve: Callable[[Reply], None]) -> None:
         """DISTRODB REMOVE, KEEP, MOVE, BALANCE, REPLICAS: what a person asks of the ring."""
         self._changes.ask(args, resolve)
@@ -408,6 +425,8 @@ class Core:
         self._user_changes.look(now)
         if now > self._leadership.next_due and self._leadership.walk(now):
             self.gossip.soon()
+        for blocking in (self.blocking, self.gateway_blocking):
+            blocking.look(now)
         if self._forwarding.is_used:
             self._forwarding.send(now)
         time_ms = self._time.follow(now, wall_ms)

@@ -64,7 +64,7 @@ class Gateway(Service):
         self.monitors, self.pausing = direct.monitors, direct.pausing
         self.pictures = direct.pictures  # of what this slave leads itself
         self.access = direct.access
-        self._tracking = core.gateway_tracking
+        self._tracking, self.blocking = core.gateway_tracking, core.gateway_blocking
 
     # -- commands on data --------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from distrodb.slave.forwarding.forwarding import Forwarding
 from distrodb.slave.links.framing import TRACKED
 from distrodb.slave.outgoing import Outgoing
 from distrodb.slave.routing import Routing
-from distrodb.slave.tracking import Client, Followed, Tracker, Tracking
+from distrodb.slave.tracking import Client, Followed, Listener, Tracker, Tracking
 
 
 class Interest:
@@ -105,9 +105,18 @@ class GatewayTracking(Tracking):
         self._interest, self._forwarding = interest, forwarding
 
     def tracker_of(self, client: Client) -> Tracker:
-        if not self._trackers:
-            self._forwarding.answered_again = False  # that was before
         return GatewayTracker(self, client)
+
+    def listen(self, listener: Listener) -> None:
+        if not self._listeners:
+            self._forwarding.answered_again = False  # that was before
+        super().listen(listener)
+
+    def wait_for(self, listener: Listener, database: int, key: bytes) -> None:
+        if self.is_told_of(slot_of(key)):
+            super().wait_for(listener, database, key)
+        else:
+            self.invalidate([listener], key)
 
     def is_told_of(self, slot: int) -> bool:
         """Whoever answers reads there at the moment tells of all that changes."""
@@ -151,7 +160,7 @@ class GatewayTracking(Tracking):
 
     @property
     def has_pending(self) -> bool:
-        return bool(self._pending or (self._trackers and self._forwarding.answered_again))
+        return bool(self._pending or (self._listeners and self._forwarding.answered_again))
 
     def tell(self) -> None:
         if self._forwarding.answered_again:

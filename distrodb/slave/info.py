@@ -150,7 +150,7 @@ class Info:
             "client_recent_max_output_buffer": max(
                 (s.replies.output_bytes for s in sessions), default=0
             ),
-            "blocked_clients": 0,
+            "blocked_clients": sum(session.waiter is not None for session in sessions),
             "tracking_clients": sum(session.tracker is not None for session in sessions),
             "pubsub_clients": sum(session.is_subscribed for session in sessions),
             "clients_in_timeout_table": 0,

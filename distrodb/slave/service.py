@@ -23,6 +23,7 @@ from distrodb.resp.parse import ParserLimits
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.slave import info
 from distrodb.slave.access import Access
+from distrodb.slave.blocking import Blocking
 from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology
 from distrodb.slave.core import Core
@@ -94,6 +95,7 @@ class Service:
         """``timing`` also times what partitions run, if the core was given its table."""
         self._core, self.process, self.submit_burst = core, process, core.submit_burst
         self._tracking: Tracking = core.tracking
+        self.blocking: Blocking = core.blocking
         if timing is None:
             settings = RuntimeSettings(core.config, limits)
             timing = Timing(process.now, process.wall_us, settings)
@@ -132,6 +134,7 @@ class Service:
 
     def close_session(self, session: Session) -> None:
         session.lose()
+        session.unblock(None)
         if session.replies.unanswered:
             self._core.client_gone(session.replies)
         self.subscriptions.leave(session)

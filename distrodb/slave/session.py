@@ -23,6 +23,7 @@ Limits, beside the parser's: commands under way (beyond, ``wants_input`` is Fals
 answered); bytes that are parsed at a time; bytes of replies that are not taken (replies.py).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
 from itertools import islice
@@ -45,9 +46,10 @@ from distrodb.keyspace.weights import Weights
 from distrodb.raft.interfaces import Request
 from distrodb.raft.proposals import BATCH_US
 from distrodb.resp.parse import ParserLimits
-from distrodb.resp.reply import ErrorReply, Reply
+from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply
 from distrodb.ring.slots import share_slot, slot_of
 from distrodb.slave.access import Access
+from distrodb.slave.blocking import Blocking, Waiter
 from distrodb.slave.burst import Part, share_out
 from distrodb.slave.client_input import ClientInput
 from distrodb.slave.cross_protocol import HTTP, is_http
@@ -76,6 +78,7 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
 
     pausing: Pausing
     monitors: Monitors
+    blocking: Blocking
     calls: defaultdict[str, int]  # commands that began, by the names of their rows
     statistics: Statistics
 
@@ -136,6 +139,7 @@ class Session:
         self.kept_bytes = 0
         self.heard_at = 0.0  # seconds: when the client last sent or took something
         self.tracker: Tracker | None = None  # it is told when what it has read changes
+        self.waiter: Waiter | None = None  # the command that waits until there is something
         self._is_subscribed = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
@@ -240,9 +244,14 @@ class Session:
         self._is_subscribed = is_subscribed
 
     @property
+    def is_waiting(self) -> bool:
+        """In a command, until there is something."""
+        return self.waiter is not None
+
+    @property
     def may_be_silent(self) -> bool:
         """It waits for what is pushed: ``timeout_s`` is not for it."""
-        return self._is_subscribed or self.id in self.slave.monitors
+        return self.is_waiting or self._is_subscribed or self.id in self.slave.monitors
 
     @property
     def is_confined(self) -> bool:
@@ -500,6 +509,8 @@ class Session:
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
+        if row.timeout_of is not None and self._begin_waiting(row, args, row.timeout_of(args)):
+            return True
         if row.has_one_key:
             slot = slot_of(args[row.first_key])
         else:
@@ -525,6 +536,44 @@ class Session:
             self.slave.submit(call)
         else:
             self.slave.submit(self.tracker.follow(call, row.keys_of(args)))
+        return True
+
+    def _begin_waiting(
+        self, row: Command, args: list[bytes], timeout_s: float | ErrorReply | None
+    ) -> bool:
+        """False: it waits for nothing, and is a command like any other."""
+        if isinstance(timeout_s, ErrorReply):
+            self.answer(timeout_s)
+            return True
+        keys = row.keys_of(args)
+        if timeout_s is None or not keys:
+            return False
+        slave, slot = self.slave, slot_of(keys[0])
+        where: int | ErrorReply | None = slave.partition_of(slot)
+        if not share_slot(keys):
+            slot, where = -1, slave.holder_of(row, keys)
+        if not isinstance(where, int):
+            self.answer(where or slave.crossslot)
+            return True
+        call = self._alone = self.replies.add(args, slot, self.database, row.is_write)
+        request = call if self.tracker is None else self.tracker.follow(call, keys)
+
+        def tell(reply: Reply) -> None:
+            self.waiter = None
+            request.resolve(reply)
+
+        waiter = Waiter(args, where, call.place, keys, NULL_ARRAY, tell, row.is_write)
+        self.waiter = waiter
+        now = slave.process.now()
+        slave.blocking.begin(waiter, now + timeout_s if timeout_s else math.inf)
+        return True
+
+    def unblock(self, reply: Reply) -> bool:
+        """If it waits in a command, answer that so; None: as when its time is over."""
+        waiter = self.waiter
+        if waiter is None or waiter.blocking is None:
+            return False
+        waiter.blocking.unblock(waiter, waiter.nothing if reply is None else reply)
         return True
 
     def _may_run(self, weights: Weights, place: int, args: list[bytes]) -> bool:

@@ -22,10 +22,11 @@ key with nothing about its database, as in Redis, but only of those that it has 
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Protocol
 
-from distrodb.keyspace.place_number import slot_at
+from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.raft.interfaces import Request
 from distrodb.resp.encode import encode
 from distrodb.resp.reply import ErrorReply, Push, Reply
+from distrodb.ring.slots import slot_of
 from distrodb.slave.routing import Routing
 
 CHANNEL = b"__redis__:invalidate"  # by which clients of RESP2 are told
@@ -57,6 +58,18 @@ class Watch(Protocol):
     def remove(self, observer: Any) -> None: ...
 
 
+class Listener(Protocol):
+    """Who is told that keys have changed, once for each: a ``Tracker``, or those who wait for a key
+    (blocking.py)."""
+
+    @property
+    def is_over(self) -> bool:
+        """It wants to hear of nothing any more."""
+
+    def tell(self, keys: tuple[bytes, ...] | None) -> None:
+        """These have changed; None: any may have, and no more changes are seen."""
+
+
 class Tracker:
     """One client that tracks."""
 
@@ -69,6 +82,10 @@ class Tracker:
         self.caching: bool | None = None  # CLIENT CACHING, for the next command
         self.is_broken = False  # whoever was to be told instead is gone
         self.told = 0  # how often it was
+
+    @property
+    def is_over(self) -> bool:
+        return self.client is None
 
     @property
     def redirect_id(self) -> int:
@@ -131,6 +148,25 @@ class Tracker:
     def wrote(self, keys: Iterable[bytes]) -> None:
         self._tracking.spare(self, keys)
 
+    def tell(self, keys: tuple[bytes, ...] | None) -> None:
+        client, redirect = self.client, self.redirect
+        if client is None:
+            return
+        self.told += 1
+        if redirect is not None and redirect.is_gone:
+            self.is_broken = True
+            if client.protocol > 2:
+                client.push_now(encode(Push((b"tracking-redir-broken", redirect.id)), 3))
+            return
+        listener = redirect or client
+        if listener.protocol > 2:
+            # Behind replies with these keys, since the client would keep what it has just dropped;
+            # but the replies to ``redirect`` are to other commands.
+            told = None if keys is None or redirect is not None else frozenset(keys)
+            listener.push_now(encode(Push((b"invalidate", keys)), 3), told)
+        elif redirect is not None and listener.is_subscribed:
+            listener.push_now(encode(Push((b"message", CHANNEL, keys)), 2))
+
     def end(self) -> None:
         self._tracking.end(self)
 
@@ -160,12 +196,13 @@ class Tracking:
         self.keys_max = keys_max
         self._observing, self._routing = observing, routing
         self._led: dict[int, int] = {}  # partition: the term in which this slave leads it
-        self._trackers: dict[Tracker, None] = {}
-        self._readers: dict[tuple[int, bytes], set[Tracker]] = {}  # by place and key; oldest first
-        self._partitions: dict[int, set[Tracker]] = {}  # who has read there
+        self._listeners: dict[Listener, None] = {}
+        self._waiting = 0  # those of them that are no trackers: each for a key
+        self._readers: dict[tuple[int, bytes], set[Listener]] = {}  # by place and key; oldest first
+        self._partitions: dict[int, set[Listener]] = {}  # who has read there
         self._by_prefix: dict[bytes, set[Tracker]] = {}
         # What is to be told at the end of the turn; None: to forget everything.
-        self._pending: dict[Tracker, dict[bytes, None] | None] = {}
+        self._pending: dict[Listener, dict[bytes, None] | None] = {}
 
     # -- who tracks --------------------------------------------------------------------------
 
@@ -180,8 +217,7 @@ class Tracking:
         """A client tracks from now on; or in another way, with its ``tracker`` of before."""
         if tracker is None:
             tracker = self.tracker_of(client)
-            self._trackers[tracker] = None
-            self._observing.add(self)
+            self.listen(tracker)
         tracker.flags, tracker.prefixes, tracker.redirect = flags, prefixes, redirect
         tracker.is_broken = False
         for prefix in prefixes:
@@ -194,20 +230,31 @@ class Tracking:
     def end(self, tracker: Tracker) -> None:
         """Its client has gone, or tracks no more.  It stays with the keys that it has read, until
         they change."""
-        del self._trackers[tracker]
         tracker.client = tracker.redirect = None
         for prefix in tracker.prefixes:
             self._by_prefix[prefix].discard(tracker)
             if not self._by_prefix[prefix]:
                 del self._by_prefix[prefix]
-        self._pending.pop(tracker, None)
-        if not self._trackers:
+        self.leave(tracker)
+
+    def listen(self, listener: Listener) -> None:
+        """Somebody will want to hear of keys (``remember``)."""
+        self._listeners[listener] = None
+        self._waiting += not isinstance(listener, Tracker)
+        self._observing.add(self)
+
+    def leave(self, listener: Listener) -> None:
+        """One that is over."""
+        del self._listeners[listener]
+        self._waiting -= not isinstance(listener, Tracker)
+        self._pending.pop(listener, None)
+        if not self._listeners:
             self._observing.remove(self)
             self._readers, self._partitions = {}, {}
 
     @property
     def client_count(self) -> int:
-        return len(self._trackers)
+        return len(self._listeners) - self._waiting
 
     @property
     def key_count(self) -> int:
@@ -219,8 +266,8 @@ class Tracking:
 
     # -- reads -------------------------------------------------------------------------------
 
-    def remember(self, tracker: Tracker, place: int, keys: Iterable[bytes]) -> None:
-        if tracker.client is None:
+    def remember(self, tracker: Listener, place: int, keys: Iterable[bytes]) -> None:
+        if tracker.is_over:
             return
         readers = self._readers
         for key in keys:
@@ -231,9 +278,13 @@ class Tracking:
                 known.add(tracker)
         partition = self._routing.partition_of_slot[slot_at(place)]
         self._partitions.setdefault(partition, set()).add(tracker)
-        while len(readers) > self.keys_max:
+        while len(readers) > self.keys_max + self._waiting:  # who waits is driven out by nobody
             oldest = next(iter(readers))
             self.invalidate(readers.pop(oldest), oldest[1])
+
+    def wait_for(self, listener: Listener, database: int, key: bytes) -> None:
+        """It has just been answered that nothing is there: tell it of the next change."""
+        self.remember(listener, place_of(database, slot_of(key)), [key])
 
     def spare(self, tracker: Tracker, keys: Iterable[bytes]) -> None:
         """It has written these itself, and does not want to hear of it."""
@@ -258,19 +309,19 @@ class Tracking:
         return self._routing.answers_for(place)
 
     def flushed(self, database: int | None) -> None:
-        self.flush(self._trackers)
+        self.flush(self._listeners)
 
-    def flush(self, trackers: Iterable[Tracker]) -> None:
+    def flush(self, trackers: Iterable[Listener]) -> None:
         """Let these forget everything."""
         for tracker in trackers:
-            if tracker.client is not None:
+            if not tracker.is_over:
                 self._pending[tracker] = None
 
     def event(self, place: int, kind: str, name: bytes, key: bytes) -> None: ...
 
-    def invalidate(self, trackers: Iterable[Tracker], key: bytes) -> None:
+    def invalidate(self, trackers: Iterable[Listener], key: bytes) -> None:
         for tracker in trackers:
-            if tracker.client is not None:
+            if not tracker.is_over:
                 pending = self._pending.setdefault(tracker, {})
                 if pending is not None:
                     pending[key] = None
@@ -291,7 +342,7 @@ class Tracking:
     def lost_sight_of(self, partition: int) -> None:
         """Changes there may come about without being seen here from now on."""
         for tracker in self._partitions.pop(partition, ()):
-            if tracker.client is not None:
+            if not tracker.is_over:
                 self._pending[tracker] = None
         self.forget_broadcasts()
 
@@ -310,28 +361,8 @@ class Tracking:
         pending, self._pending = self._pending, {}
         for tracker, keys in pending.items():
             if keys is None or keys:
-                _tell(tracker, None if keys is None else tuple(keys))
+                tracker.tell(None if keys is None else tuple(keys))
 
 
 def _reads_copies(tracker: Tracker) -> bool:
     return tracker.client is not None and tracker.client.is_readonly
-
-
-def _tell(tracker: Tracker, keys: tuple[bytes, ...] | None) -> None:
-    client, redirect = tracker.client, tracker.redirect
-    if client is None:
-        return
-    tracker.told += 1
-    if redirect is not None and redirect.is_gone:
-        tracker.is_broken = True
-        if client.protocol > 2:
-            client.push_now(encode(Push((b"tracking-redir-broken", redirect.id)), 3))
-        return
-    listener = redirect or client
-    if listener.protocol > 2:
-        # Behind replies with these keys, since the client would keep what it has just dropped; but
-        # the replies to ``redirect`` are to other commands.
-        told = None if keys is None or redirect is not None else frozenset(keys)
-        listener.push_now(encode(Push((b"invalidate", keys)), 3), told)
-    elif redirect is not None and listener.is_subscribed:
-        listener.push_now(encode(Push((b"message", CHANNEL, keys)), 2))

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 from distrodb.commands.command import Command
 from distrodb.commands.table import DISPATCHED
 from distrodb.config import Address, LimitsConfig, NodeAddress, RaftConfig, SlaveConfig
-from distrodb.keyspace.place_number import slot_at
+from distrodb.keyspace.place_number import place_of, slot_at
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.transaction import conditions_of, decided, is_undecided
 from distrodb.raft.interfaces import Request
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.levels import LEVEL
-from distrodb.ring.slots import slot_ranges
+from distrodb.ring.slots import slot_of, slot_ranges
+from distrodb.slave.blocking import Blocking
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.gateway_tracking import GatewayTracking, Interest
@@ -137,6 +138,8 @@ class World:
         self.forwarding = forwarding
         interest = Interest(self.feed, parcels, {"node2": "1", "node3": "1"})  # type: ignore[arg-type]
         self.gateway_tracking = GatewayTracking(1000, interest, self, forwarding)  # type: ignore[arg-type]
+        self.blocking = Blocking(self.tracking, self.submit, self.takers_of)
+        self.gateway_blocking = Blocking(self.gateway_tracking, self.forward)
         self.partitions: list[object] = []  # groups that are open
         self.id, self.links, self.incarnation = "node1", ["node2"], "5f3a09c2"
         self.budget = SimpleNamespace(spent=0)
@@ -166,6 +169,14 @@ class World:
         self.wakes += 1
 
     # -- what the service asks of a core -------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        return self.process.time_s
+
+    def takers_of(self, database: int, key: bytes) -> int:
+        partition = self.partition_of_slot[slot_of(key)]
+        return self.stores[partition].element_count(place_of(database, slot_of(key)), key)
 
     def leads(self, partition: int) -> bool:
         return partition in self.led
@@ -252,6 +263,8 @@ class World:
 
     def tell_clients(self) -> None:
         """The end of a turn, as of ``Core.flush``."""
+        for blocking in (self.blocking, self.gateway_blocking):
+            blocking.look(self.now)
         self.tracking.tell()
         self.gateway_tracking.take(self.feed.send())
         self.gateway_tracking.tell()

@@ -1,0 +1,231 @@
+"""Commands that wait until there is something: BLPOP and its like.  Pure: the clock is an argument.
+
+A blocking command is one that is asked again.  It goes to its partition as any command does, and
+does there what the one does that never waits: it takes something, or answers that there is nothing.
+Then it waits here, at the slave that its client is connected to, until a key of it changes, and is
+asked again.  Nothing of it is a part of the state.  That keys change is told by what client-side
+caching is told by (tracking.py, gateway_tracking.py), of which this is one more listener: **a
+change is never missed**, through changes of leader and broken links too.
+
+So an element is taken by a command of the log like any other: once, and through a gateway with a
+mark, so that a leader that dies while it answers neither loses an element nor gives it twice.
+
+What always holds:
+
+- a command is answered once: with what it took, with an error, or that its time is over;
+- for each key those who wait are in the order in which they came (``_Line``), and who came first is
+  asked first.  As long as somebody waits, one of the line is being asked, or the line is told of
+  the next change;
+- one that is being asked when its time is over, or when it is unblocked, is answered by what comes.
+
+How many are asked: as many as there are elements, where this slave sees that (the leader's own
+clients); else one, and two more for each that took something.
+
+Caveats: order holds among the clients of one slave.  What another command has queued behind the one
+that feeds may be served first.  In Redis a waiter is served at once, at the end of the command that
+feeds it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from distrodb.keyspace.place_number import database_of, slot_at
+from distrodb.raft.interfaces import Request
+from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply
+from distrodb.slave.deadlines import Deadlines
+from distrodb.slave.tracking import Tracking
+
+AFTER_ONE = 2  # that are asked when one has taken something
+ALL = 1 << 62  # of those who wait
+
+
+class Waiter:
+    """One command that may wait; the ``Request`` that is asked again and again."""
+
+    __slots__ = (
+        "args",
+        "blocking",
+        "end",
+        "has_waited",
+        "is_asked",
+        "is_write",
+        "keys",
+        "nothing",
+        "number",
+        "partition",
+        "place",
+        "size",
+        "slot",
+        "tell",
+    )
+
+    def __init__(
+        self,
+        args: Sequence[bytes],
+        partition: int,
+        place: int,
+        keys: Sequence[bytes],
+        nothing: Reply,
+        tell: Callable[[Reply], None],
+        is_write: bool = True,
+    ):
+        """``nothing``: what it is answered when its time is over; ``tell`` takes that, or what it
+        took.  One that does not write takes nothing from the others: all of those are asked."""
+        self.args, self.partition, self.place, self.keys = args, partition, place, keys
+        self.slot, self.is_write, self.nothing, self.tell = slot_at(place), is_write, nothing, tell
+        self.size = 32 + sum(map(len, args))
+        self.blocking: Blocking | None = None  # None: it is over
+        self.number = 0  # in the order in which they came
+        self.is_asked = False  # its partition is, at the moment
+        self.has_waited = False
+        self.end: Reply = None  # what it is answered if nothing comes, once its time is over
+
+    def resolve(self, reply: Reply) -> None:
+        """By its partition."""
+        if self.blocking is not None:
+            self.blocking.answered(self, reply)
+
+
+class _Line:
+    """Those who wait for one key, in the order in which they came; a ``Listener``."""
+
+    def __init__(self, blocking: "Blocking", place: tuple[int, bytes]):
+        self._blocking, self.at = blocking, place  # database, key
+        self.waiters: dict[Waiter, None] = {}
+        self.is_told = False  # of the next change
+
+    @property
+    def is_over(self) -> bool:
+        return not self.waiters
+
+    def tell(self, keys: tuple[bytes, ...] | None) -> None:
+        self.is_told = False
+        self._blocking.changed(self, keys is None)
+
+
+class Blocking:
+    def __init__(
+        self,
+        tracking: Tracking,
+        ask: Callable[[Request, int], None],
+        count_at: Callable[[int, bytes], int] | None = None,
+    ):
+        """``ask``: let a partition run a command.  ``count_at``: how many could take something of a
+        key of a database; None where that is not seen, for the gateway's clients."""
+        self._tracking, self._ask_partition, self._count_at = tracking, ask, count_at
+        self._lines: dict[tuple[int, bytes], _Line] = {}  # by database and key
+        self._by_number: dict[int, Waiter] = {}
+        self._number = 0
+        self._deadlines = Deadlines()
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    # -- one that comes, and goes --------------------------------------------------------------
+
+    def begin(self, waiter: Waiter, until: float) -> None:
+        """``until``: seconds, when its time is over; infinite: never."""
+        self._number += 1
+        waiter.blocking, waiter.number = self, self._number
+        self._by_number[waiter.number] = waiter
+        lines = [self._line(waiter, key) for key in waiter.keys]
+        are_others_before = bool(lines) and all(line.waiters for line in lines)
+        for line in lines:
+            line.waiters[waiter] = None
+        if until < math.inf:
+            self._deadlines.put(waiter.number, until)
+        if are_others_before and waiter.is_write:
+            waiter.has_waited = True  # its turn comes
+        else:
+            self._ask(waiter)
+
+    def _line(self, waiter: Waiter, key: bytes) -> _Line:
+        at = database_of(waiter.place), key
+        line = self._lines.get(at)
+        if line is None:
+            line = self._lines[at] = _Line(self, at)
+            self._tracking.listen(line)
+        return line
+
+    def _lines_of(self, waiter: Waiter) -> list[_Line]:
+        database = database_of(waiter.place)
+        found = [self._lines.get((database, key)) for key in dict.fromkeys(waiter.keys)]
+        return [line for line in found if line is not None]
+
+    def _end(self, waiter: Waiter, reply: Reply) -> None:
+        waiter.blocking = None
+        del self._by_number[waiter.number]
+        self._deadlines.remove(waiter.number)
+        for line in self._lines_of(waiter):
+            line.waiters.pop(waiter, None)
+            if not line.waiters:
+                del self._lines[line.at]
+                self._tracking.leave(line)
+        waiter.tell(reply)
+
+    def unblock(self, waiter: Waiter, reply: Reply) -> None:
+        """Let it wait no longer; what it has just taken counts more."""
+        if waiter.is_asked:
+            waiter.end = reply
+        elif waiter.blocking is not None:
+            self._end(waiter, reply)
+
+    @property
+    def next_due(self) -> float:
+        """Seconds: when ``look`` is to be called."""
+        return self._deadlines.next_due
+
+    def look(self, now: float) -> None:
+        """Whose time is over?"""
+        for number in self._deadlines.take(now):
+            waiter = self._by_number[number]
+            self.unblock(waiter, waiter.nothing)
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def _ask(self, waiter: Waiter) -> None:
+        waiter.is_asked = True
+        self._ask_partition(waiter, waiter.partition)
+
+    def answered(self, waiter: Waiter, reply: Reply) -> None:
+        waiter.is_asked = False
+        is_other_kind = isinstance(reply, ErrorReply) and reply.code == "WRONGTYPE"
+        if reply is None or reply is NULL_ARRAY or (is_other_kind and waiter.has_waited):
+            waiter.has_waited = True
+            lines = self._lines_of(waiter)
+            if waiter.end is not None:
+                self._end(waiter, waiter.end)
+            for line in lines:
+                self._go_on(line)
+            return
+        lines = self._lines_of(waiter)
+        self._end(waiter, reply)
+        for line in lines:
+            self._ask_some(line, AFTER_ONE)
+
+    def changed(self, line: _Line, is_lost: bool) -> None:
+        """Something has come about with its key; ``is_lost``: changes are not seen here any more,
+        and who leads may be another slave: the leader's own clients must be told where to go."""
+        count = 1
+        if self._count_at is not None:
+            count = len(line.waiters) if is_lost else self._count_at(*line.at)
+        self._ask_some(line, count)
+
+    def _ask_some(self, line: _Line, count: int) -> None:
+        """So many of those who wait, and all that take nothing from the others."""
+        for waiter in list(line.waiters):
+            if waiter.is_asked or waiter.blocking is None:
+                continue
+            if not waiter.is_write:
+                self._ask(waiter)
+            elif count > 0:
+                count -= 1
+                self._ask(waiter)
+        self._go_on(line)
+
+    def _go_on(self, line: _Line) -> None:
+        """If nobody of it is asked, it is to be told of the next change."""
+        if line.waiters and not line.is_told and not any(w.is_asked for w in line.waiters):
+            line.is_told = True
+            database, key = line.at
+            self._tracking.wait_for(line, database, key)
