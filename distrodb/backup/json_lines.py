@@ -3,6 +3,7 @@
     {"key": "a", "value": "1"}
     {"key": "b", "value": "2", "expires_at_ms": 1795824000000, "database": 3}
     {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}]]}
+    {"key": "l", "list": ["first", "second"]}
 
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
@@ -21,6 +22,7 @@ from typing import Any, TypeAlias
 from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]
@@ -111,11 +113,24 @@ def _hash_from_plain(plain: Any) -> Hash:
     return value
 
 
+def _list_to_plain(value: Any) -> list[Text]:
+    return [_text(item) for item in value]
+
+
+def _list_from_plain(plain: Any) -> List:
+    if not isinstance(plain, list) or not plain:
+        raise ValueError("a list is one of strings")
+    value = List(0)
+    value.extend(map(_bytes, plain))
+    return value
+
+
 _Ways = tuple[Callable[[Any], Any], Callable[[Any], Value]]
 # By the name that stands for a kind: to JSON, and back.
 _KINDS: Mapping[str, _Ways] = {
     "value": (_text, _bytes),
     Hash.kind.decode(): (_hash_to_plain, _hash_from_plain),
+    List.kind.decode(): (_list_to_plain, _list_from_plain),
 }
 
 

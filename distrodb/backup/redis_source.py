@@ -14,7 +14,7 @@ Kinds that distrodb does not hold are counted, and left out.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 from distrodb.backup.records import Record
 from distrodb.errors import ConfigError, UnavailableError
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.values import Value
 from distrodb.master.connections import one_line
 
@@ -49,9 +50,17 @@ def _hash(reply: Any) -> Value | None:
     return value if len(value) else None
 
 
-_READERS: Mapping[bytes, tuple[str, Callable[[Any], Value | None]]] = {
-    b"string": ("GET", lambda reply: reply),
-    Hash.kind: ("HGETALL", _hash),
+def _list(reply: Any) -> Value | None:
+    value = List(0)
+    value.extend(reply)
+    return value if len(value) else None
+
+
+# The command, with what stands behind the key.
+_READERS: Mapping[bytes, tuple[Sequence[str | int], Callable[[Any], Value | None]]] = {
+    b"string": (["GET"], lambda reply: reply),
+    Hash.kind: (["HGETALL"], _hash),
+    List.kind: (["LRANGE", 0, -1], _list),
 }
 
 
@@ -126,9 +135,9 @@ class RedisSource:
         pipe = client.pipeline(transaction=False)
         pipe.execute_command("TIME")
         wanted = [(key, *_READERS[kind]) for key, kind in kinds if kind in _READERS]
-        for key, name, _ in wanted:
+        for key, (name, *words), _ in wanted:
             pipe.execute_command("PEXPIRETIME" if self._is_exact else "PTTL", key)
-            pipe.execute_command(name, key)
+            pipe.execute_command(name, key, *words)
         (seconds, us), *replies = pipe.execute(raise_on_error=False)
         base_ms = 0 if self._is_exact else int(seconds) * 1000 + int(us) // 1000
         for (key, _, make), number, reply in zip(wanted, replies[::2], replies[1::2], strict=True):

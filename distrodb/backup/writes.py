@@ -3,7 +3,7 @@
 Each may run again without harm, so a command whose outcome is unknown is sent again.  A key of up
 to ``WHOLE_BYTES_MAX`` is one command, hence atomic.  A larger container is several, which must run
 in their order, each when the one before it is answered: it is deleted, its parts are added, and it
-gets its expiry, as a last one.
+gets its expiry, as a last one.  What is added to a list twice is cut off before more is added.
 
 A new kind of container is a line in ``_ADD_PART``.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from distrodb.backup.records import Record
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.dump import dump
 
 Command = tuple[bytes | int, ...]  # words; the second is the key
@@ -23,6 +24,7 @@ PART_BYTES = 256 * 1024
 # By the tag of a container: the command, without the key, that adds a part of it.
 _ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
     Hash.tag: lambda part: (b"HSET", part),
+    List.tag: lambda part: (b"RPUSH", part),
 }
 
 
@@ -33,9 +35,13 @@ def commands_of(record: Record) -> Sequence[Command]:
     if value.size <= WHOLE_BYTES_MAX:
         return [(b"RESTORE", key, at_ms or 0, dump(value), b"REPLACE", b"ABSTTL")]
     commands: list[Command] = [(b"DEL", key)]
+    count = 0
     for part, _ in value.parts(PART_BYTES):
         name, words = _ADD_PART[value.tag](part)
         commands.append((name, key, *words))
+        if isinstance(value, List):
+            count += len(part)
+            commands.append((b"LTRIM", key, 0, count - 1))
     if at_ms is not None:
         commands.append((b"PEXPIREAT", key, at_ms))
     return commands

@@ -1,6 +1,6 @@
 """OBJECT: how a value would be kept in Redis, and what is known of its use.
 
-Here a string is bytes and a hash a dictionary; what is told is what Redis with its own defaults
+Here a string is bytes and a hash a dictionary; what is told is what Redis 8 with its own defaults
 would say of the same value, since tools and libraries ask for it.
 
 Caveats: Redis remembers how a value came to be (a string that was appended to is "raw", a hash
@@ -15,6 +15,7 @@ from distrodb.commands.command import container, data_row
 from distrodb.commands.key_specs import one
 from distrodb.commands.numbers import parse_integer
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.values import Value
@@ -22,6 +23,7 @@ from distrodb.resp.reply import Reply, error
 
 EMBEDDED_BYTES_MAX = 44  # of a string that is in one piece with its object
 LISTPACK_ENTRIES_MAX, LISTPACK_BYTES_MAX = 512, 64  # hash-max-listpack-entries and -value
+LIST_BYTES_MAX = 8192  # of a list in one listpack, list-max-listpack-size -2
 SHARED_INTEGERS, SHARED = 10000, 2**31 - 1  # Redis has these once; how often they count as used
 
 NO_FREQUENCY = error(
@@ -44,8 +46,19 @@ def _hash(value: Hash) -> bytes:
     return b"listpack" if is_small else b"hashtable"
 
 
+def _list(value: List) -> bytes:
+    """Two bytes beside an element, about."""
+    count = len(value)
+    is_small = 2 * count <= LIST_BYTES_MAX and sum(map(len, value)) + 2 * count <= LIST_BYTES_MAX
+    return b"listpack" if is_small else b"quicklist"
+
+
 # A new kind of value is a line here.
-_ENCODINGS: Mapping[type, Callable[[Any], bytes]] = {bytes: _string, Hash: _hash}
+_ENCODINGS: Mapping[type, Callable[[Any], bytes]] = {
+    bytes: _string,
+    Hash: _hash,
+    List: _list,
+}
 
 
 def encoding_of(value: Value) -> bytes:

@@ -14,6 +14,7 @@ from distrodb.commands.numbers import (
     BAD_TIMEOUT,
     NEGATIVE_TIMEOUT,
     NOT_AN_INTEGER,
+    NOT_POSITIVE,
     parse_integer,
 )
 from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
@@ -54,7 +55,7 @@ def waitaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
     if not 0 <= local <= 1:
         return error("ERR", "value is out of range, value must between 0 and 1")
     if replicas < 0:
-        return error("ERR", "value is out of range, must be positive")
+        return NOT_POSITIVE
     return _bad_timeout(args[3]) or [1, session.slave.majority - 1]
 
 

@@ -1,8 +1,6 @@
 """SORT and SORT_RO (https://redis.io/docs/latest/commands/sort/).
 
-What can be sorted are lists, sets and sorted sets, which are not there yet: a kind that comes has a
-line in ``_ITEMS``, and lists one in ``_MAKE_LIST``.  Until then a key that is there is of the wrong
-kind, and one that is not has nothing to sort.
+What can be sorted are lists, sets and sorted sets; each has a line in ``_ITEMS``.
 
 A key that BY or GET makes of an element must be where the command runs.  Where one partition has
 all keys it always is; elsewhere a pattern with a star needs the hash tag of the sorted key, before
@@ -20,11 +18,12 @@ from distrodb.commands.key_specs import KeySpec, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, LIST, Keys
 from distrodb.keyspace.place import WrongType
 from distrodb.keyspace.sorting import NotANumber, Order, arranged
-from distrodb.keyspace.values import Container, Value
+from distrodb.keyspace.values import Value
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
 
@@ -36,8 +35,8 @@ _SKIPPED = {
     b"BY": 1,
 }  # words behind an option, where no STORE is looked for
 
-_ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {}  # the elements of a container
-_MAKE_LIST: list[Callable[[Sequence[bytes]], Container]] = []  # what STORE makes; one, or none
+# The elements of a container.
+_ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {List: list}
 
 
 @dataclass(slots=True)
@@ -119,7 +118,7 @@ def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) 
     by, order, named = options.by, options.order, readable or keys
     weigh = None if by is None else lambda item: _looked_up(named, by, item)
     try:
-        found = arranged(_items(keys.value(args[1])), order, weigh)
+        found = arranged(_items(keys.value(args[1]), order), order, weigh)
     except NotANumber:
         return NOT_NUMBERS
     gets = options.gets or [SELF]
@@ -129,19 +128,27 @@ def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) 
     return _store(keys, options.store, [each or b"" for each in results], context)
 
 
-def _items(value: Value | None) -> Sequence[bytes]:
+def _items(value: Value | None, order: Order) -> Sequence[bytes]:
     if value is None:
         return ()
     if type(value) not in _ITEMS:
         raise WrongType
-    return _ITEMS[type(value)](value)
+    items = _ITEMS[type(value)](value)
+    # What has an order of its own may be asked for from behind.
+    return items[::-1] if order.is_kept and order.is_descending and _is_sorted(value) else items
+
+
+def _is_sorted(value: Value) -> bool:
+    return isinstance(value, List)
 
 
 def _store(keys: Keys, name: bytes, results: list[bytes], context: Context) -> Reply:
     if problem := over_limits(context, name, b""):
         return problem
     if results:
-        keys.put_value(name, _MAKE_LIST[0](results))
+        made = List(0)
+        made.extend(results)
+        keys.put_value(name, made)
         keys.event(LIST, b"sortstore", name)
     elif keys.delete(name):
         keys.event(GENERIC, b"del", name)

@@ -20,6 +20,7 @@ from distrodb.commands import (
     keys,
     keyspaces,
     latency,
+    lists,
     memory,
     metadata,
     monitor,
@@ -39,7 +40,7 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
-_DATA = (*_STRINGS, *_KEYS, hashes)
+_DATA = (*_STRINGS, *_KEYS, hashes, lists)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

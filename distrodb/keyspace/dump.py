@@ -3,8 +3,8 @@
     type (1 byte) · the value as in an RDB file · RDB version (2 bytes) · CRC-64 (8 bytes)
 
 all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tells of the encodings.
-We write strings and hashes plainly, in version 9, which Redis 5 and all since then accept; we read
-what Redis up to 8 writes for them: small integers, LZF, ziplists and listpacks.
+We write values plainly, in version 9, which Redis 5 and all since then accept; we read what Redis
+up to 8 writes for them: small integers, LZF, ziplists, listpacks and quicklists.
 
 What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, all
 of them by ``UNPACKED_BYTES_MAX``, and the work by ``STEPS_MAX``, since entries of the log are
@@ -19,6 +19,7 @@ from typing import Any
 import anycrc
 
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.values import Value
 
 _CRC = anycrc.Model("CRC64-REDIS")  # a table in Python takes 5 s for 16 MB
@@ -34,6 +35,9 @@ STRING_STEPS = 2
 UNPACKED_BYTES_MAX = 1 << 27
 
 _STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
+# Plain, a ziplist, several of those, and several elements and listpacks.
+_LIST, _LIST_ZIPLIST, _LIST_ZIPLISTS, _LIST_QUICKLIST = 1, 10, 14, 18
+_ONE_ELEMENT, _PACKED = 1, 2  # what a node of a quicklist is
 _INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
 
 
@@ -99,9 +103,16 @@ def _put_hash(to: bytearray, value: Hash) -> None:
         _put_string(to, text)
 
 
+def _put_list(to: bytearray, value: List) -> None:
+    _put_length(to, len(value))
+    for item in value:
+        _put_string(to, item)
+
+
 _WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
     bytes: (_STRING, _put_string),
     Hash: (_HASH, _put_hash),
+    List: (_LIST, _put_list),
 }
 
 
@@ -240,8 +251,13 @@ class _Reader:
         packed = self.string()
         inner = _Reader(packed, self.bytes_max)
         inner._steps = self._steps
-        self._steps = 0  # nothing is behind it
         return inner
+
+    def leave(self, inner: "_Reader") -> None:
+        """All of it is read; what that took is taken from here as well."""
+        if inner.position != len(inner.data):
+            raise BadFormat("there is more behind what is packed")
+        self._steps = inner._steps
 
 
 def _hash(items: Iterator[bytes]) -> Hash:
@@ -261,6 +277,34 @@ def _plain_hash(reader: _Reader) -> Hash:
     return _hash(reader.string() for _ in range(2 * count))
 
 
+def _list(items: Iterator[bytes]) -> List:
+    value = List(0)
+    value.extend(items)
+    if not len(value):
+        raise BadFormat("an empty list")
+    return value
+
+
+def _plain_list(reader: _Reader) -> List:
+    return _list(reader.string() for _ in range(reader.length()))
+
+
+def _ziplists(reader: _Reader) -> Iterator[bytes]:
+    for _ in range(reader.length()):
+        yield from _ziplist(reader)
+
+
+def _quicklist(reader: _Reader) -> Iterator[bytes]:
+    for _ in range(reader.length()):
+        kind = reader.length()
+        if kind == _ONE_ELEMENT:
+            yield reader.string()
+        elif kind == _PACKED:
+            yield from _listpack(reader)
+        else:
+            raise BadFormat("a node of an unknown kind")
+
+
 def _ziplist(reader: _Reader) -> Iterator[bytes]:
     inner = reader.inner()
     if inner.integer(4) != len(inner.data):
@@ -271,8 +315,7 @@ def _ziplist(reader: _Reader) -> Iterator[bytes]:
             inner.take(4)
         inner.step(STRING_STEPS)
         yield _ziplist_entry(inner)
-    if inner.position != len(inner.data):
-        raise BadFormat("there is more behind a ziplist")
+    reader.leave(inner)
 
 
 def _ziplist_entry(inner: _Reader) -> bytes:
@@ -303,8 +346,7 @@ def _listpack(reader: _Reader) -> Iterator[bytes]:
         size = inner.position - begin  # written behind it, in seven bits a byte
         inner.take(1 + sum(size >= bound for bound in _LISTPACK_SIZES))
         yield text
-    if inner.position != len(inner.data):
-        raise BadFormat("there is more behind a listpack")
+    reader.leave(inner)
 
 
 def _listpack_entry(inner: _Reader, first: int) -> bytes:
@@ -334,4 +376,8 @@ _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _HASH: _plain_hash,
     _HASH_ZIPLIST: lambda reader: _hash(_ziplist(reader)),
     _HASH_LISTPACK: lambda reader: _hash(_listpack(reader)),
+    _LIST: _plain_list,
+    _LIST_ZIPLIST: lambda reader: _list(_ziplist(reader)),
+    _LIST_ZIPLISTS: lambda reader: _list(_ziplists(reader)),
+    _LIST_QUICKLIST: lambda reader: _list(_quicklist(reader)),
 }

@@ -53,6 +53,8 @@ class _LongPieces:
 
 def glob(pattern: bytes) -> re.Pattern[bytes] | _LongPieces:
     """Its ``match`` is true for a key that fits as a whole."""
+    if len(pattern) > 1 and not pattern.strip(b"*"):
+        return re.compile(rb".+\Z", re.DOTALL)  # as Redis has it: nothing at all fits * alone
     pieces = _pieces(pattern)
     first, *middle = pieces
     if not middle:

@@ -131,6 +131,22 @@ DIFFERENCES: list[Difference] = [
         ("SET k a", "APPEND k b", "OBJECT ENCODING k"),
     ),
     Difference(
+        "`OBJECT ENCODING` names a small list as Redis 7.2 and later do",
+        lambda words, theirs, ours: (
+            _command(words, b"OBJECT", b"ENCODING")
+            and theirs == (b"$", b"quicklist")
+            and ours == (b"$", b"listpack")
+        ),
+        ("RPUSH k a", "OBJECT ENCODING k"),
+    ),
+    Difference(
+        "`LPOS` refuses a `RANK` of -2^63, as later Redis do",
+        lambda words, theirs, ours: (
+            _command(words, b"LPOS") and _says(ours, b"value is out of range, value must between")
+        ),
+        ("LPOS k a RANK -9223372036854775808",),
+    ),
+    Difference(
         "What is newer than Redis 7.0 is there: `CLIENT SETINFO`, `CLIENT NO-TOUCH`, …",
         lambda words, theirs, ours: _says(theirs, b"ERR unknown ") and _is_newer(words),
         ("CLIENT NO-TOUCH ON",),

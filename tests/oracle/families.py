@@ -251,6 +251,41 @@ DEL key
 TYPE key
 """
 
+LISTS = """
+LPUSH key {element}
+RPUSH key {element}
+LPUSH key {value}
+RPUSH key {value}
+RPUSH key 'a 'b 'a 'c 'a 'b
+LPUSHX key {element}
+RPUSHX key {element}
+LPOP key [count]
+RPOP key [count]
+LLEN key
+LRANGE key small small
+LRANGE key integer integer
+LINDEX key small
+LSET key small element
+LTRIM key small small
+LREM key small element
+LREM key integer element
+LINSERT key (BEFORE|AFTER|'x) element element
+LPOS key element [RANK small] [COUNT small] [MAXLEN small]
+LPOS key element [RANK integer] [COUNT integer]
+LMOVE key key (LEFT|RIGHT|'x) (LEFT|RIGHT)
+RPOPLPUSH key key
+LMPOP (1|2|3|0|'x) key key (LEFT|RIGHT) [COUNT count]
+LMPOP 1 key (LEFT|RIGHT|'x)
+LRANGE key 0 -1
+EXPIREAT key unix
+DEL key
+TYPE key
+COPY key key REPLACE
+RENAME key key
+DUMP key
+OBJECT ENCODING key
+"""
+
 CONNECTION = """
 PING
 PING value
@@ -518,6 +553,7 @@ FAMILIES = [
     _family("dumping", DUMPING),
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
+    _family("lists", LISTS),
     _family("databases", DATABASES, kinds=GATEWAY),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
     _family("sorting", SORTING, 2, kinds=GATEWAY),

@@ -17,7 +17,6 @@ class PureServer(World):
     def __init__(self, is_cluster: bool = True, partitions: int | None = None):
         """A gateway has one partition unless told otherwise: then it is a single server."""
         super().__init__(partitions=partitions or (PARTITIONS if is_cluster else 1))
-        self.now = 0.0
         self._behind = None if is_cluster else Gateway(self.service)
         self.pubsub.peers = []  # nobody else is there to be asked
         self.pubsub.questions = Questions(self.parcels, [])  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from distrodb.backup.records import Record
 from distrodb.backup.redis_source import _READERS
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.kinds import CONTAINERS
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.place_number import place_of
 from distrodb.ring.slots import slot_of
 from distrodb.slave.machine_factory import new_store
@@ -25,8 +26,18 @@ def hash_of(pairs):
     return value
 
 
+def list_of(items):
+    value = List(0)
+    value.extend(items)
+    return value
+
+
 data = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode))
-values = st.one_of(data, st.dictionaries(data, data, min_size=1, max_size=5).map(hash_of))
+values = st.one_of(
+    data,
+    st.dictionaries(data, data, min_size=1, max_size=5).map(hash_of),
+    st.lists(data, min_size=1, max_size=5).map(list_of),
+)
 expiries = st.one_of(st.none(), st.integers(1, 1 << 62))
 records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
 
@@ -34,6 +45,7 @@ records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
 def plain(record):
     value = record.value
     shown = list(value.fields.items()) if isinstance(value, Hash) else value
+    shown = list(value) if isinstance(value, List) else shown
     return record.database, record.key, shown, record.expires_at_ms
 
 
@@ -89,6 +101,9 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "value": "1", "expires_at_ms": 9223372036854775808}', "expires_at_ms is no"),
         ('{"key": "\\ud800", "value": "1"}', "a lone surrogate"),
         ('{"key": "a", "hash": []}', "a hash is a list of pairs"),
+        ('{"key": "a", "list": []}', "a list is one of strings"),
+        ('{"key": "a", "list": "b"}', "a list is one of strings"),
+        ('{"key": "a", "list": [1]}', "keys and values are strings"),
         ('{"key": "a", "hash": {"f": "v"}}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f"]]}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f", "1"], ["f", "2"]]}', "a field twice in one hash"),
@@ -117,7 +132,7 @@ anything = st.recursive(
 )
 
 
-@given(anything, st.sampled_from(["key", "value", "hash", "database", "expires_at_ms"]))
+@given(anything, st.sampled_from(["key", "value", "hash", "list", "database", "expires_at_ms"]))
 def test_whatever_stands_in_a_place_is_refused_or_taken(what, name):
     with contextlib.suppress(ValueError):
         record_of(json.dumps({"key": "a", "value": "1", name: what}))
@@ -126,11 +141,13 @@ def test_whatever_stands_in_a_place_is_refused_or_taken(what, name):
 # -- records as commands ---------------------------------------------------------------------------
 
 
-def run(store, record):
+def run(store, record, times=1):
+    """Each command so many times: its outcome may be unknown."""
     place = place_of(record.database, slot_of(record.key))
     for words in writes.commands_of(record):
         args = [word if isinstance(word, bytes) else b"%d" % word for word in words]
-        reply = store.execute(place, args, 1000)
+        for _ in range(times):
+            reply = store.execute(place, args, 1000)
         assert not hasattr(reply, "code"), reply
 
 
@@ -149,7 +166,7 @@ def test_commands_make_the_key_whatever_was_there(record, before, is_large, time
             patch.setattr(writes, "WHOLE_BYTES_MAX", 0)
             patch.setattr(writes, "PART_BYTES", 40)
         for _ in range(times):
-            run(store, record)
+            run(store, record, times)
     keys = wanted._open(place)
     keys.put_value(record.key, record.value)
     if record.expires_at_ms is not None:

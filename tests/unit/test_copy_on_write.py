@@ -9,14 +9,23 @@ from hypothesis import strategies as st
 
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.store import Store
+from distrodb.keyspace.values import Container
 from tests.support.stores import ask, new_store, restored
 
 keys = st.sampled_from([b"a", b"b", b"c"])
+lists = st.sampled_from([b"l", b"m"])
 fields = st.sampled_from([b"x", b"y", b"z"])
 writes = st.one_of(
     st.tuples(st.just(b"HSET"), keys, fields, st.binary(max_size=5)),
     st.tuples(st.just(b"HDEL"), keys, fields),
+    st.tuples(st.sampled_from([b"LPUSH", b"RPUSH"]), lists, fields, fields),
+    st.tuples(st.sampled_from([b"LPOP", b"RPOP"]), lists),
+    st.tuples(st.just(b"LREM"), lists, st.just(b"1"), fields),
+    st.tuples(st.just(b"LSET"), lists, st.just(b"0"), fields),
+    st.tuples(st.just(b"LTRIM"), lists, st.just(b"1"), st.just(b"5")),
+    st.tuples(st.just(b"DEL"), lists),
     st.tuples(st.just(b"DEL"), keys),
     st.tuples(st.just(b"PEXPIRE"), keys, st.just(b"9")),
 )
@@ -53,11 +62,22 @@ TORN: list[tuple[bytes, ...] | str] = [
 ]
 
 
-def test_without_the_copy_it_tears() -> None:
-    run(TORN)
-    without_copies = mock.patch.object(Hash, "clone", lambda self, generation: self)
+TORN_LIST: list[tuple[bytes, ...] | str] = [
+    (b"RPUSH", b"l", b"x"),
+    "snapshot",
+    "a chunk",
+    (b"RPUSH", b"l", b"y"),
+]
+
+
+@pytest.mark.parametrize(("kind", "script"), [(Hash, TORN), (List, TORN_LIST)])
+def test_without_the_copy_it_tears(
+    kind: type[Container], script: list[tuple[bytes, ...] | str]
+) -> None:
+    run(script)
+    without_copies = mock.patch.object(kind, "clone", lambda self, generation: self)
     with without_copies, pytest.raises(AssertionError):
-        run(TORN)
+        run(script)
 
 
 def hash_of(store: Store) -> Hash:

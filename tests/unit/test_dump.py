@@ -1,16 +1,18 @@
 """DUMP and RESTORE: Redis' bytes are read, ours are such, and damaged or hostile ones are refused.
 
-The payloads below are redis-server 7.0.15's; the last one is a hash as Redis 6.2 writes it (a
-ziplist), and 7.0 has read it.
+The payloads below are redis-server 7.0.15's; those in ziplists are as Redis 6.2 writes them, and
+7.0 has read them.
 """
 
 import contextlib
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.dump import (
     BadFormat,
     TooLarge,
@@ -25,7 +27,8 @@ from distrodb.resp.reply import OK, Reply, error
 from tests.support.stores import ask, new_store
 
 MAX = 1000
-PAYLOADS: list[tuple[str, bytes | dict[bytes, bytes]]] = [
+Plain: TypeAlias = bytes | dict[bytes, bytes] | list[bytes]
+PAYLOADS: list[tuple[str, Plain]] = [
     (
         "00000a005d9b5c400f7fa2da",
         b"",
@@ -116,6 +119,22 @@ PAYLOADS: list[tuple[str, bytes | dict[bytes, bytes]]] = [
             b"h": b"text",
         },
     ),
+    (
+        "120102c3404f40bb18bb0000000c000101dffb02cfa002f2c063ff04f2ffff7f04f420170080200301000940"
+        "0940001880097f01c080028001bc61206c6f6e6765722076616c756520e0240e033de04678e03c000148ff0a"
+        "0024d835b35dd27860",
+        [
+            *(b"1", b"-5", b"4000", b"-40000", b"8388607", b"2147483648", b"-9223372036854775808"),
+            *(b"127", b"128", b"", b"a longer value " * 4, b"x" * 70),
+        ],
+    ),
+    ("0a10100000000d000000020000016103f2ff090079da05520b3dac85", [b"a", b"1"]),
+    (
+        "0e0210100000000d000000020000016103f2ff10100000000d000000020000016103f2ff0900ac41fcf4a4193f"
+        "34",
+        [b"a", b"1", b"a", b"1"],
+    ),
+    ("01030161c00501610900e81adb06e5a6fe03", [b"a", b"5", b"a"]),
 ]
 
 
@@ -124,12 +143,14 @@ def sealed(body: bytes, version: int = 9) -> bytes:
     return body + crc64(body).to_bytes(8, "little")
 
 
-def plain(value: Value) -> bytes | dict[bytes, bytes]:
-    return value if isinstance(value, bytes) else dict(value.fields)  # type: ignore[attr-defined]
+def plain(value: Value) -> Plain:
+    if isinstance(value, bytes):
+        return value
+    return dict(value.fields) if isinstance(value, Hash) else list(value)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.mark.parametrize(("data", "value"), PAYLOADS)
-def test_what_redis_has_written_is_read(data: str, value: bytes | dict[bytes, bytes]) -> None:
+def test_what_redis_has_written_is_read(data: str, value: Plain) -> None:
     payload = bytes.fromhex(data)
     assert is_intact(payload)
     assert plain(load(payload, MAX)) == value
@@ -138,12 +159,22 @@ def test_what_redis_has_written_is_read(data: str, value: bytes | dict[bytes, by
 texts = st.binary(max_size=40) | st.integers(-(2**63), 2**63).map(lambda n: b"%d" % n)
 
 
-@given(texts | st.dictionaries(texts, texts, min_size=1).map(lambda fields: fields))
-def test_what_is_written_is_read(value: bytes | dict[bytes, bytes]) -> None:
-    ours: Value = value if isinstance(value, bytes) else Hash(0)
-    for field, text in value.items() if isinstance(value, dict) else ():
-        ours.set(field, text)  # type: ignore[union-attr]
-    assert plain(load(dump(ours), MAX)) == value
+@given(texts | st.dictionaries(texts, texts, min_size=1) | st.lists(texts, min_size=1))
+def test_what_is_written_is_read(value: Plain) -> None:
+    assert plain(load(dump(ours(value)), MAX)) == value
+
+
+def ours(value: Plain) -> Value:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, list):
+        made = List(0)
+        made.extend(value)
+        return made
+    fields = Hash(0)
+    for field, text in value.items():
+        fields.set(field, text)
+    return fields
 
 
 def test_a_checksum_is_redis_own() -> None:
@@ -162,7 +193,7 @@ def test_what_is_no_payload_is_refused(payload: bytes) -> None:
     assert not is_intact(payload)
 
 
-kinds = st.sampled_from([0, 4, 13, 16]).map(lambda kind: bytes([kind]))
+kinds = st.sampled_from([0, 1, 4, 10, 13, 14, 16, 18]).map(lambda kind: bytes([kind]))
 
 
 @given(kinds, st.binary(max_size=60) | st.sampled_from([b"", b"\x00"]))
@@ -187,7 +218,10 @@ def test_so_are_changed_ones(data: str, draw: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"\x05\x00", BadFormat),  # a type that we do not know
+        (b"\x63\x00", BadFormat),  # a type that we do not know
+        (b"\x01\x00", BadFormat),  # no elements
+        (b"\x12\x01\x03\x01a", BadFormat),  # a node of an unknown kind
+        (b"\x12\x01\x02\x08\x08\x00\x00\x00\x01\x00\x01\xff", BadFormat),  # a listpack cut short
         (b"\x00\x02a", BadFormat),  # too short
         (b"\x00\x01ab", BadFormat),  # too long
         (b"\x00\xc4", BadFormat),  # an unknown encoding
@@ -286,7 +320,7 @@ def restore(*words: bytes) -> tuple[Reply, Reply, Reply]:
         ([b"a", b"x", A], (NO_INTEGER, None, -2)),
         ([b"a", b"-1", A], None),
         ([b"a", b"0", A[:-1]], None),
-        ([b"a", b"0", sealed(b"\x05\x00")], (error("ERR", "Bad data format"), None, -2)),
+        ([b"a", b"0", sealed(b"\x63\x00")], (error("ERR", "Bad data format"), None, -2)),
     ],
 )
 def test_restore(words: list[bytes], expected: tuple[Reply, Reply, Reply] | None) -> None:
@@ -304,9 +338,9 @@ def test_restore(words: list[bytes], expected: tuple[Reply, Reply, Reply] | None
 
 def test_a_value_goes_from_store_to_store() -> None:
     one, other = new_store(0, 9), new_store(0, 9)
-    for line in ("SET s 17", "HSET h a 1 b 2"):
+    for line in ("SET s 17", "HSET h a 1 b 2", "RPUSH l a b a"):
         ask(one, line)
-    for key in (b"s", b"h"):
+    for key in (b"s", b"h", b"l"):
         payload = one.execute(0, [b"DUMP", key], 0)
         assert isinstance(payload, bytes)
         assert other.execute(0, [b"RESTORE", key, b"0", payload], 0) == OK

@@ -49,7 +49,8 @@ def _fits(pattern: bytes, name: bytes) -> bool:
 @example("ab*b", "ab")  # the last piece may not share bytes with what stands before the star
 def test_stars_match_as_a_plain_search_says(pattern: str, name: str) -> None:
     found = glob(pattern.encode()).match(name.encode())
-    assert bool(found) == _fits(pattern.encode(), name.encode())
+    is_nothing = not name and len(pattern) > 1  # to Redis it fits no pattern but * and none
+    assert bool(found) == (_fits(pattern.encode(), name.encode()) and not is_nothing)
 
 
 def test_the_end_of_a_long_key_is_compared_once() -> None:

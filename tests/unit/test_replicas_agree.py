@@ -124,7 +124,16 @@ def test_copies_agree_however_they_came_there(seed: int) -> None:
 
 def test_every_line_of_the_oracle_that_a_partition_runs_is_among_them() -> None:
     names = {command.name for command in known()}
-    assert {b"KEYS", b"SCAN", b"RANDOMKEY", b"SET", b"HSET", b"PFADD", b"BITFIELD"} <= names
+    assert {
+        b"KEYS",
+        b"SCAN",
+        b"RANDOMKEY",
+        b"SET",
+        b"HSET",
+        b"LPUSH",
+        b"PFADD",
+        b"BITFIELD",
+    } <= names
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""SORT: its order, its options, and how a kind of value that can be sorted is made known to it."""
-
-from collections.abc import Iterator
-from typing import Any, ClassVar
+"""SORT: its order, its options, and what it stores."""
 
 import pytest
 
@@ -19,38 +16,10 @@ SYNTAX = error("ERR", "syntax error")
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 
 
-class Row:
-    """A list, as far as a sorter asks."""
-
-    kind: ClassVar[bytes] = b"list"
-    tag: ClassVar[int] = 60
-    size = 0
-
-    def __init__(self, generation: int, items: tuple[bytes, ...] = ()):
-        self.generation, self.items = generation, items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def clone(self, generation: int) -> "Row":
-        return Row(generation, self.items)
-
-    def parts(self, bytes_max: int) -> Iterator[tuple[list[Any], int]]:
-        yield list(self.items), 0
-
-    def add_part(self, plain: list[Any]) -> None:
-        self.items += tuple(plain)
-
-    def canonical(self) -> bytes:
-        return b" ".join(self.items)
-
-
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+def store() -> Store:
     """{t}l has 3 1 2 10; each but 10 weighs {t}w_N, has a name in a hash {t}h_N, and another weight
     x_N in another slot; and yet another one in another database."""
-    monkeypatch.setitem(sort._ITEMS, Row, lambda row: row.items)
-    monkeypatch.setattr(sort, "_MAKE_LIST", [lambda items: Row(0, tuple(items))])
     made = new_store(0, 16383)
     for number, weight in ((1, 9), (2, 8), (3, 7)):
         slot = slot_of(b"x_%d" % number)
@@ -58,7 +27,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         ask(made, f"SET x_{number} elsewhere", place=place_of(1, slot))
         ask(made, f"SET {{t}}w_{number} {weight}", place=PLACE)
         ask(made, f"HSET {{t}}h_{number} name n{number}", place=PLACE)
-    made._open(PLACE).put_value(b"{t}l", Row(0, (b"3", b"1", b"2", b"10")))
+    ask(made, "RPUSH {t}l 3 1 2 10", place=PLACE)
     return made
 
 
@@ -79,6 +48,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         ("BY {t}h_*->name ALPHA", [b"10", b"1", b"2", b"3"]),
         ("BY {t}h_*->name", sort.NOT_NUMBERS),
         ("BY nosort", [b"3", b"1", b"2", b"10"]),
+        ("BY nosort DESC", [b"10", b"2", b"1", b"3"]),
         ("BY nosort GET # GET {t}w_* LIMIT 0 2", [b"3", b"7", b"1", b"9"]),
         ("GET {t}h_*->name", [b"n1", b"n2", b"n3", None]),
         ("GET {t}w_*->name GET x LIMIT 0 1", [None, None]),
@@ -154,13 +124,20 @@ def test_its_keys(line: str, positions: list[int]) -> None:
         (b"0x10", 16.0),
         (b"-inf", float("-inf")),
         (b"Infinity", float("inf")),
+        (b"", 0.0),
+        (b"1\0x", 1.0),
+        (b"0x1.8p1", 3.0),
+        (b"0e-999", 0.0),
     ],
 )
 def test_a_number_is_read_as_c_reads_it(text: bytes, number: float) -> None:
     assert number_of(text) == number
 
 
-@pytest.mark.parametrize("text", [b"", b"x", b"1 ", b"1x", b"nan", b"1_0", b"0x", b"\xb2"])
+@pytest.mark.parametrize(
+    "text",
+    [b" ", b"x", b"1 ", b"1x", b"nan", b"1_0", b"0x", b"\xb2", b"1e400", b"1e-400", b"9" * 400],
+)
 def test_what_is_no_number(text: bytes) -> None:
     with pytest.raises(NotANumber):
         arranged([text, b"1"], Order(), None)

@@ -87,9 +87,19 @@ def test_every_command_on_one_value_is_asked_of_the_wrong_kind() -> None:
     for row in DATA_COMMANDS.values():
         if row.scope == "key" and row.name not in any_kind:
             key = b"s" if row.group == "hash" else b"h"
-            rest = [b"1"] * (abs(row.arity) - 2)
-            reply = store.execute(0, [row.name.encode(), key, *rest], 0)
+            words = words_of(row.name, row.arity, key)
+            reply = store.execute(0, words, 0)
             assert reply == WRONG_TYPE, row.name
+
+
+def words_of(name: str, arity: int, key: bytes) -> list[bytes]:
+    """A command that makes sense."""
+    by_name = {
+        "linsert": [key, b"BEFORE", b"1", b"1"],
+        "lmove": [key, b"1", b"LEFT", b"LEFT"],
+        "lmpop": [b"1", key, b"LEFT"],
+    }
+    return [name.encode(), *by_name.get(name, [key, *[b"1"] * (abs(arity) - 2)])]
 
 
 def test_a_hash_without_fields_is_gone() -> None:

@@ -24,6 +24,9 @@ SYNTAX = error("ERR", "syntax error")
         (f"HSET k f {'v' * 65}", b"hashtable", 1),
         ("HSET k " + " ".join(f"f{n} v" for n in range(512)), b"listpack", 1),
         ("HSET k " + " ".join(f"f{n} v" for n in range(513)), b"hashtable", 1),
+        (f"RPUSH k {'x' * 8190}", b"listpack", 1),
+        (f"RPUSH k {'x' * 8191}", b"quicklist", 1),
+        ("RPUSH k " + " ".join("x" for n in range(5000)), b"quicklist", 1),
     ],
 )
 def test_a_value_is_described(line: str, encoding: bytes, references: int) -> None:

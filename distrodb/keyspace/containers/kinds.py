@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.values import Container
 
-CONTAINERS: Mapping[int, type[Container]] = {Hash.tag: Hash}
+CONTAINERS: Mapping[int, type[Container]] = {kind.tag: kind for kind in (Hash, List)}
