@@ -14,7 +14,7 @@ from distrodb.commands.costs import Sizes
 from distrodb.commands.error_replies import SYNTAX, wrong_arity
 from distrodb.commands.key_specs import DELETES, INSERTS, LOOKS, READS, KeySpec, counted, one
 from distrodb.commands.keys import NO_SUCH_KEY
-from distrodb.commands.numbers import INT_MAX, NOT_AN_INTEGER, NOT_POSITIVE, parse_integer
+from distrodb.commands.numbers import BEYOND, INT_MAX, NOT_AN_INTEGER, NOT_POSITIVE, parse_integer
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.context import Context
@@ -268,7 +268,6 @@ def linsert(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 # -- LPOS ------------------------------------------------------------------------------------------
 
-BEYOND = error("ERR", f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
 NO_RANK = error(
     "ERR",
     "RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative"

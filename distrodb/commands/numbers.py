@@ -15,6 +15,7 @@ BAD_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = error("ERR", "timeout is negative")
 NOT_A_FLOAT = error("ERR", "value is not a valid float")
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+BEYOND = error("ERR", f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
 
 _FLOAT_CHARACTERS_MAX = 5 * 1024  # of a number in a string; as in Redis
 _DIGITS_AT_ONCE = 4000  # Python converts no more than 4300 of them at once

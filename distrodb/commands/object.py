@@ -39,11 +39,15 @@ def _string(value: bytes) -> bytes:
     return b"embstr" if len(value) <= EMBEDDED_BYTES_MAX else b"raw"
 
 
-def _hash(value: Hash) -> bytes:
-    is_small = len(value) <= LISTPACK_ENTRIES_MAX and all(
+def is_small(value: Hash) -> bool:
+    """Redis would keep it as a list."""
+    return len(value) <= LISTPACK_ENTRIES_MAX and all(
         max(len(field), len(text)) <= LISTPACK_BYTES_MAX for field, text in value.fields.items()
     )
-    return b"listpack" if is_small else b"hashtable"
+
+
+def _hash(value: Hash) -> bytes:
+    return b"listpack" if is_small(value) else b"hashtable"
 
 
 def _list(value: List) -> bytes:

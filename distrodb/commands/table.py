@@ -15,6 +15,7 @@ from distrodb.commands import (
     databases,
     dump,
     expiry,
+    hash_walks,
     hashes,
     hyperloglog,
     keys,
@@ -40,7 +41,7 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
-_DATA = (*_STRINGS, *_KEYS, hashes, lists)
+_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

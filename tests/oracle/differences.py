@@ -237,6 +237,13 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
         return bool(sorted(theirs[1]) == sorted(ours[1]))
     if name == b"HGETALL" or _command(words, b"CONFIG", b"GET"):
         return _pairs(theirs) == _pairs(ours)
+    if name in (b"HKEYS", b"HVALS"):
+        return bool(sorted(theirs[1]) == sorted(ours[1]))
+    if name == b"HRANDFIELD":  # the same of them, if all are wanted
+        one, other = theirs[1], ours[1]
+        return None not in (one, other) and (isinstance(one, bytes) or len(one) == len(other))
+    if name == b"HSCAN" and theirs[1][0] == ours[1][0]:
+        return _pairs(theirs[1][1]) == _pairs(ours[1][1])
     if words[0].upper() == b"PUBSUB" and words[1].upper() in (b"CHANNELS", b"SHARDCHANNELS"):
         return bool(sorted(theirs[1]) == sorted(ours[1]))
     if name == b"CLIENT" and words[1].upper() in (b"INFO", b"LIST"):

@@ -243,9 +243,24 @@ ECHO value
 HASHES = """
 HSET key {field value}
 HGET key field
+HMSET key {field value}
+HSETNX key field value
 HDEL key {field}
+HMGET key {field}
+HEXISTS key field
+HSTRLEN key field
 HGETALL key
+HKEYS key
+HVALS key
 HLEN key
+HSET key field integer
+HINCRBY key field integer
+HSET key field float
+HINCRBYFLOAT key field float
+HRANDFIELD key
+HRANDFIELD key integer [WITHVALUES|'x]
+HRANDFIELD key (1|2|3|-3) [WITHVALUES]
+HSCAN key (0|0|integer) [MATCH channel_pattern] [COUNT count]
 GET key
 DEL key
 TYPE key

@@ -20,7 +20,7 @@ def test_count_is_of_commands_and_list_has_subcommands_too() -> None:
 @pytest.mark.parametrize(
     ("filtered", "found"),
     [
-        ("ACLCAT hash", {"hset", "hget", "hdel", "hgetall", "hlen"}),
+        ("ACLCAT hash", {"hset", "hget", "hdel", "hgetall", "hlen", "hscan", "hmset"}),
         ("pattern hgeta*", {"hgetall"}),
         ("PATTERN COMMAND|C*", {"command|count"}),
         ("MODULE x", set()),

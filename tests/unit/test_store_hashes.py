@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,8 +7,8 @@ from hypothesis import strategies as st
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store
-from distrodb.resp.reply import OK, ErrorReply, Reply, Status, error
-from tests.support.stores import ask, new_store
+from distrodb.resp.reply import OK, ErrorReply, Pairs, Reply, Status, error
+from tests.support.stores import ask, new_store, restored
 
 WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
 
@@ -36,6 +38,43 @@ def make() -> Store:
         ("HDEL h a b", 2, {}),
         ("HGETALL h", {b"a": b"1", b"b": b"2"}, None),
         ("HGETALL none", {}, None),
+        ("HMSET h a 9 c 3", OK, {b"a": b"9", b"b": b"2", b"c": b"3"}),
+        ("HMSET h a 9 c", error("ERR", "wrong number of arguments for 'hmset' command"), None),
+        ("HSETNX h a 9", 0, None),
+        ("HSETNX h c 9", 1, {b"a": b"1", b"b": b"2", b"c": b"9"}),
+        ("HMGET h a none a", [b"1", None, b"1"], None),
+        ("HMGET none a b", [None, None], None),
+        ("HEXISTS h a", 1, None),
+        ("HEXISTS h none", 0, None),
+        ("HSTRLEN h a", 1, None),
+        ("HSTRLEN h none", 0, None),
+        ("HKEYS h", [b"a", b"b"], None),
+        ("HVALS h", [b"1", b"2"], None),
+        ("HKEYS none", [], None),
+        ("HVALS none", [], None),
+        ("HINCRBY h a 41", 42, {b"a": b"42", b"b": b"2"}),
+        ("HINCRBY h c -1", -1, {b"a": b"1", b"b": b"2", b"c": b"-1"}),
+        ("HINCRBY h a x", error("ERR", "value is not an integer or out of range"), None),
+        (f"HINCRBY h a {2**63 - 1}", error("ERR", "increment or decrement would overflow"), None),
+        ("HINCRBYFLOAT h a 0.5", b"1.5", {b"a": b"1.5", b"b": b"2"}),
+        ("HINCRBYFLOAT h a inf", error("ERR", "value is NaN or Infinity"), None),
+        ("HINCRBYFLOAT h a x", error("ERR", "value is not a valid float"), None),
+        ("HRANDFIELD h 2", [b"a", b"b"], None),
+        ("HRANDFIELD h 9 WITHVALUES", Pairs([(b"a", b"1"), (b"b", b"2")]), None),
+        ("HRANDFIELD h 0", [], None),
+        ("HRANDFIELD none", None, None),
+        ("HRANDFIELD none -3", [], None),
+        ("HRANDFIELD h 1 x", error("ERR", "syntax error"), None),
+        (
+            f"HRANDFIELD h {-(2**21)}",
+            error("ERR", "value is out of range: no more than 1048576 elements at once"),
+            None,
+        ),
+        ("HSCAN h 0", [b"0", [b"a", b"1", b"b", b"2"]], None),
+        ("HSCAN h 0 NOVALUES MATCH b", [b"0", [b"b"]], None),
+        ("HSCAN h 0 COUNT 0", error("ERR", "syntax error"), None),
+        ("HSCAN h x", error("ERR", "invalid cursor"), None),
+        ("HSCAN none 0", [b"0", []], None),
         ("HLEN h", 2, None),
         ("HLEN none", 0, None),
         ("TYPE h", Status(b"hash"), None),
@@ -66,6 +105,7 @@ def test_command(line: str, reply: Reply, left: Reply) -> None:
     [
         "GET h", "SET h 1 GET", "STRLEN h", "APPEND h 1", "INCR h", "DECR h", "INCRBY h 1",
         "DECRBY h 1", "HSET s a 1", "HGET s a", "HDEL s a", "HGETALL s", "HLEN s",
+        "HRANDFIELD s", "HRANDFIELD s 0", "HSCAN s 0", "HINCRBY s a 1", "HSETNX s a 1",
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused_and_stays(line: str) -> None:
@@ -166,3 +206,99 @@ def test_no_command_raises_and_errors_change_nothing(
         reply = store.execute(-1 if row.scope == "partition" else 0, [name, *rest], store.now_ms)
         if isinstance(reply, ErrorReply) or not row.is_write:
             assert store.digest() == before
+
+
+def test_a_field_that_is_no_number_is_not_added_to() -> None:
+    store = make()
+    ask(store, "HSET h a x b inf")
+    before = store.digest()
+    assert ask(store, "HINCRBY h a 1") == error("ERR", "hash value is not an integer")
+    assert ask(store, "HINCRBYFLOAT h a 1") == error("ERR", "hash value is not a float")
+    infinite = error("ERR", "increment would produce NaN or Infinity")
+    assert ask(store, "HINCRBYFLOAT h b 1") == infinite
+    assert store.digest() == before
+
+
+def test_refused_fields_change_nothing_whatever_adds_them() -> None:
+    store = make()
+    before = store.digest()
+    long, limit = "f" * 21, error("ERR", "field exceeds value_bytes_max (20 bytes)")
+    for line in (f"HSETNX h {long} 1", f"HINCRBY h {long} 1", f"HINCRBYFLOAT h {long} 1"):
+        assert ask(store, line) == limit
+    assert store.digest() == before
+
+
+# -- by chance, and one after another --------------------------------------------------------------
+
+
+def large(count: int = 3000) -> Store:
+    store = new_store(0, 16383)
+    words = [word for n in range(count) for word in (b"f%d" % n, b"%d" % n)]
+    store.execute(0, [b"HSET", b"h", *words], 0)
+    return store
+
+
+def test_any_field_is_chosen_as_often_as_another() -> None:
+    store = make()
+    ask(store, "HSET h c 3")
+    chosen = Counter(ask(store, "HRANDFIELD h", now_ms) for now_ms in range(3000))  # type: ignore[type-var]
+    assert set(chosen) == {b"a", b"b", b"c"} and min(chosen.values()) > 800
+    several = ask(store, "HRANDFIELD h -1000")
+    assert isinstance(several, list) and min(Counter(several).values()) > 250  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000, 2999, 3000, 4000])
+def test_those_chosen_are_different_ones(count: int) -> None:
+    store = large()
+    chosen = ask(store, f"HRANDFIELD h {count}")
+    assert isinstance(chosen, list)
+    assert len(set(map(bytes, chosen))) == len(chosen) == min(count, 3000)  # type: ignore[arg-type]
+    pairs = ask(store, f"HRANDFIELD h -{count} WITHVALUES")
+    assert isinstance(pairs, Pairs) and len(pairs.items) == count
+    assert all(field == b"f" + value for field, value in pairs.items)  # type: ignore[operator]
+
+
+def test_what_is_chosen_follows_what_is_written() -> None:
+    """The list of fields is kept from one command to the next."""
+    store = large(3)
+    ask(store, "HRANDFIELD h 9")
+    ask(store, "HSET h new 1")
+    assert ask(store, "HRANDFIELD h 9") == [b"f0", b"f1", b"f2", b"new"]
+    ask(store, "HDEL h f1")
+    assert ask(store, "HRANDFIELD h 9") == [b"f0", b"f2", b"new"]
+
+
+def walk(store: Store, rest: str = "") -> list[bytes]:
+    found: list[bytes] = []
+    cursor, steps = b"0", 0
+    while steps == 0 or cursor != b"0":
+        reply = ask(store, f"HSCAN h {cursor.decode()}{rest}")
+        assert isinstance(reply, list) and isinstance(reply[0], bytes) and len(reply[1]) < 200  # type: ignore[arg-type]
+        cursor, steps = reply[0], steps + 1
+        found += reply[1]  # type: ignore[arg-type,operator]
+        ask(store, f"HSET h other{steps} 1")  # comes and goes meanwhile
+        ask(store, f"HDEL h other{steps - 1}")
+    assert steps > 10
+    return [field for field in found if not field.startswith(b"other")]
+
+
+def test_a_walk_gives_each_field_once_while_others_come_and_go() -> None:
+    found = walk(large(), " NOVALUES")
+    assert sorted(found) == sorted(b"f%d" % n for n in range(3000))
+
+
+def test_a_walk_has_values_and_a_pattern() -> None:
+    found = walk(large(), " MATCH f*7 COUNT 50")
+    pairs = {f: v for f, v in zip(found[::2], found[1::2], strict=True) if v != b"1"}
+    assert pairs == {b"f%d" % n: b"%d" % n for n in range(7, 3000, 10)}
+
+
+def test_a_walk_goes_on_where_it_was_on_another_replica() -> None:
+    store = large()
+    first = ask(store, "HSCAN h 0 NOVALUES COUNT 1000")
+    assert isinstance(first, list) and isinstance(first[0], bytes)
+    cursor, fields = first[0], first[1]
+    other = restored(store.snapshot())
+    rest = ask(other, f"HSCAN h {cursor.decode()} NOVALUES COUNT 5000")
+    assert isinstance(rest, list) and rest[0] == b"0"
+    assert sorted(fields + rest[1]) == sorted(b"f%d" % n for n in range(3000))  # type: ignore[operator]

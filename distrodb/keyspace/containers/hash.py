@@ -1,9 +1,16 @@
-"""A hash: fields and their values, in the order in which they came."""
+"""A hash: fields and their values, in the order in which they came.
 
-from collections.abc import Iterator, Mapping
+Two things are made when somebody asks for them, and are no part of the state: a list of the fields,
+to choose from by their numbers, and a walk (walk.py).  What adds a field keeps both; what deletes
+one drops the list, so choosing costs the whole hash once after that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import msgpack
+
+from distrodb.keyspace.containers.walk import Walk
 
 FIELD_BYTES = 16  # what a field costs beside its name and value, roughly
 
@@ -11,7 +18,7 @@ FIELD_BYTES = 16  # what a field costs beside its name and value, roughly
 class Hash:
     """Fields and their values, in the order in which they came."""
 
-    __slots__ = ("_fields", "generation", "size")
+    __slots__ = ("_fields", "_listed", "_walk", "generation", "size")
 
     kind: ClassVar[bytes] = b"hash"
     tag: ClassVar[int] = 1
@@ -20,6 +27,8 @@ class Hash:
         self.generation = generation
         self.size = 0
         self._fields: dict[bytes, bytes] = {}
+        self._listed: list[bytes] | None = None
+        self._walk: Walk | None = None
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -43,6 +52,10 @@ class Hash:
             self.size += len(value) - len(before)
             return False
         self.size += len(field) + len(value) + FIELD_BYTES
+        if self._listed is not None:
+            self._listed.append(field)
+        if self._walk is not None:
+            self._walk.add(field)
         return True
 
     def delete(self, field: bytes) -> bool:
@@ -51,7 +64,39 @@ class Hash:
         if value is None:
             return False
         self.size -= len(field) + len(value) + FIELD_BYTES
+        self._listed = None
+        if self._walk is not None:
+            self._walk.remove(field)
         return True
+
+    # -- to choose and to walk -----------------------------------------------------------------
+
+    @property
+    def listed(self) -> Sequence[bytes]:
+        """All fields, to be read only; they are in this order on every replica."""
+        if self._listed is None:
+            self._listed = list(self._fields)
+        return self._listed
+
+    @property
+    def is_listed(self) -> bool:
+        return self._listed is not None
+
+    @property
+    def is_walked(self) -> bool:
+        """The next step costs what it gives, and no more."""
+        return self._walk is not None and self._walk.fits(len(self._fields))
+
+    def walk(self, position: int, count: int) -> tuple[int, list[bytes]]:
+        """See walk.py."""
+        if not self.is_walked:
+            self._walk = Walk(self._fields)
+        following, fields = cast(Walk, self._walk).step(position, count)
+        if not following:
+            self._walk = None
+        return following, fields
+
+    # -- as every container --------------------------------------------------------------------
 
     def clone(self, generation: int) -> "Hash":
         copy = Hash(generation)
