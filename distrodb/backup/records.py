@@ -11,7 +11,14 @@ from distrodb.backup.format import PARTITION, Decoder, Frame
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.place_number import database_of, slot_at
-from distrodb.keyspace.snapshot import Header, OriginRow, Row, decode_header, decode_items
+from distrodb.keyspace.snapshot import (
+    Header,
+    OriginRow,
+    Row,
+    ScriptRows,
+    decode_header,
+    decode_items,
+)
 from distrodb.keyspace.values import STRING, Container, Value
 
 
@@ -55,6 +62,8 @@ class Picture:
         for row in decode_items(chunk):
             if isinstance(row, OriginRow):
                 raise ValueError("numbers of a gateway, which no backup has")
+            if isinstance(row, ScriptRows):
+                raise ValueError("scripts, which no backup has")
             if not self._header.first_slot <= slot_at(row.place) <= self._header.last_slot:
                 raise ValueError(f"slot {slot_at(row.place)}, outside its own range")
             yield from self._strings(row) if row.tag == STRING else self._containers(row)

@@ -46,6 +46,7 @@ class Command:
     cost: Cost | None = None
     # Of one that may wait until there is something: seconds (0: for ever), or None if it does not.
     timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None
+    is_logged: bool = False  # it goes into the log, though Redis does not call it a write
     # Where the keys are if the specs cannot say; positions in the arguments.
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
     subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
@@ -62,7 +63,7 @@ class Command:
         one = self.keys[0] if len(self.keys) == 1 and self.find_keys is None else None
         has_one_key = one is not None and one.is_one
         for name, value in {
-            "is_write": "write" in self.flags,
+            "is_write": "write" in self.flags or self.is_logged,
             "is_on_keys": self.scope == "key",
             "has_one_key": has_one_key,
             "is_plain": has_one_key
@@ -163,6 +164,7 @@ def data_row(
     cost: Cost | None = None,
     level: int = 1,
     timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None,
+    is_logged: bool = False,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
     them; ``acl``: its ACL categories beside those that follow from group and flags."""
@@ -184,6 +186,7 @@ def data_row(
         cost=cost,
         level=level,
         timeout_of=timeout_of,
+        is_logged=is_logged,
     )
 
 

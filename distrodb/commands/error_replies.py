@@ -7,7 +7,6 @@ from distrodb.resp.reply import ErrorReply, error
 
 SYNTAX = error("ERR", "syntax error")
 CROSSSLOT = error("CROSSSLOT", "Keys in request don't hash to the same slot")
-SCRIPTING = frozenset(b"EVAL EVALSHA EVALSHA_RO EVAL_RO FCALL FCALL_RO FUNCTION SCRIPT".split())
 SHOWN_BYTES_MAX = 128  # of what an error quotes, as in Redis
 
 
@@ -17,12 +16,6 @@ def shown(text: bytes, bytes_max: int = SHOWN_BYTES_MAX) -> str:
 
 
 def unknown_command(args: Sequence[bytes]) -> ErrorReply:
-    if args[0].upper() in SCRIPTING:
-        return error(
-            "ERR",
-            f"unknown command '{shown(args[0])}': scripts are not there yet, they come with lists,"
-            " sets and the other types; for what must be atomic there are MULTI and WATCH",
-        )
     rest = ""
     for arg in args[1 : SHOWN_BYTES_MAX // 3 + 1]:
         if (left := SHOWN_BYTES_MAX - _size(rest)) > 0:

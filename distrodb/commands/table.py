@@ -28,6 +28,7 @@ from distrodb.commands import (
     object,
     pubsub,
     replication,
+    scripts,
     server,
     slots,
     slow_log,
@@ -42,6 +43,7 @@ from distrodb.commands.gateway import GATEWAY
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists)
+_SCRIPTS = (scripts,)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),
@@ -53,7 +55,7 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 
 
 # What a partition's machine runs, entries of the log included.
-DATA_COMMANDS = _by_name(row for family in _DATA for row in family.COMMANDS)
+DATA_COMMANDS = _by_name(row for family in (*_DATA, *_SCRIPTS) for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name([*slots.ASKED, *transactions.MACHINE_COMMANDS, GATEWAY])
 # What COMMAND tells of.

@@ -78,6 +78,11 @@ digest: key  # O(N)
 discard:  # O(N)
 dump: key  # O(1)
 echo: message  # O(1)
+eval: script numkeys [key [key ...]] [arg [arg ...]]  # Depends on the script that is executed.
+eval_ro: script numkeys [key [key ...]] [arg [arg ...]]  # Depends on the script that is executed.
+evalsha: sha1 numkeys [key [key ...]] [arg [arg ...]]  # Depends on the script that is executed.
+evalsha_ro: sha1 numkeys [key [key ...]] [arg [arg ...]]
+  # Depends on the script that is executed.
 exec:
 exists: key [key ...]  # O(N)
 expire: key seconds [NX | XX | GT | LT]  # O(1)
@@ -183,6 +188,10 @@ rpoplpush: source destination  # O(1)
 rpush: key element [element ...]  # O(1)
 rpushx: key element [element ...]  # O(1)
 scan: cursor [MATCH pattern] [COUNT count] [TYPE type]  # O(1)
+script|exists: sha1 [sha1 ...]  # O(N)
+script|flush: [ASYNC | SYNC]  # O(N)
+script|kill:  # O(1)
+script|load: script  # O(N)
 select: index  # O(1)
 set: key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE
   ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT

@@ -7,10 +7,11 @@ import msgpack
 
 from distrodb.keyspace.origins import Origins
 from distrodb.keyspace.place import Place
+from distrodb.keyspace.scripts import Scripts
 from distrodb.keyspace.values import STRING
 
 
-def digest_of(now_ms: int, places: Mapping[int, Place], origins: Origins) -> str:
+def digest_of(now_ms: int, places: Mapping[int, Place], origins: Origins, scripts: Scripts) -> str:
     digest = hashlib.sha256(b"%d" % now_ms)
     for number in sorted(places):
         values, expiries = places[number].copy()
@@ -22,4 +23,6 @@ def digest_of(now_ms: int, places: Mapping[int, Place], origins: Origins) -> str
             digest.update(key + data)
     for origin in origins.canonical():
         digest.update(msgpack.packb(origin))
+    for script in scripts.canonical():
+        digest.update(msgpack.packb(script))
     return digest.hexdigest()

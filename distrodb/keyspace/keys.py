@@ -7,6 +7,7 @@ behind this; what always holds for both is said in place.py.
 from typing import Protocol, TypeVar
 
 from distrodb.keyspace.chance import Chance
+from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.values import Container, Value
 
 C = TypeVar("C", bound=Container)
@@ -86,3 +87,7 @@ class Keys(Protocol):
 
     def of_all_slots(self) -> "Keys | None":
         """All keys of this database, to be read only; None where several partitions have them."""
+
+    @property
+    def partition(self) -> "Partition | None":
+        """For a script, which runs commands on any keys."""

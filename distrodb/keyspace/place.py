@@ -17,7 +17,9 @@ from typing import Protocol, TypeVar
 from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.expiry import ExpiryQueue
 from distrodb.keyspace.keys import EXPIRED, NEW, STRING, Keys
+from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
+from distrodb.keyspace.undo import Undo
 from distrodb.keyspace.usage import KEY_BYTES, Usage
 from distrodb.keyspace.values import Container, Value, kind_of
 
@@ -59,6 +61,8 @@ class Shared:
         "now_ms",
         "observer",
         "open",
+        "partition",
+        "undo",
         "usage",
     )
 
@@ -76,6 +80,8 @@ class Shared:
         self.expiries = ExpiryQueue()
         self.expired_count = 0  # keys that were removed since their time had come; no state
         self.usage = Usage()
+        self.undo: Undo | None = None  # of the script that writes now
+        self.partition: Partition | None = None  # what scripts run their commands in
 
 
 class Place:
@@ -159,6 +165,8 @@ class Place:
         if observer is not None:
             self._tell_if_new(key)
         before = values.get(key)
+        if shared.undo is not None:
+            self._keep(key)
         values[key] = value
         if type(before) is bytes:
             shared.usage.bytes += len(value) - len(before)
@@ -175,6 +183,7 @@ class Place:
     def put_value(self, key: bytes, value: Value) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
         it is written to); what was there is gone, its expiry too."""
+        self._keep(key)
         self.event(NEW, b"new", key)  # to Redis what was there before was deleted
         self._shared.usage.replace(key, self._values.get(key), value)
         self._values[key] = value
@@ -183,6 +192,7 @@ class Place:
 
     def update(self, key: bytes, value: bytes) -> None:
         """Set a string, which expires when the one before would have."""
+        self._keep(key)
         if self._is_expired(key):
             self._expire(key)
         self._tell_if_new(key)
@@ -194,6 +204,7 @@ class Place:
         """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
         ``drop_if_empty`` then."""
         generation = self._shared.generation
+        self._keep(key)
         if self._is_expired(key):
             self._expire(key)
         value, usage = self._values.get(key), self._shared.usage
@@ -219,6 +230,7 @@ class Place:
 
     def delete(self, key: bytes) -> bool:
         """True if it was there."""
+        self._keep(key)
         if self._expiries and self._is_expired(key):
             self._expire(key)
             return False
@@ -233,6 +245,7 @@ class Place:
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
         """Let a key that is there expire then."""
+        self._keep(key)
         self._forget_expiry(key)
         self._expiries[key] = at_ms
         self._shared.expiries.add(at_ms, self._number, key)
@@ -240,6 +253,7 @@ class Place:
 
     def persist(self, key: bytes) -> None:
         """Let a key stay."""
+        self._keep(key)
         if self._forget_expiry(key):
             self._changed(key)
 
@@ -289,6 +303,32 @@ class Place:
         self._forget_expiry(key)
         self._changed(key)
         self.event(EXPIRED, b"expired", key)
+
+    @property
+    def partition(self) -> "Partition | None":
+        return self._shared.partition
+
+    def _keep(self, key: bytes) -> None:
+        undo = self._shared.undo
+        if undo is not None:
+            undo.keep(self, key, self._values.get(key), self._expiries.get(key))
+
+    def put_back(self, key: bytes, value: Value | None, at_ms: int | None) -> None:
+        """As it was before a script that is undone."""
+        self._shared.usage.replace(key, self._values.get(key), value)
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
+        self._forget_expiry(key)
+        if at_ms is not None:
+            self._expiries[key] = at_ms
+            self._shared.expiries.add(at_ms, self._number, key)
+        self._changed(key)
+
+    def put_back_all(self, values: Mapping[bytes, Value], expiries: Mapping[bytes, int]) -> None:
+        """The same of all keys; usage and the queue of expiries are the caller's."""
+        self._values, self._expiries = dict(values), dict(expiries)
 
     # -- for the store -----------------------------------------------------------------------
 

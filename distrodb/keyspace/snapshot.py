@@ -15,6 +15,11 @@ A row with the tag 128 is no key's, but a gateway's (origins.py), in the order o
 
     origin, 128, number that ran last, number, reply, number, reply, ...
 
+A row with the tag 129 has scripts and libraries of functions (scripts.py), before all keys; how
+many there are in all rows tells whether one is missing:
+
+    number of all, 129, kind, name, text, kind, name, text, ...
+
 A container may come in several items of its key, in order, so that a large one is no large chunk.
 The number of keys tells a snapshot that ends too early from a whole one.
 
@@ -25,7 +30,7 @@ Caveat: a chunk is larger than 256 KiB by as much as one key and string, or fiel
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
@@ -40,10 +45,11 @@ CHUNK_BYTES = 256 * 1024  # few enough to send between heartbeats, many enough t
 ITEM_BYTES = 16  # what an item costs beside its key and value, roughly
 NAME, VERSION, VERSIONS_BEFORE = "distrodb store", 3, (1, 2)
 EXPIRES = 64  # added to a tag
-ORIGIN = 128  # in place of a tag
+ORIGIN, SCRIPTS = 128, 129  # in place of a tag
 _BYTES = {bytes}
 
 Kept: TypeAlias = Iterable[tuple[int, int, Mapping[int, Reply]]]  # what Origins.rows gives
+ScriptRow: TypeAlias = tuple[int, bytes, bytes]  # what Scripts.rows gives
 Keys: TypeAlias = tuple[Mapping[bytes, Value], Mapping[bytes, int]]  # values, and expiries
 
 
@@ -74,14 +80,23 @@ class OriginRow(NamedTuple):
     replies: list[tuple[Any, Any]]  # number, and the reply in plain form
 
 
+class ScriptRows(NamedTuple):
+    """Some of the scripts, and how many there are in all."""
+
+    whole_count: int
+    rows: list[tuple[Any, Any, Any]]
+
+
 def encode(
     header: Header,
     places: Mapping[int, Keys],
     origins: Kept = (),
+    scripts: Sequence[ScriptRow] = (),
 ) -> Iterator[bytes]:
     """``places`` and ``origins`` must not change until the last chunk is taken."""
     yield _pack([NAME, VERSION, *header])
     yield from _origins(origins)
+    yield from _scripts(scripts)
     rows: list[list[Any]] = []  # of the chunk that is being filled
     size = 0
     for place in sorted(places):
@@ -123,6 +138,19 @@ def _origins(origins: Kept) -> Iterator[bytes]:
         yield _pack(rows)
 
 
+def _scripts(scripts: Sequence[ScriptRow]) -> Iterator[bytes]:
+    row: list[Any] = [len(scripts), SCRIPTS]
+    size = 0
+    for script in scripts:
+        row += script
+        size += len(script[2]) + ITEM_BYTES
+        if size >= CHUNK_BYTES:
+            yield _pack([row])
+            row, size = [len(scripts), SCRIPTS], 0
+    if len(row) > 2:
+        yield _pack([row])
+
+
 def _items(
     place: int, key: bytes, value: Value, at_ms: int | None
 ) -> Iterator[tuple[list[Any], int]]:
@@ -148,7 +176,7 @@ def decode_header(chunk: bytes) -> Header:
     raise ValueError("not a store's snapshot, or one of another version")
 
 
-def decode_items(chunk: bytes) -> Iterator[Row | OriginRow]:
+def decode_items(chunk: bytes) -> Iterator[Row | OriginRow | ScriptRows]:
     """Raises ``ValueError`` for a damaged chunk.  The values of a row are those of its kind, but
     whether a part of a container makes sense is for the container to say."""
     rows = _unpack(chunk)
@@ -156,7 +184,7 @@ def decode_items(chunk: bytes) -> Iterator[Row | OriginRow]:
         yield _row(row)
 
 
-def _row(plain: Any) -> Row | OriginRow:
+def _row(plain: Any) -> Row | OriginRow | ScriptRows:
     match plain:
         case [int(place), 0, *items] if items and len(items) % 2 == 0:
             if set(map(type, items)) == _BYTES:
@@ -174,6 +202,8 @@ def _row(plain: Any) -> Row | OriginRow:
                     return Row(place, tag, keys, times, values)
         case [int(number), 128, int(last), *replies] if len(replies) % 2 == 0:
             return OriginRow(number, last, list(zip(replies[::2], replies[1::2], strict=True)))
+        case [int(count), 129, *items] if items and len(items) % 3 == 0:
+            return ScriptRows(count, list(zip(items[::3], items[1::3], items[2::3], strict=True)))
     raise ValueError("a snapshot's chunk with an item of an unknown type")
 
 

@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.place import Shared
 from distrodb.keyspace.values import Container, Value
 from distrodb.ring.slots import SLOT_COUNT
@@ -86,6 +87,10 @@ class Spread:
 
     def of_all_slots(self) -> Keys | None:
         return self._shared.all_slots(self.database)
+
+    @property
+    def partition(self) -> Partition | None:
+        return self._shared.partition
 
 
 def all_slots_of(

@@ -17,7 +17,7 @@ Caveats: a snapshot copies the dictionaries (not the values) when it is taken, a
 keys, and the first write to each container after it clones that container (values.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 from itertools import chain, islice
 from typing import TypeAlias
@@ -42,10 +42,12 @@ from distrodb.keyspace.observers import Observers
 from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
+from distrodb.keyspace.scripts import Scripts
 from distrodb.keyspace.share import Share
-from distrodb.keyspace.snapshot import Kept
+from distrodb.keyspace.snapshot import Kept, ScriptRow
 from distrodb.keyspace.spread import Spread, all_slots_of
 from distrodb.keyspace.transaction import EXEC, EXEC_RO, commands_of
+from distrodb.keyspace.undo import Undo
 from distrodb.keyspace.usage import EXPIRY_BYTES
 from distrodb.keyspace.values import STRING, Value
 from distrodb.keyspace.watched import Watched
@@ -54,6 +56,7 @@ from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
 
 Commands: TypeAlias = Sequence[tuple[int, Sequence[bytes]]]  # places and words
+Publisher: TypeAlias = Callable[[bytes, bytes, bool], None]  # channel, message, is it sharded
 SHOWN_BYTES_MAX = 64  # of the name of a command that is not known
 SAMPLE = 256  # keys that are measured to estimate the size of all
 WRONG_TYPE = error("WRONGTYPE", "Operation against a key holding the wrong kind of value")
@@ -73,10 +76,12 @@ class Store:
         self._shared.all_slots = all_slots_of(
             first_slot, last_slot, self._place_to_read, self._shared
         )
+        self._shared.partition = self
         self._places: dict[int, Place] = {}
-        self.origins = Origins()
+        self.origins, self.scripts = Origins(), Scripts()
+        self.publisher: Publisher | None = None  # of what scripts publish
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
-        self._chance = self._shared.chance
+        self._chance = self.chance = self._shared.chance
         self.watched = Watched(self._expires_by)
         self._observers = Observers()
         self.light = light_names(table)
@@ -271,7 +276,8 @@ class Store:
     def used_bytes(self) -> int:
         """Of memory, about, with the replies that gateways may ask for; it costs nothing to ask."""
         of_keys = self._shared.usage.total + EXPIRY_BYTES * self.expiring_count
-        return of_keys + self.origins.bytes
+        scripts = self.scripts.bytes + self.scripts.library_bytes
+        return of_keys + self.origins.bytes + scripts
 
     def key_count(self, database: int | None = None) -> int:
         """Of all databases unless one is given."""
@@ -283,6 +289,8 @@ class Store:
 
     def clear(self, database: int | None = None) -> None:
         """All databases unless one is given."""
+        if self._shared.undo is not None:
+            self._shared.undo.keep_all(self._put_back_all())
         self.watched.clear(  # also those that have expired and are not removed yet
             lambda place, key: (
                 database in (None, database_of(place))
@@ -300,6 +308,57 @@ class Store:
         if self._shared.observer is not None:
             self._shared.observer.flushed(database)
 
+    # -- scripts -----------------------------------------------------------------------------
+
+    def elements(self, place: int, key: bytes) -> int:
+        """Of a key's value: bytes of a string, or what a container holds."""
+        value = self._value_at(place, key)
+        return 0 if value is None else len(value)
+
+    @property
+    def store_limits(self) -> StoreLimits:
+        """Of the entry that is applied."""
+        return self._limits
+
+    def begin_script(self) -> None:
+        """What is written from now on can be undone."""
+        self._shared.undo = Undo(self._shared.generation)
+
+    @property
+    def copied(self) -> int:
+        """Elements that were copied for that by now."""
+        undo = self._shared.undo
+        return 0 if undo is None else undo.cloned
+
+    def end_script(self, is_undone: bool) -> None:
+        undo, self._shared.undo = self._shared.undo, None
+        if undo is not None and is_undone:
+            undo.undo()
+
+    def publish(self, channel: bytes, message: bytes, is_sharded: bool) -> None:
+        if self.publisher is not None:
+            self.publisher(channel, message, is_sharded)
+
+    def _put_back_all(self) -> Callable[[], None]:
+        """Of a script that is undone: all keys as they are now."""
+        places, shared, used = dict(self._places), self._shared, self._shared.usage.total
+        contents = {number: place.copy() for number, place in places.items()}
+
+        def put_back() -> None:
+            self._places = places
+            for number, (values, expiries) in contents.items():
+                places[number].put_back_all(values, expiries)
+            shared.usage.put_back(used)
+            shared.expiries = ExpiryQueue(
+                chain.from_iterable(place.expiring() for place in places.values())
+            )
+            if shared.observer is not None:
+                shared.observer.flushed(None)
+
+        return put_back
+
+    # -- what replicas compare ---------------------------------------------------------------
+
     def share(self, database: int) -> Share:
         """What is here of one database."""
         return Share(self._places, database, self.first_slot, self.last_slot, self._chance)
@@ -315,26 +374,28 @@ class Store:
 
     def digest(self) -> str:
         """Equal for equal states, whatever order they were reached in."""
-        return digest_of(self.now_ms, self._places, self.origins)
+        return digest_of(self.now_ms, self._places, self.origins, self.scripts)
 
     # -- snapshots ---------------------------------------------------------------------------
 
     def snapshot(self) -> Iterator[bytes]:
         """The state now, as chunks that are encoded while they are taken (in any thread)."""
-        return self._encoded(self.origins.counts, self.origins.rows())
+        return self._encoded(self.origins.counts, self.origins.rows(), self.scripts.rows())
 
     def picture(self) -> Iterator[bytes]:
         """The same of its keys alone: what concerns nobody but this partition is left out."""
-        return self._encoded((0, 0), ())
+        return self._encoded((0, 0), (), ())
 
-    def _encoded(self, origin_counts: tuple[int, int], origins: Kept) -> Iterator[bytes]:
+    def _encoded(
+        self, origin_counts: tuple[int, int], origins: Kept, scripts: Sequence[ScriptRow]
+    ) -> Iterator[bytes]:
         self._shared.generation += 1  # containers of before are cloned before they are written to
         places = {place: keys.copy() for place, keys in self._places.items()}
         key_count = sum(len(values) for values, _ in places.values())
         header = snapshot.Header(
             self.now_ms, self.first_slot, self.last_slot, key_count, *origin_counts
         )
-        return snapshot.encode(header, places, origins)
+        return snapshot.encode(header, places, origins, scripts)
 
     def size_estimate(self) -> int:
         """About the bytes of a snapshot, as far as a few keys tell."""
@@ -391,6 +452,7 @@ class StoreBuilder:
         self._table, self._limits = table, limits
         self._store: Store | None = None
         self._missing = self._missing_origins = 0  # keys, and origins of gateways
+        self._missing_scripts = 0  # as the rows of scripts say
 
     def add(self, chunk: bytes) -> None:
         if self._store is None:
@@ -407,6 +469,12 @@ class StoreBuilder:
                 before = len(store.origins)
                 store.origins.restore(*row)
                 self._missing_origins -= len(store.origins) - before
+                continue
+            if isinstance(row, snapshot.ScriptRows):
+                if not len(store.scripts):
+                    self._missing_scripts = row.whole_count
+                store.scripts.restore(row.rows)
+                self._missing_scripts -= len(row.rows)
                 continue
             place = store._places.get(row.place)
             if place is None:
@@ -437,6 +505,8 @@ class StoreBuilder:
     def finish(self) -> Store:
         if self._store is None:
             raise ValueError("a snapshot without a header")
+        if self._missing_scripts:
+            raise ValueError(f"a snapshot that lacks {self._missing_scripts} scripts")
         if self._missing or self._missing_origins:
             lacks = f"{self._missing} keys and {self._missing_origins} origins"
             raise ValueError(f"a snapshot that lacks {lacks}")

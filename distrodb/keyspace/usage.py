@@ -74,3 +74,8 @@ class Usage:
         """These are all that there are."""
         self._written.clear()
         self.bytes = sum(map(self.of, values))
+
+    def put_back(self, used: int) -> None:
+        """So much it was, and all is as it was."""
+        self._written.clear()
+        self.bytes = used

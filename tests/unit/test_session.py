@@ -273,13 +273,6 @@ def test_reads_of_a_copy_end_a_turn_when_they_took_long(is_in_transaction: bool)
     assert world.ask(pack(b"GET", b"f") * 1000) == b"$-1\r\n" * 1000
 
 
-@pytest.mark.parametrize("name", [b"EVAL", b"evalsha", b"Fcall", b"SCRIPT"])
-def test_a_script_is_told_what_it_waits_for(name: bytes) -> None:
-    reply = World().ask(pack(name, b"return 1", b"0"))
-    assert reply.startswith(b"-ERR unknown command '%s': scripts are not there yet" % name)
-    assert b"MULTI and WATCH" in reply
-
-
 def world_partition(key: bytes) -> int:
     return World().partition_of_slot[slot_of(key)]
 

@@ -18,8 +18,12 @@ from tests.sim.seeds import CHAOS, HEALING
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 PACKAGE = ROOT / "distrodb"
-PURE = ("resp", "keyspace", "commands", "ring")
-MAY_IMPORT = {"commands": ("keyspace", "ring", "resp"), "keyspace": ("resp", "ring")}
+PURE = ("resp", "keyspace", "commands", "ring", "scripting")
+MAY_IMPORT = {
+    "commands": ("keyspace", "ring", "resp", "scripting"),
+    "keyspace": ("resp", "ring"),
+    "scripting": ("resp",),
+}
 NOT_PURE = {"asyncio", "uvloop", "socket", "time", "random", "os", "threading", "lmdb", "pathlib"}
 NOT_PURE |= {"selectors", "select", "ssl", "signal", "subprocess", "multiprocessing", "concurrent"}
 NOT_PURE |= {"secrets", "uuid", "datetime", "logging", "shutil", "tempfile", "queue"}
@@ -144,6 +148,7 @@ def test_imports_point_one_way():
         "resp": 0,
         "ring": 0,
         "keyspace": 1,
+        "scripting": 1,
         "commands": 2,
         "storage": 2,
         "raft": 3,
@@ -244,6 +249,7 @@ LARGE = {
     "Core": "a short method an event, which tells the duties that it concerns; no rules of its own",
     "LocalCluster": "a cluster's whole life in one place, for people and for tests",
     "Store": "what a partition's machine is asked, a few lines each; what they ask is elsewhere",
+    "Place": "all that can be done with a key, a few lines each: what changes one stands together",
     "Session": "what a handler may ask of its connection; what is more than a line is elsewhere",
     "Member": "routes what comes in to elections, replication and membership; no rules of its own",
 }

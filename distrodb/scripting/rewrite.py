@@ -1,0 +1,138 @@
+"""A script's text, with what Lua itself does not count or bound handed to functions of ours.  Pure.
+
+Three things that a Lua program can do take time or memory without a bound for each instruction, or
+differ between two processes; each is written in one way only, so a look at the tokens finds it:
+
+    a .. b     a .. CONCAT .. b    strings grow: the bytes are counted (lua/prelude.lua)
+    t[k]       t[KEY(k)]           what has no value but its address (a table, a function) is no
+                                   key: the order of ``pairs`` would follow the address
+    ...        REST(...)           all arguments are copied: they are counted
+
+All else of the text stays, also its lines.  ``CONCAT`` is an object whose ``__concat`` keeps its
+right side for a moment, so operators keep their precedence.
+
+What always holds: a text that Lua would take otherwise than it is read here is refused: an
+unfinished string, bytes beyond ASCII outside of strings and comments.
+"""
+
+import re
+
+from distrodb.scripting.errors import CompileError
+
+PREFIX = b"__distrodb_"  # of the names that are ours, which no script may use
+CONCAT, KEY, REST = PREFIX + b"concat", PREFIX + b"key", PREFIX + b"rest"
+# Keys of metatables that let the collector of garbage be seen.
+_FORBIDDEN = frozenset({b"__mode", b"__gc"})
+_TOKEN = re.compile(
+    rb"""
+      (?P<space>[ \t\v\f\r\n]+)
+    | (?P<comment>--(?!\[=*\[)[^\r\n]*)
+    | (?P<long>(?:--)?\[(?P<level>=*)\[)
+    | (?P<name>[A-Za-z_][A-Za-z_0-9]*)
+    | (?P<number>\.?[0-9](?:[0-9.]*)(?:[eE][+-]?)?[A-Za-z_0-9]*)
+    | (?P<string>"(?:[^"\\\r\n]|\\\r\n|\\\n\r|\\[\x00-\xff])*"
+        |'(?:[^'\\\r\n]|\\\r\n|\\\n\r|\\[\x00-\xff])*')
+    | (?P<dots>\.\.\.|\.\.)
+    | (?P<other>[\x21\x23-\x26\x28-\x7e])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_PLAIN_KEY = re.compile(rb"[A-Za-z0-9_:. -]*")  # a literal that is no metamethod's name
+
+
+class _Index:
+    """A ``[`` that is not closed yet."""
+
+    __slots__ = ("at", "tokens")
+
+    def __init__(self, at: int):
+        self.at = at  # of it in the pieces
+        self.tokens: list[tuple[str, bytes]] = []  # the first two within
+
+
+def rewrite(text: bytes) -> bytes:
+    """Raises ``CompileError``."""
+    pieces: list[bytes] = []
+    indexes: list[_Index] = []
+    in_parameters = awaits_parameters = False
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise _problem(text, at)
+        kind, token = match.lastgroup or "", match[0]
+        if kind == "level":
+            kind = "long"
+        at = match.end()
+        if kind == "long":
+            closing = b"]" + match["level"] + b"]"
+            end = text.find(closing, at)
+            if end < 0:
+                what = "comment" if token.startswith(b"--") else "string"
+                raise CompileError(
+                    f"user_script:{_line(text, at)}: unfinished long {what} near '<eof>'"
+                )
+            at = end + len(closing)
+            whole = text[match.start() : at]
+            kind = "comment" if token.startswith(b"--") else "string"
+            token = whole
+        if kind in ("space", "comment"):
+            pieces.append(token)
+            continue
+        if token == b"]" and indexes:
+            _close(pieces, indexes.pop())
+            pieces.append(token)
+            if indexes:
+                indexes[-1].tokens.append((kind, token))
+            continue
+        for index in indexes[-1:]:
+            if len(index.tokens) < 2:
+                index.tokens.append((kind, token))
+        if kind == "name":
+            if token.startswith(PREFIX) or token in _FORBIDDEN:
+                name = token.decode()
+                raise CompileError(f"user_script:{_line(text, at)}: '{name}' cannot be used here")
+            if token == b"function":
+                awaits_parameters = True
+        elif token == b"(" and awaits_parameters:
+            awaits_parameters, in_parameters = False, True
+        elif token == b")" and in_parameters:
+            in_parameters = False
+        elif token == b"[":
+            indexes.append(_Index(len(pieces)))
+        elif kind == "dots":
+            if token == b"..":
+                token = b" .." + CONCAT + b".. "
+            elif not in_parameters:
+                token = REST + b"(...)"
+        pieces.append(token)
+    return b"".join(pieces)
+
+
+def _close(pieces: list[bytes], index: _Index) -> None:
+    if len(index.tokens) == 1:
+        kind, token = index.tokens[0]
+        if kind == "number":
+            return
+        inner = token[1:-1]
+        if kind == "string" and _PLAIN_KEY.fullmatch(inner) and not inner.startswith(b"__"):
+            return
+    pieces[index.at] = b"[" + KEY + b"("
+    pieces.append(b")")
+
+
+def _line(text: bytes, at: int) -> int:
+    before = text[:at]
+    return 1 + len(re.findall(rb"\r\n|\n\r|\n|\r", before))
+
+
+def _problem(text: bytes, at: int) -> CompileError:
+    line, near = _line(text, at), text[at : at + 1]
+    if near in (b'"', b"'"):
+        rest = re.match(rb"[^\r\n]{0,60}", text[at:])
+        shown = (rest[0] if rest else near).decode(errors="replace")
+        if not re.search(rb"[\r\n]", text[at:]):
+            shown = "<eof>"
+        return CompileError(f"user_script:{line}: unfinished string near '{shown}'")
+    shown = near.decode("ascii", errors="replace")
+    return CompileError(f"user_script:{line}: unexpected symbol near '{shown}'")
