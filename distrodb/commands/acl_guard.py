@@ -64,6 +64,10 @@ class Objection:
 
 
 class Guarding(Protocol):
+    @property
+    def rights(self) -> bytes:
+        """The rules of what the user may do, without passwords, as ``acl_user.read`` reads them."""
+
     def objection(self, row: Command, args: Sequence[bytes]) -> Objection | None:
         """Why a command of these words, as many as it may have, does not begin."""
 
@@ -74,6 +78,7 @@ class Guarding(Protocol):
 class Stranger:
     """Who has not logged in where one must."""
 
+    rights = b""
     _needed = Objection(NOAUTH)
 
     def objection(self, row: Command, args: Sequence[bytes]) -> Objection | None:
@@ -90,6 +95,8 @@ class Guard:
     """Of a user that may not do everything."""
 
     def __init__(self, user: User):
+        selectors = [b"(%b)" % selector.text for selector in user.selectors]
+        self.rights = b" ".join([user.root.text, *selectors])
         self._selectors = [_Checked(selector) for selector in user.all_selectors]
         self._free: dict[str, bool] = {}  # rows that are allowed whatever their words; or not so
         # Of others with one key: where it is, and what it has to fit to be allowed at once.

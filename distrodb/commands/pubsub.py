@@ -18,6 +18,7 @@ from distrodb.ring.slots import share_slot, slot_of
 
 CHANNEL, PATTERN, SHARD = range(3)  # kinds of subscriptions
 CHANNEL_BYTES_MAX = 65536  # of PUBLISH, since each is compared with all patterns while others wait
+LONG_CHANNEL = error("ERR", f"a channel of more than {CHANNEL_BYTES_MAX} bytes")
 
 
 def _subscribe(session: SessionApi, word: bytes, kind: int, names: Sequence[bytes]) -> Reply:
@@ -78,7 +79,7 @@ def sunsubscribe(session: SessionApi, args: Sequence[bytes]) -> Reply:
 
 def publish(session: SessionApi, args: Sequence[bytes]) -> Answer:
     if len(args[1]) > CHANNEL_BYTES_MAX:
-        return error("ERR", f"a channel of more than {CHANNEL_BYTES_MAX} bytes")
+        return LONG_CHANNEL
     return session.slave.publish(session, CHANNEL, args[1], args[2])
 
 

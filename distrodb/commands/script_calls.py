@@ -12,11 +12,12 @@ higher level comes (ring/levels.py) entries must say which ones a script may run
 
 from collections.abc import Callable, Sequence
 
-from distrodb.commands.acl_guard import COMMAND, Guarding
+from distrodb.commands.acl_guard import CHANNEL, COMMAND, Guarding
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.databases import database_index
 from distrodb.commands.error_replies import wrong_arity
+from distrodb.commands.pubsub import CHANNEL_BYTES_MAX, LONG_CHANNEL
 from distrodb.keyspace.context import Table
 from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.place_number import place_of
@@ -41,6 +42,8 @@ ON_ALL = b"ERR '%b' is on all partitions, so it cannot be part of a script"
 NO_COMMAND = b"ERR Invalid command passed to redis.acl_check_cmd()"
 _DENIED = {
     COMMAND: b"ERR The user executing the script can't run this command or subcommand",
+    CHANNEL: b"ERR The user executing the script can't publish to the channel mentioned in the"
+    b" command",
 }
 _DENIED_KEY = (
     b"ERR The user executing the script can't access at least one of the keys mentioned in the"
@@ -69,6 +72,7 @@ class ScriptCalls:
         is_whole = partition.first_slot == 0 and partition.last_slot == SLOT_COUNT - 1
         self._is_whole = is_whole
         self._spent, self._has_written = 0, False
+        self._messages: list[tuple[bytes, bytes, bool]] = []  # to be sent when it has ended
 
     # -- what the runtime asks ----------------------------------------------------------------
 
@@ -119,6 +123,9 @@ class ScriptCalls:
     def end(self, is_undone: bool) -> None:
         if self._has_written:
             self._partition.end_script(is_undone)
+        if not is_undone:
+            for message in self._messages:
+                self._partition.publish(*message)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -208,8 +215,11 @@ class ScriptCalls:
         return OK
 
     def _publish(self, words: Sequence[bytes]) -> Reply:
-        """The number of those who hear it is not known when it is sent."""
-        self._partition.publish(words[1], words[2], words[0].upper() == b"SPUBLISH")
+        """How many will hear it is not known here: 0 is told."""
+        if len(words[1]) > CHANNEL_BYTES_MAX:
+            return LONG_CHANNEL
+        self._messages.append((words[1], words[2], words[0].upper() == b"SPUBLISH"))
+        self._spent += CALL + (len(words[1]) + len(words[2])) // WORD_BYTES
         return 0
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from distrodb.commands.acl_guard import Guard
 from distrodb.commands.acl_user import read
 from distrodb.commands.combine import ALL_OK, Led, Part, does_not_add_up
-from distrodb.commands.command import container, data_row, session_row
+from distrodb.commands.command import Command, container, data_row, session_row
 from distrodb.commands.costs import Sizes
 from distrodb.commands.error_replies import shown
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
@@ -33,11 +33,11 @@ from distrodb.scripting.errors import CompileError
 from distrodb.scripting.runtime import Calls, Outcome, Runtime, runtime
 
 _row = partial(data_row, level=2)
+SCRIPTING = "scripting"  # the group
 NOSCRIPT = error("NOSCRIPT", "No matching script. Please use EVAL.")
 NOT_BUSY = error("NOTBUSY", "No scripts in execution right now.")
 NO_RO_WITH_WRITES = error("ERR", "Can not execute a script with write flag using *_ro command.")
 UNDONE = b"; nothing of it was done"
-AS = b"EVAL_AS"
 # Microseconds that a script takes, about, before it is known what it does: a batch of entries holds
 # no more of them than may run at once.
 SCRIPT_US, BYTE_US = 300.0, 0.3
@@ -45,6 +45,8 @@ _FLAGS = frozenset(
     (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
 )
 
+# The handler of a command with its caller's rights behind what all handlers get.
+As = Callable[..., Reply]
 Start = Callable[[Runtime, Sequence[bytes], Sequence[bytes], Calls], Outcome]
 
 
@@ -174,25 +176,46 @@ def _unreadable(text: bytes) -> ErrorReply | None:
     return None
 
 
-def _sha(text: bytes) -> bytes:
-    """As it is kept; never empty."""
-    return text.lower() or b"-"
+def _of(is_by_sha: bool, is_read: bool) -> As:
+    """The command of a client with these rights; empty: all."""
+
+    def evaluate(keys: Keys, args: Sequence[bytes], context: Context, rights: bytes = b"") -> Reply:
+        sha = args[1].lower() or b"-" if is_by_sha else b""
+        return _evaluate(keys, args, context, sha, is_read, rights)
+
+    return evaluate
 
 
-def eval_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _evaluate(keys, args, context, b"", False, b"")
+eval_, evalsha = _of(False, False), _of(True, False)
+eval_ro, evalsha_ro = _of(False, True), _of(True, True)
 
 
-def evalsha(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _evaluate(keys, args, context, _sha(args[1]), False, b"")
+# -- of a client that may not do everything --------------------------------------------------------
+
+BY_NAME: dict[bytes, As] = {
+    b"EVAL": eval_,
+    b"EVALSHA": evalsha,
+    b"EVAL_RO": eval_ro,
+    b"EVALSHA_RO": evalsha_ro,
+}
+AS, AS_RO = b"EVAL_AS", b"EVAL_RO_AS"
 
 
-def eval_ro(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _evaluate(keys, args, context, b"", True, b"")
+def as_caller(args: Sequence[bytes], rights: bytes) -> tuple[Command, list[bytes]]:
+    """The words of a script's command on keys with its caller's rights."""
+    is_read = args[0].upper().endswith(b"_RO")
+    return MACHINE_COMMANDS[is_read], [AS_RO if is_read else AS, rights, *args]
 
 
-def evalsha_ro(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _evaluate(keys, args, context, _sha(args[1]), True, b"")
+def _run_as(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
+    run_it = BY_NAME.get(args[2].upper())
+    if run_it is None or len(args) < 5:
+        return error("ERR", "no script to be run with rights")
+    return run_it(keys, args[2:], context, args[1])
+
+
+def _keys_behind(args: Sequence[bytes]) -> list[int]:
+    return [2 + position for position in _KEYS[0].positions(args[2:])]
 
 
 def cost_us(sizes: Sizes, args: Sequence[bytes]) -> float:
@@ -249,7 +272,6 @@ def compiled_us(sizes: Sizes, args: Sequence[bytes]) -> float:
     return BYTE_US * len(args[2])
 
 
-_GROUP = "scripting"
 _EVAL_FLAGS = "noscript stale skip_monitor no_mandatory_keys movablekeys"
 _ANY = "We cannot tell how the keys will be used so we assume the worst, "
 _KEYS = (KeySpec("RW access update", 2, count_at=0, first=1, notes=f"{_ANY}RW and UPDATE"),)
@@ -265,7 +287,7 @@ COMMANDS = (
         -3,
         _EVAL_FLAGS,
         _KEYS,
-        _GROUP,
+        SCRIPTING,
         "Executes a server-side Lua script.",
         "2.6.0",
         cost=cost_us,
@@ -277,7 +299,7 @@ COMMANDS = (
         -3,
         _EVAL_FLAGS,
         _SHA_KEYS,
-        _GROUP,
+        SCRIPTING,
         "Executes a server-side Lua script by SHA1 digest.",
         "2.6.0",
         cost=cost_us,
@@ -289,7 +311,7 @@ COMMANDS = (
         -3,
         f"readonly {_EVAL_FLAGS}",
         _READ_KEYS,
-        _GROUP,
+        SCRIPTING,
         "Executes a read-only server-side Lua script.",
         "7.0.0",
         cost=cost_us,
@@ -300,14 +322,14 @@ COMMANDS = (
         -3,
         f"readonly {_EVAL_FLAGS}",
         _SHA_READ_KEYS,
-        _GROUP,
+        SCRIPTING,
         "Executes a read-only server-side Lua script by SHA1 digest.",
         "7.0.0",
         cost=cost_us,
     ),
     container(
         "script",
-        _GROUP,
+        SCRIPTING,
         "Keeps scripts that are run by their digests.",
         "2.6.0",
         [
@@ -317,7 +339,7 @@ COMMANDS = (
                 -3,
                 "noscript",
                 NO_KEYS,
-                _GROUP,
+                SCRIPTING,
                 "Determines whether server-side Lua scripts exist in the script cache.",
                 "2.6.0",
                 combine=_InAll(),
@@ -329,7 +351,7 @@ COMMANDS = (
                 -2,
                 "noscript",
                 NO_KEYS,
-                _GROUP,
+                SCRIPTING,
                 "Removes all server-side Lua scripts from the script cache.",
                 "2.6.0",
                 combine=ALL_OK,
@@ -341,7 +363,7 @@ COMMANDS = (
                 lambda session, args: NOT_BUSY,
                 2,
                 "noscript allow_busy",
-                _GROUP,
+                SCRIPTING,
                 "Terminates a server-side Lua script during execution; here none runs for long.",
                 "2.6.0",
                 tips=("request_policy:all_shards", "response_policy:one_succeeded"),
@@ -352,7 +374,7 @@ COMMANDS = (
                 3,
                 "noscript stale",
                 NO_KEYS,
-                _GROUP,
+                SCRIPTING,
                 "Loads a server-side Lua script to the script cache.",
                 "2.6.0",
                 combine=_Loaded(),
@@ -362,4 +384,21 @@ COMMANDS = (
             ),
         ],
     ),
+)
+
+# What no client can send.
+MACHINE_COMMANDS = tuple(
+    _row(
+        name.decode().lower(),
+        _run_as,
+        -5,
+        flags,
+        (KeySpec("RW access update", is_unknown=True),),
+        SCRIPTING,
+        "",
+        cost=lambda sizes, args: cost_us(sizes, args[2:]),
+        is_logged=is_logged,
+        find_keys=_keys_behind,
+    )
+    for name, flags, is_logged in ((AS, "noscript", True), (AS_RO, "noscript readonly", False))
 )

@@ -57,7 +57,9 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 # What a partition's machine runs, entries of the log included.
 DATA_COMMANDS = _by_name(row for family in (*_DATA, *_SCRIPTS) for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
-MACHINE_COMMANDS = DATA_COMMANDS | _by_name([*slots.ASKED, *transactions.MACHINE_COMMANDS, GATEWAY])
+MACHINE_COMMANDS = DATA_COMMANDS | _by_name(
+    [*slots.ASKED, *transactions.MACHINE_COMMANDS, *scripts.MACHINE_COMMANDS, GATEWAY]
+)
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)
 # What a session looks up: also what is refused in a way of its own.

@@ -77,6 +77,7 @@ from distrodb.slave.peers import Peers
 from distrodb.slave.pubsub import Pubsub
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
+from distrodb.slave.script_messages import ScriptMessages
 from distrodb.slave.subscriptions import Subscriptions
 from distrodb.slave.tracking import Tracking
 from distrodb.slave.user_changes import UserChanges
@@ -120,6 +121,8 @@ class Core:
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)
         self._observing = Observing(self._open)
+        self._script_messages = ScriptMessages(self.pubsub, self.routing.answers_for)
+        self._observing.publish = self._script_messages.publish
         self.notifications = Notifications(self.pubsub, self._observing, self.routing.answers_for)
         self.notifications.flags = config.clients.notify_keyspace_events
         keys_max = config.clients.tracking_table_max_keys
@@ -482,6 +485,8 @@ class Core:
                 self.gateway_tracking.tell()
             if self.notifications.has_events:
                 self.notifications.publish()
+        if self._script_messages.gathered:
+            self._script_messages.send()
         if self.pubsub.gathered:
             self.pubsub.send()
         if self._now >= self.pubsub.questions.next_due:

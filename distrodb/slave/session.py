@@ -40,6 +40,7 @@ from distrodb.commands.error_replies import (
     unknown_subcommand,
     wrong_arity,
 )
+from distrodb.commands.scripts import SCRIPTING, as_caller
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.weights import Weights
@@ -509,6 +510,8 @@ class Session:
 
     def _begin_on_keys(self, row: Command, args: list[bytes]) -> bool:
         """False: it must wait until those before it are answered."""
+        if self.guard is not None and row.group == SCRIPTING:
+            row, args = as_caller(args, self.guard.rights)
         if row.timeout_of is not None and self._begin_waiting(row, args, row.timeout_of(args)):
             return True
         if row.has_one_key:

@@ -25,6 +25,7 @@ from distrodb.commands.api import PENDING, Answer, Pending
 from distrodb.commands.combine import Led
 from distrodb.commands.command import Command
 from distrodb.commands.databases import database_index
+from distrodb.commands.scripts import SCRIPTING, as_caller
 from distrodb.config import LimitsConfig
 from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.store import Store
@@ -387,7 +388,13 @@ class Transactions:
         permitted = []
         for queued in self._queue:
             objection = guard.objection(queued.row, queued.args)
-            permitted.append(queued if objection is None else queued.refused(objection))
+            if objection is not None:
+                permitted.append(queued.refused(objection))
+            elif queued.row.group == SCRIPTING and queued.row.is_on_keys:
+                row, args = as_caller(queued.args, guard.rights)
+                permitted.append(queued._replace(row=row, args=args))
+            else:
+                permitted.append(queued)
         return permitted
 
     def _tracking(self, queue: Sequence[_Queued], slot: int) -> TransactionTracking | None:

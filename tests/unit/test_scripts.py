@@ -332,3 +332,15 @@ def test_a_reply_is_never_deeper_than_what_is_kept() -> None:
     assert restored(store).digest() == store.digest()
     assert eval_(store, "return {{{{{{{{{{'deep'}}}}}}}}}}") == [[[[[[[[[[b"deep"]]]]]]]]]]
     assert eval_(store, "return {ok = 'fine\\r\\n'}") == Status(b"fine")
+
+
+def test_what_it_publishes_is_told_once_it_has_ended() -> None:
+    store, told = new_store(), []
+    store.publisher = lambda *message: told.append(message)
+    text = "local a = redis.call('GET', 'a') redis.call('PUBLISH', 'c', 'm')"
+    text += " return redis.call('spublish', 's', a)"
+    ask(store, "SET", "a", "x")
+    assert eval_(store, text) == 0
+    assert told == [(b"c", b"m", False), (b"s", b"x", True)]
+    eval_(store, f"redis.call('PUBLISH', 'c', 'n') {FOREVER}")
+    assert len(told) == 2
