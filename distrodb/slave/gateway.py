@@ -58,7 +58,7 @@ class Gateway(Service):
         }
         super().__init__(core, direct.limits, direct.process, {}, direct.timing)
         self._direct, self.features = direct, Features({**table, **disabled}, core)
-        self.table = self.features.table
+        self.table, self.commands = self.features.table, self.features.commands
         # A client sees those of both ports, and what is counted is counted together.
         self.by_id, self.statistics, self.calls = direct.by_id, direct.statistics, direct.calls
         self.monitors, self.pausing = direct.monitors, direct.pausing
