@@ -4,6 +4,7 @@
     {"key": "b", "value": "2", "expires_at_ms": 1795824000000, "database": 3}
     {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}]]}
     {"key": "l", "list": ["first", "second"]}
+    {"key": "z", "zset": [["member", 1.5], ["other", "inf"]]}
 
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
@@ -16,6 +17,7 @@ A new kind of value is a line in ``_KINDS``.
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -23,6 +25,7 @@ from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]
@@ -125,12 +128,46 @@ def _list_from_plain(plain: Any) -> List:
     return value
 
 
+def _sorted_set_to_plain(value: Any) -> list[list[Text | float]]:
+    """JSON has no infinite number."""
+    return [
+        [_text(member), "inf" if score == math.inf else "-inf" if score == -math.inf else score]
+        for score, member in value
+    ]
+
+
+def _sorted_set_from_plain(plain: Any) -> SortedSet:
+    scores: dict[bytes, float] = {}
+    if not isinstance(plain, list) or not plain:
+        raise ValueError("a sorted set is a list of pairs, [member, score]")
+    for pair in plain:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError("a sorted set is a list of pairs, [member, score]")
+        member = _bytes(pair[0])
+        if member in scores:
+            raise ValueError("a member twice in one sorted set")
+        scores[member] = _score(pair[1])
+    return SortedSet.of(scores)
+
+
+def _score(plain: Any) -> float:
+    if plain in ("inf", "-inf"):
+        return float(plain)
+    try:
+        if type(plain) in (int, float) and math.isfinite(plain):
+            return float(plain)
+    except OverflowError:
+        pass
+    raise ValueError('a score is a number, or "inf" or "-inf"')
+
+
 _Ways = tuple[Callable[[Any], Any], Callable[[Any], Value]]
 # By the name that stands for a kind: to JSON, and back.
 _KINDS: Mapping[str, _Ways] = {
     "value": (_text, _bytes),
     Hash.kind.decode(): (_hash_to_plain, _hash_from_plain),
     List.kind.decode(): (_list_to_plain, _list_from_plain),
+    SortedSet.kind.decode(): (_sorted_set_to_plain, _sorted_set_from_plain),
 }
 
 

@@ -14,7 +14,9 @@ from typing import Any
 from distrodb.backup.records import Record
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.dump import dump
+from distrodb.resp.doubles import show_double
 
 Command = tuple[bytes | int, ...]  # words; the second is the key
 # Bytes, about, of a container that travels as one: an entry of the log, which is applied at once.
@@ -25,7 +27,13 @@ PART_BYTES = 256 * 1024
 _ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
     Hash.tag: lambda part: (b"HSET", part),
     List.tag: lambda part: (b"RPUSH", part),
+    SortedSet.tag: lambda part: (b"ZADD", _scores_first(part)),
 }
+
+
+def _scores_first(part: list[Any]) -> list[Any]:
+    pairs = zip(part[::2], part[1::2], strict=True)
+    return [word for member, score in pairs for word in (show_double(score), member)]
 
 
 def commands_of(record: Record) -> Sequence[Command]:

@@ -130,6 +130,7 @@ _CATEGORIES = {
     "pubsub": "",  # by their flag
     "transactions": "transaction",
     "scripting": "scripting",
+    "sorted-set": "sortedset",
 }
 
 

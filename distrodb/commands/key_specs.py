@@ -5,8 +5,11 @@ Caveat: where keys depend on words that may stand anywhere (SORT's STORE) a spec
 (``UNKNOWN``), and the row has a function that finds them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_NUMBER = re.compile(rb"\s*\+?([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,11 @@ class KeySpec:
             return list(range(begin, min(last, len(args) - 1) + 1, self.step))
         text = args[begin + self.count_at] if begin + self.count_at < len(args) else b""
         first = begin + self.first
-        if not text.isdigit() or not 0 < int(text[:10]) <= len(args):
+        number = _NUMBER.match(text)  # what stands behind it the command itself refuses
+        count = int(number[1][:10]) if number is not None else 0
+        if not 0 < count <= len(args):
             return []
-        end = first + (int(text) - 1) * self.step + 1
+        end = first + (count - 1) * self.step + 1
         return list(range(first, end, self.step)) if end <= len(args) else []
 
     def _begin(self, args: Sequence[bytes]) -> int | None:

@@ -14,7 +14,15 @@ from distrodb.commands.costs import Sizes
 from distrodb.commands.error_replies import SYNTAX, wrong_arity
 from distrodb.commands.key_specs import DELETES, INSERTS, LOOKS, READS, KeySpec, counted, one
 from distrodb.commands.keys import NO_SUCH_KEY
-from distrodb.commands.numbers import BEYOND, INT_MAX, NOT_AN_INTEGER, NOT_POSITIVE, parse_integer
+from distrodb.commands.numbers import (
+    BEYOND,
+    INT_MAX,
+    NO_COUNT,
+    NO_KEY_COUNT,
+    NOT_AN_INTEGER,
+    NOT_POSITIVE,
+    parse_integer,
+)
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.context import Context
@@ -131,7 +139,7 @@ def pop_of_several(args: Sequence[bytes]) -> tuple[Sequence[bytes], bool, int] |
     """numkeys key [key …] LEFT|RIGHT [COUNT count]: the keys, whether from the left, the count."""
     number = parse_integer(args[0])
     if number is None or number < 1:
-        return error("ERR", "numkeys should be greater than 0")
+        return NO_KEY_COUNT
     words = deque(args[number + 1 :])
     is_left = _side(words.popleft()) if words else None
     if is_left is None:
@@ -142,7 +150,7 @@ def pop_of_several(args: Sequence[bytes]) -> tuple[Sequence[bytes], bool, int] |
             return SYNTAX
         count = parse_integer(words.popleft())
         if count is None or count < 1:
-            return error("ERR", "count should be greater than 0")
+            return NO_COUNT
     return args[1 : number + 1], is_left, count or 1
 
 

@@ -11,6 +11,8 @@ from distrodb.resp.reply import error
 
 NOT_AN_INTEGER = error("ERR", "value is not an integer or out of range")
 NOT_POSITIVE = error("ERR", "value is out of range, must be positive")
+NO_KEY_COUNT = error("ERR", "numkeys should be greater than 0")
+NO_COUNT = error("ERR", "count should be greater than 0")
 BAD_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = error("ERR", "timeout is negative")
 NOT_A_FLOAT = error("ERR", "value is not a valid float")

@@ -11,11 +11,13 @@ not kept, since a read changes nothing on any replica: IDLETIME is 0.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from distrodb.commands import sorted_sets
 from distrodb.commands.command import container, data_row
 from distrodb.commands.key_specs import one
 from distrodb.commands.numbers import parse_integer
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.values import Value
@@ -57,11 +59,16 @@ def _list(value: List) -> bytes:
     return b"listpack" if is_small else b"quicklist"
 
 
+def _sorted_set(value: SortedSet) -> bytes:
+    return b"listpack" if sorted_sets.is_small(value) else b"skiplist"
+
+
 # A new kind of value is a line here.
 _ENCODINGS: Mapping[type, Callable[[Any], bytes]] = {
     bytes: _string,
     Hash: _hash,
     List: _list,
+    SortedSet: _sorted_set,
 }
 
 

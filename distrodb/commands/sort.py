@@ -19,6 +19,7 @@ from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, LIST, Keys
 from distrodb.keyspace.place import WrongType
@@ -36,7 +37,10 @@ _SKIPPED = {
 }  # words behind an option, where no STORE is looked for
 
 # The elements of a container.
-_ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {List: list}
+_ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {
+    List: list,
+    SortedSet: lambda value: [member for _, member in value],
+}
 
 
 @dataclass(slots=True)
@@ -139,7 +143,7 @@ def _items(value: Value | None, order: Order) -> Sequence[bytes]:
 
 
 def _is_sorted(value: Value) -> bool:
-    return isinstance(value, List)
+    return isinstance(value, (List, SortedSet))
 
 
 def _store(keys: Keys, name: bytes, results: list[bytes], context: Context) -> Reply:
@@ -148,7 +152,7 @@ def _store(keys: Keys, name: bytes, results: list[bytes], context: Context) -> R
     if results:
         made = List(0)
         made.extend(results)
-        keys.put_value(name, made)
+        keys.put_value(name, made, overwrites=True)
         keys.event(LIST, b"sortstore", name)
     elif keys.delete(name):
         keys.event(GENERIC, b"del", name)

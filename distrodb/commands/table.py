@@ -15,6 +15,7 @@ from distrodb.commands import (
     databases,
     dump,
     expiry,
+    geo,
     hash_walks,
     hashes,
     hyperloglog,
@@ -33,6 +34,9 @@ from distrodb.commands import (
     slots,
     slow_log,
     sort,
+    sorted_set_algebra,
+    sorted_set_ranges,
+    sorted_sets,
     strings,
     transactions,
 )
@@ -42,8 +46,9 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
-_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists)
 _SCRIPTS = (scripts,)
+_SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
+_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists, *_SORTED_SETS)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

@@ -91,6 +91,24 @@ expiretime: key  # O(1)
 flushall: [ASYNC | SYNC]  # O(N)
 flushdb: [ASYNC | SYNC]  # O(N)
 get: key  # O(1)
+geoadd: key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]  # O(log(N))
+geodist: key member1 member2 [M | KM | FT | MI]  # O(1)
+geohash: key [member [member ...]]  # O(1)
+geopos: key [member [member ...]]  # O(1)
+georadius: key longitude latitude radius (M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT
+  count [ANY]] [ASC | DESC] [STORE storekey | STOREDIST storekey]  # O(N+log(M))
+georadius_ro: key longitude latitude radius (M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH]
+  [COUNT count [ANY]] [ASC | DESC]  # O(N+log(M))
+georadiusbymember: key member radius (M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT
+  count [ANY]] [ASC | DESC] [STORE storekey | STOREDIST storekey]  # O(N+log(M))
+georadiusbymember_ro: key member radius (M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT
+  count [ANY]] [ASC | DESC]  # O(N+log(M))
+geosearch: key (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS radius (M | KM | FT |
+  MI) | BYBOX width height (M | KM | FT | MI)) [ASC | DESC] [COUNT count [ANY]] [WITHCOORD]
+  [WITHDIST] [WITHHASH]  # O(N+log(M))
+geosearchstore: destination source (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS
+  radius (M | KM | FT | MI) | BYBOX width height (M | KM | FT | MI)) [ASC | DESC] [COUNT count
+  [ANY]] [STOREDIST]  # O(N+log(M))
 getbit: key offset  # O(1)
 getdel: key  # O(1)
 getex: key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
@@ -225,6 +243,42 @@ unwatch:  # O(1)
 wait: numreplicas timeout  # O(1)
 waitaof: numlocal numreplicas timeout  # O(1)
 watch: key [key ...]  # O(1)
+zadd: key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]  # O(log(N))
+zcard: key  # O(1)
+zcount: key min max  # O(log(N))
+zdiff: numkeys key [key ...] [WITHSCORES]  # O(L + (N-K)log(N))
+zdiffstore: destination numkeys key [key ...]  # O(L + (N-K)log(N))
+zincrby: key increment member  # O(log(N))
+zinter: numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MIN | MAX)]
+  [WITHSCORES]  # O(N*K)+O(M*log(M))
+zintercard: numkeys key [key ...] [LIMIT limit]  # O(N*K)
+zinterstore: destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MIN |
+  MAX)]  # O(N*K)+O(M*log(M))
+zlexcount: key min max  # O(log(N))
+zmpop: numkeys key [key ...] (MIN | MAX) [COUNT count]  # O(K) + O(M*log(N))
+zmscore: key member [member ...]  # O(N)
+zpopmax: key [count]  # O(log(N)*M)
+zpopmin: key [count]  # O(log(N)*M)
+zrandmember: key [count [WITHSCORES]]  # O(N)
+zrange: key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]  # O(log(N)+M)
+zrangebylex: key min max [LIMIT offset count]  # O(log(N)+M)
+zrangebyscore: key min max [WITHSCORES] [LIMIT offset count]  # O(log(N)+M)
+zrangestore: dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]  # O(log(N)+M)
+zrank: key member [WITHSCORE]  # O(log(N))
+zrem: key member [member ...]  # O(M*log(N))
+zremrangebylex: key min max  # O(log(N)+M)
+zremrangebyrank: key start stop  # O(log(N)+M)
+zremrangebyscore: key min max  # O(log(N)+M)
+zrevrange: key start stop [WITHSCORES]  # O(log(N)+M)
+zrevrangebylex: key max min [LIMIT offset count]  # O(log(N)+M)
+zrevrangebyscore: key max min [WITHSCORES] [LIMIT offset count]  # O(log(N)+M)
+zrevrank: key member [WITHSCORE]  # O(log(N))
+zscan: key cursor [MATCH pattern] [COUNT count]  # O(1)
+zscore: key member  # O(1)
+zunion: numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MIN | MAX)]
+  [WITHSCORES]  # O(N)+O(M*log(M))
+zunionstore: destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MIN |
+  MAX)]  # O(N)+O(M log(M))
 """
 
 
@@ -253,9 +307,13 @@ def cost_of(name: str) -> str:
 
 _INTEGERS = {"seconds", "milliseconds", "offset", "start", "end", "count", "bit", "index", "db"}
 _INTEGERS |= {"slot", "numkeys", "timeout", "decrement", "len", "client-id", "numreplicas"}
+_INTEGERS |= {"limit", "cursor", "weight"}
 _TYPES = {"pattern": "pattern"} | dict.fromkeys(_INTEGERS, "integer")
+_DOUBLES = ("score", "longitude", "latitude", "radius", "width", "height")
+_TYPES |= dict.fromkeys(_DOUBLES, "double")
 _TYPES |= dict.fromkeys(("unix-time-seconds", "unix-time-milliseconds"), "unix-time")
 _KEYS = {"key", "key1", "key2", "newkey", "destkey", "sourcekey", "source", "destination"}
+_KEYS |= {"dst", "src", "storekey"}
 _TYPES |= dict.fromkeys(_KEYS, "key")
 _TOKENS = re.compile(r"\.\.\.|[][()|]|[^][()|\s]+")
 

@@ -13,6 +13,8 @@ applied while everybody waits.  It depends on nothing but the bytes, so replicas
 A new kind of value is a line in ``_READERS`` and ``_WRITERS``.
 """
 
+import math
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +22,7 @@ import anycrc
 
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.values import Value
 
 _CRC = anycrc.Model("CRC64-REDIS")  # a table in Python takes 5 s for 16 MB
@@ -38,6 +41,10 @@ _STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
 # Plain, a ziplist, several of those, and several elements and listpacks.
 _LIST, _LIST_ZIPLIST, _LIST_ZIPLISTS, _LIST_QUICKLIST = 1, 10, 14, 18
 _ONE_ELEMENT, _PACKED = 1, 2  # what a node of a quicklist is
+# Scores as text, and as they are; the others as text.
+_ZSET_OF_TEXT, _ZSET, _ZSET_ZIPLIST, _ZSET_LISTPACK = 3, 5, 12, 17
+_SCORE_BYTES_MAX = 128
+_NAN, _INFINITE, _MINUS_INFINITE = 253, 254, 255  # in place of the length of a score's text
 _INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
 
 
@@ -109,10 +116,18 @@ def _put_list(to: bytearray, value: List) -> None:
         _put_string(to, item)
 
 
+def _put_sorted_set(to: bytearray, value: SortedSet) -> None:
+    _put_length(to, len(value))
+    for score, member in value:
+        _put_string(to, member)
+        to += struct.pack("<d", score)
+
+
 _WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
     bytes: (_STRING, _put_string),
     Hash: (_HASH, _put_hash),
     List: (_LIST, _put_list),
+    SortedSet: (_ZSET, _put_sorted_set),
 }
 
 
@@ -246,6 +261,19 @@ class _Reader:
             raise BadFormat("a compressed string of another length")
         return bytes(out)
 
+    def double(self) -> float:
+        number: float = struct.unpack("<d", self.take(8))[0]
+        return number
+
+    def double_of_text(self) -> float:
+        """As Redis 3 wrote it."""
+        length = self.byte()
+        if length == _NAN:
+            raise BadFormat("a score that is no number")
+        if length in (_INFINITE, _MINUS_INFINITE):
+            return math.inf if length == _INFINITE else -math.inf
+        return _score(self.take(length))
+
     def inner(self) -> "_Reader":
         """What is packed into a string, to be read by itself."""
         packed = self.string()
@@ -303,6 +331,41 @@ def _quicklist(reader: _Reader) -> Iterator[bytes]:
             yield from _listpack(reader)
         else:
             raise BadFormat("a node of an unknown kind")
+
+
+def _sorted_set(pairs: Iterator[tuple[bytes, float]]) -> SortedSet:
+    scores: dict[bytes, float] = {}
+    for member, score in pairs:
+        if member in scores or score != score:
+            raise BadFormat("a member twice, or a score that is no number")
+        scores[member] = score
+    if not scores:
+        raise BadFormat("an empty sorted set")
+    return SortedSet.of(scores)
+
+
+def _plain_sorted_set(reader: _Reader) -> SortedSet:
+    count = reader.length()
+    return _sorted_set((reader.string(), reader.double()) for _ in range(count))
+
+
+def _sorted_set_of_text(reader: _Reader) -> SortedSet:
+    count = reader.length()
+    return _sorted_set((reader.string(), reader.double_of_text()) for _ in range(count))
+
+
+def _packed_sorted_set(items: Iterator[bytes]) -> SortedSet:
+    return _sorted_set((member, _score(next(items, b""))) for member in items)
+
+
+def _score(text: bytes) -> float:
+    """As Redis prints it."""
+    if len(text) > _SCORE_BYTES_MAX or b"_" in text or text != text.strip():
+        raise BadFormat("a score that is no number")
+    try:
+        return float(text)
+    except ValueError:
+        raise BadFormat("a score that is no number") from None
 
 
 def _ziplist(reader: _Reader) -> Iterator[bytes]:
@@ -380,4 +443,8 @@ _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _LIST_ZIPLIST: lambda reader: _list(_ziplist(reader)),
     _LIST_ZIPLISTS: lambda reader: _list(_ziplists(reader)),
     _LIST_QUICKLIST: lambda reader: _list(_quicklist(reader)),
+    _ZSET_OF_TEXT: _sorted_set_of_text,
+    _ZSET: _plain_sorted_set,
+    _ZSET_ZIPLIST: lambda reader: _packed_sorted_set(_ziplist(reader)),
+    _ZSET_LISTPACK: lambda reader: _packed_sorted_set(_listpack(reader)),
 }

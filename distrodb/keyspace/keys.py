@@ -49,9 +49,10 @@ class Keys(Protocol):
     def update(self, key: bytes, value: bytes) -> None:
         """Set a string, which expires when the one before would have."""
 
-    def put_value(self, key: bytes, value: Value) -> None:
+    def put_value(self, key: bytes, value: Value, overwrites: bool = False) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may); what was there is
-        gone, its expiry too."""
+        gone, its expiry too.  To who listens it was deleted before, or with ``overwrites`` is
+        another value of the same key."""
 
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
         """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls

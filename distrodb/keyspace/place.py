@@ -180,11 +180,14 @@ class Place:
             observer.changed(self._number, key)
             observer.event(self._number, STRING, b"set", key)
 
-    def put_value(self, key: bytes, value: Value) -> None:
+    def put_value(self, key: bytes, value: Value, overwrites: bool = False) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before
         it is written to); what was there is gone, its expiry too."""
         self._keep(key)
-        self.event(NEW, b"new", key)  # to Redis what was there before was deleted
+        if overwrites:
+            self._tell_if_new(key)
+        else:
+            self.event(NEW, b"new", key)
         self._shared.usage.replace(key, self._values.get(key), value)
         self._values[key] = value
         self._forget_expiry(key)

@@ -61,8 +61,8 @@ class Spread:
     def update(self, key: bytes, value: bytes) -> None:
         self._at(key).update(key, value)
 
-    def put_value(self, key: bytes, value: Value) -> None:
-        self._at(key).put_value(key, value)
+    def put_value(self, key: bytes, value: Value, overwrites: bool = False) -> None:
+        self._at(key).put_value(key, value, overwrites)
 
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
         return self._at(key).container_to_write(key, kind)

@@ -12,6 +12,7 @@ from distrodb.resp.reply import (
     Encoded,
     ErrorReply,
     NullArray,
+    NumberText,
     Pairs,
     Push,
     Reply,
@@ -55,6 +56,8 @@ def encode(reply: Reply, protocol: int) -> bytes:
     if isinstance(reply, SetReply):
         kind = b"*" if protocol == 2 else b"~"
         return kind + encode(list(reply.items), protocol)[1:]
+    if isinstance(reply, NumberText):
+        return encode(reply.text, 2) if protocol == 2 else b",%b\r\n" % reply.text
     if isinstance(reply, Pairs):
         return encode(_unpaired(reply, protocol), protocol)
     if isinstance(reply, Encoded):
@@ -85,7 +88,7 @@ def size_of(reply: Reply) -> int:
         return sum(size_of(key) + size_of(item) for key, item in reply.items()) + 16
     if isinstance(reply, (SetReply, Pairs)):
         return size_of(list(reply.items))
-    if isinstance(reply, (Status, ErrorReply, Verbatim)):
+    if isinstance(reply, (Status, ErrorReply, Verbatim, NumberText)):
         return len(reply.text)
     if isinstance(reply, Push):
         return size_of(reply.items)

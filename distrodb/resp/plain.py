@@ -6,6 +6,7 @@ A string, a number and null are themselves; anything else is a list that begins 
     [1, text]  error           [4, flag]          boolean         [6, data]  RESP already
     [2, item, …]  array        [7, digits]        a number beyond 64 bits
     [8, item, …]  set          [9]                null array      [10, a, b, …]  pairs
+    [11, text]  number as text
 
 Only what a partition answers: no push, no several replies in one.
 
@@ -20,6 +21,7 @@ from distrodb.resp.reply import (
     Encoded,
     ErrorReply,
     NullArray,
+    NumberText,
     Pairs,
     Reply,
     SetReply,
@@ -28,13 +30,14 @@ from distrodb.resp.reply import (
 )
 
 _STATUS, _ERROR, _ARRAY, _MAP, _FLAG, _VERBATIM, _ENCODED, _LARGE, _SET, _NULL_ARRAY = range(10)
-_PAIRS = 10
+_PAIRS, _NUMBER_TEXT = 10, 11
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _TEXTS: dict[int, Callable[[bytes], Reply]] = {
     _STATUS: Status,
     _ERROR: ErrorReply,
     _VERBATIM: Verbatim,
     _ENCODED: Encoded,
+    _NUMBER_TEXT: NumberText,
 }
 DEPTH_MAX = 32  # far above what any command answers
 
@@ -64,6 +67,8 @@ def to_plain(reply: Reply) -> Any:
         return [_SET, *map(to_plain, reply.items)]
     if isinstance(reply, NullArray):
         return [_NULL_ARRAY]
+    if isinstance(reply, NumberText):
+        return [_NUMBER_TEXT, reply.text]
     if isinstance(reply, Pairs):
         return [_PAIRS, *(to_plain(each) for pair in reply.items for each in pair)]
     raise TypeError(f"not a reply: {reply!r}")

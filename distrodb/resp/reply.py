@@ -3,7 +3,7 @@
 bytes bulk string · int integer · None null · NULL_ARRAY no array · list, tuple array · dict map
 bool, float
 Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
-Pairs elements with what belongs to each
+Pairs elements with what belongs to each · NumberText a number by its letters
 Push what no command asked for · Several what answers one command with several replies
 """
 
@@ -54,6 +54,14 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberText:
+    """A number with more digits than a double's shortest form: a double in RESP3, a string in
+    RESP2."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Bytes that are RESP already; they are sent as they are."""
 
@@ -84,7 +92,7 @@ class NullArray:
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
     " | Status | ErrorReply | Verbatim | SetReply | Encoded | Push | Several"
-    " | Pairs | NullArray"
+    " | Pairs | NumberText | NullArray"
     " | None"
 )
 

@@ -496,7 +496,11 @@ def test_a_place_that_is_too_long_for_a_socket_is_one_line(target, tmp_path, mon
         ("import AT nosuch", 1, "nosuch: cannot be read"),
         ("import AT note.txt", 2, "note.txt:1: no JSON"),
         ("import AT whole", 2, "whole:1: no JSON"),
-        ("import AT second.json", 2, "second.json:2: it needs a key, and one of value, hash"),
+        (
+            "import AT second.json",
+            2,
+            "second.json:2: it needs a key, and one of value, hash, list, zset",
+        ),
         ("import AT binary.json", 2, "binary.json:1: this is no UTF-8 text"),
         ("import AT high.json", 1, "refused: DB index is out of range"),
         ("import AT redis://127.0.0.1:1", 1, "redis://127.0.0.1:1: Error 111 connecting"),

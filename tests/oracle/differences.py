@@ -4,6 +4,7 @@ docs/redis.md has the same list for people, and test_differences.py shows that e
 one that is gone must leave both.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,6 +52,26 @@ _TOLD = (b"COUNT", b"LIST", b"DOCS", b"INFO", b"HELP")
 
 def _text(frame: Frame) -> bytes:
     return frame[1] if isinstance(frame[1], bytes) else b""
+
+
+# Whose replies have scores.
+_SCORED = {
+    *(b"ZADD", b"ZINCRBY", b"ZSCORE", b"ZMSCORE", b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"ZSCAN"),
+    *(b"ZRANGE", b"ZREVRANGE", b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE"),
+    *(b"ZUNION", b"ZINTER", b"ZDIFF", b"EXEC", b"GEODIST", b"GEOSEARCH", b"GEORADIUS"),
+    *(b"GEORADIUSBYMEMBER", b"GEORADIUS_RO", b"GEORADIUSBYMEMBER_RO"),
+}
+
+
+def _with_numbers(frame: Frame, digits: int = 17) -> Frame:
+    """What looks like a double is one, of so many digits."""
+    kind, content = frame
+    if isinstance(content, list):
+        return (kind, [_with_numbers(each, digits) for each in content])
+    if kind in (b"$", b",") and content is not None:
+        with contextlib.suppress(ValueError):
+            return (kind, f"{float(content):.{digits}g}")
+    return frame
 
 
 DIFFERENCES: list[Difference] = [
@@ -152,6 +173,35 @@ DIFFERENCES: list[Difference] = [
         ("CLIENT NO-TOUCH ON",),
     ),
     Difference(
+        "Scores and distances are printed in the shortest form that reads back as the same number,"
+        " as since Redis 7.2; before, with all 17 digits",
+        lambda words, theirs, ours: (
+            words[0].upper() in _SCORED and _with_numbers(theirs) == _with_numbers(ours)
+        ),
+        ("ZADD k 0.1 a", "ZSCORE k a"),
+    ),
+    Difference(
+        "Distances are reckoned in a way that is the same on every machine, so the last digit of"
+        " one that is stored may be another one",
+        lambda words, theirs, ours: (
+            words[0].upper() in _SCORED and _with_numbers(theirs, 13) == _with_numbers(ours, 13)
+        ),
+        (
+            "GEOADD k 89.68 -39.19 a",
+            "GEOSEARCHSTORE k k FROMLONLAT 15 37 BYRADIUS 30000 km STOREDIST",
+            "ZSCORE k a",
+        ),
+    ),
+    Difference(
+        "`ZRANK` and `ZREVRANK` take `WITHSCORE`, as since Redis 7.2",
+        lambda words, theirs, ours: (
+            words[0].upper() in (b"ZRANK", b"ZREVRANK")
+            and len(words) == 4
+            and _says(theirs, b"wrong number of arguments")
+        ),
+        ("ZRANK k a WITHSCORE",),
+    ),
+    Difference(
         "`HELLO` says a version of its own, of the Redis that is followed",
         lambda words, theirs, ours: (
             _command(words, b"HELLO")
@@ -235,6 +285,8 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
         return min(one, other) >= 0 and abs(one - other) <= _CLOCKS[name]
     if name == b"KEYS":
         return bool(sorted(theirs[1]) == sorted(ours[1]))
+    if name == b"ZRANDMEMBER":
+        return _shape(theirs) == _shape(ours)
     if name == b"HGETALL" or _command(words, b"CONFIG", b"GET"):
         return _pairs(theirs) == _pairs(ours)
     if name in (b"HKEYS", b"HVALS"):
@@ -253,6 +305,12 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
     if name in (b"RANDOMKEY", b"DUMP"):  # what one dumps the other restores: test_dumps.py
         return None not in (theirs[1], ours[1])
     return name == b"SCAN"  # its cursors are each server's own
+
+
+def _shape(frame: Frame) -> Frame:
+    """How many of what kind."""
+    kind, content = frame
+    return (kind, list(map(_shape, content)) if isinstance(content, list) else content is None)
 
 
 def _fields(frame: Frame) -> set[bytes]:

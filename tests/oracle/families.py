@@ -84,6 +84,34 @@ POOLS = {
     "prefix": [b"{t}", b"{t}a", b"{t}b", b"x", b""],
     "element": [b"a", b"b", b"c", b"", b"foo", b"1", b"\x00\xff"],
     "count": [b"0", b"1", b"10", b"1000", b"-1", b"x", b""],
+    "score": [
+        *(b"0", b"1", b"2", b"-1", b"1.5", b"3", b"-2.5", b"7", b"0.1", b"1e17", b"123456789.125"),
+        *(b"inf", b"-inf", b"+inf", b"1e400", b"-0", b"1e-7", b"0x10", b"4503599627370497.5"),
+        *(b"nan", b"x", b"", b" 1", b"1 ", b"0x1p-2", b"1e-400", b"12345.678901234567", b"+5"),
+    ],
+    "bound": [
+        *(b"0", b"1", b"2", b"-1", b"(1", b"(2", b"(0", b"-inf", b"+inf", b"(inf", b"1.5"),
+        *(b"", b"(", b" 1", b"( 1", b"1 ", b"x", b"nan", b"((1", b"1e400", b"(-1e400", b"[1"),
+        *(b"0x1", b"(-inf"),
+    ],
+    "lex": [
+        *(b"-", b"+", b"[a", b"(a", b"[b", b"(b", b"[c", b"(c", b"[", b"(", b"[foo", b"(1"),
+        *(b"a", b"", b"--", b"+x", b"[\x00\xff"),
+    ],
+    "longitude": [
+        *(b"13.361389", b"15.087269", b"0", b"-122.42", b"180", b"-180", b"179.99", b"2.349"),
+        *(b"181", b"x", b"-0.0001", b"1e1", b"90"),
+    ],
+    "latitude": [
+        *(b"38.115556", b"37.502669", b"0", b"48.853", b"85.05", b"-85.05", b"-33.9", b"70", b"82"),
+        *(b"85.06", b"x", b"0.0001", b"-90"),
+    ],
+    "radius": [
+        *(b"0", b"1", b"200", b"1000", b"10000", b"100000", b"1e6", b"3e7", b"0.001", b"-1", b"x"),
+    ],
+    "unit": [b"m", b"km", b"ft", b"mi", b"M", b"Km", b"x", b"m"],
+    "flag": [b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"],
+    "numkeys": [b"1", b"2", b"1", b"2", b"3", b"0", b"-1", b"x", b"9"],
     "type": [b"string", b"hash", b"list", b"set", b"zset", b"stream", b"STRING", b"x", b""],
 }
 
@@ -299,6 +327,103 @@ COPY key key REPLACE
 RENAME key key
 DUMP key
 OBJECT ENCODING key
+"""
+
+SORTED_SETS = """
+ZADD key {flag} score element
+ZADD key {score element}
+ZADD key {small element}
+ZADD key {flag} {score element}
+ZADD key (0|1) 'm1 (0|1) 'm2 (0|2) 'm3
+ZINCRBY key score element
+ZREM key {element}
+ZPOPMIN key [small]
+ZPOPMAX key [small]
+ZMPOP numkeys {key} (MIN|MAX) [COUNT small]
+ZMPOP 1 key (MIN|MAX) [COUNT small]
+ZCARD key
+ZSCORE key element
+ZMSCORE key {element}
+ZRANK key element [WITHSCORE]
+ZREVRANK key element
+ZRANDMEMBER key [small] [WITHSCORES]
+ZRANDMEMBER key (0|1|-1|5|-5) [WITHSCORES]
+ZSCAN key 0 [MATCH ('*|'a*|'?)] [COUNT count]
+ZSCAN key integer [MATCH pattern] [COUNT count] [TYPE type]
+OBJECT ENCODING key
+SORT key (BY 'x|ALPHA|BY 'x DESC|DESC) [LIMIT small small] [STORE key]
+TYPE key
+EXPIREAT key unix
+"""
+
+RANGES = """
+ZADD key {small element}
+ZADD key 0 'a 0 'b 0 'c 0 'd
+ZADD key {score element}
+ZRANGE key small small [BYSCORE|BYLEX] [REV] [LIMIT small small] [WITHSCORES]
+ZRANGE key small small [REV] [WITHSCORES]
+ZRANGE key integer integer [REV] [WITHSCORES]
+ZRANGE key bound bound BYSCORE [REV] [LIMIT small small] [WITHSCORES]
+ZRANGE key lex lex BYLEX [REV] [LIMIT small small] [WITHSCORES]
+ZREVRANGE key small small [WITHSCORES]
+ZRANGEBYSCORE key bound bound [WITHSCORES] [LIMIT small small]
+ZREVRANGEBYSCORE key bound bound [WITHSCORES] [LIMIT small small]
+ZRANGEBYLEX key lex lex [LIMIT small small]
+ZREVRANGEBYLEX key lex lex [LIMIT small small]
+ZRANGESTORE key key small small [REV] [LIMIT small small]
+ZRANGESTORE key key bound bound BYSCORE [REV] [LIMIT small small]
+ZRANGESTORE key key lex lex BYLEX [REV] [LIMIT small small]
+ZCOUNT key bound bound
+ZLEXCOUNT key lex lex
+ZREMRANGEBYRANK key small small
+ZREMRANGEBYSCORE key bound bound
+ZREMRANGEBYLEX key lex lex
+"""
+
+GEO = """
+GEOADD key longitude latitude element
+GEOADD key {longitude latitude element}
+GEOADD key 13.361389 38.115556 'a 15.087269 37.502669 'b 2.349 48.853 'c
+GEOADD key 13.583333 37.316667 'foo -122.42 37.77 '1
+GEOADD key (NX|XX|CH|NX CH|XX CH|NX XX) longitude latitude element
+GEODIST key element element [unit]
+GEOHASH key {element}
+GEOPOS key {element}
+GEORADIUS key longitude latitude radius unit [WITHDIST] [WITHHASH] [COUNT small] [ASC|DESC]
+GEORADIUS key 15 37 (200|1000|5000|20000) 'km [WITHDIST] [COUNT 2 ANY] [ASC|DESC]
+GEORADIUS key 15 37 (200|5000) 'km [STORE key|STOREDIST key] [COUNT 2] [WITHDIST]
+GEORADIUS_RO key longitude latitude radius unit [WITHDIST] [WITHCOORD] [COUNT 1] [STORE key]
+GEORADIUSBYMEMBER key element radius unit [WITHDIST] [WITHHASH] [WITHCOORD] [COUNT small] [ASC|DESC]
+GEORADIUSBYMEMBER key element radius unit [STORE key] [STOREDIST key]
+GEORADIUSBYMEMBER_RO key element radius unit [WITHDIST] [COUNT 1 ANY]
+GEOSEARCH key FROMMEMBER element BYRADIUS radius unit [ASC|DESC] [COUNT small] [WITHDIST]
+GEOSEARCH key FROMMEMBER element BYBOX radius radius unit [ASC|DESC] [COUNT small ANY] [WITHCOORD]
+GEOSEARCH key FROMLONLAT longitude latitude BYRADIUS radius unit [ASC|DESC] [COUNT small] [WITHHASH]
+GEOSEARCH key FROMLONLAT 15 37 BYBOX (400|3000|30000) (400|3000|30000) 'km [ASC|DESC] [WITHDIST]
+GEOSEARCH key (FROMMEMBER element|BYRADIUS radius unit|ASC) (BYBOX 1 1 'km|FROMLONLAT 1 1|WITHDIST)
+GEOSEARCHSTORE key key FROMMEMBER element BYRADIUS radius unit [ASC|DESC] [COUNT small] [STOREDIST]
+GEOSEARCHSTORE key key FROMLONLAT 15 37 BYBOX 3000 3000 'km [STOREDIST] [COUNT 1 ANY] [WITHDIST]
+ZRANGE key 0 -1 WITHSCORES
+"""
+
+SORTED_SET_ALGEBRA = """
+ZADD key {score element}
+ZADD key {small element}
+ZUNION numkeys {key} [WEIGHTS {score}] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]
+ZUNION 2 key key [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]
+ZINTER 2 key key [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX|'x)] [WITHSCORES]
+ZINTER numkeys {key} [WITHSCORES]
+ZDIFF numkeys {key} [WITHSCORES]
+ZDIFF 2 key key [WITHSCORES]
+ZINTERCARD numkeys {key} [LIMIT small]
+ZINTERCARD 2 key key [LIMIT small]
+ZUNIONSTORE key numkeys {key} [WEIGHTS {score}] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]
+ZUNIONSTORE key 2 key key [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX)]
+ZINTERSTORE key 2 key key [WEIGHTS score score] [AGGREGATE (SUM|MIN|MAX)]
+ZINTERSTORE key numkeys {key}
+ZDIFFSTORE key numkeys {key}
+ZDIFFSTORE key 2 key key
+ZRANGE key 0 -1 WITHSCORES
 """
 
 CONNECTION = """
@@ -569,6 +694,10 @@ FAMILIES = [
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
     _family("lists", LISTS),
+    _family("sorted sets", SORTED_SETS),
+    _family("ranges of sorted sets", RANGES),
+    _family("geo", GEO),
+    _family("unions of sorted sets", SORTED_SET_ALGEBRA),
     _family("databases", DATABASES, kinds=GATEWAY),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
     _family("sorting", SORTING, 2, kinds=GATEWAY),

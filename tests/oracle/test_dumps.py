@@ -6,6 +6,11 @@ from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
 
 OK = (b"+", b"OK")
+SEEN = {
+    b"SET": [b"GET", b"k"],
+    b"HSET": [b"HGETALL", b"k"],
+    b"ZADD": [b"ZRANGE", b"k", b"0", b"-1"],
+}
 VALUES = [
     [b"SET", b"k", text]
     for text in (
@@ -19,12 +24,17 @@ FIELDS = [
 ]
 VALUES += [[b"HSET", b"k", *FIELDS], [b"HSET", b"k", b"large", b"ab" * 40000]]
 VALUES += [[b"HSET", b"k", *(b"%d" % (n // 2 if n % 2 else n) for n in range(2000))]]
+VALUES += [
+    [b"ZADD", b"k", *(b"1", b"a", b"-1.5", b"b", b"inf", b"c", b"-inf", b"d", b"0.1", b"e")],
+    [b"ZADD", b"k", *(b"%d.25" % (n // 2) if n % 2 == 0 else b"m%d" % n for n in range(600))],
+    [b"ZADD", b"k", b"1e300", b"x" * 100, b"123456789", b"2"],
+]
 
 
 @pytest.mark.parametrize("command", VALUES, ids=lambda words: repr(b" ".join(words[:4])[:40]))
 def test_a_value_is_the_same_here_and_there(command: list[bytes], single: RedisServer) -> None:
     theirs, ours = single.connect(), PureServer()
-    see = [b"GET", b"k"] if command[0] == b"SET" else [b"HGETALL", b"k"]
+    see = SEEN[command[0]]
     for one, other in ((theirs, ours), (ours, theirs)):
         for server in (one, other):
             server.ask_all([[b"FLUSHALL"]])

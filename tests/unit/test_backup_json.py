@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from distrodb.backup.redis_source import _READERS
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.place_number import place_of
 from distrodb.ring.slots import slot_of
 from distrodb.slave.machine_factory import new_store
@@ -33,10 +35,12 @@ def list_of(items):
 
 
 data = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode))
+scores = st.dictionaries(data, st.floats(allow_nan=False), min_size=1, max_size=5)
 values = st.one_of(
     data,
     st.dictionaries(data, data, min_size=1, max_size=5).map(hash_of),
     st.lists(data, min_size=1, max_size=5).map(list_of),
+    scores.map(SortedSet.of),
 )
 expiries = st.one_of(st.none(), st.integers(1, 1 << 62))
 records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
@@ -46,6 +50,8 @@ def plain(record):
     value = record.value
     shown = list(value.fields.items()) if isinstance(value, Hash) else value
     shown = list(value) if isinstance(value, List) else shown
+    if isinstance(value, SortedSet):
+        shown = repr(list(value))
     return record.database, record.key, shown, record.expires_at_ms
 
 
@@ -68,6 +74,11 @@ def test_lines_are_as_the_docs_show_them():
         line_of(Record(0, b"h", value, None))
         == '{"key": "h", "hash": [["f", "1"], [{"base64": "/g=="}, ""]]}'
     )
+    value = SortedSet.of({b"m": 1.5, b"n": math.inf, b"o": -2.0})
+    assert (
+        line_of(Record(0, b"z", value, None))
+        == '{"key": "z", "zset": [["o", -2.0], ["m", 1.5], ["n", "inf"]]}'
+    )
 
 
 def test_text_that_looks_like_base64_stays_text():
@@ -82,9 +93,9 @@ def test_text_that_looks_like_base64_stays_text():
         ("", "no JSON: Expecting value at column 1"),
         ("[1]", "no JSON object"),
         ("{", "no JSON: "),
-        ('{"key": "a"}', "it needs a key, and one of value, hash"),
+        ('{"key": "a"}', "it needs a key, and one of value, hash, list, zset"),
         ('{"value": "a"}', "it needs a key"),
-        ('{"key": "a", "value": "1", "hash": [["a", "b"]]}', "one of value, hash"),
+        ('{"key": "a", "value": "1", "hash": [["a", "b"]]}', "one of value, hash, list, zset"),
         ('{"key": "a", "value": 1}', 'keys and values are strings, or {"base64": "…"}'),
         ('{"key": 1, "value": "1"}', "keys and values are strings"),
         ('{"key": "a", "value": null}', "keys and values are strings"),
@@ -107,6 +118,14 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "hash": {"f": "v"}}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f"]]}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f", "1"], ["f", "2"]]}', "a field twice in one hash"),
+        ('{"key": "a", "zset": []}', "a sorted set is a list of pairs"),
+        ('{"key": "a", "zset": [["m"]]}', "a sorted set is a list of pairs"),
+        ('{"key": "a", "zset": [["m", 1], ["m", 2]]}', "a member twice in one sorted set"),
+        ('{"key": "a", "zset": [["m", "1"]]}', "a score is a number"),
+        ('{"key": "a", "zset": [["m", true]]}', "a score is a number"),
+        ('{"key": "a", "zset": [["m", NaN]]}', "a score is a number"),
+        ('{"key": "a", "zset": [["m", 1e999]]}', "a score is a number"),
+        ('{"key": "a", "zset": [["m", 1%s]]}' % ("0" * 400), "a score is a number"),
         ("[" * 100_000, "nested too deep"),
     ],
 )
@@ -132,7 +151,10 @@ anything = st.recursive(
 )
 
 
-@given(anything, st.sampled_from(["key", "value", "hash", "list", "database", "expires_at_ms"]))
+NAMES = ["key", "value", "hash", "list", "zset", "database", "expires_at_ms"]
+
+
+@given(anything, st.sampled_from(NAMES))
 def test_whatever_stands_in_a_place_is_refused_or_taken(what, name):
     with contextlib.suppress(ValueError):
         record_of(json.dumps({"key": "a", "value": "1", name: what}))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.values import Container
 from tests.support.stores import ask, new_store, restored
@@ -17,6 +18,7 @@ from tests.support.stores import ask, new_store, restored
 keys = st.sampled_from([b"a", b"b", b"c"])
 lists = st.sampled_from([b"l", b"m"])
 fields = st.sampled_from([b"x", b"y", b"z"])
+scores = st.sampled_from([b"1", b"2.5", b"-inf"])
 writes = st.one_of(
     st.tuples(st.just(b"HSET"), keys, fields, st.binary(max_size=5)),
     st.tuples(st.just(b"HDEL"), keys, fields),
@@ -26,6 +28,11 @@ writes = st.one_of(
     st.tuples(st.just(b"LSET"), lists, st.just(b"0"), fields),
     st.tuples(st.just(b"LTRIM"), lists, st.just(b"1"), st.just(b"5")),
     st.tuples(st.just(b"DEL"), lists),
+    st.tuples(st.just(b"ZADD"), keys, scores, fields),
+    st.tuples(st.just(b"ZINCRBY"), keys, scores, fields),
+    st.tuples(st.just(b"ZREM"), keys, fields),
+    st.tuples(st.just(b"ZPOPMAX"), keys),
+    st.tuples(st.just(b"ZRANGESTORE"), keys, keys, st.just(b"0"), st.just(b"1")),
     st.tuples(st.just(b"DEL"), keys),
     st.tuples(st.just(b"PEXPIRE"), keys, st.just(b"9")),
 )
@@ -70,7 +77,17 @@ TORN_LIST: list[tuple[bytes, ...] | str] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "script"), [(Hash, TORN), (List, TORN_LIST)])
+TORN_SORTED_SET: list[tuple[bytes, ...] | str] = [
+    (b"ZADD", b"a", b"1", b"x"),
+    "snapshot",
+    "a chunk",
+    (b"ZADD", b"a", b"2", b"x"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "script"), [(Hash, TORN), (List, TORN_LIST), (SortedSet, TORN_SORTED_SET)]
+)
 def test_without_the_copy_it_tears(
     kind: type[Container], script: list[tuple[bytes, ...] | str]
 ) -> None:

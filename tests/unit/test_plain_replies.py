@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from distrodb.resp import reply as replies
 from distrodb.resp.encode import encode
 from distrodb.resp.plain import from_plain, to_plain
-from distrodb.resp.reply import NULL_ARRAY, Encoded, ErrorReply, Pairs, SetReply, Status, Verbatim
+from distrodb.resp.reply import (
+    NULL_ARRAY,
+    Encoded,
+    ErrorReply,
+    NumberText,
+    Pairs,
+    SetReply,
+    Status,
+    Verbatim,
+)
 
 text = st.binary(max_size=20)
 scalars = st.one_of(
@@ -23,6 +32,7 @@ scalars = st.one_of(
     st.builds(ErrorReply, text),
     st.builds(Verbatim, text),
     st.builds(Encoded, text),
+    st.builds(NumberText, text),
     st.just(NULL_ARRAY),
 )
 any_reply = st.recursive(
@@ -72,14 +82,14 @@ def test_every_kind_of_reply_is_known():
         [7, b"x1"],
         [9, b"a"],
         [10, b"a"],
-        [11, b"a"],
+        [12, b"a"],
         [b"a"],
         [[2]],
         {},
         True,
         msgpack.ExtType(1, b""),
         [2, [9, 9]],
-        [8, [11]],
+        [8, [12]],
         [3, [2], 1],
         [7, b"9" * 5000],
     ],
