@@ -38,7 +38,7 @@ PLACE_US = 15.0  # of one in the middle that is found and unpacked; and there ar
 PLACE_BYTE_US = 3e-6
 
 
-def _side(word: bytes) -> bool | None:
+def side(word: bytes) -> bool | None:
     """True for LEFT; None for what is neither."""
     return {b"LEFT": True, b"RIGHT": False}.get(word.upper())
 
@@ -121,7 +121,7 @@ def move(keys: Keys, source: bytes, target: bytes, from_left: bool, to_left: boo
 
 def lmove(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """LMOVE source destination LEFT|RIGHT LEFT|RIGHT"""
-    from_left, to_left = _side(args[3]), _side(args[4])
+    from_left, to_left = side(args[3]), side(args[4])
     if from_left is None or to_left is None:
         return SYNTAX
     if problem := over_limits(context, args[2], b""):
@@ -141,7 +141,7 @@ def pop_of_several(args: Sequence[bytes]) -> tuple[Sequence[bytes], bool, int] |
     if number is None or number < 1:
         return NO_KEY_COUNT
     words = deque(args[number + 1 :])
-    is_left = _side(words.popleft()) if words else None
+    is_left = side(words.popleft()) if words else None
     if is_left is None:
         return SYNTAX
     count: int | None = None

@@ -7,6 +7,7 @@ from distrodb.commands import (
     admin,
     bitfield,
     bits,
+    blocking,
     clients,
     cluster,
     configuration,
@@ -48,7 +49,7 @@ _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _SCRIPTS = (scripts,)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
-_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists, *_SORTED_SETS)
+_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists, *_SORTED_SETS, blocking)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

@@ -52,6 +52,15 @@ class OurClients:
         self._server.tracking.tell()  # at the end of a turn
         received = [self._server.finish_one(session) for session in self._sessions]
         received[number] = reply + received[number]
+        server = self._server
+        while (server.blocking or server.gateway_blocking) and (
+            server.feed.has_gathered
+            or server.tracking.has_pending
+            or server.gateway_tracking.has_pending
+        ):  # those who wait are asked again
+            server.tell_clients()
+            for place, session in enumerate(self._sessions):
+                received[place] += self._server.finish_one(session)
         return [*map(read_frames, received)]
 
 

@@ -684,6 +684,39 @@ def _family(
     return Family(name, commands(lines, POOLS), clients, kinds, lines=lines)
 
 
+BLOCKING = """
+RPUSH key element
+RPUSH key element element
+LPUSH key element
+RPUSHX key element
+LPOP key
+RPOP key
+LLEN key
+LRANGE key 0 -1
+!BLPOP key 0
+!BRPOP {key} 0
+!BLMOVE key key (LEFT|RIGHT) (LEFT|RIGHT) 0
+!BRPOPLPUSH key key 0
+!BLMPOP 0 1 key (LEFT|RIGHT)
+!BLMPOP 0 2 key key (LEFT|RIGHT) [COUNT 2]
+ZADD key small element
+ZADD key small element small element
+ZPOPMIN key
+ZCARD key
+!BZPOPMIN key 0
+!BZPOPMAX {key} 0
+!BZMPOP 0 1 key (MIN|MAX)
+BZPOPMIN key (-1|'x)
+BZMPOP 0 1 key (LEFT|MIN) (-1|'x)
+BLPOP key (-1|'x)
+BLMOVE key key LEFT (UP|LEFT) (-1|'x)
+BLMPOP ('x|-1) 1 key LEFT
+DEL key
+RENAME key key
+SET key value
+LMOVE key key LEFT RIGHT
+"""
+
 # Compared by the tests.
 FAMILIES = [
     _family("strings", STRINGS),
@@ -708,6 +741,8 @@ FAMILIES = [
     _family("server", SERVER, 0),
 ]
 # Compared with several clients.
+WAITING = _family("blocking", BLOCKING, 0)
+
 CONVERSATIONS = [
     _family("pubsub", PUBSUB, 0, clients=3),
     _family("watching", WATCHING, 0, clients=2),

@@ -36,7 +36,7 @@ class PureServer(World):
 
     def finish(self) -> bytes:
         taken = super().finish()
-        while not self.session.wants_input:  # CLIENT PAUSE 0
+        while not (self.session.wants_input or self.session.is_waiting):  # CLIENT PAUSE 0
             self.process.pass_time(0.001)
             taken += super().finish()
         return taken

@@ -1,0 +1,100 @@
+"""Clients that wait in BLPOP, with real slaves: what is pushed is taken once, and who waits at a
+gateway does not notice that a leader dies."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from distrodb import LocalCluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(nodes=3, partitions=3) as cluster:
+        yield cluster
+
+
+class Waiting:
+    """A thread that asks and keeps the answer."""
+
+    def __init__(self, client: Any, *words: object):
+        self.answer: Any = None
+        self._thread = threading.Thread(target=self._ask, args=(client, words))
+        self._thread.start()
+
+    def _ask(self, client: Any, words: tuple[object, ...]) -> None:
+        try:
+            self.answer = client.execute_command(*words)
+        except redis.RedisError as problem:
+            self.answer = problem
+
+    def answered(self) -> Any:
+        self._thread.join(30.0)
+        assert not self._thread.is_alive(), "it waits still"
+        return self.answer
+
+
+def gateway_of(cluster: LocalCluster, node: str) -> redis.Redis:
+    host, _, port = cluster.status()["nodes"][node]["gateway"].rpartition(":")
+    return redis.Redis(host=host, port=int(port))
+
+
+def leader_of(cluster: LocalCluster, key: bytes) -> str:
+    slot = redis.cluster.key_slot(key)
+    rows = cluster.status()["partitions"]
+    return next(row["leader"] for row in rows if row["slots"][0] <= slot <= row["slots"][1])
+
+
+def blocked(cluster: LocalCluster) -> int:
+    counts = []
+    for node in cluster.running():
+        with cluster.connection(node) as slave:
+            counts.append(slave.info("clients")["blocked_clients"])
+    return sum(counts)
+
+
+def test_through_any_gateway_and_at_the_leader_what_is_pushed_is_taken_once(cluster):
+    direct = cluster.client()
+    clients = [gateway_of(cluster, node) for node in cluster.nodes] + [cluster.client()]
+    waiting = []
+    for number, client in enumerate(clients, 1):
+        waiting.append(Waiting(client, "BLPOP", "queue", 0))
+        cluster.wait_until(lambda number=number: blocked(cluster) == number, "it waits")
+    for number in range(len(clients)):
+        direct.rpush("queue", number)
+    taken = [each.answered() for each in waiting]
+    assert sorted(value for _, value in taken) == [b"0", b"1", b"2", b"3"]
+    assert direct.llen("queue") == 0 and blocked(cluster) == 0
+    began = Waiting(clients[0], "BLMOVE", "{q}from", "{q}to", "LEFT", "RIGHT", 0)
+    cluster.wait_until(lambda: blocked(cluster) == 1, "it waits")
+    direct.lpush("{q}from", "x")
+    assert began.answered() == b"x" and direct.lrange("{q}to", 0, -1) == [b"x"]
+
+
+def test_who_waits_at_a_gateway_does_not_notice_that_the_leader_dies(cluster):
+    leader = leader_of(cluster, b"jobs")
+    spared = next(node for node in cluster.nodes if node != leader)
+    waiting = [Waiting(gateway_of(cluster, spared), "BRPOP", "jobs", 0) for _ in range(3)]
+    cluster.wait_until(lambda: blocked(cluster) == 3, "they wait")
+    cluster.kill(leader)
+    client = gateway_of(cluster, spared)
+    for number in range(3):
+        client.lpush("jobs", number)
+    assert sorted(each.answered()[1] for each in waiting) == [b"0", b"1", b"2"]
+    assert client.llen("jobs") == 0
+    cluster.start(leader)
+    cluster.wait_healed()
+
+
+def test_a_time_that_is_over_and_a_client_that_is_unblocked(cluster):
+    client = gateway_of(cluster, "node1")
+    assert client.blpop("nothing", timeout=0.2) is None
+    waiting = Waiting(client, "BLPOP", "nothing", 0)
+    cluster.wait_until(lambda: blocked(cluster) == 1, "it waits")
+    with cluster.connection("node1") as slave:
+        (row,) = [row for row in slave.client_list() if "b" in row["flags"]]
+        assert slave.client_unblock(row["id"], error=True) == 1
+    assert "UNBLOCKED" in str(waiting.answered())
