@@ -30,7 +30,7 @@ from distrodb.keyspace.scripts import sha_of
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 from distrodb.scripting.errors import CompileError
-from distrodb.scripting.runtime import Calls, Outcome, Runtime, runtime
+from distrodb.scripting.runtime import SCRIPT, Calls, Outcome, Runtime, runtime
 
 _row = partial(data_row, level=2)
 SCRIPTING = "scripting"  # the group
@@ -60,7 +60,7 @@ def _commands() -> Table:
 # -- EVAL ------------------------------------------------------------------------------------------
 
 
-def words_of(args: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]] | ErrorReply:
+def key_words(args: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]] | ErrorReply:
     """KEYS and ARGV of ``name script numkeys key … argument …``."""
     count = parse_integer(args[2])
     if count is None:
@@ -102,8 +102,9 @@ def run(
     name: bytes,
     is_read_only: bool,
     rights: bytes,
+    source: bytes = SCRIPT,
 ) -> Reply:
-    """A script or a function; ``name`` is how errors call it."""
+    """A script or a function; ``name`` is how errors call it, ``source`` where they came about."""
     partition = keys.partition
     assert partition is not None
     calls = ScriptCalls(partition, _commands(), words[0], keys.database, context.now_ms)
@@ -122,7 +123,8 @@ def run(
     if outcome.error is None:
         return outcome.reply
     text = b"ERR " + outcome.error + UNDONE if is_over else outcome.error
-    where = f" script: {name.decode(errors='replace')}, on @user_script:{outcome.line}."
+    shown_name = name.decode(errors="surrogateescape")
+    where = f" script: {shown_name}, on @{source.decode()}:{outcome.line}."
     line = text.decode(errors="surrogateescape").strip("\r\n") + where
     return ErrorReply(line.replace("\r", " ").replace("\n", " ").encode(errors="surrogateescape"))
 
@@ -135,7 +137,7 @@ def _guard_of(rights: bytes) -> Guard:
 def _evaluate(
     keys: Keys, args: Sequence[bytes], context: Context, sha: bytes, is_read: bool, rights: bytes
 ) -> Reply:
-    words = words_of(args)
+    words = key_words(args)
     if isinstance(words, ErrorReply):
         return words
     partition = keys.partition
@@ -192,6 +194,7 @@ eval_ro, evalsha_ro = _of(False, True), _of(True, True)
 
 # -- of a client that may not do everything --------------------------------------------------------
 
+# Functions add theirs (functions.py).
 BY_NAME: dict[bytes, As] = {
     b"EVAL": eval_,
     b"EVALSHA": evalsha,

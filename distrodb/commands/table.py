@@ -16,6 +16,7 @@ from distrodb.commands import (
     databases,
     dump,
     expiry,
+    functions,
     geo,
     hash_walks,
     hashes,
@@ -47,7 +48,7 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
-_SCRIPTS = (scripts,)
+_SCRIPTS = (scripts, functions)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
 _DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists, *_SORTED_SETS, blocking)
 _SESSION = (

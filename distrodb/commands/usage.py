@@ -96,6 +96,18 @@ exists: key [key ...]  # O(N)
 expire: key seconds [NX | XX | GT | LT]  # O(1)
 expireat: key unix-time-seconds [NX | XX | GT | LT]  # O(1)
 expiretime: key  # O(1)
+fcall: function numkeys [key [key ...]] [arg [arg ...]]
+  # Depends on the function that is executed.
+fcall_ro: function numkeys [key [key ...]] [arg [arg ...]]
+  # Depends on the function that is executed.
+function|delete: library-name  # O(1)
+function|dump:  # O(N)
+function|flush: [ASYNC | SYNC]  # O(N)
+function|kill:  # O(1)
+function|list: [LIBRARYNAME library-name-pattern] [WITHCODE]  # O(N)
+function|load: [REPLACE] function-code  # O(1)
+function|restore: serialized-value [FLUSH | APPEND | REPLACE]  # O(N)
+function|stats:  # O(1)
 flushall: [ASYNC | SYNC]  # O(N)
 flushdb: [ASYNC | SYNC]  # O(N)
 get: key  # O(1)

@@ -15,7 +15,7 @@ A new kind of value is a line in ``_READERS`` and ``_WRITERS``.
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anycrc
@@ -45,6 +45,7 @@ _ONE_ELEMENT, _PACKED = 1, 2  # what a node of a quicklist is
 _ZSET_OF_TEXT, _ZSET, _ZSET_ZIPLIST, _ZSET_LISTPACK = 3, 5, 12, 17
 _SCORE_BYTES_MAX = 128
 _NAN, _INFINITE, _MINUS_INFINITE = 253, 254, 255  # in place of the length of a score's text
+_LIBRARY = 0xF5  # before the text of a library of functions
 _INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
 
 
@@ -131,6 +132,17 @@ _WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
 }
 
 
+def dump_libraries(texts: Iterable[bytes]) -> bytes:
+    """FUNCTION DUMP: a byte and a string for each library, and what is behind each payload."""
+    body = bytearray()
+    for text in texts:
+        body.append(_LIBRARY)
+        _put_string(body, text)
+    body += VERSION.to_bytes(2, "little")
+    body += crc64(body).to_bytes(8, "little")
+    return bytes(body)
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -147,6 +159,20 @@ def load(payload: bytes, bytes_max: int) -> Value:
     if reader.position != len(reader.data):
         raise BadFormat("there is more behind it")
     return value
+
+
+def load_libraries(payload: bytes, bytes_max: int) -> list[bytes]:
+    """The libraries of an intact payload.  Raises ``BadFormat`` and ``TooLarge``."""
+    reader = _Reader(payload[:-FOOTER_BYTES], bytes_max)
+    texts: list[bytes] = []
+    try:
+        while reader.position != len(reader.data):
+            if (kind := reader.byte()) != _LIBRARY:
+                raise BadFormat(f"type {kind}")
+            texts.append(reader.string())
+    except IndexError:
+        raise BadFormat("it ends too early") from None
+    return texts
 
 
 class _Reader:

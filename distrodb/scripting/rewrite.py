@@ -50,8 +50,8 @@ class _Index:
         self.tokens: list[tuple[str, bytes]] = []  # the first two within
 
 
-def rewrite(text: bytes) -> bytes:
-    """Raises ``CompileError``."""
+def rewrite(text: bytes, name: str = "user_script") -> bytes:
+    """``name`` is how errors call the text.  Raises ``CompileError``."""
     pieces: list[bytes] = []
     indexes: list[_Index] = []
     in_parameters = awaits_parameters = False
@@ -59,7 +59,7 @@ def rewrite(text: bytes) -> bytes:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise _problem(text, at)
+            raise _problem(text, at, name)
         kind, token = match.lastgroup or "", match[0]
         if kind == "level":
             kind = "long"
@@ -90,8 +90,8 @@ def rewrite(text: bytes) -> bytes:
                 index.tokens.append((kind, token))
         if kind == "name":
             if token.startswith(PREFIX) or token in _FORBIDDEN:
-                name = token.decode()
-                raise CompileError(f"user_script:{_line(text, at)}: '{name}' cannot be used here")
+                what = f"'{token.decode()}' cannot be used here"
+                raise CompileError(f"{name}:{_line(text, at)}: {what}")
             if token == b"function":
                 awaits_parameters = True
         elif token == b"(" and awaits_parameters:
@@ -126,13 +126,13 @@ def _line(text: bytes, at: int) -> int:
     return 1 + len(re.findall(rb"\r\n|\n\r|\n|\r", before))
 
 
-def _problem(text: bytes, at: int) -> CompileError:
+def _problem(text: bytes, at: int, name: str) -> CompileError:
     line, near = _line(text, at), text[at : at + 1]
     if near in (b'"', b"'"):
         rest = re.match(rb"[^\r\n]{0,60}", text[at:])
         shown = (rest[0] if rest else near).decode(errors="replace")
         if not re.search(rb"[\r\n]", text[at:]):
             shown = "<eof>"
-        return CompileError(f"user_script:{line}: unfinished string near '{shown}'")
+        return CompileError(f"{name}:{line}: unfinished string near '{shown}'")
     shown = near.decode("ascii", errors="replace")
-    return CompileError(f"user_script:{line}: unexpected symbol near '{shown}'")
+    return CompileError(f"{name}:{line}: unexpected symbol near '{shown}'")

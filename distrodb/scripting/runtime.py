@@ -44,6 +44,7 @@ RECYCLE_BYTES = 64 << 20  # a runtime that has so many after a script is thrown 
 COMPILED_MAX = 500  # texts that are kept compiled
 TEXT_BYTES_MAX = 1 << 20  # of a script: it is read by the slave, a microsecond a token
 VALUE, ERROR, END = 0, 1, 2  # what a call gives: see lua/redis.lua
+SCRIPT, FUNCTION = b"user_script", b"user_function"  # as errors call what they are in
 TOO_MUCH = b"the script does more than it may"
 REDIS_VERSION = "7.4.0"
 
@@ -116,23 +117,23 @@ class Runtime:
         self._reset_cjson = load(_source("cjson"))(kit)
         self._of_script, self._of_library, self._of_function = load(_source("redis"))(kit)
         self._compile, self._run = compile_, run
-        self._compiled: OrderedDict[bytes, Any] = OrderedDict()
+        self._compiled: OrderedDict[tuple[bytes, bytes], Any] = OrderedDict()
 
     # -- texts ---------------------------------------------------------------------------------
 
-    def compile(self, text: bytes) -> Any:
-        """A Lua function.  Raises ``CompileError``."""
-        found = self._compiled.get(text)
+    def compile(self, text: bytes, name: bytes = SCRIPT) -> Any:
+        """A Lua function; ``name`` is how errors call the text.  Raises ``CompileError``."""
+        found = self._compiled.get((name, text))
         if found is not None:
-            self._compiled.move_to_end(text)
+            self._compiled.move_to_end((name, text))
             return found
         if len(text) > TEXT_BYTES_MAX:
             raise CompileError(f"the script is longer than {TEXT_BYTES_MAX} bytes")
-        changed = rewrite.rewrite(_without_shebang(text))
-        found = self._compile(changed, b"@user_script")
+        changed = rewrite.rewrite(_without_shebang(text), name.decode())
+        found = self._compile(changed, b"@" + name)
         if isinstance(found, tuple):
             raise CompileError(_readable(found[1]))
-        self._compiled[text] = found
+        self._compiled[name, text] = found
         if len(self._compiled) > COMPILED_MAX:
             self._compiled.popitem(last=False)
         return found
@@ -145,13 +146,13 @@ class Runtime:
         return self._ran(self._of_script(self.compile(text)), keys, args, calls)
 
     def library(self, text: bytes, calls: Calls) -> Outcome:
-        """The reply is [[name, [flag, …]], …]."""
-        return self._ran(self._of_library(self.compile(text)), (), (), calls)
+        """The reply is [[name, [flag, …], description], …]."""
+        return self._ran(self._of_library(self.compile(text, FUNCTION)), (), (), calls)
 
     def function(
         self, text: bytes, name: bytes, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls
     ) -> Outcome:
-        return self._ran(self._of_function(self.compile(text), name), keys, args, calls)
+        return self._ran(self._of_function(self.compile(text, FUNCTION), name), keys, args, calls)
 
     def _ran(self, f: Any, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls) -> Outcome:
         self._calls, self._protocol = calls, 2

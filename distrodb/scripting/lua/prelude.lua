@@ -29,6 +29,7 @@ local NULL = newproxy()
 local PERIOD = 1000 -- instructions between two looks
 local LONG = 4096 -- bytes; longer strings make every instruction count more
 local LONG_NUMBER = 512 -- the same of strings that look like a number
+local SOURCES = { ["@user_script"] = true, ["@user_function"] = true }
 local LIMIT = "the script does more than it may"
 
 ---------------------------------------------------------------------------------------- counting
@@ -91,7 +92,7 @@ local function fail(text)
   for level = 2, 20 do
     local info = getinfo(level, "Sl")
     if not info then break end
-    if info.currentline > 0 and info.source == "@user_script" then
+    if info.currentline > 0 and SOURCES[info.source] then
       error(info.short_src .. ":" .. info.currentline .. ": " .. text, 0)
     end
   end
@@ -1018,6 +1019,7 @@ local kit = {
   globals = globals, NULL = NULL, is_ours = is_ours, env = env,
   settle = settle, getinfo = getinfo, fail = fail, over = function() return over end,
   allocate = allocate,
+  SOURCES = SOURCES,
   grown = function(n) slots = slots + n end,
 }
 
@@ -1030,7 +1032,7 @@ local function handler(e)
   for level = 2, 12 do
     local info = getinfo(level, "Sl")
     if not info then break end
-    if info.source == "@user_script" and info.currentline > 0 then
+    if SOURCES[info.source] and info.currentline > 0 then
       line_of_error = info.currentline
       break
     end

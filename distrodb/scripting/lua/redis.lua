@@ -6,13 +6,16 @@ local rawget, find, sub, getinfo, setmetatable = rawget, string.find, string.sub
 local globals = kit.globals
 
 local function raised(text) -- the table of an error, as Redis has it
-  local line = 0
+  local line, source = 0, "@user_script"
   for level = 2, 8 do
     local info = getinfo(level, "Sl")
     if not info then break end
-    if info.currentline > 0 and info.source == "@user_script" then line = info.currentline break end
+    if info.currentline > 0 and kit.SOURCES[info.source] then
+      line, source = info.currentline, info.source
+      break
+    end
   end
-  return { err = text, source = "@user_script", line = tostring(line), ignore_error_stats_update = true }
+  return { err = text, source = source, line = tostring(line), ignore_error_stats_update = true }
 end
 
 -- Calls Python: what it gives is (state, value, work); state 0: a value, 1: an error's text, 2: the
@@ -179,7 +182,7 @@ globals.cmsgpack = protect(cmsgpack)
 local registered
 local function register(...)
   local n, name, callback = select("#", ...), ...
-  local flags = {}
+  local flags, description = {}, ""
   if n == 1 and type(name) == "table" then
     local given_table = name
     name, callback = nil, nil
@@ -189,6 +192,7 @@ local function register(...)
         name = v
       elseif k == "description" then
         if type(v) ~= "string" then error(raised("ERR description argument given to redis.register_function must be a string"), 0) end
+        description = v
       elseif k == "callback" then
         if type(v) ~= "function" then error(raised("ERR callback argument given to redis.register_function must be a function"), 0) end
         callback = v
@@ -209,6 +213,7 @@ local function register(...)
   elseif n ~= 2 then
     error(raised("ERR wrong number of arguments to redis.register_function"), 0)
   else
+    if type(name) == "number" then name = tostring(name) end
     if type(name) ~= "string" then error(raised("ERR first argument to redis.register_function must be a string"), 0) end
     if type(callback) ~= "function" then error(raised("ERR second argument to redis.register_function must be a function"), 0) end
   end
@@ -218,7 +223,7 @@ local function register(...)
   charge(50)
   if registered[name] then error(raised("ERR Function already exists in the library"), 0) end
   registered[#registered + 1] = name
-  registered[name] = { callback, flags }
+  registered[name] = { callback, flags, description }
 end
 local loading = { register_function = register, log = lib.log, sha1hex = lib.sha1hex, setresp = nil }
 for _, name in next, { "LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING", "REDIS_VERSION", "REDIS_VERSION_NUM", "error_reply", "status_reply" } do
@@ -249,7 +254,8 @@ local function of_library(main) -- names, and flags of each, in pieces
     globals.KEYS, globals.ARGV = nil, nil
     local found, out = load_library(main), {}
     for i = 1, #found do
-      out[i] = { found[i], found[found[i]][2] }
+      local each = found[found[i]]
+      out[i] = { found[i], each[2], each[3] }
     end
     return out
   end
