@@ -18,6 +18,8 @@ from distrodb.keyspace.usage import size_of
 from distrodb.keyspace.values import Value
 
 _REPLACED = ("string", "bitmap", "generic", "hyperloglog")  # groups whose writes add nothing
+# What a word may take in a container beside its own bytes: a member of a sorted set is two words.
+WORD_BYTES = 90
 
 
 class _All:
@@ -84,7 +86,7 @@ class Weights:
         if row.cost is not None:
             return row.cost(self, args)
         if row.is_write and row.is_on_keys:
-            written = sum(map(len, args))
+            written = sum(map(len, args)) + WORD_BYTES * len(args)
             is_added = row.group not in _REPLACED  # a container gets more, a string is another one
             for key in row.keys_of(args):
                 self.grow(key, written + (self.size(key) if is_added else 0))

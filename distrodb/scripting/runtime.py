@@ -24,6 +24,7 @@ from distrodb.resp.doubles import show_double
 from distrodb.resp.reply import (
     ErrorReply,
     NullArray,
+    NumberText,
     Pairs,
     Reply,
     SetReply,
@@ -244,6 +245,8 @@ class Runtime:
             if is_new:
                 return self._table_from({b"double": reply})
             return show_double(reply)
+        if kind is NumberText:
+            return self._table_from({b"double": float(reply.text)}) if is_new else reply.text
         if kind is Verbatim:
             if not is_new:
                 return reply.text

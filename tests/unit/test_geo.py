@@ -14,6 +14,7 @@ from distrodb.keyspace import geohash, trigonometry
 from distrodb.keyspace.geohash import LATITUDE_MAX, Shape
 from distrodb.keyspace.store import Store
 from distrodb.resp.reply import NULL_ARRAY, ErrorReply, NumberText
+from distrodb.ring.slots import slot_of
 from tests.support.stores import ask, new_store
 
 SICILY = "GEOADD Sicily 13.361389 38.115556 Palermo 15.087269 37.502669 Catania"
@@ -75,6 +76,16 @@ def test_the_examples_of_geosearch(store: Store) -> None:
     assert ask(store, "ZRANGE key2 0 -1") == [b"Catania", b"Palermo", b"edge2"]
     distance = ask(store, "ZSCORE key2 Catania")
     assert isinstance(distance, float) and math.isclose(distance, 56.4412578701582, rel_tol=1e-13)
+
+
+def test_a_script_gets_numbers() -> None:
+    store, place = new_store(0, 16383), slot_of(b"Sicily")
+    ask(store, SICILY, place=place)
+    for protocol, told in ((2, b"15.08726745843887329"), (3, b"15.087267458439")):
+        code = b"redis.setresp(%d) local p = redis.call('GEOPOS', KEYS[1], 'Catania')[1][1]"
+        code += b" return type(p) == 'table' and tostring(p.double) or p"
+        found = store.execute(place, [b"EVAL", code % protocol, b"1", b"Sicily"], 0)
+        assert found == told
 
 
 longitudes = st.floats(-180, 180) | st.sampled_from([0.0, 180.0, -180.0, 179.999])

@@ -85,12 +85,12 @@ def test_a_damaged_entry_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        ([b"zadd", b"a", b"1", b"x"], "the command 'zadd'"),
+        ([b"vadd", b"a", b"1", b"x"], "the command 'vadd'"),
         ([b"\xff\n" * 1000], r"the command '(\\ufffd\\n){32}'"),
         ([b"INCR", b"a", b"2"], "the command 'INCR' of 3 words"),
         ([b"set", b"a"], "the command 'set' of 2 words"),
-        ([EXEC, *pack([(slot_of(b"a"), [b"zadd", b"a", b"1", b"x"])])], "the command 'zadd'"),
-        ([EXEC_RO, *pack([(slot_of(b"a"), [b"zcard", b"a"])])], "the command 'zcard'"),
+        ([EXEC, *pack([(slot_of(b"a"), [b"vadd", b"a", b"1", b"x"])])], "the command 'vadd'"),
+        ([EXEC_RO, *pack([(slot_of(b"a"), [b"vcard", b"a"])])], "the command 'vcard'"),
     ],
 )
 def test_an_entry_with_a_command_of_a_newer_version_is_not_skipped(

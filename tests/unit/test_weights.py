@@ -113,6 +113,41 @@ def test_a_hash_that_a_transaction_fills_gets_larger(store: Store) -> None:
     assert _cost_us(store, *fill, all_) - _cost_us(store, *fill) > 1000
 
 
+def test_a_sorted_set_that_a_transaction_fills_gets_larger(store: Store) -> None:
+    """By its members, however short they are."""
+    words = [word for number in range(5000) for word in (b"1", b"%x" % number)]
+    fill = [b"ZADD", FRESH, *words]
+    for all_ in (
+        [b"ZRANGE", FRESH, b"0", b"-1"],
+        [b"ZUNIONSTORE", FRESH, b"1", FRESH],
+        [b"ZREMRANGEBYSCORE", FRESH, b"-inf", b"inf"],
+        [b"GEOSEARCH", FRESH, b"FROMLONLAT", b"0", b"0", b"BYRADIUS", b"1", b"m"],
+        [b"ZRANDMEMBER", FRESH, b"5000"],
+        [b"ZPOPMAX", FRESH, b"5000"],
+        [b"ZMPOP", b"1", FRESH, b"MIN", b"COUNT", b"5000"],
+    ):
+        weight_us = _cost_us(store, fill, all_) - _cost_us(store, fill)
+        assert weight_us > 2000, all_
+        store.execute(PLACE, fill, 1)
+        assert 0.9 < store.weights().cost_us(PLACE, all_, 0) / weight_us <= 1.1, all_
+        store.execute(PLACE, [b"DEL", FRESH], 1)
+
+
+def test_of_a_large_sorted_set_what_is_asked_for_weighs(store: Store) -> None:
+    words = [word for number in range(5000) for word in (b"1", b"%x" % number)]
+    store.execute(PLACE, [b"ZADD", FRESH, *words], 1)
+    for asked in (
+        [b"ZRANGE", FRESH, b"0", b"9"],
+        [b"ZRANGE", FRESH, b"-10", b"-1", b"REV"],
+        [b"ZRANGEBYSCORE", FRESH, b"0", b"9", b"LIMIT", b"4000", b"10"],
+        [b"ZREMRANGEBYRANK", FRESH, b"0", b"9"],
+        [b"ZINTERCARD", b"2", FRESH, b"{a}none"],
+        [b"ZPOPMIN", FRESH],
+        [b"ZRANK", FRESH, b"1"],
+    ):
+        assert _cost_us(store, asked) < 100, asked
+
+
 def test_what_will_be_refused_weighs_nothing(store: Store) -> None:
     weights = store.weights()
     assert weights.cost_us(PLACE, [b"SETBIT", KEY, b"4294967295", b"1"], 0) == 0
