@@ -2,12 +2,13 @@
 
     {"key": "a", "value": "1"}
     {"key": "b", "value": "2", "expires_at_ms": 1795824000000, "database": 3}
-    {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}]]}
+    {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}, 1795824000000]]}
     {"key": "l", "list": ["first", "second"]}
     {"key": "z", "zset": [["member", 1.5], ["other", "inf"]]}
 
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
+A field of a hash that expires has its time behind its value.
 ``expires_at_ms`` is a Unix time in milliseconds, and left out where a key stays; ``database`` is
 left out where it is 0.  What else a line may have is refused, lest it be lost without a word.
 
@@ -26,6 +27,7 @@ from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.dump import MOMENT_MS_MAX
 from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]
@@ -100,8 +102,12 @@ def _bytes(plain: Any) -> bytes:
     raise ValueError('keys and values are strings, or {"base64": "…"}')
 
 
-def _hash_to_plain(value: Any) -> list[list[Text]]:
-    return [[_text(field), _text(text)] for field, text in value.fields.items()]
+def _hash_to_plain(value: Any) -> list[list[Text | int]]:
+    pairs: list[list[Text | int]] = []
+    for field, text in value.fields.items():
+        at_ms = value.expiry(field)
+        pairs.append([_text(field), _text(text), *(() if at_ms is None else (at_ms,))])
+    return pairs
 
 
 def _hash_from_plain(plain: Any) -> Hash:
@@ -109,10 +115,14 @@ def _hash_from_plain(plain: Any) -> Hash:
     if not isinstance(plain, list) or not plain:
         raise ValueError("a hash is a list of pairs, [field, value]")
     for pair in plain:
-        if not isinstance(pair, list) or len(pair) != 2:
+        if not isinstance(pair, list) or len(pair) not in (2, 3):
             raise ValueError("a hash is a list of pairs, [field, value]")
-        if not value.set(_bytes(pair[0]), _bytes(pair[1])):
+        field = _bytes(pair[0])
+        if not value.set(field, _bytes(pair[1])):
             raise ValueError("a field twice in one hash")
+        if len(pair) == 3:
+            _check_number("when a field expires", pair[2], 1, MOMENT_MS_MAX)
+            value.expire_at(field, pair[2])
     return value
 
 

@@ -8,11 +8,14 @@ gets its expiry, as a last one.  What is added to a list twice is cut off before
 A new kind of container is a line in ``_ADD_PART``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from distrodb.backup.records import Record
-from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.field_expiries import FieldExpiries
+from distrodb.keyspace.containers.hash import Hash, fields_of_part
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.dump import dump
@@ -22,10 +25,11 @@ Command = tuple[bytes | int, ...]  # words; the second is the key
 # Bytes, about, of a container that travels as one: an entry of the log, which is applied at once.
 WHOLE_BYTES_MAX = 1 << 20
 PART_BYTES = 256 * 1024
+FIELDS_MAX = 1000  # of one command that says when they expire
 
 # By the tag of a container: the command, without the key, that adds a part of it.
 _ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
-    Hash.tag: lambda part: (b"HSET", part),
+    Hash.tag: lambda part: (b"HSET", [word for row in fields_of_part(part) for word in row[:2]]),
     List.tag: lambda part: (b"RPUSH", part),
     SortedSet.tag: lambda part: (b"ZADD", _scores_first(part)),
 }
@@ -50,6 +54,17 @@ def commands_of(record: Record) -> Sequence[Command]:
         if isinstance(value, List):
             count += len(part)
             commands.append((b"LTRIM", key, 0, count - 1))
+    if isinstance(value, Hash) and value.expiries is not None:
+        commands += _expiring(key, value.expiries)
     if at_ms is not None:
         commands.append((b"PEXPIREAT", key, at_ms))
     return commands
+
+
+def _expiring(key: bytes, expiries: FieldExpiries) -> Iterator[Command]:
+    """Fields that expire at the same time are said at once."""
+    for at_ms, group in groupby(expiries.times().items(), itemgetter(1)):
+        fields = [field for field, _ in group]
+        while fields:
+            some, fields = fields[:FIELDS_MAX], fields[FIELDS_MAX:]
+            yield (b"HPEXPIREAT", key, at_ms, b"FIELDS", len(some), *some)

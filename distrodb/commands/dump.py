@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from distrodb.commands.command import data_row
 from distrodb.commands.costs import COPIED_NS, UNPACKED_NS, WALKED_NS, Sizes
 from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.fields import as_seen, drop_gone
 from distrodb.commands.key_specs import READS, WRITES
 from distrodb.commands.numbers import INT_MAX, NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
@@ -69,8 +70,9 @@ def restore(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     value = _value(key, args[3], context)
     if isinstance(value, ErrorReply):
         return value
+    is_gone = drop_gone(value, context.now_ms)
     at_ms = ttl_ms if options.is_absolute else min(context.now_ms + ttl_ms, INT_MAX)
-    if ttl_ms and at_ms <= context.now_ms:
+    if is_gone or (ttl_ms and at_ms <= context.now_ms):
         if keys.delete(key):
             keys.event(GENERIC, b"del", key)
         return OK
@@ -95,7 +97,7 @@ def _value(key: bytes, payload: bytes, context: Context) -> Value | ErrorReply:
 
 
 def dump_(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    value = keys.value(args[1])
+    value = as_seen(keys, keys.value(args[1]), context)
     return None if value is None else dump(value)
 
 

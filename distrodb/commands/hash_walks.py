@@ -12,6 +12,7 @@ from distrodb.commands.choosing import (
 )
 from distrodb.commands.command import data_row
 from distrodb.commands.costs import LISTED_NS, Sizes
+from distrodb.commands.fields import all_in, count_gone, value_in
 from distrodb.commands.key_specs import READS
 from distrodb.commands.object import is_small
 from distrodb.commands.walking import fitting, parse_cursor, parse_steps, step, step_us
@@ -26,19 +27,26 @@ LISTED_US = 0.02  # of a field of all, where they are not listed yet
 def hrandfield(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """HRANDFIELD key [count [WITHVALUES]]"""
     if len(args) == 2:
-        found = keys.container(args[1], Hash)
-        return None if found is None else found.listed[keys.chance.number() % len(found)]
+        listed = _listed(keys, keys.container(args[1], Hash), context)
+        return listed[keys.chance.number() % len(listed)] if listed else None
     wanted = parse_wanted(args[2:], b"WITHVALUES")
     if isinstance(wanted, ErrorReply):
         return wanted
     found = keys.container(args[1], Hash)
-    if found is None or not wanted.count:
+    listed = _listed(keys, found, context)
+    if found is None or not listed or not wanted.count:
         return []
     if problem := too_many(wanted):
         return problem
-    listed = found.listed
     fields = [listed[number] for number in chosen(keys.chance, len(listed), wanted.count)]
     return Pairs(_with_values(found, fields)) if wanted.is_with_values else list(fields)
+
+
+def _listed(keys: Keys, found: Hash | None, context: Context) -> Sequence[bytes]:
+    """The fields that are there, in an order that is the same on every replica."""
+    if found is None:
+        return ()
+    return list(all_in(keys, found, context)) if count_gone(keys, found, context) else found.listed
 
 
 def hscan(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -56,6 +64,7 @@ def hscan(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         following, fields = b"0", fitting(list(found.fields), steps)
     else:
         following, fields = step(found, cursor, steps)
+    fields = [field for field in fields if value_in(keys, found, field) is not None]
     if steps.is_without_values:
         return [following, list(fields)]
     return [following, [word for pair in _with_values(found, fields) for word in pair]]

@@ -1,6 +1,7 @@
 """Fields of hashes and their values (https://redis.io/docs/latest/commands/?group=hash).
 
-Those that choose by chance or walk are in hash_walks.py.
+Those that choose by chance or walk are in hash_walks.py, those about when fields expire in
+hash_expiry.py.  HSET lets a field stay that would have expired, what adds to it does not.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,14 @@ from distrodb.commands.command import data_row
 from distrodb.commands.costs import LISTED_NS, walked
 from distrodb.commands.counters import INFINITE, OVERFLOW
 from distrodb.commands.error_replies import wrong_arity
+from distrodb.commands.fields import (
+    all_in,
+    close,
+    count_gone,
+    open_to_write,
+    value_in,
+    value_of,
+)
 from distrodb.commands.key_specs import DELETES, INSERTS, LOOKS, READS, UPDATES, one
 from distrodb.commands.numbers import (
     INT_MAX,
@@ -26,7 +35,7 @@ from distrodb.commands.numbers import (
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import GENERIC, HASH, Keys
+from distrodb.keyspace.keys import HASH, Keys
 from distrodb.resp.reply import OK, ErrorReply, Reply, error
 
 FIELD_NOT_AN_INTEGER = error("ERR", "hash value is not an integer")
@@ -56,8 +65,12 @@ def _set(keys: Keys, args: Sequence[bytes], context: Context) -> int | ErrorRepl
     for field, value in pairs:
         if problem := over_field_limits(context, key, field, value):
             return problem
-    written = keys.container_to_write(key, Hash)
+    written = open_to_write(keys, key, args[2::2], context)
     count = sum(written.set(field, value) for field, value in pairs)
+    if written.expiries is not None:
+        for field, _ in pairs:
+            written.persist(field)
+        keys.follow_fields(key)
     keys.event(HASH, b"hset", key)
     return count
 
@@ -73,11 +86,11 @@ def hmset(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 def hsetnx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     _, key, field, value = args
-    if _value(keys, key, field) is not None:
+    if value_of(keys, key, field) is not None:
         return 0
     if problem := over_field_limits(context, key, field, value):
         return problem
-    keys.container_to_write(key, Hash).set(field, value)
+    open_to_write(keys, key, [field], context).set(field, value)
     keys.event(HASH, b"hset", key)
     return 1
 
@@ -85,14 +98,12 @@ def hsetnx(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 def hdel(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     key, fields = args[1], args[2:]
     found = keys.container(key, Hash)
-    if found is None or not any(field in found for field in fields):
+    if all(value_in(keys, found, field) is None for field in fields):
         return 0
-    written = keys.container_to_write(key, Hash)
+    written = open_to_write(keys, key, fields, context)
     count = sum(written.delete(field) for field in fields)
     keys.event(HASH, b"hdel", key)
-    keys.drop_if_empty(key)
-    if key not in keys:
-        keys.event(GENERIC, b"del", key)
+    close(keys, key, written, context)
     return count
 
 
@@ -101,7 +112,7 @@ def hincrby(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     delta = parse_integer(delta_text)
     if delta is None:
         return NOT_AN_INTEGER
-    before = _value(keys, key, field)
+    before = value_of(keys, key, field)
     number = 0 if before is None else parse_integer(before)
     if number is None:
         return FIELD_NOT_AN_INTEGER
@@ -110,7 +121,7 @@ def hincrby(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return OVERFLOW
     if problem := over_field_limits(context, key, field, b""):
         return problem
-    keys.container_to_write(key, Hash).set(field, b"%d" % number)
+    open_to_write(keys, key, [field], context).set(field, b"%d" % number)
     keys.event(HASH, b"hincrby", key)
     return number
 
@@ -122,7 +133,7 @@ def hincrbyfloat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     delta = parse_long_double(delta_text)
     if delta is None:
         return NOT_A_FLOAT
-    before = _value(keys, key, field) or b"0"
+    before = value_of(keys, key, field) or b"0"
     if is_infinite(before):
         return INFINITE
     number = parse_long_double(before)
@@ -134,7 +145,7 @@ def hincrbyfloat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     value = show_long_double(number)
     if problem := over_field_limits(context, key, field, value):
         return problem
-    keys.container_to_write(key, Hash).set(field, value)
+    open_to_write(keys, key, [field], context).set(field, value)
     keys.event(HASH, b"hincrbyfloat", key)
     return value
 
@@ -142,45 +153,38 @@ def hincrbyfloat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 # -- to read ---------------------------------------------------------------------------------------
 
 
-def _value(keys: Keys, key: bytes, field: bytes) -> bytes | None:
-    found = keys.container(key, Hash)
-    return None if found is None else found.get(field)
-
-
 def hget(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return _value(keys, args[1], args[2])
+    return value_of(keys, args[1], args[2])
 
 
 def hmget(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     found = keys.container(args[1], Hash)
-    return [None if found is None else found.get(field) for field in args[2:]]
+    return [value_in(keys, found, field) for field in args[2:]]
 
 
 def hexists(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return int(_value(keys, args[1], args[2]) is not None)
+    return int(value_of(keys, args[1], args[2]) is not None)
 
 
 def hstrlen(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return len(_value(keys, args[1], args[2]) or b"")
+    return len(value_of(keys, args[1], args[2]) or b"")
 
 
 def hgetall(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    found = keys.container(args[1], Hash)
-    return {} if found is None else dict(found.fields.items())
+    return dict(all_in(keys, keys.container(args[1], Hash), context).items())
 
 
 def hkeys(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    found = keys.container(args[1], Hash)
-    return [] if found is None else list(found.fields)
+    return list(all_in(keys, keys.container(args[1], Hash), context))
 
 
 def hvals(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    found = keys.container(args[1], Hash)
-    return [] if found is None else list(found.fields.values())
+    return list(all_in(keys, keys.container(args[1], Hash), context).values())
 
 
 def hlen(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    return len(keys.container(args[1], Hash) or ())
+    found = keys.container(args[1], Hash)
+    return 0 if found is None else len(found) - count_gone(keys, found, context)
 
 
 _row = partial(data_row, level=2)

@@ -49,7 +49,9 @@ def is_small(value: Hash) -> bool:
 
 
 def _hash(value: Hash) -> bytes:
-    return b"listpack" if is_small(value) else b"hashtable"
+    if not is_small(value):
+        return b"hashtable"
+    return b"listpack" if value.expiries is None else b"listpackex"
 
 
 def _list(value: List) -> bytes:

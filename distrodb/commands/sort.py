@@ -14,6 +14,7 @@ from typing import Any
 
 from distrodb.commands.command import data_row
 from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.fields import value_in
 from distrodb.commands.key_specs import KeySpec, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
@@ -109,7 +110,7 @@ def _looked_up(keys: Keys, pattern: bytes, item: bytes) -> bytes | None:
         behind, arrow = behind + arrow, b""
     value = keys.value(before + item + behind)
     if isinstance(value, Hash) and arrow:
-        return value.get(name)
+        return value_in(keys, value, name)
     return value if isinstance(value, bytes) and not arrow else None
 
 

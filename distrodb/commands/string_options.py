@@ -15,14 +15,14 @@ from distrodb.commands.numbers import INT_MAX, NOT_AN_INTEGER, parse_integer
 from distrodb.resp.reply import ErrorReply, error
 
 # Milliseconds of their unit, and whether they count from now on.
-_EXPIRIES = {
+EXPIRIES = {
     b"EX": (1000, True),
     b"PX": (1, True),
     b"EXAT": (1000, False),
     b"PXAT": (1, False),
 }
 _CONDITIONS = (b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE")
-_WITH_VALUE = frozenset(_EXPIRIES) | frozenset(_CONDITIONS[2:])
+_WITH_VALUE = frozenset(EXPIRIES) | frozenset(_CONDITIONS[2:])
 DIGEST_CHARACTERS = 16
 BAD_DIGEST = error("ERR", f"digest must be exactly {DIGEST_CHARACTERS} hexadecimal characters")
 
@@ -59,7 +59,7 @@ class Options:
         """The moment, in milliseconds since the epoch; None if there is none."""
         if not self.expiry:
             return None
-        unit_ms, is_relative = _EXPIRIES[self.expiry]
+        unit_ms, is_relative = EXPIRIES[self.expiry]
         return moment_ms(name, self.number, unit_ms, now_ms if is_relative else 0)
 
 
@@ -69,8 +69,12 @@ def moment_ms(name: str, text: bytes, unit_ms: int, base_ms: int) -> int | Error
     if number is None:
         return NOT_AN_INTEGER
     if number <= 0 or number * unit_ms + base_ms > INT_MAX:
-        return error("ERR", f"invalid expire time in '{name}' command")
+        return invalid_moment(name)
     return number * unit_ms + base_ms
+
+
+def invalid_moment(name: str) -> ErrorReply:
+    return error("ERR", f"invalid expire time in '{name}' command")
 
 
 def parse_options(words: Sequence[bytes], known: frozenset[bytes]) -> Options | ErrorReply:
@@ -102,7 +106,7 @@ def _take(found: Options, option: bytes, value: bytes) -> bool:
         found.condition, found.wanted = option, value
     elif option == b"GET":
         found.gets = True
-    elif option in _EXPIRIES:
+    elif option in EXPIRIES:
         if found.expiry not in (b"", option) or found.keeps_expiry or found.persists:
             return False
         found.expiry, found.number = option, value

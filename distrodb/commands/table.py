@@ -18,6 +18,7 @@ from distrodb.commands import (
     expiry,
     functions,
     geo,
+    hash_expiry,
     hash_walks,
     hashes,
     hyperloglog,
@@ -50,7 +51,8 @@ _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _SCRIPTS = (scripts, functions)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
-_DATA = (*_STRINGS, *_KEYS, hashes, hash_walks, lists, *_SORTED_SETS, blocking)
+_HASHES = (hashes, hash_walks, hash_expiry)
+_DATA = (*_STRINGS, *_KEYS, *_HASHES, lists, *_SORTED_SETS, blocking)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

@@ -3,8 +3,9 @@
     type (1 byte) · the value as in an RDB file · RDB version (2 bytes) · CRC-64 (8 bytes)
 
 all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tells of the encodings.
-We write values plainly, in version 9, which Redis 5 and all since then accept; we read what Redis
-up to 8 writes for them: small integers, LZF, ziplists, listpacks and quicklists.
+We write values plainly, in version 9, which Redis 5 and all since then accept, and hashes with
+fields that expire as Redis since 7.4 does; we read what Redis up to 8 writes for them: small
+integers, LZF, ziplists, listpacks and quicklists.
 
 What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, all
 of them by ``UNPACKED_BYTES_MAX``, and the work by ``STEPS_MAX``, since entries of the log are
@@ -26,7 +27,8 @@ from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.values import Value
 
 _CRC = anycrc.Model("CRC64-REDIS")  # a table in Python takes 5 s for 16 MB
-VERSION = 9  # of the payloads that we write
+VERSION = 9  # of the payloads that we write,
+VERSION_EXPIRING = 12  # and of hashes with fields that expire
 VERSION_MAX = 12  # Redis 8's
 FOOTER_BYTES = 10
 # Of one payload: a piece of a compressed string is one step, a string is two.  So many take 0.7 s,
@@ -38,6 +40,8 @@ STRING_STEPS = 2
 UNPACKED_BYTES_MAX = 1 << 27
 
 _STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
+_HASH_EXPIRING, _HASH_LISTPACK_EXPIRING = 24, 25
+MOMENT_MS_MAX = (1 << 48) - 1  # at which a field expires in Redis
 # Plain, a ziplist, several of those, and several elements and listpacks.
 _LIST, _LIST_ZIPLIST, _LIST_ZIPLISTS, _LIST_QUICKLIST = 1, 10, 14, 18
 _ONE_ELEMENT, _PACKED = 1, 2  # what a node of a quicklist is
@@ -83,9 +87,12 @@ def is_plain(payload: bytes) -> bool:
 
 def dump(value: Value) -> bytes:
     kind, write = _WRITERS[type(value)]
+    version = VERSION
+    if isinstance(value, Hash) and value.expiries is not None:
+        kind, write, version = _HASH_EXPIRING, _put_expiring_hash, VERSION_EXPIRING
     body = bytearray([kind])
     write(body, value)
-    body += VERSION.to_bytes(2, "little")
+    body += version.to_bytes(2, "little")
     body += crc64(body).to_bytes(8, "little")
     return bytes(body)
 
@@ -95,8 +102,10 @@ def _put_length(to: bytearray, length: int) -> None:
         to.append(length)
     elif length < 1 << 14:
         to += (1 << 14 | length).to_bytes(2, "big")
-    else:
+    elif length < 1 << 32:
         to += b"\x80" + length.to_bytes(4, "big")
+    else:
+        to += b"\x81" + length.to_bytes(8, "big")
 
 
 def _put_string(to: bytearray, text: bytes) -> None:
@@ -107,6 +116,18 @@ def _put_string(to: bytearray, text: bytes) -> None:
 def _put_hash(to: bytearray, value: Hash) -> None:
     _put_length(to, len(value))
     for field, text in value.fields.items():
+        _put_string(to, field)
+        _put_string(to, text)
+
+
+def _put_expiring_hash(to: bytearray, value: Hash) -> None:
+    """Before each field: 0 if it stays, or one more than the milliseconds since the soonest."""
+    soonest_ms = int(value.soonest_ms)
+    to += soonest_ms.to_bytes(8, "little")
+    _put_length(to, len(value))
+    for field, text in value.fields.items():
+        at_ms = value.expiry(field)
+        _put_length(to, 0 if at_ms is None else at_ms - soonest_ms + 1)
         _put_string(to, field)
         _put_string(to, text)
 
@@ -321,9 +342,7 @@ def _hash(items: Iterator[bytes]) -> Hash:
         text = next(items, None)
         if text is None or not value.set(field, text):
             raise BadFormat("a field twice, or without a value")
-    if not len(value):
-        raise BadFormat("an empty hash")
-    return value
+    return _not_empty(value)
 
 
 def _plain_hash(reader: _Reader) -> Hash:
@@ -357,6 +376,43 @@ def _quicklist(reader: _Reader) -> Iterator[bytes]:
             yield from _listpack(reader)
         else:
             raise BadFormat("a node of an unknown kind")
+
+
+def _expiring_hash(reader: _Reader) -> Hash:
+    soonest_ms, count = reader.integer(8), reader.length()
+    value = Hash(0)
+    for _ in range(count):
+        behind_ms = reader.length()
+        _add(value, reader.string(), reader.string(), behind_ms and soonest_ms + behind_ms - 1)
+    return _not_empty(value)
+
+
+def _expiring_listpack(reader: _Reader) -> Hash:
+    reader.take(8)  # the soonest
+    value, items = Hash(0), list(_listpack(reader))
+    if len(items) % 3:
+        raise BadFormat("fields, values and times that do not come out even")
+    for field, text, at in zip(items[::3], items[1::3], items[2::3], strict=True):
+        if not at.isdigit() or len(at) > 15:
+            raise BadFormat("a time that is none")
+        _add(value, field, text, int(at))
+    return _not_empty(value)
+
+
+def _add(value: Hash, field: bytes, text: bytes, at_ms: int) -> None:
+    """0: it stays."""
+    if not value.set(field, text):
+        raise BadFormat("a field twice")
+    if not 0 <= at_ms <= MOMENT_MS_MAX:
+        raise BadFormat("a time that is none")
+    if at_ms:
+        value.expire_at(field, at_ms)
+
+
+def _not_empty(value: Hash) -> Hash:
+    if not len(value):
+        raise BadFormat("an empty hash")
+    return value
 
 
 def _sorted_set(pairs: Iterator[tuple[bytes, float]]) -> SortedSet:
@@ -465,6 +521,8 @@ _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _HASH: _plain_hash,
     _HASH_ZIPLIST: lambda reader: _hash(_ziplist(reader)),
     _HASH_LISTPACK: lambda reader: _hash(_listpack(reader)),
+    _HASH_EXPIRING: _expiring_hash,
+    _HASH_LISTPACK_EXPIRING: _expiring_listpack,
     _LIST: _plain_list,
     _LIST_ZIPLIST: lambda reader: _list(_ziplist(reader)),
     _LIST_ZIPLISTS: lambda reader: _list(_ziplists(reader)),

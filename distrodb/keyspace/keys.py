@@ -41,6 +41,10 @@ class Keys(Protocol):
     def expiry(self, key: bytes) -> int | None:
         """Milliseconds since the epoch; None for a key that stays, or is not there."""
 
+    def is_past(self, at_ms: int) -> bool:
+        """Whether this moment has come, to the command that runs.  If no entry is so new yet the
+        leader lets one pass first, so what was seen past never is to come again."""
+
     # -- to write ----------------------------------------------------------------------------
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -59,6 +63,10 @@ class Keys(Protocol):
         ``drop_if_empty`` then."""
 
     def drop_if_empty(self, key: bytes) -> None: ...
+
+    def follow_fields(self, key: bytes) -> None:
+        """Fields of a hash may expire at other times than before: whoever changes that calls this
+        then."""
 
     def delete(self, key: bytes) -> bool:
         """True if it was there."""

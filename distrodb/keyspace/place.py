@@ -7,6 +7,7 @@ What is decided here, and nowhere else:
 - **Expiry.** A key whose expiry has come is not there for whoever looks.  It is removed when a
   command writes to it, or by an entry that says so (``Store.advance``); a reader never changes
   anything.  A key without an entry since its expiry is *unsettled*: that is noted for the leader.
+  The same goes for the fields of a hash (``is_past``; commands/fields.py asks).
 - **Copy on write.** A container to write to comes from here, of the newest generation.
 - **Who watches.** Whatever changes a key says so to the store's observer, if there is one.
 """
@@ -15,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from distrodb.keyspace.chance import Chance
+from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.expiry import ExpiryQueue
+from distrodb.keyspace.hash_queue import HashQueue
 from distrodb.keyspace.keys import EXPIRED, NEW, STRING, Keys
 from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
@@ -57,6 +60,7 @@ class Shared:
         "expired_count",
         "expiries",
         "generation",
+        "hashes",
         "is_unsettled",
         "now_ms",
         "observer",
@@ -78,13 +82,30 @@ class Shared:
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
         self.generation = 0  # how many snapshots were begun
         self.expiries = ExpiryQueue()
+        self.hashes = HashQueue()  # with fields that expire
         self.expired_count = 0  # keys that were removed since their time had come; no state
         self.usage = Usage()
         self.undo: Undo | None = None  # of the script that writes now
         self.partition: Partition | None = None  # what scripts run their commands in
 
+    def is_past(self, at_ms: int) -> bool:
+        """Whether this moment has come, to the command that runs."""
+        if at_ms > self.clock_ms:
+            return False
+        if at_ms > self.now_ms:
+            self.is_unsettled = True
+        return True
+
+    def replace(self, place: int, key: bytes, before: Value | None, after: Value | None) -> None:
+        """A key has another value; None: it is not there."""
+        self.usage.replace(key, before, after)
+        if isinstance(before, Hash) or isinstance(after, Hash):
+            self.hashes.follow(place, key, after)
+
 
 class Place:
+    """What ``Keys`` says of its methods is not said here again."""
+
     __slots__ = ("_expiries", "_number", "_shared", "_values", "chance")
 
     def __init__(self, number: int, shared: Shared):
@@ -96,7 +117,6 @@ class Place:
     # -- to read -----------------------------------------------------------------------------
 
     def string(self, key: bytes) -> bytes | None:
-        """None when it is not there; raises ``WrongType``."""
         value = self._values.get(key)
         if value is None or (self._expiries and self._is_expired(key)):
             return None
@@ -105,7 +125,6 @@ class Place:
         raise WrongType
 
     def string_if_any(self, key: bytes) -> bytes | None:
-        """None also for a value of another kind."""
         value = self._values.get(key)
         if type(value) is not bytes or (self._expiries and self._is_expired(key)):
             return None
@@ -120,11 +139,9 @@ class Place:
         return value
 
     def value(self, key: bytes) -> Value | None:
-        """Of whatever kind, to be read only; None when it is not there."""
         return None if self._expiries and self._is_expired(key) else self._values.get(key)
 
     def kind(self, key: bytes) -> bytes | None:
-        """What TYPE answers; None when it is not there."""
         value = self._values.get(key)
         return None if value is None or self._is_expired(key) else kind_of(value)
 
@@ -136,8 +153,10 @@ class Place:
         return None if at_ms is None or self._is_expired(key) else at_ms
 
     def expires_by(self, key: bytes, at_ms: int) -> bool:
-        """It is not removed yet, and will have expired by then."""
-        return self._expiries.get(key, at_ms + 1) <= at_ms
+        """It is not removed yet, and it or one of its fields will have expired by then."""
+        if self._expiries.get(key, at_ms + 1) <= at_ms:
+            return True
+        return self._shared.hashes.soonest_of(self._number, key) <= at_ms
 
     def visible(self, keys: Iterable[bytes], kind: bytes | None) -> list[bytes]:
         """Those of these keys that are there, and of that kind if one is given."""
@@ -152,9 +171,10 @@ class Place:
         shared = self._shared
         if at_ms is None or at_ms > shared.clock_ms:
             return False
-        if at_ms > shared.now_ms:
-            shared.is_unsettled = True
-        return True
+        return shared.is_past(at_ms)
+
+    def is_past(self, at_ms: int) -> bool:
+        return self._shared.is_past(at_ms)
 
     # -- to write ----------------------------------------------------------------------------
 
@@ -173,7 +193,7 @@ class Place:
         elif before is None:
             shared.usage.bytes += KEY_BYTES + len(key) + len(value)
         else:
-            shared.usage.replace(key, before, value)
+            shared.replace(self._number, key, before, value)
         if self._expiries:
             self._forget_expiry(key)
         if observer is not None:
@@ -188,24 +208,21 @@ class Place:
             self._tell_if_new(key)
         else:
             self.event(NEW, b"new", key)
-        self._shared.usage.replace(key, self._values.get(key), value)
+        self._shared.replace(self._number, key, self._values.get(key), value)
         self._values[key] = value
         self._forget_expiry(key)
         self._changed(key)
 
     def update(self, key: bytes, value: bytes) -> None:
-        """Set a string, which expires when the one before would have."""
         self._keep(key)
         if self._is_expired(key):
             self._expire(key)
         self._tell_if_new(key)
-        self._shared.usage.replace(key, self._values.get(key), value)
+        self._shared.replace(self._number, key, self._values.get(key), value)
         self._values[key] = value
         self._changed(key)
 
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
-        """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
-        ``drop_if_empty`` then."""
         generation = self._shared.generation
         self._keep(key)
         if self._is_expired(key):
@@ -231,8 +248,10 @@ class Place:
         if not len(self._values[key]):
             self.delete(key)
 
+    def follow_fields(self, key: bytes) -> None:
+        self._shared.hashes.follow(self._number, key, self._values.get(key))
+
     def delete(self, key: bytes) -> bool:
-        """True if it was there."""
         self._keep(key)
         if self._expiries and self._is_expired(key):
             self._expire(key)
@@ -240,14 +259,13 @@ class Place:
         value = self._values.pop(key, None)
         if value is None:
             return False
-        self._shared.usage.replace(key, value, None)
+        self._shared.replace(self._number, key, value, None)
         if self._expiries:
             self._forget_expiry(key)
         self._changed(key)
         return True
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
-        """Let a key that is there expire then."""
         self._keep(key)
         self._forget_expiry(key)
         self._expiries[key] = at_ms
@@ -255,13 +273,11 @@ class Place:
         self._changed(key)
 
     def persist(self, key: bytes) -> None:
-        """Let a key stay."""
         self._keep(key)
         if self._forget_expiry(key):
             self._changed(key)
 
     def event(self, kind: str, name: bytes, key: bytes) -> None:
-        """Tell whoever listens to this key what a command has done."""
         if self._shared.observer is not None:
             self._shared.observer.event(self._number, kind, name, key)
 
@@ -270,11 +286,9 @@ class Place:
         return database_of(self._number)
 
     def in_database(self, database: int) -> Keys:
-        """The keys of the same slot in another logical database."""
         return self._shared.open(place_of(database, slot_at(self._number)))
 
     def of_all_slots(self) -> Keys | None:
-        """All keys of this database, to be read only; None where several partitions have them."""
         return self._shared.all_slots(self.database)
 
     def _tell_if_new(self, key: bytes) -> None:
@@ -302,7 +316,7 @@ class Place:
     def _expire(self, key: bytes) -> None:
         """Remove a key whose time has come."""
         self._shared.expired_count += 1
-        self._shared.usage.replace(key, self._values.pop(key), None)
+        self._shared.replace(self._number, key, self._values.pop(key), None)
         self._forget_expiry(key)
         self._changed(key)
         self.event(EXPIRED, b"expired", key)
@@ -318,7 +332,7 @@ class Place:
 
     def put_back(self, key: bytes, value: Value | None, at_ms: int | None) -> None:
         """As it was before a script that is undone."""
-        self._shared.usage.replace(key, self._values.get(key), value)
+        self._shared.replace(self._number, key, self._values.get(key), value)
         if value is None:
             self._values.pop(key, None)
         else:

@@ -51,6 +51,9 @@ class Spread:
     def expiry(self, key: bytes) -> int | None:
         return self._at(key).expiry(key)
 
+    def is_past(self, at_ms: int) -> bool:
+        return self._shared.is_past(at_ms)
+
     @property
     def chance(self) -> Chance:
         return self._shared.chance
@@ -69,6 +72,9 @@ class Spread:
 
     def drop_if_empty(self, key: bytes) -> None:
         self._at(key).drop_if_empty(key)
+
+    def follow_fields(self, key: bytes) -> None:
+        self._at(key).follow_fields(key)
 
     def delete(self, key: bytes) -> bool:
         return self._at(key).delete(key)

@@ -11,7 +11,8 @@ What expires is there until its time comes, for every reader; it is removed by e
 a command writes to it, or when the entry says how many expired keys it removes (``advance``).
 A read may be ahead of the entries (``read``): it gets its leader's time.  What it says must stay
 true, so if it has met a key that expires between the newest entry's time and its own, it says so
-in place of a reply, and the leader lets an entry of that time pass first.
+in place of a reply, and the leader lets an entry of that time pass first.  The same goes for the
+fields of hashes (hash_queue.py).
 
 Caveats: a snapshot copies the dictionaries (not the values) when it is taken, about 40 ms a million
 keys, and the first write to each container after it clones that container (values.py).
@@ -37,6 +38,7 @@ from distrodb.keyspace.counts import Counts
 from distrodb.keyspace.digest import digest_of
 from distrodb.keyspace.entry import Limits, Payload, decode_batch
 from distrodb.keyspace.expiry import ExpiryQueue
+from distrodb.keyspace.hash_queue import HashQueue, expire_fields, hashes_of
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.observers import Observers
 from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
@@ -118,13 +120,29 @@ class Store:
         self._context = Context(-1, 0, self._limits)
 
     def advance(self, now_ms: int, expire_max: int) -> None:
-        """An entry's time has come: so many keys that have expired by then are removed at most."""
+        """An entry's time has come: so many keys that have expired by then are removed at most,
+        and fields of hashes among them."""
         shared = self._shared
         shared.chance.begin_entry()
         shared.now_ms = max(shared.now_ms, now_ms)
         self._at(shared.now_ms)
-        for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
-            self._places[place].delete(key)
+        if shared.hashes.soonest_ms > shared.now_ms:
+            for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
+                self._places[place].delete(key)
+        else:
+            self._expire_with_fields(expire_max)
+
+    def _expire_with_fields(self, count_max: int) -> None:
+        """So many keys and fields of hashes, the soonest first."""
+        expiries, hashes, now_ms = self._shared.expiries, self._shared.hashes, self._shared.now_ms
+        while count_max > 0 and (soonest_ms := self.next_expiry_ms) <= now_ms:
+            if expiries.soonest_ms == soonest_ms:
+                ((_, place, key),) = expiries.due(now_ms, 1)
+                self._places[place].delete(key)
+                count_max -= 1
+            else:
+                _, place, key = hashes.first()
+                count_max -= expire_fields(self._places[place], key, now_ms, count_max)
 
     def execute(self, place: int, args: Sequence[bytes], now_ms: int) -> Reply:
         """Run one command at that time; ``place`` is that of its keys (see place_number.py)."""
@@ -260,8 +278,9 @@ class Store:
 
     @property
     def next_expiry_ms(self) -> float:
-        """When the next key expires, or the first that is not removed yet did; infinite if none."""
-        return self._shared.expiries.soonest_ms
+        """When the next key or field of a hash expires, or the first that is not removed yet did;
+        infinite if none."""
+        return min(self._shared.expiries.soonest_ms, self._shared.hashes.soonest_ms)
 
     @property
     def expiring_count(self) -> int:
@@ -299,12 +318,13 @@ class Store:
         )
         if database is None:
             self._places = {}
-            self._shared.expiries = ExpiryQueue()
+            self._shared.expiries, self._shared.hashes = ExpiryQueue(), HashQueue()
             self._shared.usage.count([])
         else:
             gone = [at for at in self._places if database_of(at) == database]
             self._shared.usage.drop(self._places.pop(place).all() for place in gone)
             self._shared.expiries = self._shared.expiries.without(database)
+            self._shared.hashes = self._shared.hashes.without(database)
         if self._shared.observer is not None:
             self._shared.observer.flushed(database)
 
@@ -351,6 +371,9 @@ class Store:
             shared.usage.put_back(used)
             shared.expiries = ExpiryQueue(
                 chain.from_iterable(place.expiring() for place in places.values())
+            )
+            shared.hashes = HashQueue(
+                hashes_of((number, place.all()) for number, place in places.items())
             )
             if shared.observer is not None:
                 shared.observer.flushed(None)
@@ -514,5 +537,8 @@ class StoreBuilder:
         store._shared.usage.count(keys.all() for keys in store._places.values())
         store._shared.expiries = ExpiryQueue(
             chain.from_iterable(keys.expiring() for keys in store._places.values())
+        )
+        store._shared.hashes = HashQueue(
+            hashes_of((place, keys.all()) for place, keys in store._places.items())
         )
         return store

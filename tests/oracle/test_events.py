@@ -9,7 +9,8 @@ from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
 
 # Commands that Redis 7.0 does not know, with the events that their documentation names.
-NEWER = {"delex", "msetex"}
+NEWER = {"delex", "msetex", "hsetex", "hgetex", "hgetdel", "hpersist"}
+NEWER |= {"hexpire", "hpexpire", "hexpireat", "hpexpireat"}  # tests/unit/test_field_expiry.py
 # Each line begins with an empty database.
 LINES = """
 SET a 1 | SET a 2 EX 100 | SET a 3 KEEPTTL | SET a 4 NX | SET a 5 XX GET | SET a 1 EXAT 1

@@ -28,6 +28,14 @@ def hash_of(pairs):
     return value
 
 
+def expiring_hash_of(contents):
+    value = hash_of({field: text for field, (text, _) in contents.items()})
+    for field, (_, at_ms) in contents.items():
+        if at_ms:
+            value.expire_at(field, at_ms)
+    return value
+
+
 def list_of(items):
     value = List(0)
     value.extend(items)
@@ -39,6 +47,9 @@ scores = st.dictionaries(data, st.floats(allow_nan=False), min_size=1, max_size=
 values = st.one_of(
     data,
     st.dictionaries(data, data, min_size=1, max_size=5).map(hash_of),
+    st.dictionaries(data, st.tuples(data, st.integers(0, 2**46)), min_size=1, max_size=5).map(
+        expiring_hash_of
+    ),
     st.lists(data, min_size=1, max_size=5).map(list_of),
     scores.map(SortedSet.of),
 )
@@ -48,7 +59,9 @@ records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
 
 def plain(record):
     value = record.value
-    shown = list(value.fields.items()) if isinstance(value, Hash) else value
+    shown = value
+    if isinstance(value, Hash):
+        shown = [(field, text, value.expiry(field)) for field, text in value.fields.items()]
     shown = list(value) if isinstance(value, List) else shown
     if isinstance(value, SortedSet):
         shown = repr(list(value))
@@ -117,6 +130,9 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "list": [1]}', "keys and values are strings"),
         ('{"key": "a", "hash": {"f": "v"}}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f"]]}', "a hash is a list of pairs"),
+        ('{"key": "a", "hash": [["f", "1", 5, 6]]}', "a hash is a list of pairs"),
+        ('{"key": "a", "hash": [["f", "1", "5"]]}', "when a field expires is no number from 1"),
+        ('{"key": "a", "hash": [["f", "1", 0]]}', "when a field expires is no number from 1"),
         ('{"key": "a", "hash": [["f", "1"], ["f", "2"]]}', "a field twice in one hash"),
         ('{"key": "a", "zset": []}', "a sorted set is a list of pairs"),
         ('{"key": "a", "zset": [["m"]]}', "a sorted set is a list of pairs"),

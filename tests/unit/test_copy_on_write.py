@@ -19,9 +19,12 @@ keys = st.sampled_from([b"a", b"b", b"c"])
 lists = st.sampled_from([b"l", b"m"])
 fields = st.sampled_from([b"x", b"y", b"z"])
 scores = st.sampled_from([b"1", b"2.5", b"-inf"])
+_FIELD = (st.just(b"FIELDS"), st.just(b"1"))
 writes = st.one_of(
     st.tuples(st.just(b"HSET"), keys, fields, st.binary(max_size=5)),
     st.tuples(st.just(b"HDEL"), keys, fields),
+    st.tuples(st.just(b"HPEXPIREAT"), keys, st.sampled_from([b"7", b"9"]), *_FIELD, fields),
+    st.tuples(st.just(b"HPERSIST"), keys, *_FIELD, fields),
     st.tuples(st.sampled_from([b"LPUSH", b"RPUSH"]), lists, fields, fields),
     st.tuples(st.sampled_from([b"LPOP", b"RPOP"]), lists),
     st.tuples(st.just(b"LREM"), lists, st.just(b"1"), fields),
@@ -138,7 +141,38 @@ def test_a_hash_comes_back_from_its_parts(pairs: list[tuple[bytes, bytes]], size
     assert other.canonical() == one.canonical()
 
 
-@pytest.mark.parametrize("plain", [[], [b"a"], [b"a", 1], ["a", b"1"], [b"a", b"1", b"a", b"2"]])
+@given(st.dictionaries(fields, st.tuples(st.binary(max_size=9), st.integers(0, 9))))
+def test_a_hash_with_fields_that_expire_comes_back_too(
+    contents: dict[bytes, tuple[bytes, int]],
+) -> None:
+    one, other = Hash(3), Hash(0)
+    for field, (value, at_ms) in contents.items():
+        one.set(field, value)
+        if at_ms:
+            one.expire_at(field, at_ms)
+    for part, _ in one.parts(1):
+        other.add_part(part)
+    assert list(other.fields.items()) == list(one.fields.items()) and other.size == one.size
+    for copy in (other, one.clone(4)):
+        assert copy.canonical() == one.canonical() and copy.soonest_ms == one.soonest_ms
+        assert [copy.expiry(field) or 0 for field in contents] == [
+            at for _, at in contents.values()
+        ]
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        *([], [b"a"], [b"a", 1], ["a", b"1"], [b"a", b"1", b"a", b"2"], [1], [1, b"a", b"1"]),
+        *(
+            [2, b"a", b"1", 0],
+            [1, b"a", b"1", b"0"],
+            [1, b"a", 1, 0],
+            [1, b"a", b"1", 5, b"a", b"1", 5],
+        ),
+        *([1, b"a", b"1", True], [1, b"a", b"1", -1]),
+    ],
+)
 def test_what_is_no_part_of_a_hash_is_refused(plain: list[object]) -> None:
     with pytest.raises(ValueError, match="a hash"):
         Hash(0).add_part(plain)

@@ -135,6 +135,7 @@ def test_every_command_on_one_value_is_asked_of_the_wrong_kind() -> None:
 def words_of(name: str, arity: int, key: bytes) -> list[bytes]:
     """A command that makes sense."""
     by_name = {
+        "hsetex": [key, b"FIELDS", b"1", b"1", b"1"],
         "linsert": [key, b"BEFORE", b"1", b"1"],
         "lmove": [key, b"1", b"LEFT", b"LEFT"],
         "lmpop": [b"1", key, b"LEFT"],

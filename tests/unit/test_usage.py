@@ -22,6 +22,12 @@ commands = st.one_of(
     st.tuples(st.just(b"ZUNIONSTORE"), keys, st.just(b"2"), keys, keys),
     st.tuples(st.just(b"ZREMRANGEBYRANK"), keys, st.just(b"0"), st.just(b"1")),
     st.tuples(st.just(b"HDEL"), keys, st.sampled_from([b"f", b"g"])),
+    st.tuples(
+        st.just(b"HPEXPIRE"),
+        keys,
+        st.sampled_from([b"1", b"50"]),
+        *map(st.just, (b"FIELDS", b"2", b"f", b"g")),
+    ),
     st.tuples(st.sampled_from([b"DEL", b"PERSIST", b"GETDEL"]), keys),
     st.tuples(st.just(b"PEXPIRE"), keys, st.sampled_from([b"1", b"50"])),
     st.tuples(st.sampled_from([b"RENAME", b"COPY"]), keys, keys),

@@ -1,24 +1,34 @@
-"""A hash: fields and their values, in the order in which they came.
+"""A hash: fields and their values, in the order in which they came, and when which of them expire.
+
+Whether a field's time has come is asked elsewhere (commands/fields.py): here each is there until it
+is deleted.
+
+A part in a snapshot is fields and their values, ``[field, value, …]``, or where some of them expire
+``[1, field, value, milliseconds since the epoch or 0, …]``.
 
 Two things are made when somebody asks for them, and are no part of the state: a list of the fields,
 to choose from by their numbers, and a walk (walk.py).  What adds a field keeps both; what deletes
 one drops the list, so choosing costs the whole hash once after that.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import msgpack
 
+from distrodb.keyspace.containers.field_expiries import EXPIRY_BYTES, FieldExpiries
 from distrodb.keyspace.containers.walk import Walk
 
 FIELD_BYTES = 16  # what a field costs beside its name and value, roughly
+EXPIRING = 1  # the form of a part
+_BYTES, _INT = {bytes}, {int}
 
 
 class Hash:
     """Fields and their values, in the order in which they came."""
 
-    __slots__ = ("_fields", "_listed", "_walk", "generation", "size")
+    __slots__ = ("_expiries", "_fields", "_listed", "_walk", "generation", "size")
 
     kind: ClassVar[bytes] = b"hash"
     tag: ClassVar[int] = 1
@@ -27,6 +37,7 @@ class Hash:
         self.generation = generation
         self.size = 0
         self._fields: dict[bytes, bytes] = {}
+        self._expiries: FieldExpiries | None = None  # mostly none ever expires
         self._listed: list[bytes] | None = None
         self._walk: Walk | None = None
 
@@ -45,7 +56,7 @@ class Hash:
         return self._fields.get(field)
 
     def set(self, field: bytes, value: bytes) -> bool:
-        """True for a field that was not there."""
+        """True for a field that was not there.  When it expires stays as it was."""
         before = self._fields.get(field)
         self._fields[field] = value
         if before is not None:
@@ -64,9 +75,42 @@ class Hash:
         if value is None:
             return False
         self.size -= len(field) + len(value) + FIELD_BYTES
+        self.persist(field)
         self._listed = None
         if self._walk is not None:
             self._walk.remove(field)
+        return True
+
+    # -- when fields expire --------------------------------------------------------------------
+
+    @property
+    def expiries(self) -> FieldExpiries | None:
+        """To be read only; None if no field expires."""
+        return self._expiries
+
+    @property
+    def soonest_ms(self) -> float:
+        """When the first field expires; infinite if none does."""
+        return math.inf if self._expiries is None else self._expiries.soonest_ms
+
+    def expiry(self, field: bytes) -> int | None:
+        return None if self._expiries is None else self._expiries.get(field)
+
+    def expire_at(self, field: bytes, at_ms: int) -> None:
+        """Let a field that is there expire then."""
+        self.persist(field)
+        if self._expiries is None:
+            self._expiries = FieldExpiries()
+        self._expiries.set(field, at_ms)
+        self.size += EXPIRY_BYTES
+
+    def persist(self, field: bytes) -> bool:
+        """Let a field stay.  True if it would have expired."""
+        if self._expiries is None or not self._expiries.forget(field):
+            return False
+        self.size -= EXPIRY_BYTES
+        if not len(self._expiries):
+            self._expiries = None
         return True
 
     # -- to choose and to walk -----------------------------------------------------------------
@@ -101,26 +145,46 @@ class Hash:
     def clone(self, generation: int) -> "Hash":
         copy = Hash(generation)
         copy._fields, copy.size = dict(self._fields), self.size
+        if self._expiries is not None:
+            copy._expiries = FieldExpiries(self._expiries)
         return copy
 
     def parts(self, bytes_max: int) -> Iterator[tuple[list[Any], int]]:
-        part: list[bytes] = []
+        expiries = self._expiries
+        part: list[Any] = [] if expiries is None else [EXPIRING]
         size = 0
         for field, value in self._fields.items():
             part += (field, value)
             size += len(field) + len(value) + FIELD_BYTES
+            if expiries is not None:
+                part.append(expiries.get(field) or 0)
             if size >= bytes_max:
                 yield part, size
-                part, size = [], 0
-        if part:
+                part, size = [] if expiries is None else [EXPIRING], 0
+        if size:
             yield part, size
 
     def add_part(self, plain: list[Any]) -> None:
-        if not plain or len(plain) % 2 or set(map(type, plain)) != {bytes}:
-            raise ValueError("a part of a hash that is not fields and values")
-        for field, value in zip(plain[::2], plain[1::2], strict=True):
+        for field, value, at_ms in fields_of_part(plain):
             if not self.set(field, value):
                 raise ValueError("a hash with a field twice")
+            if at_ms:
+                self.expire_at(field, at_ms)
 
     def canonical(self) -> bytes:
-        return cast(bytes, msgpack.packb(sorted(self._fields.items())))
+        fields = sorted(self._fields.items())
+        if self._expiries is None:
+            return cast(bytes, msgpack.packb(fields))
+        return cast(bytes, msgpack.packb([fields, sorted(self._expiries.times().items())]))
+
+
+def fields_of_part(plain: list[Any]) -> Iterator[tuple[bytes, bytes, int]]:
+    """Fields, values and when they expire, 0 if they do not.  Raises ``ValueError``."""
+    if plain and plain[0] == EXPIRING and len(plain) > 1 and len(plain) % 3 == 1:
+        fields, values, times = plain[1::3], plain[2::3], plain[3::3]
+        is_known = set(map(type, fields + values)) == _BYTES and set(map(type, times)) == _INT
+        if is_known and min(times) >= 0:
+            return zip(fields, values, times, strict=True)
+    if not plain or len(plain) % 2 or set(map(type, plain)) != _BYTES:
+        raise ValueError("a part of a hash that is not fields and values")
+    return zip(plain[::2], plain[1::2], [0] * (len(plain) // 2), strict=True)
