@@ -246,10 +246,12 @@ class Chaos:
         for key in sorted(
             {key for operation in self.history for key in keys_of(operation.command)}
         ):
-            name = "HGETALL" if key.startswith("hash") else "GET"
+            command = ("HGETALL" if key.startswith("hash") else "GET", key)
+            if key.startswith("board"):
+                command = ("ZRANGE", key, "0", "-1")
             called = cluster.now
-            reply = cluster.ask(name, key)
-            self.history.append(Operation(-1, called, cluster.now, (name, key), reply))
+            reply = cluster.ask(*command)
+            self.history.append(Operation(-1, called, cluster.now, command, reply))
         cluster.run(2.0)
         cluster.checks.all_digests()
 

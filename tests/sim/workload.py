@@ -171,6 +171,39 @@ class HashingClient(Client):
         return command
 
 
+class RankingClient(Client):
+    """It asks mostly of sorted sets."""
+
+    def _command(self) -> tuple[str, ...]:
+        command = super()._command()
+        choose = self._simulation.random
+        if choose.random() < 0.2:
+            return command
+        board = f"board{choose.randrange(self._keys)}"
+        member, other = choose.sample(["a", "b", "c", "d"], 2)
+        score = str(choose.randrange(4))
+        return choose.choice(
+            [
+                ("ZADD", board, score, member),
+                ("ZADD", board, score, member, "1.5", other),
+                ("ZINCRBY", board, score, member),
+                ("ZREM", board, member),
+                ("ZPOPMIN", board),
+                ("ZSCORE", board, member),
+                ("ZRANK", board, member),
+                ("ZRANGE", board, "0", "-1"),
+                ("PEXPIRE", board, "300"),
+            ]
+        )
+
+    def _record(self, command: tuple[str, ...], called: float, reply: Reply) -> None:
+        """Until a slave has the map it does not know that all know sorted sets."""
+        if isinstance(reply, ErrorReply) and b"is a command when all slaves" in reply.text:
+            self.refused += 1
+        else:
+            super()._record(command, called, reply)
+
+
 class GatewayClient(Client):
     """It asks one slave, whoever leads, as long as that runs; and hears of no leader."""
 

@@ -116,7 +116,8 @@ def with_vanishing(operations: Iterable[Operation]) -> list[Operation]:
 
 # -- the model: what a single Redis answers ------------------------------------------------------
 
-Fields = tuple[tuple[bytes, bytes], ...]  # of a hash, sorted
+# Of a hash, sorted; or of a sorted set: members, and their scores as bytes.
+Fields = tuple[tuple[bytes, bytes], ...]
 
 
 class _Expiring(NamedTuple):
@@ -136,7 +137,7 @@ _HOLDS = object()  # of a condition
 _SOME = object()  # any number from 0 on
 VANISHES = "(vanishes)"  # in place of a command's name
 _READS = {"GET", "MGET", "EXISTS", "TOUCH", "STRLEN", "HGET", "HGETALL", "HLEN"}
-_READS |= {"TTL", "PTTL", "PEXPIRETIME"}
+_READS |= {"TTL", "PTTL", "PEXPIRETIME", "ZRANGE", "ZSCORE", "ZRANK"}
 _TTLS = ("TTL", "PTTL", "PEXPIRETIME")
 _EXPIRING = {"EXPIRE", "PEXPIRE"}
 _COUNTING = {"INCR", "INCRBY", "DECRBY"}
@@ -177,6 +178,8 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
 
     if name.startswith("H"):
         return _hash_step(name, command, first, put, update)
+    if name.startswith("Z"):
+        return _sorted_set_step(name, command, first, put, update)
     if name in _EXPIRING or name in ("PERSIST", *_TTLS, VANISHES.upper()):
         return _expiry_step(name, command, first, put)
     if command[0] == _IF:
@@ -323,6 +326,47 @@ def _hash_step(
             update(values, tuple(sorted(fields.items()))) if fields else put(values, first, None)
         )
         return after, before - len(fields)
+
+    return step
+
+
+def _sorted_set_step(
+    name: str,
+    command: tuple[str, ...],
+    first: int,
+    put: Callable[[Values, int, Value], Values],
+    update: Callable[[Values, bytes | Fields], Values],
+) -> Step:
+    words = [word.encode() for word in command[2:]]
+
+    def step(values: Values) -> tuple[Values, object]:
+        value = _plain(values[first])
+        if isinstance(value, bytes):
+            return values, _ERROR
+        scores = {member: float(score) for member, score in value or ()}
+        order = sorted(scores, key=lambda member: (scores[member], member))
+        if name == "ZRANGE":  # of all
+            return values, order
+        if name == "ZSCORE":
+            return values, b"%g" % scores[words[0]] if words[0] in scores else None
+        if name == "ZRANK":
+            return values, order.index(words[0]) if words[0] in scores else None
+        before, reply = len(scores), object()
+        if name == "ZADD":
+            scores |= {m: float(s) for s, m in zip(words[::2], words[1::2], strict=True)}
+            reply = len(scores) - before
+        elif name == "ZINCRBY":
+            scores[words[1]] = scores.get(words[1], 0.0) + float(words[0])
+            reply = b"%g" % scores[words[1]]
+        elif name == "ZREM":
+            scores = {member: score for member, score in scores.items() if member not in words}
+            reply = before - len(scores)
+        elif name == "ZPOPMIN":
+            reply = [order[0], b"%g" % scores.pop(order[0])] if order else []
+        else:
+            raise ValueError(f"{name}: not in the model")
+        after = tuple((member, b"%g" % score) for member, score in sorted(scores.items()))
+        return (update(values, after) if after else put(values, first, None)), reply
 
     return step
 
