@@ -75,6 +75,7 @@ def test_what_a_slave_warns_of_again_and_again_is_logged_at_a_bounded_rate(caplo
         slave = object.__new__(process.SlaveProcess)
         slave._ended = asyncio.get_running_loop().create_future()
         slave._links, slave._clients = mock.Mock(), mock.Mock(has_work=False)
+        slave._disk = mock.Mock()
         slave._core = mock.Mock(has_work=False, next_due=math.inf)
         slave._followed, slave._wakes_at = slave._core.map, -math.inf
         for _ in range(100):

@@ -117,6 +117,7 @@ SHELLS = {
     "worker.py",
     "client_server.py",
     "disk_space.py",
+    "disk_threads.py",
     "doors.py",
     "tls.py",
     "process.py",
@@ -126,6 +127,7 @@ SHELLS = {
     "log_output.py",
     "logging_limit.py",
     "machine_memory.py",
+    "own_ports.py",
     "own_process.py",
     "service_manager.py",
 }
