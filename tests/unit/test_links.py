@@ -410,3 +410,61 @@ def test_nothing_large_is_taken_before_the_introduction_is_complete():
     acceptor = Conversation(introduction("b"), None, b"2" * 16)
     with pytest.raises(PeerError, match="does not speak"):
         list(acceptor.receive(b"".join(dialler.outgoing.take(1 << 20))))
+
+
+# -- who is at the wrong port ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"-ERR Protocol error: too big mbulk count string\r\n", "this is a client port"),
+        (b"-NOAUTH Authentication required.\r\n", "this is a client port"),
+        (b"*1\r\n$4\r\nPING\r\n", "a client at a peer port"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP"),
+        (b"GET / HTTP/1.1\r\n", "it speaks HTTP"),
+        (bytes.fromhex("16030100c8010000c40303"), "it speaks TLS"),
+        (b"\xff" * 20, "a frame of"),
+    ],
+)
+def test_who_speaks_something_else_is_told_by_that(said, words):
+    conversation = Conversation(introduction("a"), "", b"1" * 16)
+    with pytest.raises(PeerError, match=words):
+        for byte in said:  # however it comes
+            list(conversation.receive(bytes([byte])))
+
+
+def test_what_slaves_say_to_each_other_looks_like_nothing_else():
+    dialler = Conversation(introduction("a"), "b", b"1" * 16)
+    acceptor = Conversation(introduction("b"), None, b"2" * 16)
+    assert len(talk(dialler, acceptor)) == 2 and acceptor.broken_off() == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(bytes.fromhex("15030300020246"), "it speaks TLS"), (b"", "ends the connection before it sa")],
+)
+def test_a_joiner_whose_dials_are_ended_without_a_word_says_so(answer, words, caplog, monkeypatch):
+    """As at a port with TLS, which sends an alert of seven bytes, or nothing."""
+    monkeypatch.setattr(links_module, "REFUSED_RETRY_S", 0.01)
+
+    async def main():
+        ends = []
+
+        async def end(reader, writer):
+            ends.append(await reader.read(8))
+            writer.write(answer)
+            writer.close()
+
+        server = await asyncio.start_server(end, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        slave = Slave("b", free_ports(1)[0])
+        slave.links._seeds = [Address("127.0.0.1", port)]
+        slave.links.follow(first_map([("b", "h:1", "h:2")], 1, 3, None))
+        await until(lambda: [r for r in caplog.records if words in r.getMessage()])
+        assert len(ends) >= (1 if answer else links_module.WORDLESS_MAX)
+        assert f"link with 127.0.0.1:{port} closed: " in caplog.text
+        slave.links.close()
+        server.close()
+
+    run(main())

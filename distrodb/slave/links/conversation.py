@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from distrodb.errors import PeerError
+from distrodb.slave.links.foreign import what_speaks
 from distrodb.slave.links.framing import Incoming, Outgoing, whole
 from distrodb.slave.links.introduction import REASON_MAX, Handshake, Introduction
 
@@ -60,6 +61,10 @@ class Conversation:
             if handshake.is_complete:
                 self._incoming.is_trusted = True
                 yield Met(handshake.peer or "", handshake.incarnation)
+
+    def broken_off(self) -> str:
+        """What there is to say of it if the other side has ended it before it said who it is."""
+        return what_speaks(self._incoming.rest)
 
     def farewell(self, problem: PeerError) -> bytes:
         """What an acceptor tells one that it does not take; nothing once it has introduced

@@ -58,6 +58,7 @@ class Link(asyncio.Protocol):
         self.is_dialled = is_dialled  # by us
         self.peer: str | None = None  # set once it has introduced itself
         self.incarnation = ""
+        self.has_complained = False  # it is told already why it ends
         self.heard_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -99,6 +100,7 @@ class Link(asyncio.Protocol):
                 self._pause_reading()
             self._flush()
         except PeerError as problem:
+            self.has_complained = True
             self._owner.complain(self.peer or self._conversation.about or self.address, problem)
             self._part(self._conversation.farewell(problem))
 
@@ -113,6 +115,12 @@ class Link(asyncio.Protocol):
         self._end()
 
     # -- what the owner calls ----------------------------------------------------------------
+
+    @property
+    def broken_off(self) -> str:
+        """Once it has ended before the other side said who it is: what that speaks; empty: nobody
+        can tell."""
+        return self._conversation.broken_off()
 
     def send(
         self, messages: Sequence[Message], gossip: object | None, parcels: Sequence[Parcel] = ()

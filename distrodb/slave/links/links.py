@@ -37,6 +37,11 @@ DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answe
 LONELY_S = 5.0  # longer than a cluster's start and an election take
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
 REFUSED_RETRY_S = 1.0
+WORDLESS_MAX = 3  # dials in a row
+WORDLESS = (
+    "it ends the connection before it says who it is; see in its log why, whether this is its peer"
+    " port, and whether [tls] peers is the same in both files"
+)
 REMIND_S = 600.0  # until the same complaint is logged again
 COMPLAINTS_MAX = 256  # that are remembered
 COMPLAINT_CHARACTERS_MAX = 600  # some of it may come from a stranger
@@ -149,6 +154,7 @@ class Links:
         the slave ends."""
         peer = self._wanted[address]
         known = peer  # a joiner learns who is there: two of its addresses may be of one slave
+        wordless = 0  # dials in a row that were ended from there without a word
         while address in self._wanted:
             if peer != self._wanted[address]:
                 known = peer = self._wanted[address]
@@ -158,13 +164,24 @@ class Links:
                     await link.over
                     known = peer or link.peer or ""
                     if link.peer is None:  # refused: that will not change soon
+                        wordless = 0 if link.has_complained else wordless + 1
+                        self._tell_of_wordless(peer or address, link, wordless)
                         await asyncio.sleep(REFUSED_RETRY_S)
+                    else:
+                        wordless = 0
             except OSError:
-                pass  # not up yet, or no more: the map and the log of link changes say so
+                wordless = 0  # not up yet, or no more: the map and the log of link changes say so
             except (ValueError, OverflowError):  # the address is none: of a peer's making
                 self.complain(address, "it is not an address that can be dialled")
                 await asyncio.sleep(REFUSED_RETRY_S)
             await asyncio.sleep(RETRY_S)
+
+    def _tell_of_wordless(self, who: str, link: Link, times: int) -> None:
+        """A slave that ends, or that dials us at the same moment, breaks off once or twice too."""
+        if what := "" if link.has_complained else link.broken_off:
+            self.complain(who, what)
+        elif times >= WORDLESS_MAX:
+            self.complain(who, WORDLESS)
 
     async def _connect(self, address: str, peer: str) -> Link:
         """Raises ``OSError``, and ``ValueError`` or ``OverflowError`` for what is no address."""
