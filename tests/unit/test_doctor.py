@@ -319,6 +319,29 @@ def test_who_has_no_leader_to_copy_from_is_not_told_to_wait():
         assert leader or "empty directories" in found["no_leader"]
 
 
+@pytest.mark.parametrize(
+    ("down", "emptied", "seen", "do"),
+    [
+        ([], ["node3", "node4"], "up without what it held (node3 node4).", "recover and restore"),
+        (["node3"], ["node4"], "down (node3) or up without what it held (node4).", "Start node3 w"),
+        ([], [], "nobody is there who could take a copy.", "Let a slave join."),
+        (["node3"], [], "nobody is there who could take a copy.", "Start node3, or let another"),
+    ],
+)
+def test_who_is_missing_where_partitions_are_stuck(down, emptied, seen, do):
+    """Slaves that are up with new directories need not be started."""
+    status = with_healing(stuck=[2])
+    for node in NODES:
+        status["nodes"][node]["incarnation"] = "new" if node in emptied else "old"
+    for node in down:
+        status["nodes"][node]["status"] = "down"
+    status["partitions"][2]["members"] = [f"{node}/old" for node in ("node3", "node4", "node5")]
+    (one,) = [each for each in diagnose(status) if each["code"] == "healing_stuck"]
+    assert one["about"] == "partition 2" and one["seen"].endswith(seen) and do in one["do"]
+    assert ("operations.md#a-majority-is-lost-for-good" in one["do"]) is bool(emptied)
+    assert ("Start" in one["do"]) is bool(down)
+
+
 def test_the_worst_is_first():
     status = {**slow(), "controller": None, "healing": with_healing(moving=[1])["healing"]}
     severities = [each["severity"] for each in diagnose(status)]
