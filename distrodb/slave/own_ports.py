@@ -6,7 +6,6 @@ it for whoever is right.  Caveat: between that and listening somebody may take o
 """
 
 import errno
-from collections.abc import Callable
 
 from distrodb.clock import sleep
 from distrodb.config import SlaveConfig, problem
@@ -26,28 +25,24 @@ def wait_for_ports(config: SlaveConfig) -> None:
         held(addresses, sleep)
 
 
-def check_ports(config: SlaveConfig, is_born: Callable[[], bool]) -> None:
+def check_ports(config: SlaveConfig) -> None:
     """Whether it could listen at all of them now.  Raises ``ConfigError``."""
     for key, address in sorted(config.me.listens.items(), reverse=True):
         error = obstacle(address)
         if error is not None:
-            raise port_problem(config, is_born(), key, error)
+            raise port_problem(config, key, error)
 
 
-def port_problem(config: SlaveConfig, is_born: bool, key: str, error: OSError) -> ConfigError:
-    """``is_born``: there is a cluster map, which holds for good what is announced."""
+def port_problem(config: SlaveConfig, key: str, error: OSError) -> ConfigError:
     address = config.me.listens[key]
-    is_known = is_born and address in (config.me.client, config.me.peer)
     if error.errno == errno.EADDRINUSE:
         why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
-        remedy += "" if is_known else ", or give this slave another one in every file"
+        remedy += ", or give this slave another one in every file"
     elif error.errno == errno.EADDRNOTAVAIL:
         why = "this machine has no such address"
         remedy = "see whether this is another machine's file, or name one that it has"
-        if is_known:
-            remedy = "bring it back, as the cluster knows it there"
     else:
         why = str(error.strerror or error)
-        remedy = "let it, as the cluster knows it there" if is_known else "name one where it may"
+        remedy = "name one where it may"
     what = f"cannot listen at {address}: {why}"
     return problem(config.file, f"cluster.nodes.{key}", what, remedy)

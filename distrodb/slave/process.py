@@ -25,23 +25,26 @@ import uvloop
 from distrodb.clock import monotonic, wall_ms, wall_us
 from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import LimitsConfig, SlaveConfig, check_directory
-from distrodb.errors import CorruptionError, DistrodbError
+from distrodb.errors import CorruptionError, DistrodbError, StorageError
 from distrodb.events import said
 from distrodb.private import close_to_others, is_open_to_others
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.ring.levels import OF_MOVES
 from distrodb.slave import log_output
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
 from distrodb.slave.disk_threads import DiskThreads
 from distrodb.slave.http.serving import http_of
 from distrodb.slave.links import framing as links
+from distrodb.slave.links.arrival import is_elsewhere
+from distrodb.slave.links.dialling import OwnFile
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
+from distrodb.slave.links.place import objection
 from distrodb.slave.logging_limit import LimitedLog, about
 from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
 from distrodb.slave.own_ports import check_ports, port_problem, wait_for_ports
-from distrodb.slave.own_records import newest_map
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.self_report import SelfReport
 from distrodb.slave.service_manager import ServiceManager
@@ -89,11 +92,11 @@ class SlaveProcess:
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
         self._links = Links(
-            self._introduction,
-            config.me,
-            config.join,
+            lambda: _introduction(config, self._core, self._layout),
+            OwnFile(config.me, config.join, config.nodes),
+            lambda *who: objection(config.id, self._core.map, self._core.peers.linked_with, *who),
             silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
-            on_up=lambda peer, incarnation: self._tell(self._core.link_up, peer, incarnation),
+            on_up=lambda *who: self._tell(self._core.link_up, *who),
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
@@ -122,8 +125,7 @@ class SlaveProcess:
                 else:
                     await self._clients.start(address, is_gateway=key == "gateway")
             except OSError as error:
-                is_born = self._core.map.epoch > 0
-                raise port_problem(self._config, is_born, key, error) from None
+                raise port_problem(self._config, key, error) from None
         if self._http is not None:
             await self._http.start()
         _tell_where(self._config, self._core)
@@ -151,19 +153,6 @@ class SlaveProcess:
             self._manager.stopping()
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
-
-    def _introduction(self) -> Introduction:
-        config, core = self._config, self._core
-        is_open = core.map.epoch > 0 or config.join
-        return Introduction(
-            config.cluster_id,
-            0 if core.map.replicas else config.replicas,
-            "" if is_open else self._layout,
-            config.secret,
-            member(config.id, core.incarnation),
-            str(config.me.client),
-            str(config.me.peer),
-        )
 
     def _follow_map(self) -> None:
         core = self._core
@@ -239,6 +228,8 @@ class SlaveProcess:
             return
         self._timing.beat(LINKS_S)
         self._links.tick()
+        if self._links.is_twice:
+            self._end_as_copy()
         self._manager.beat(monotonic())
         self._report.look(monotonic())
         self._loop.call_later(LINKS_S, self._on_timer)
@@ -262,6 +253,15 @@ class SlaveProcess:
         if error is not None:
             self._fail(error)
 
+    def _end_as_copy(self) -> None:
+        who = self._config.id
+        what = f"another slave runs as {who} with the data of {self._config.directory}, so this one"
+        try:
+            self._directory.mark_as_copy(f"{what} has ended.")
+            self._fail(StorageError(f"{what} ends; two of a directory are never to run"))
+        except DistrodbError as problem:
+            self._fail(problem)
+
     def _fail(self, error: BaseException) -> None:
         if self._ended.done():
             return
@@ -271,11 +271,28 @@ class SlaveProcess:
         self._ended.set_exception(error)
 
 
+def _introduction(config: SlaveConfig, core: Core, layout: str) -> Introduction:
+    is_open = core.map.epoch > 0 or config.join
+    return Introduction(
+        config.cluster_id,
+        0 if core.map.replicas else config.replicas,
+        "" if is_open else layout,
+        config.secret,
+        member(config.id, core.incarnation),
+        str(config.me.client),
+        str(config.me.peer),
+        is_told_by_acceptor=core.map.level >= OF_MOVES,
+    )
+
+
 def _tell_where(config: SlaveConfig, core: Core) -> None:
     address = config.me.listens["client"]
     limited.say("listening", slave=config.id, address=address)
     if address != config.me.client:
         limited.say("announced", address=config.me.client)
+    here, row = (str(config.me.client), str(config.me.peer)), core.map.nodes.get(config.id)
+    if row is not None and is_elsewhere(config.id, here, core.map):
+        limited.say("moved", client=here[0], peer=here[1], before=f"{row.client} and {row.peer}")
     if config.join and core.maps.waits_for is not None:
         limited.say("waits_to_join", peers=", ".join(map(str, config.join)))
     elif core.maps.waits_for_cluster:
@@ -326,7 +343,7 @@ def _made(config: SlaveConfig, directory: Directory) -> SlaveProcess:
         if not is_new:
             directory.identify(identity)  # another's is not waited for
         wait_for_ports(config)
-        check_ports(config, is_born=lambda: _is_born(directory))
+        check_ports(config)
         tls = Tls(config)
         if is_new and not config.join:
             check_protected(config, needs_no_password=not config.clients.requirepass)
@@ -336,11 +353,6 @@ def _made(config: SlaveConfig, directory: Directory) -> SlaveProcess:
     except BaseException:
         directory.close()
         raise
-
-
-def _is_born(directory: Directory) -> bool:
-    known = newest_map(directory.journal)
-    return known is not None and known.epoch > 0
 
 
 def run(config: SlaveConfig) -> int:

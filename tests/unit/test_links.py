@@ -13,12 +13,15 @@ from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.change_feed import changes_from_plain
+from distrodb.slave.links import dial as dial_module
 from distrodb.slave.links import links as links_module
 from distrodb.slave.links.conversation import Conversation, Frame, Met
+from distrodb.slave.links.dial import connect
+from distrodb.slave.links.dialling import OwnFile
 from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, MESSAGES, PUBLISHED, Incoming
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import WAITING_BYTES_MAX, Link
-from distrodb.slave.links.links import Links, connect
+from distrodb.slave.links.links import Links
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
 from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 
@@ -52,10 +55,10 @@ class Slave:
         ours = Introduction("c", 3, "", "s", f"{id_}/1", str(self.me.client), str(self.me.peer))
         self.links = Links(
             lambda: ours,
-            self.me,
-            (),
+            OwnFile(self.me),
+            lambda *_: None,
             silent_after_s=3.0,
-            on_up=lambda peer, _: self.up.append(peer),
+            on_up=lambda peer, *_: self.up.append(peer),
             on_down=lambda peer: self.up.remove(peer),
             on_frame=lambda peer, content: self.frames.append((peer, content)),
         )
@@ -163,7 +166,7 @@ def test_a_dial_that_takes_too_long_leaves_nothing(loop_factory):
 @pytest.mark.parametrize("loop_factory", LOOPS)
 def test_a_slave_that_stalls_while_it_dials_keeps_no_dead_link(loop_factory, monkeypatch):
     """The time limit is over in the same turn of the loop in which the connection stands."""
-    monkeypatch.setattr(links_module, "DIAL_S_MAX", 0.02)
+    monkeypatch.setattr(dial_module, "DIAL_S_MAX", 0.02)
     monkeypatch.setattr(links_module, "RETRY_S", 0.001)
 
     async def main():
@@ -387,7 +390,7 @@ def test_a_conversation_opens_then_carries_frames():
     dialler = Conversation(introduction("a"), "b", b"1" * 16)
     acceptor = Conversation(introduction("b"), None, b"2" * 16)
     assert talk(dialler, acceptor) == [
-        ("acceptor", Met("a", "1")),
+        ("acceptor", Met("a", "1", ("a:1", "a:2"))),
         ("dialler", Met("b", "1")),
     ]
     dialler.outgoing.put_messages([[1, m.VOTE, 1]])
@@ -459,7 +462,7 @@ def test_a_joiner_whose_dials_are_ended_without_a_word_says_so(answer, words, ca
         server = await asyncio.start_server(end, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         slave = Slave("b", free_ports(1)[0])
-        slave.links._seeds = [Address("127.0.0.1", port)]
+        slave.links._file = OwnFile(slave.me, [Address("127.0.0.1", port)])
         slave.links.follow(first_map([("b", "h:1", "h:2")], 1, 3, None))
         await until(lambda: [r for r in caplog.records if words in r.getMessage()])
         assert len(ends) >= (1 if answer else links_module.WORDLESS_MAX)

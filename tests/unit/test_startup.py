@@ -7,6 +7,7 @@ import pytest
 from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
 from distrodb.ring.clustermap import first_map
+from distrodb.ring.levels import OF_MOVES
 from distrodb.slave.startup import (
     CONNECTIONS_MIN,
     DESCRIPTORS_RESERVED,
@@ -47,6 +48,11 @@ def test_a_file_that_fits_the_map_is_taken(config):
 def test_an_address_that_would_be_ignored_is_named(config, cluster_map, words):
     with pytest.raises(ConfigError, match=f"{words}; .*join under a new id"):
         check_against_map(config, cluster_map)
+
+
+def test_other_addresses_are_taken_once_all_slaves_know_that_they_may_change(config):
+    moved = dataclasses.replace(born(client="x:1", peer="x:2"), level=OF_MOVES)
+    check_against_map(config, moved)
 
 
 def test_a_number_of_partitions_that_would_be_ignored_is_named(config):

@@ -122,6 +122,7 @@ SHELLS = {
     "tls.py",
     "process.py",
     "http/server.py",
+    "links/dial.py",
     "links/link.py",
     "links/links.py",
     "log_output.py",

@@ -23,6 +23,7 @@ from distrodb.raft.messages import Message
 from distrodb.slave.change_feed import shortened
 from distrodb.slave.links.conversation import Conversation, Met
 from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, Parcel
+from distrodb.slave.links.place import Place
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
@@ -59,6 +60,8 @@ class Link(asyncio.Protocol):
         self.peer: str | None = None  # set once it has introduced itself
         self.incarnation = ""
         self.has_complained = False  # it is told already why it ends
+        self.place: Place | None = None
+        self.is_reported = False  # the slave knows of it
         self.heard_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -90,6 +93,7 @@ class Link(asyncio.Protocol):
             for event in self._conversation.receive(data):
                 if isinstance(event, Met):
                     self.peer, self.incarnation = event.peer, event.incarnation
+                    self.place = event.place
                     self.heard_at = monotonic()
                     self._owner.opened(self)
                 else:
