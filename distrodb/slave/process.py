@@ -22,6 +22,7 @@ from typing import Any
 
 import uvloop
 
+from distrodb import ready_token
 from distrodb.clock import monotonic, wall_ms, wall_us
 from distrodb.commands.table import MACHINE_COMMANDS
 from distrodb.config import LimitsConfig, SlaveConfig, check_directory
@@ -105,8 +106,9 @@ class SlaveProcess:
         )
         sync_us = self._timing.sync_us
         self._report = SelfReport(self._core, self._clients.service, sync_us, self._disk.aside)
+        token = "" if config.me.http_bind is None else ready_token.renewed(config.directory)
         self._http = http_of(
-            self._core, self._clients, self._report, self._tls, lambda: self._is_stopping
+            self._core, self._clients, self._report, self._tls, lambda: self._is_stopping, token
         )
 
     async def run(self) -> None:

@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -414,6 +415,33 @@ def test_a_slave_that_should_answer_and_does_not_is_a_finding():
     assert (one["code"], one["about"], one["severity"]) == ("no_answer", "node2", "error")
     with pytest.raises(UnavailableError, match="refused"):
         master_doctor.judged(status, silent)
+
+
+@pytest.mark.parametrize("code", sorted(master_doctor.PASSING))
+@pytest.mark.parametrize("lasts", [False, True])
+def test_what_an_election_mends_is_told_only_if_it_lasts(code, lasts, monkeypatch):
+    """Right behind ``distrodb ready`` another slave may not have heard yet who leads."""
+    clock = [0.0]
+    answers = [[finding(code, "error", "x")], [finding(code, "error", "x")], []]
+
+    def ask(status):
+        return {"node1": answers[0] if lasts or len(answers) == 1 else answers.pop(0)}
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    monkeypatch.setattr(master_doctor, "_ask_each", ask)
+    monkeypatch.setattr(master_doctor, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(master_doctor, "sleep", sleep)
+    found = master_doctor.examine(SimpleNamespace(status=lambda: {"nodes": {}}))
+    assert [each["code"] for each in found] == ([code] if lasts else [])
+    assert clock[0] == (master_doctor.PASSES_S if lasts else 2 * master_doctor.LOOK_S)
+
+
+def test_what_is_wrong_for_longer_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(master_doctor, "_ask_each", lambda _: {"a": [finding("x", "error", "y")]})
+    monkeypatch.setattr(master_doctor, "sleep", lambda _: pytest.fail("it waits"))
+    assert len(master_doctor.examine(SimpleNamespace(status=lambda: {"nodes": {}}))) == 1
 
 
 @pytest.mark.parametrize("severity, is_ill", [("error", True), ("warning", True), ("note", False)])
