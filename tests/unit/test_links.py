@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -22,6 +23,7 @@ from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, MESSAGES, P
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import WAITING_BYTES_MAX, Link
 from distrodb.slave.links.links import Links
+from distrodb.slave.links.lookups import Lookups
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
 from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 
@@ -155,7 +157,7 @@ def test_a_dial_that_takes_too_long_leaves_nothing(loop_factory):
             )[0]
             try:
                 with pytest.raises(OSError):
-                    await connect("127.0.0.1", port, 0.1)
+                    await connect("127.0.0.1", port, 0.1, Lookups())
             finally:
                 socket.socket.__init__ = original
             assert opened and all(each.fileno() == -1 for each in opened)
@@ -471,3 +473,47 @@ def test_a_joiner_whose_dials_are_ended_without_a_word_says_so(answer, words, ca
         server.close()
 
     run(main())
+
+
+class Names:
+    """A name server: it answers when it is told to, and hangs until then."""
+
+    def __init__(self):
+        self.asked, self.may_answer = [], threading.Event()
+
+    def __call__(self, host, port, type):
+        self.asked.append(host)
+        if host.startswith("slow") and not self.may_answer.wait(20):
+            raise OSError("nobody let it answer")
+        if host == "nobody":
+            raise socket.gaierror("there is no such name")
+        return [(socket.AF_INET, type, 0, "", (f"127.0.0.{len(self.asked)}", port))]
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+def test_names_that_hang_keep_no_other_waiting(loop_factory):
+    """More of them than any pool has threads, each asked for again and again as dials are."""
+
+    async def main():
+        lookups = Lookups(names := Names())
+        for _ in range(3):
+            for n in range(40):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.001):
+                        await lookups.find(f"slow{n}", 1)
+        assert len(names.asked) == 40  # one thread each
+        async with asyncio.timeout(20):
+            assert (await lookups.find("quick", 1))[0][4] == ("127.0.0.41", 1)
+            # It may mean another address by now.
+            assert (await lookups.find("quick", 1))[0][4] == ("127.0.0.42", 1)
+            with pytest.raises(socket.gaierror):
+                await lookups.find("nobody", 1)
+            assert await lookups.find("127.0.0.1", 1) and await lookups.find("::1", 1)
+            assert len(names.asked) == 43  # an address is no name
+            late = asyncio.ensure_future(lookups.find("slow7", 1))
+            await asyncio.sleep(0)
+            names.may_answer.set()
+            assert (await late)[0][4][1] == 1 and len(names.asked) == 43
+        await until(lambda: not lookups._under_way)
+
+    run(main(), loop_factory)

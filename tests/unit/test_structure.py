@@ -125,6 +125,7 @@ SHELLS = {
     "links/dial.py",
     "links/link.py",
     "links/links.py",
+    "links/lookups.py",
     "log_output.py",
     "logging_limit.py",
     "machine_memory.py",

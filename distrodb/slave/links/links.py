@@ -26,6 +26,7 @@ from distrodb.slave.links.dialling import OwnFile, is_in_majority, whom_to_dial
 from distrodb.slave.links.framing import Parcel
 from distrodb.slave.links.introduction import Introduction, TwiceError
 from distrodb.slave.links.link import Link
+from distrodb.slave.links.lookups import Lookups
 from distrodb.slave.links.place import Place
 from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
@@ -74,7 +75,7 @@ class Links:
         self._is_lonely = False
         self._wanted: dict[str, str] = {}  # whom to dial
         self._dialling: dict[str, asyncio.Task[None]] = {}  # by address
-        self._complaints = Complaints()
+        self._complaints, self._lookups = Complaints(), Lookups()
         self._server: asyncio.Server | Doors | None = None
 
     async def start(self, tls: Tls | None = None) -> None:
@@ -187,7 +188,8 @@ class Links:
                 known = peer = self._wanted[address]
             try:
                 if known not in self._links:
-                    link = await dial(parse(address), self._tls, partial(self._link, peer))
+                    make = partial(self._link, peer)
+                    link = await dial(parse(address), self._tls, make, self._lookups)
                     await link.over
                     known = peer or link.peer or ""
                     if link.peer is None:  # refused: that will not change soon
