@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--gateway", action="store_true", default=None, help="for plain clients")
     init.add_argument("--data", type=Path, metavar="DIR", help="on slaves: their data in DIR/ID")
     init.add_argument("--base-port", type=int, help="for clients (default 15551); others above")
-    init.add_argument("--id", metavar="NAME", help="of the cluster (default distrodb)")
+    init.add_argument("--id", metavar="NAME", help="of the cluster (default: a new one)")
     init.set_defaults(run=_init)
 
     ready = verbs.add_parser("ready", help="say whether a slave on this machine is ready")

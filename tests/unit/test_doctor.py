@@ -299,6 +299,24 @@ def test_what_is_wrong_is_found(facts, found, words):
     assert words in one["seen"] and one["seen"].endswith(".") and one["do"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("skews_ms", "odd", "words"),
+    [
+        ({"node2": -3000, "node3": -3100, "node4": -2900}, ["node1"], "2.9 s ahead of most others"),
+        ({"node2": 3000, "node3": 3100, "node4": 2900}, ["node1"], "behind most others"),
+        ({"node2": 10, "node3": 5000, "node4": -20}, ["node3"], "5.0 s ahead of most others"),
+        ({"node2": -3000, "node3": -3000}, ["node1"], "3.0 s ahead of most others"),
+        ({"node2": -3000}, ["node2"], "3.0 s behind that of node1, as node1 sees it"),
+        ({"node2": 0, "node3": -3000, "node4": -3000}, ["node3", "node4"], "behind others,"),
+        ({"node2": 1900, "node3": -1900}, [], ""),
+    ],
+)
+def test_the_odd_clock_is_named_and_not_all_others(skews_ms, odd, words):
+    found = [each for each in diagnose(skews_ms=skews_ms) if each["code"] == "clock_apart"]
+    assert [each["about"] for each in found] == odd
+    assert all(words in each["seen"] for each in found)
+
+
 def test_one_thing_that_is_wrong_of_a_slave_is_one_finding():
     for facts, _, _ in CASES:
         if "node2" in facts or "skews_ms" in facts:
