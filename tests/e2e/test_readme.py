@@ -1,4 +1,5 @@
-"""The README's commands, typed as they stand there; only the ports are others."""
+"""The README's commands, and those of docs/operations.md for slaves by hand, typed as they stand
+there; only the ports are others."""
 
 import os
 import re
@@ -8,19 +9,15 @@ import pytest
 
 from tests.e2e.test_commands import free_base_port, home, slaves_of, wait_until_gone
 from tests.support.clone import Clone
+from tests.support.pages import README, ROOT, blocks
 
 __all__ = ["home"]
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)
 
-
-def block(beginning: str) -> list[str]:
-    """The lines of the indented block that has a line with this beginning."""
-    found = [b for b in BLOCKS if re.search(rf"^    {re.escape(beginning)}", b, re.MULTILINE)]
-    assert len(found) == 1, beginning
-    return [line[4:] for line in found[0].strip("\n").splitlines()]
+def block(beginning: str, page: Path = README) -> list[str]:
+    """The lines of the block that has a line with this beginning."""
+    (found,) = {b.text for b in blocks(page) if f"\n{beginning}" in f"\n{b.text}"}
+    return found.splitlines()
 
 
 @pytest.fixture
@@ -48,11 +45,11 @@ def test_the_session_and_the_ways_to_the_same_data(clone):
     expected = [line for line in session if not re.match(rf"{varies}|127|Commands", line)]
     assert [line for line in said if not re.match(varies, line)] == expected
     wait_until_gone(clone.data)
-    for line in block("echo EXIT | .venv/bin/distrodb local\n"[:-1] + "\n    redis-cli"):
+    for line in block("echo EXIT | .venv/bin/distrodb local\n"):
         out = run(clone, line)
         assert "unicorn" not in line or "black and white" in out
     example = "\n".join(block("client = redis.Redis("))
-    assert run(clone, "cat > plain.py; .venv/bin/python plain.py", example) == "b'hello' 60\n"
+    assert run(clone, "cat > plain.py; .venv/bin/python plain.py", example) == "hello 60\n"
     (more, end, anew) = block("echo EXIT | .venv/bin/distrodb local --nodes 6")
     assert "ready: 6 slaves" in run(clone, more)
     run(clone, end)
@@ -63,15 +60,11 @@ def test_the_session_and_the_ways_to_the_same_data(clone):
 
 
 def test_slaves_by_hand(clone):
-    said = run(clone, "\n".join(block("for n in 1 2 3 4 5; do")))
+    said = run(clone, "\n".join(block("for n in 1 2 3 4 5; do", ROOT / "docs" / "operations.md")))
     assert "healed: every partition has its 3 copies\nOK\nEnded node1" in said
-
-
-def test_from_python(clone):
-    run(clone, "cat > example.py; .venv/bin/python example.py", "\n".join(block("import distrodb")))
 
 
 def test_no_command_is_only_on_some_path():
     """A fresh clone has `.venv/bin/distrodb`, not `distrodb`."""
-    for line in "\n".join(BLOCKS).splitlines():
+    for line in "".join(block.text for block in blocks(README)).splitlines():
         assert not re.match(r"\s*(distrodb|pip|pytest|python) ", line), line
