@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from distrodb.config.options import OPTIONS
 from tests.support.pages import PAGES, README, ROOT, blocks
 
 IN_BRACKETS = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
@@ -97,6 +98,13 @@ def test_anchors_are_those_of_github() -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {link.partition("#")[0] for link in links(README.read_text())}
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_that_is_named_with_its_section_is_there(page: Path) -> None:
+    if page.name != "changes.md":  # which tells of options that are gone, too
+        named = re.findall(r"`\[(\w+)\] (\w+)", page.read_text())
+        assert {".".join(words) for words in named} <= {option.key for option in OPTIONS}
 
 
 def test_every_block_is_run_or_it_is_said_why_not() -> None:
