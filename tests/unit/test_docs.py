@@ -22,10 +22,6 @@ NOT_RUN = {
     ("monitoring.md", "scrape_configs:"): "a file of Prometheus, which the tests do not have",
     ("operations.md", "sudo cp conf/distrodb-backup.service"): NO_SYSTEMD,
     ("operations.md", "0 2 * * *"): "needs cron",
-    (
-        "operations.md",
-        "sed -n",
-    ): "test_quickstart.py has such a cluster, and no users to bring back",
     ("operations.md", "sudo /opt/distrodb/bin/pip"): "tests/upgrade does it; this needs systemd",
     ("operations.md", "   distrodb recover"): "asks; its test is test_recover.py",
     ("quickstart.md", "podman build"): "needs a daemon that makes images, and the network",
