@@ -140,6 +140,18 @@ def test_wherever_it_is_killed_the_backup_is_whole_or_not_there_and_nothing_else
         assert distrodb("verify", str(tmp_path / str(step) / "b")).returncode == 0
 
 
+def test_an_old_directory_does_not_come_back_into_what_was_restored(left, tmp_path):
+    """With the id that recover says to write into every file."""
+    cluster = LocalCluster(nodes=3, partitions=2, cluster_id="restored", directory=tmp_path / "new")
+    config = cluster.configs["node1"]
+    shutil.rmtree(config.directory, ignore_errors=True)
+    shutil.copytree(left / "node1", config.directory)
+    before = contents(config.directory / "journal")
+    done = distrodb("slave", str(config.file))
+    assert done.returncode == 1 and "holds the data of another slave or cluster" in done.stderr
+    assert contents(config.directory / "journal") == before
+
+
 def test_a_damaged_directory_is_named_and_nothing_is_written(left, tmp_path):
     shutil.copytree(left / "node1", tmp_path / "node1")
     segment = max((tmp_path / "node1" / "journal").glob("*.segment"))
