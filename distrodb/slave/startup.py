@@ -88,10 +88,12 @@ def room_for_connections(wanted: int, files_max: int | None) -> tuple[int, int]:
 
 
 def remedy(config: SlaveConfig) -> str:
-    """What to do about a directory that cannot be read."""
+    """What to do about a directory that cannot be read.  How many copies there are is in it; the
+    file may say what was before."""
     if min(len(config.nodes), config.replicas) < 3:
         return "bring the directory back from a copy, the others have no majority without it"
     return (
         "while the others run: move the directory away, keep it, and start this slave with an"
-        " empty directory; it is then taken in as a new one"
+        " empty directory; it is then taken in as a new one (not if the cluster was told to keep"
+        " one copy of each partition: then bring the directory back from a copy)"
     )
