@@ -69,6 +69,12 @@ _ROWS = (
     Event("loop_error", ERROR, "event loop: {what}"),
     Event("internal_error", CRITICAL, "internal error"),
     Event(
+        "fails",
+        CRITICAL,
+        "ends: {problem}",
+        "see what docs/troubleshooting.md says of it",
+    ),
+    Event(
         "clock_leapt",
         WARNING,
         "the machine's clock has leapt by {seconds} s",

@@ -360,6 +360,16 @@ def _made(config: SlaveConfig, directory: Directory) -> SlaveProcess:
 def run(config: SlaveConfig) -> int:
     """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
     log_output.begin(config)
+    try:
+        return _run(config)
+    except DistrodbError as error:
+        # As text it is the last line on standard error anyway, which no program reads as an event.
+        if config.log_format != "text":
+            limited.say("fails", problem=error)
+        raise
+
+
+def _run(config: SlaveConfig) -> int:
     os.umask(0o077)
     for line in warnings(config, is_open_to_others(config.file)):
         limited.say("file_warning", what=line)
