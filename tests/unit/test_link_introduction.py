@@ -298,6 +298,8 @@ def test_nobody_is_taken_who_is_linked_elsewhere():
     assert copy == f"{TWICE} c is linked with a at a:1 and a:2"
     assert why_not("a/1", "x", heard=[("b", ("y:1", "y:2"))]).startswith(TWICE)
     assert why_not("a/1", "x", heard=[("b", ("x:1", "x:2")), ("c", ("x:1", "x:2"))]) is None
+    # One that joins goes by no map that says where slaves are.
+    assert why_not("a/1", "x", heard=[("joiner", None)]) is None
     # Where the map has it, it may well be the right one: it is not told to end.
     assert why_not("a/1", "a", heard=[("c", ("x:1", "x:2"))]) == "c is linked with a at x:1 and x:2"
     assert why_not("a/1", "a", heard=[("c", None), ("b", ("a:1", "a:2"))]) is None

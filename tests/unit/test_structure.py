@@ -288,6 +288,7 @@ SOAKS = {
     "sim/test_random_faults.py",
     "sim/test_leases.py",
     "sim/test_replicas.py",
+    "sim/test_moving.py",
     "faults/recording.py",
 }
 

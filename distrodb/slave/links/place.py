@@ -59,6 +59,8 @@ def objection(
     if cluster_map.level < OF_MOVES:
         return None
     for who, there in heard(peer, incarnation):
+        if who not in cluster_map.nodes:
+            continue  # one that joins, whose map says nothing: it counts nowhere
         there = there or known
         if there != place:
             what = f"{who} is linked with {peer} at {there[0]} and {there[1]}"
