@@ -292,6 +292,18 @@ def test_a_slave_may_come_back_elsewhere_with_its_directory_only():
     assert "not an address" in why_not("a/1", "x y")
 
 
+def test_one_that_knows_no_map_takes_those_that_have_moved_since_its_file_was_written():
+    layout = first_map(nodes("a", "b", "c"), 3, 3)
+
+    def why(place, linked=None):
+        heard = [("b", linked)] if linked else []
+        return objection("b", layout, lambda *_: heard, "a/1", place)
+
+    assert why(("a:1", "a:2")) is why(("x:1", "x:2")) is None
+    assert why(("x:1", "x:2"), linked=("x:1", "x:2")) is None
+    assert why(("x:1", "x:2"), linked=("a:1", "a:2")) == "b is linked with another a"
+
+
 def test_nobody_is_taken_who_is_linked_elsewhere():
     """Two slaves with copies of one directory."""
     copy = why_not("a/1", "x", heard=[("c", None)])

@@ -51,6 +51,13 @@ def objection(
     if cluster_map is None or row is None:
         return None
     known = row.client, row.peer
+    if cluster_map.epoch == 0:
+        # Only our file says where they were, and who knows a map has maybe moved since.  Of those
+        # that know none the same file is asked for (introduction.py).
+        elsewhere = [there for who, there in heard(peer, incarnation) if who == me]
+        if elsewhere and (elsewhere[0] or known) != place:
+            return f"{me} is linked with another {peer}"
+        return None
     if place != known and (problem := _not_there(cluster_map, peer, incarnation, place)):
         return (
             f"{peer} is at {row.client} and {row.peer} in the cluster map, not at {place[0]} and"
