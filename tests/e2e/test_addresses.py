@@ -224,6 +224,7 @@ def has_all(cluster) -> bool:
         return [client.get(key) for key in KEYS] == [key.encode() for key in KEYS]
 
 
+@pytest.mark.soak  # tests/faults/test_machines.py has one of them in the gate
 def test_the_map_follows_one_slave_and_then_all_at_once(moving):
     cluster = moving
     cluster.kill("node1")

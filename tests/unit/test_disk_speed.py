@@ -1,6 +1,5 @@
 """When a disk is too slow to lead with, and when it is fast again."""
 
-
 import pytest
 
 from distrodb.slave.disk_speed import (
