@@ -124,7 +124,7 @@ class Authority:
 def hosts_of(config: SlaveConfig) -> list[str]:
     """Where others find a slave, and where its own machine does."""
     me = config.me
-    places = [me.client, me.peer, *me.listens.values(), *([me.gateway] if me.gateway else [])]
+    places = [me.client, me.peer, *me.listens.values(), *filter(None, [me.gateway, me.http])]
     found = [at.host for at in places if not at.is_wildcard]
     return list(dict.fromkeys([*found, "localhost", "127.0.0.1", "::1"]))
 

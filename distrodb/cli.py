@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Verb(argparse.ArgumentParser):
+    """One that says itself what it does not know: else it is told with the usage of ``distrodb``,
+    which has none of its options."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name, _, _ = unknown[0].partition("=")
+            likely = get_close_matches(name, self._option_string_actions, 1)
+            hint = f" (did you mean {likely[0]}?)" if likely else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, unknown
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="distrodb",
@@ -56,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     version = f"distrodb {__version__} ({BUILD})"
     parser.add_argument("--version", action="version", version=version)
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Verb)
 
     local = verbs.add_parser("local", help="run a whole cluster on this machine, with the shell")
     local.add_argument(
@@ -125,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--gateway", action="store_true", default=None, help="for plain clients")
     init.add_argument("--data", type=Path, metavar="DIR", help="on slaves: their data in DIR/ID")
     init.add_argument("--base-port", type=int, help="for clients (default 15551); others above")
-    init.add_argument("--id", metavar="NAME", help="of the cluster (default distrodb)")
+    init.add_argument("--id", metavar="NAME", help="of the cluster (default: a new one)")
     init.set_defaults(run=_init)
 
     ready = verbs.add_parser("ready", help="say whether a slave on this machine is ready")

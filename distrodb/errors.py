@@ -4,7 +4,7 @@
     ├── ConfigError           a file in conf/ or an option is wrong; the same input fails again
     ├── StorageError          the disk: full, unwritable, in use; may pass when it is mended
     │   └── CorruptionError   a stored record cannot be trusted; it is never served
-    ├── VersionError          the log holds what only a newer distrodb knows; an upgrade mends it
+    ├── VersionError          a log or a file is a newer distrodb's; an upgrade mends it
     ├── PeerError             a peer said something wrong; its link is closed, nothing else
     ├── UnavailableError      no slave, or no majority, answers now; trying later may help
     └── InvariantViolation    our own bug; the slave stops rather than go on with it
@@ -35,8 +35,9 @@ class CorruptionError(StorageError):
 
 
 class VersionError(DistrodbError):
-    """Deterministic: an entry of the log that this version does not know.  To skip it would let
-    replicas differ, so the slave stops; whoever raises it says what it is, raft/library.py where.
+    """Deterministic: what only a newer version knows, in the log or in a file.  To skip it would
+    let replicas differ, so the slave stops; whoever raises it says what it is, of an entry
+    raft/library.py where.
     """
 
 

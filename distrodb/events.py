@@ -25,6 +25,12 @@ _ROWS = (
     # -- the slave itself
     Event("listening", INFO, "slave {slave} serves clients at {address}"),
     Event("announced", INFO, "it is announced to them as {address}"),
+    Event(
+        "moved",
+        INFO,
+        "is found at {client} and {peer} from now on; the cluster map says {before} until the"
+        " others have let it in",
+    ),
     Event("waits_to_join", INFO, "waits to be let into the cluster at {peers}"),
     Event(
         "waits_for_birth",
@@ -62,6 +68,12 @@ _ROWS = (
     Event("report_failed", ERROR, "what this slave tells of itself failed: {problem}", "report it"),
     Event("loop_error", ERROR, "event loop: {what}"),
     Event("internal_error", CRITICAL, "internal error"),
+    Event(
+        "fails",
+        CRITICAL,
+        "ends: {problem}",
+        "see what docs/troubleshooting.md says of it",
+    ),
     Event(
         "clock_leapt",
         WARNING,

@@ -37,6 +37,7 @@ _AUTHORITY, _CLIENT = "authority", "client"
 _EVERYWHERE = "0.0.0.0"
 PASSWORD_BYTES = 24  # random ones: as the secret, more than anybody guesses
 SECRET_BYTES = 16
+ID_BYTES = 4  # random ones: a slave of another cluster of ours is told that it is of another one
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     _check_together(rows)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     shared: dict[str, Any] = {
-        "cluster_id": "distrodb" if options.id is None else options.id,
+        "cluster_id": options.id or f"distrodb-{secrets.token_hex(ID_BYTES)}",
         "cluster_secret": secrets.token_hex(SECRET_BYTES),
         "cluster_partitions": options.partitions or 0,
         "cluster_replicas": options.replicas or 3,

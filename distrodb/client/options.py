@@ -26,6 +26,7 @@ def where(at: str | Iterable[str], login: Login | None, answer_s: float) -> Wher
     urls = [u.strip() for each in ([at] if isinstance(at, str) else at) for u in each.split(",")]
     parsed = [_parsed(url) for url in urls]
     login = login or Login()
+    login.context()  # what is wrong with its files is said before anything is tried
     options: dict[str, Any] = {
         "protocol": 2,  # nothing comes unasked
         "socket_timeout": answer_s,

@@ -15,17 +15,19 @@ _ROW_TEXT = """\
 # another port, and `announce_peer` for slaves. With `gateway = "HOST:PORT"` it listens there too,
 # as one single Redis server that holds all keys, for clients that know no Redis Cluster. With
 # `http = "PORT"` it says there how it is: health, metrics, a page to look at. Only this machine
-# reaches that; `http = "HOST:PORT"` opens it to the cluster's users elsewhere."""
+# reaches that; `http = "HOST:PORT"` opens it to the cluster's users elsewhere. `announce_gateway`
+# and `announce_http` say where these are found, if elsewhere."""
 _NODES_TEXT = """\
 # Every slave that the cluster is born with, in ring order; the same list in every file. Later the
 # cluster's own map says who there is, and only this slave's own row matters. A slave listens at
 # `client` and `peer`. If others find it elsewhere, as when it listens at 0.0.0.0 or [::],
 # `announce = "HOST"` says where; "HOST:PORT" if clients find it at another port, and
-# `announce_peer` for slaves. What is announced is the same in every file. With
+# `announce_peer` for slaves; the cluster's map follows this slave's own row. With
 # `gateway = "HOST:PORT"` it listens there too, as one single Redis server that holds all keys, for
 # clients that know no Redis Cluster. With `http = "PORT"` it says there how it is: health, metrics,
 # a page to look at. Only this machine reaches that; `http = "HOST:PORT"` opens it to the cluster's
-# users elsewhere."""
+# users elsewhere. `announce_gateway` and `announce_http` say where these are found, if that is
+# elsewhere."""
 
 
 def render(
@@ -62,6 +64,8 @@ def render(
                 if node.client_bind or node.peer_bind:
                     lines.append(f"announce = {_toml(str(node.client))}")
                     lines.append(f"announce_peer = {_toml(str(node.peer))}")
+                told = {"gateway": node.gateway_told, "http": node.http_told}
+                lines += [f"announce_{of} = {_toml(str(at))}" for of, at in told.items() if at]
     return "\n".join(lines) + "\n"
 
 

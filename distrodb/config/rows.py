@@ -3,7 +3,8 @@ Pure.
 
 ``gateway``, if there is one, is where it listens for clients that know no cluster; a wildcard is
 found at the host of ``announce`` or ``client``.  The same goes for ``http``, where it says how it
-is; a port alone is one of the loopback address, which only this machine reaches.
+is; a port alone is one of the loopback address, which only this machine reaches.  Where either is
+found elsewhere ``announce_gateway`` and ``announce_http`` say it, as host, or host and port.
 
 ``client`` and ``peer`` are where a slave listens, and mostly where others find it too.  Where it
 is found elsewhere (it listens at all addresses of its machine, or behind a mapped port) its row
@@ -22,7 +23,9 @@ from distrodb.config.mistakes import address, problem, shown, unknown
 from distrodb.config.sections import NodeAddress
 
 LOOPBACK = "127.0.0.1"
-_NEEDED, _MAY_BE = ("id", "client", "peer"), ("gateway", "http", "announce", "announce_peer")
+_NEEDED = ("id", "client", "peer")
+_TOLD = ("announce", "announce_peer", "announce_gateway", "announce_http")
+_MAY_BE = ("gateway", "http", *_TOLD)
 
 
 def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
@@ -42,7 +45,9 @@ def nodes_of(file: Path, plain: dict[str, Any]) -> tuple[NodeAddress, ...]:
         if id_ in [node.id for node in nodes]:
             raise problem(file, f"{key}.id", f"two slaves have the id {id_}", "rename one of them")
         node = _node(file, key, row)
-        places = {"client": node.client, "peer": node.peer, "gateway": node.gateway}
+        places: dict[str, Address | None] = {"client": node.client, "peer": node.peer}
+        if node.gateway_told is None:  # else one that spreads clients over all may be told of
+            places["gateway"] = node.gateway
         for name, place in places.items():
             if place is None:
                 continue
@@ -85,18 +90,19 @@ def _node(file: Path, key: str, row: dict[str, str]) -> NodeAddress:
             what = f"{listens} is no address that clients and slaves can be sent to"
             remedy = 'add announce = "HOST" to this row: the name or IP address of this machine'
             raise problem(file, f"{key}.{name}", what, remedy)
+    gateway = _more(file, key, "gateway", row, {"client": client, "peer": peer})
+    others = {"client": client, "peer": peer, "gateway": gateway}
+    http = _more(file, key, "http", row, others)
     return NodeAddress(
         row["id"],
         told_client,
         told_peer,
         client_bind=None if client == told_client else client,
         peer_bind=None if peer == told_peer else peer,
-        gateway_bind=(
-            gateway := _more(file, key, "gateway", row, {"client": client, "peer": peer})
-        ),
-        http_bind=_more(
-            file, key, "http", row, {"client": client, "peer": peer, "gateway": gateway}
-        ),
+        gateway_bind=gateway,
+        http_bind=http,
+        gateway_told=_told(file, key, "gateway", row, gateway),
+        http_told=_told(file, key, "http", row, http),
     )
 
 
@@ -115,6 +121,22 @@ def _more(
             what = f"{found} is also {key}.{of}"
             raise problem(file, f"{key}.{name}", what, "give each its own port")
     return found
+
+
+def _told(
+    file: Path, key: str, of: str, row: dict[str, str], listens: Address | None
+) -> Address | None:
+    """Where clients find the gateway, or people the HTTP port, if the row says so."""
+    name = f"announce_{of}"
+    if name not in row:
+        return None
+    if listens is None:
+        raise problem(file, f"{key}.{name}", f"there is no {of} in this row", f"add {of}")
+    told = _announced(file, key, name, row, listens)
+    if told.is_wildcard:
+        what = f"{told} is no address that anybody can be sent to"
+        raise problem(file, f"{key}.{name}", what, "name the host where it is found")
+    return told
 
 
 def _announced(file: Path, key: str, name: str, row: dict[str, str], default: Address) -> Address:

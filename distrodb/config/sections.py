@@ -22,6 +22,8 @@ class NodeAddress:
     peer_bind: Address | None = None
     gateway_bind: Address | None = None  # None: it has no gateway
     http_bind: Address | None = None  # None: it serves no HTTP
+    gateway_told: Address | None = None  # where clients find it, if the row says so
+    http_told: Address | None = None
 
     @property
     def listens(self) -> dict[str, Address]:
@@ -32,12 +34,12 @@ class NodeAddress:
     @property
     def gateway(self) -> Address | None:
         """Where clients find its gateway."""
-        return self._found(self.gateway_bind)
+        return self.gateway_told or self._found(self.gateway_bind)
 
     @property
     def http(self) -> Address | None:
         """Where people, and what watches the cluster, find its HTTP port."""
-        return self._found(self.http_bind)
+        return self.http_told or self._found(self.http_bind)
 
     def _found(self, bind: Address | None) -> Address | None:
         return Address(self.client.host, bind.port) if bind and bind.is_wildcard else bind

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
+from distrodb.errors import VersionError
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.values import STRING, Value
 from distrodb.resp.encode import size_of
@@ -166,13 +167,18 @@ def _items(
 
 
 def decode_header(chunk: bytes) -> Header:
-    """Raises ``ValueError`` for a damaged or unknown header."""
+    """Raises ``ValueError`` for a damaged header, ``VersionError`` for one of a later version."""
     match _unpack(chunk):
         case ["distrodb store", int(version), int(now_ms), int(first), int(last), int(key_count)]:
             if version in VERSIONS_BEFORE:
                 return Header(now_ms, first, last, key_count)
         case ["distrodb store", 3, *numbers] if list(map(type, numbers)) == [int] * 6:
             return Header(*numbers)
+        case ["distrodb store", int(version), *_] if version > VERSION:
+            raise VersionError(
+                f"a store's snapshot of version {version}, which this version of distrodb does not"
+                " know; use a newer one"
+            )
     raise ValueError("not a store's snapshot, or one of another version")
 
 

@@ -38,13 +38,13 @@ from redis.retry import Retry
 from distrodb.clock import monotonic, sleep
 from distrodb.config.address import Address
 from distrodb.errors import DistrodbError, UnavailableError
-from distrodb.login import REMEDY
 from distrodb.master.connections import (
     answers,
     is_port_open,
     one_line,
     parse_address,
     slave_at,
+    why_refused,
     why_silent,
 )
 from distrodb.master.healing_status import Healing, unborn
@@ -161,7 +161,7 @@ class Cluster:
                 if not {"epoch", "ring", "nodes", "partitions"} <= set(status):
                     raise ValueError("DISTRODB STATUS has no map")
             except (AuthenticationError, NoPermissionError) as error:
-                refusal = DistrodbError(f"{address} refuses: {one_line(error)}; {REMEDY}")
+                refusal = DistrodbError(f"{address}: {why_refused(error)}")
             except (ResponseError, ValueError, TypeError) as error:
                 refusal = DistrodbError(
                     f"{address} is not a distrodb slave of this version ({one_line(error)});"

@@ -8,18 +8,28 @@ from argparse import Namespace
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from distrodb.config.address import Address, parse
 from distrodb.errors import DistrodbError
-from distrodb.login import NOBODY, Login, given
+from distrodb.login import NOBODY, REMEDY, Login, given
 from distrodb.master.quoting import shown
 
 # Asking for the map or a sign of life costs a live slave next to nothing.
 PROBE_S_MAX = 0.7
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")  # OpenSSL's words
+_CERTIFICATE = (
+    "it ends the connection: it may take only who shows a certificate (--cert, --key), as peer"
+    " ports do; is this the client port?"
+)
 
 _own: list[Login] = [NOBODY]
 
@@ -65,6 +75,26 @@ def slave_at(address: Address, reply_s_max: float = PROBE_S_MAX, database: int =
     )
 
 
+def why_refused(error: RedisError) -> str:
+    """Of one that answers, and wants to know who asks, or does not do this for him."""
+    text, login = one_line(error), _own[0]
+    who = login.user or "default"
+    if isinstance(error, NoPermissionError):
+        if login.password is None:
+            return f"without a login it does not tell this ({text}); {REMEDY}"
+        return (
+            f"the user {who} may not ask for this ({text}); take a user who may, or give it the"
+            " right (ACL SETUSER; docs/security.md)"
+        )
+    if login.password is None:
+        return f"it asks for a password; {REMEDY}"
+    if "without any password" in text:
+        return "the user default needs no password there; leave it out, or name a user (--user)"
+    if "invalid username-password" in text:
+        return f"it does not know the user {who} with this password, or the user is off (WRONGPASS)"
+    return text
+
+
 def why_silent(address: Address, error: BaseException) -> str:
     """What TLS has to do with it that ``slave_at`` did not get through; empty: nothing."""
     import ssl  # takes its time, and most calls do without
@@ -82,9 +112,24 @@ def why_silent(address: Address, error: BaseException) -> str:
             return f"its certificate is not taken ({why}); is --ca that of this cluster?"
         if isinstance(each, ssl.SSLError) and each.reason in _NO_TLS:
             return "it does not speak TLS; leave out --tls, --ca and DISTRODB_CA"
-    if not _own[0].has_tls and _speaks_tls(address):
+        if isinstance(each, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (each.reason or ""):
+            return _CERTIFICATE
+        if isinstance(each, InvalidResponse):
+            return "what it answers is not Redis' protocol; is this the client port?"
+    login = _own[0]
+    if login.has_tls and login.certificate is None and any(map(_was_ended, links)):
+        return _CERTIFICATE  # the alert that says so may be lost
+    if not login.has_tls and _speaks_tls(address):
         return "it speaks TLS; name its authority with --ca FILE or DISTRODB_CA"
     return ""
+
+
+def _was_ended(error: BaseException) -> bool:
+    """By the other side."""
+    import ssl
+
+    is_reset = isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError))
+    return is_reset or "closed by server" in str(error)
 
 
 def _speaks_tls(address: Address) -> bool:

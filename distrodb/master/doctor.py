@@ -1,6 +1,7 @@
 """What is wrong with a cluster, as all of its slaves that answer see it together.
 
-Each slave tells what it sees (DISTRODB DOCTOR).  What several tell is told once, as the worst of
+Each slave tells what it sees (DISTRODB DOCTOR), at that moment: what an election mends is told only
+if it lasts.  What several tell is told once, as the worst of
 them has it, and as the slave has it that it is about where that is among them.  A slave that should
 answer and does not is a finding too.
 """
@@ -12,6 +13,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from distrodb.clock import monotonic, sleep
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import Cluster
 from distrodb.master.connections import one_line, parse_address, slave_at
@@ -20,13 +22,27 @@ Status = Mapping[str, Any]
 Finding = Mapping[str, str]
 Answers = Mapping[str, Sequence[Finding] | DistrodbError]  # by slave
 ASKED_AT_ONCE = 16
+# What is so for a moment after a slave was started or killed, and is told only if it lasts: longer
+# than an election and a link take.  Who waits for ``ready`` and then asks is not told of it.
+PASSING = frozenset({"no_leader", "map_without_leader", "slave_not_heard"})
+PASSES_S, LOOK_S = 5.0, 0.25
 SEVERITIES = ("error", "warning", "note")  # worst first
 
 
 def examine(cluster: Cluster) -> list[Finding]:
     """Worst first.  Raises ``DistrodbError`` when nobody answers."""
-    status = cluster.status()
-    return judged(status, _ask_each(status))
+    until = monotonic() + PASSES_S
+    while True:
+        status = cluster.status()
+        found = judged(status, _ask_each(status))
+        if not may_pass(found) or monotonic() >= until:
+            return found
+        sleep(LOOK_S)
+
+
+def may_pass(found: Sequence[Finding]) -> bool:
+    """Something is wrong that an election mends by itself; so it is looked at again for a while."""
+    return any(each.get("code") in PASSING for each in found)
 
 
 def _ask_each(status: Status) -> Answers:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from distrodb.errors import VersionError
 from distrodb.keyspace.context import Unsettled
 from distrodb.keyspace.entry import Payload
 from distrodb.keyspace.origins import Mark, NoReply
@@ -146,7 +147,7 @@ class SnapshotRun:
             chunks = list(chunks)
             try:
                 self._machine = write.restore(chunks)
-            except ValueError as problem:
+            except (ValueError, VersionError) as problem:
                 self._damage = str(problem)
         if write.restore is None or self._machine is not None:
             self.chunks = self._counted(chunks)
@@ -162,12 +163,13 @@ class SnapshotRun:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotDone:
-    """A snapshot is durable; or it came damaged, and was not written (size 0)."""
+    """A snapshot is durable; or it came damaged, or in a version that is not known, and was not
+    written (size 0)."""
 
     write: SnapshotWrite
     size: int  # bytes
     machine: "Machine | None"  # that it was decoded to, if it came from a leader
-    damage: str = ""  # what is wrong with it, if it came damaged
+    damage: str = ""  # what is wrong with it, if it was not taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from distrodb.ring.levels import OF_REPLICAS, born_with
+from distrodb.ring.levels import OF_REPLICAS, born_with, check_known
 from distrodb.ring.placement import REPLICAS, group_of, map_group_of
 from distrodb.ring.slots import SLOT_COUNT, slot_ranges
 
@@ -126,6 +126,18 @@ class ClusterMap:
         if problem:
             raise ValueError(f"not a cluster map: {problem}")
         return cluster_map
+
+    @staticmethod
+    def of_own(plain: Any) -> "ClusterMap":
+        """What this slave, or its group, has kept.  Raises ``ValueError`` for what is not a map,
+        ``VersionError`` where that may be since it is of a level that is not known here."""
+        try:
+            return ClusterMap.from_plain(plain)
+        except ValueError:
+            level = plain.get("level") if isinstance(plain, dict) else None
+            if type(level) is int:
+                check_known(level)
+            raise
 
     def members(self, nodes: Sequence[str]) -> tuple[str, ...]:
         """These slaves as members of a Raft group."""

@@ -30,6 +30,7 @@ from distrodb.errors import VersionError
 
 LEVEL = 2  # that this version knows
 OF_REPLICAS = 2  # of maps that say how many copies there should be, and of smaller groups
+OF_MOVES = 2  # of addresses that change
 _FIRST = 1  # of who tells none
 _LEVEL_MAX = 999  # that is read
 

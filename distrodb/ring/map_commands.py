@@ -22,7 +22,14 @@ from distrodb.ring.levels import read_level
 from distrodb.ring.owners import balanced_owners
 from distrodb.ring.placement import MAP_GROUP_MAX, REPLICAS
 
-_OF_SLAVES = {"set_status", "incarnate", "add_node", "remove_node", "change_ring"}
+_OF_SLAVES = {
+    "set_status",
+    "incarnate",
+    "set_addresses",
+    "add_node",
+    "remove_node",
+    "change_ring",
+}
 _OF_PARTITIONS = {"balance", "move", "set_replicas", "set_group", "set_map_group"}
 _OF_USERS = {"set_user", "delete_users"}
 _OF_VERSIONS = {"set_level"}
@@ -40,6 +47,8 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
     ``["set_status", node, status]``: as the controller sees it.
     ``["incarnate", node, incarnation]``: its directory is another one than the map knows, so it is
     another member of its groups; their leaders put it in the place of the old one.
+    ``["set_addresses", node, incarnation, client, peer]``: with that directory it is found there
+    from now on; nothing, if the map knows it by another one, or another slave is there.
     ``["add_node", node, client, peer, incarnation]``: a new slave, ``joining``, not in the ring.
     ``["remove_node", node]``: forget one that is in nothing, and leaves or is down.
     ``["change_ring", "-node4", "+node6", …]``: these leave the ring if they are down or leaving,
@@ -59,6 +68,9 @@ def apply(cluster_map: ClusterMap, command: Sequence[object]) -> ClusterMap:
             return _with_node(cluster_map, node, status=status)
         case ["incarnate", str(node), str(incarnation)] if incarnation and "/" not in incarnation:
             return _with_node(cluster_map, node, incarnation=incarnation)
+        case ["set_addresses", str(node), str(incarnation), str(client), str(peer)]:
+            if may_be_at(cluster_map, node, incarnation, client, peer):
+                return _with_node(cluster_map, node, client=client, peer=peer)
         case ["add_node", str(node), str(client), str(peer), str(incarnation)]:
             return _add_node(cluster_map, NodeInfo(node, "joining", client, peer, incarnation))
         case ["remove_node", str(node)]:
@@ -113,6 +125,16 @@ def _with_node(cluster_map: ClusterMap, node: str, **changed: str) -> ClusterMap
     if before is None or before == (after := replace(before, **changed)):
         return cluster_map
     return _next(cluster_map, nodes={**cluster_map.nodes, node: after})
+
+
+def may_be_at(cluster_map: ClusterMap, node: str, incarnation: str, client: str, peer: str) -> bool:
+    """The map knows the slave by that directory, and no other slave is at one of these."""
+    row = cluster_map.nodes.get(node)
+    if row is None or row.incarnation != incarnation or not (client and peer):
+        return False
+    others = [other for other in cluster_map.nodes.values() if other.id != node]
+    taken = {address for other in others for address in (other.client, other.peer)}
+    return taken.isdisjoint((client, peer))
 
 
 def _add_node(cluster_map: ClusterMap, info: NodeInfo) -> ClusterMap:

@@ -6,8 +6,9 @@ only what saves time; what it reads, every slave has (failure_detector.py, membe
 So a controller that dies in the middle of anything is followed by another one that goes on: the map
 and what the groups have reached are all there is to know.
 
-In this order: who is up or down, under which incarnation, and who wants to join; then the features
-that all of them know (ring/levels.py); when all of that is in the map, the plan (``ring/plan.py``).
+In this order: who is up or down, under which incarnation and where, and who wants to join; then the
+features that all of them know (ring/levels.py); when all of that is in the map, the plan
+(``ring/plan.py``).
 A slave that was down and is heard again is ``up``; one that dies while it leaves is ``down``, and
 its leaving is forgotten.  One that leaves is forgotten only when all its groups have let it go, so
 that none of them can take it in again meanwhile.
@@ -16,17 +17,19 @@ that none of them can take it in again meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from distrodb.config import SlaveConfig
 from distrodb.resp.reply import ErrorReply, error
 from distrodb.ring.clustermap import ClusterMap, NodeInfo
-from distrodb.ring.levels import OF_REPLICAS, level_of
+from distrodb.ring.levels import OF_MOVES, OF_REPLICAS, level_of
+from distrodb.ring.map_commands import may_be_at
 from distrodb.ring.moves import Observed
 from distrodb.ring.placement import REPLICAS
 from distrodb.ring.plan import Command, Plan, counts_in, plan
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Joiner
+from distrodb.slave.links.place import Place
 from distrodb.slave.map_machine import UNCHANGED
 from distrodb.slave.membership_reports import Reports
 
@@ -42,6 +45,8 @@ class Situation:
     joiners: Mapping[str, Joiner]
     empty: frozenset[str]  # slaves that have said that they hold no group
     levels: Mapping[str, int]  # of features, that slaves have said to know (ring/levels.py)
+    # Slaves that we are linked with elsewhere than the map says: where clients and peers find them.
+    moved: Mapping[str, Place] = field(default_factory=dict)
 
 
 class Controller:
@@ -130,8 +135,13 @@ class Controller:
         if incarnation is not None and incarnation != node.incarnation:
             if _knows_enough(situation, node.id, incarnation):
                 commands.append(("incarnate", node.id, incarnation))
+        is_heard = self._detector.is_heard(node.id, cluster_map.ring)
+        moved = situation.moved.get(node.id)
+        if moved and is_heard and cluster_map.level >= OF_MOVES:
+            if may_be_at(cluster_map, node.id, node.incarnation, *moved):
+                commands.append(("set_addresses", node.id, node.incarnation, *moved))
         if node.status == "down":
-            if self._detector.is_heard(node.id, cluster_map.ring):
+            if is_heard:
                 commands.append(("set_status", node.id, "up"))
         elif self._detector.is_down(now, node.id, cluster_map.ring, self._dead_after_s):
             commands.append(("set_status", node.id, "down"))

@@ -66,6 +66,7 @@ from distrodb.slave.links.framing import (
     USERS,
     WANTED,
 )
+from distrodb.slave.links.place import Place
 from distrodb.slave.map_changes import MapChanges
 from distrodb.slave.map_keeper import MapKeeper
 from distrodb.slave.notifications import Notifications
@@ -222,9 +223,10 @@ class Core:
             self.gateway_blocking.next_due,
         )
 
-    def link_up(self, now: float, peer: str, incarnation: str) -> None:
+    def link_up(self, now: float, peer: str, incarnation: str, place: Place | None = None) -> None:
+        """``place``: where it is found, as it says itself."""
         self._now = now
-        self.peers.link_up(now, peer, incarnation)
+        self.peers.link_up(now, peer, incarnation, place)
         self.outgoing.link_changed(peer)
         self.notifications.link_up(peer)
         self.gateway_tracking.link_up(peer)

@@ -11,7 +11,8 @@ makes all writes of its groups take seconds, though the other members are fast. 
   is slow again within ten times as long, it must be calm for twice as long the next time, up to
   ``CALM_S_MAX``: so a disk that comes and goes does not make its groups change hands for ever.
 - A slow slave that has nothing to write writes a small record each ``PROBE_S``, or it would never
-  learn that its disk is well again.
+  learn that its disk is well again; any other one does each ``IDLE_S``, or nobody would learn that
+  the disk of an idle cluster is slow, or gone, before the next client has to wait for it.
 
 Caveat: a machine that stands still looks like a disk that does.  A sync that has ended is timed by
 the thread that ran it; one that is under way is looked at twice, so that a busy event loop alone is
@@ -28,6 +29,7 @@ CALM_S, CALM_S_MAX = 10.0, 300.0  # seconds without a longer one, until it count
 FAST_SYNCS = 3  # that have been seen in that time, at least
 RELAPSE_TIMES = 10  # times CALM_S after it was fast again: slow by then is the same trouble
 PROBE_S = 1.0  # between two syncs of a slow disk
+IDLE_S = 30.0  # between two syncs of one that is not slow, as far as is known
 AGAIN_S = 0.25  # between two looks at a sync that is under way
 BESIDE_BYTES_A_S = 8e6  # less is slow; a bad spinning disk has ten times that
 WINDOW_S = 10.0  # what was the worst of the last one to two windows is told to the others
@@ -36,7 +38,7 @@ WINDOW_S = 10.0  # what was the worst of the last one to two windows is told to 
 class DiskSpeed:
     def __init__(self, now: float):
         self.is_slow = False
-        self._due = math.inf  # seconds: when to look at commits
+        self._due = now + IDLE_S  # seconds: when to look at commits
         # When what is written beside them is there at the latest, when to look at it, and whether
         # it was found to be late.
         self._beside_until = self._beside_due = math.inf
@@ -46,7 +48,8 @@ class DiskSpeed:
         self._suspected_at: float | None = None  # when it was first found to take too long
         self._worst_s = [0.0, 0.0]  # in this window, and in the one before
         self._window_ends_at = now + WINDOW_S
-        self._calm_since = self._probe_at = now
+        self._calm_since = now
+        self._probe_at = now + IDLE_S  # when to write something, if nothing has been
         self._slow_at = -math.inf  # when a sync took SLOW_S last
         self._fast_syncs = 0
         self._calm_s = CALM_S
@@ -78,9 +81,9 @@ class DiskSpeed:
             took_s = 0.0 if self._began_at is None else now - self._began_at
         self._began_at = self._suspected_at = None
         self._note(now, took_s)
-        self._probe_at = now + PROBE_S
         may_change = self.is_slow or took_s >= SLOW_S
-        self._due = now if may_change else math.inf
+        self._probe_at = now + (PROBE_S if may_change else IDLE_S)
+        self._due = now if may_change else self._probe_at
 
     def worst_s(self) -> float:
         """What a sync has taken at most of late, in seconds."""
@@ -95,7 +98,8 @@ class DiskSpeed:
 
     def wants_probe(self, now: float) -> bool:
         """Nothing has been written for a while, so nothing is learnt."""
-        return self.is_slow and self._began_at is None and now >= self._probe_at
+        is_beside = self._beside_until < math.inf and not self.is_slow
+        return self._began_at is None and now >= self._probe_at and not is_beside
 
     def look(self, now: float) -> bool:
         """Judge; True when it has become slow, or fast."""
@@ -105,7 +109,8 @@ class DiskSpeed:
             self._beside_is_suspected, self._beside_due = True, now + AGAIN_S
         if self._began_at is None:
             has_changed = self._judge(now)
-            self._due = self._probe_at if self.is_slow else math.inf
+            # What is due now is written now, or waits for what is written beside.
+            self._due = self._probe_at if now < self._probe_at else now + PROBE_S
             return has_changed
         if now >= self._began_at + SLOW_S:
             if self._suspected_at is None:

@@ -65,8 +65,8 @@ class FailureDetector:
         others = [observer for observer in ring if observer != node]
         return 2 * sum(node in self._hears.get(o, ()) for o in others) > len(others)
 
-    def hears(self, observer: str) -> Collection[str]:
-        """Whom an observer hears, as far as we have been told."""
+    def hears(self, observer: str) -> Mapping[str, str]:
+        """Whom an observer hears, by incarnation, as far as we have been told."""
         return self._hears.get(observer, {})
 
     def incarnation(self, node: str) -> str | None:

@@ -5,7 +5,8 @@ how long its disk takes to sync, what it has done of late, where its gateway and
 what its clock says, how it is (condition.py), what its version knows, and whether it is about to
 end; of the leader of a
 group: its members (membership_reports.py) and the copies that it sends; before the cluster is born:
-whom it has met; of one that wants to join, and of those that have met it: its addresses.
+whom it has met; of one that wants to join, and of those that have met it: its addresses; and whom
+it is linked with elsewhere than its map says (links/place.py).
 
 A slave uses it to redirect clients, to know who needs its map, and whom to hand a lead to; the
 controller, wherever it is, judges by it who is down (failure_detector.py) and what the ring needs
@@ -18,7 +19,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.raft.messages import NUMBER_MAX
@@ -26,7 +26,10 @@ from distrodb.ring.clustermap import ClusterMap
 from distrodb.ring.levels import LEVEL
 from distrodb.slave.condition import Condition
 from distrodb.slave.group_ids import GROUP_MAX
+from distrodb.slave.links.place import Place, checked
 from distrodb.slave.recent import NOTHING, Load
+
+MOVED_MAX = 1000  # far above the slaves of a cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Gossip:
     reports: Mapping[int, Configuration] = field(default_factory=dict)  # of groups that it leads
     copies: tuple[Copy, ...] = ()
     joiners: Mapping[str, Joiner] = field(default_factory=dict)
+    moved: Mapping[str, Place] = field(default_factory=dict)  # not where the sender's map says
     is_born: bool = True  # else ``hears`` is whom it has met
     sync_ms: int = 0  # what a sync of its disk has taken at most of late
     has_slow_disk: bool = False  # so slow that it should lead nothing
@@ -92,6 +96,8 @@ class Gossip:
             "wall": self.wall_ms,
             "level": self.level,
         }
+        if self.moved:
+            plain["moved"] = {id_: list(place) for id_, place in self.moved.items()}
         if self.condition is not None:
             plain["condition"] = self.condition.to_plain()
         if self.map is not None:
@@ -119,6 +125,7 @@ class Gossip:
                 joiners={
                     _name(id_): _joiner(*_names(fields)) for id_, fields in plain["joiners"].items()
                 },
+                moved={_name(id_): _place(places) for id_, places in _moved(plain).items()},
                 is_born=_flag(plain["born"]),
                 sync_ms=_number(plain["sync"]),
                 has_slow_disk=_flag(plain["slow"]),
@@ -140,15 +147,19 @@ def _condition(plain: Any) -> Condition | None:
 
 
 def _joiner(incarnation: str, client: str, peer: str) -> Joiner:
-    """What gets a row in the map must be addresses, or clients would be sent nowhere."""
-    for address in (client, peer):
-        try:
-            is_nowhere = parse(address).is_wildcard
-        except ValueError as problem:
-            raise ValueError(f"{address!r:.80} is not an address: {problem}") from None
-        if is_nowhere:
-            raise ValueError(f"{address!r:.80} is a wildcard")
-    return Joiner(incarnation, client, peer)
+    return Joiner(incarnation, *checked(client, peer))
+
+
+def _moved(plain: Mapping[str, Any]) -> Mapping[Any, Any]:
+    moved = plain.get("moved", {})
+    if type(moved) is not dict or len(moved) > MOVED_MAX:
+        raise ValueError(f"{moved!r:.80} are not slaves that have moved, or too many")
+    return moved
+
+
+def _place(values: object) -> Place:
+    client, peer = _names(values)
+    return checked(client, peer)
 
 
 def _number(value: object) -> int:
@@ -217,12 +228,13 @@ class GossipBook:
         self.levels: dict[str, int] = {}  # of features, that peers know
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._joiners: dict[str, Mapping[str, Joiner]] = {}  # by who has met them
+        self._moved: dict[str, Mapping[str, Place]] = {}  # the same
 
     def heard(self, peer: str, gossip: Gossip) -> bool:
         """True if another slave leads some group than was known."""
         self._epochs[peer] = gossip.epoch
         self._copies[peer] = gossip.copies
-        self._joiners[peer] = gossip.joiners
+        self._joiners[peer], self._moved[peer] = gossip.joiners, gossip.moved
         self._sync_ms[peer] = gossip.sync_ms
         self._gateways[peer], self._https[peer] = gossip.gateway, gossip.http
         self._loads[peer], self._conditions[peer] = gossip.load, gossip.condition
@@ -253,6 +265,7 @@ class GossipBook:
             self._sync_ms,
             self._copies,
             self._joiners,
+            self._moved,
             self._loads,
             self._conditions,
             self.levels,
@@ -303,6 +316,10 @@ class GossipBook:
     def joiner(self, peer: str) -> Joiner | None:
         """What a peer says of its own wish to join."""
         return self._joiners.get(peer, {}).get(peer)
+
+    def place(self, peer: str, node: str) -> Place | None:
+        """Where a peer is linked with another slave, if not where its map says."""
+        return self._moved.get(peer, {}).get(node)
 
     @property
     def joiners(self) -> dict[str, Joiner]:

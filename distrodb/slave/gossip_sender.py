@@ -104,6 +104,7 @@ class GossipSender:
             reports=self._reports(),
             copies=tuple(self.own_copies()),
             joiners=self._joiners(),
+            moved=self._peers.moved(maps.map),
             is_born=is_born,
             sync_ms=int(1000 * self._disk.worst_s()),
             has_slow_disk=self._disk.is_slow,

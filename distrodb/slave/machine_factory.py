@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from distrodb.commands.command import Command
 from distrodb.commands.table import MACHINE_COMMANDS
-from distrodb.errors import CorruptionError
+from distrodb.errors import CorruptionError, VersionError
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.store import Store, StoreBuilder
 from distrodb.slave.map_machine import MapMachine
@@ -30,7 +30,7 @@ def restore_store(
     chunks: Iterable[bytes],
     table: Mapping[bytes, Command] = MACHINE_COMMANDS,
 ) -> Store:
-    """Raises ``ValueError`` for a damaged snapshot."""
+    """Raises ``ValueError`` for a damaged snapshot, ``VersionError`` for a later version's."""
     builder = StoreBuilder(table, limits)
     for chunk in chunks:
         builder.add(chunk)
@@ -40,7 +40,8 @@ def restore_store(
 def read_back(
     what: str, chunks: Iterable[bytes], restore: Restore, empty: AnyMachine
 ) -> AnyMachine:
-    """A group's own snapshot; raises ``CorruptionError`` for a damaged one, or another group's.
+    """A group's own snapshot; raises ``CorruptionError`` for a damaged one, or another group's,
+    ``VersionError`` for a later version's.
 
     ``empty`` is the machine that the group began with.
     """
@@ -48,6 +49,8 @@ def read_back(
         machine = restore(chunks)
     except ValueError as problem:
         raise CorruptionError(f"{what}: {problem}") from None
+    except VersionError as problem:
+        raise VersionError(f"{what}: {problem}") from None
     if isinstance(machine, Store) and isinstance(empty, Store):
         ours = empty.first_slot, empty.last_slot
         if (machine.first_slot, machine.last_slot) != ours:

@@ -80,13 +80,13 @@ class MapMachine:
 
     @staticmethod
     def restore(chunks: Iterable[bytes]) -> "MapMachine":
-        """Raises ``ValueError`` for a damaged snapshot."""
+        """Raises ``ValueError`` for a damaged snapshot, ``VersionError`` for a later level's."""
         try:
             now_ms, plain = json.loads(b"".join(chunks))
         except (TypeError, RecursionError):
             raise ValueError("a snapshot of the map that is not two values") from None
         if type(now_ms) is not int:
             raise ValueError("a snapshot of the map whose time is no number")
-        machine = MapMachine(ClusterMap.from_plain(plain))
+        machine = MapMachine(ClusterMap.of_own(plain))
         machine.now_ms = now_ms
         return machine

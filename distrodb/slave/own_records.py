@@ -77,5 +77,5 @@ def first_map(store: JournalStore) -> ClusterMap | None:
 
 def _load(store: JournalStore, key: bytes) -> ClusterMap | None:
     for _, value in store.scan(key, key):
-        return ClusterMap.from_plain(json.loads(unseal(key, value, "the cluster map")))
+        return ClusterMap.of_own(json.loads(unseal(key, value, "the cluster map")))
     return None

@@ -5,8 +5,12 @@ nothing is known any more, but for what leaders have reported of their groups
 (membership_reports.py).
 """
 
+from collections.abc import Iterator
+
+from distrodb.ring.clustermap import ClusterMap
 from distrodb.slave.failure_detector import FailureDetector
 from distrodb.slave.gossip import Gossip, GossipBook
+from distrodb.slave.links.place import Place
 from distrodb.slave.membership_reports import Report, Reports
 
 
@@ -14,6 +18,7 @@ class Peers:
     def __init__(self, me: str):
         self._me = me
         self.links: dict[str, str] = {}  # peer: incarnation
+        self._places: dict[str, Place] = {}  # where they are, if they have said so
         self.linked_ms: dict[str, int] = {}  # since when, by the machine's clock
         self.gossip = GossipBook()
         self.detector = FailureDetector(me)
@@ -29,18 +34,40 @@ class Peers:
         node, _, incarnation = name.partition("/")
         return self.links.get(node) == incarnation
 
-    def link_up(self, now: float, peer: str, incarnation: str) -> None:
+    def link_up(self, now: float, peer: str, incarnation: str, place: Place | None = None) -> None:
         self.links[peer] = incarnation
+        if place is not None:
+            self._places[peer] = place
         self._links_changed(now)
 
     def link_down(self, now: float, peer: str) -> str:
         """Returns the incarnation that was linked."""
         incarnation = self.links.pop(peer)
         self.linked_ms.pop(peer, None)
+        self._places.pop(peer, None)
         self.detector.lost(peer)
         self.gossip.lost(peer)
         self._links_changed(now)
         return incarnation
+
+    def moved(self, cluster_map: ClusterMap) -> dict[str, Place]:
+        """Whom we are linked with elsewhere than this map says, by the directory that it knows."""
+        rows = ((peer, cluster_map.nodes.get(peer), place) for peer, place in self._places.items())
+        return {
+            peer: place
+            for peer, row, place in rows
+            if row is not None
+            and (row.client, row.peer) != place
+            and row.incarnation == self.links[peer]
+        }
+
+    def linked_with(self, node: str, incarnation: str) -> Iterator[tuple[str, Place | None]]:
+        """Who is linked with a slave of this directory, and where; None: where the map says."""
+        if self.links.get(node) == incarnation:
+            yield self._me, self._places.get(node)
+        for observer in self.links:
+            if self.detector.hears(observer).get(node) == incarnation:
+                yield observer, self.gossip.place(observer, node)
 
     def stamp(self, wall_ms: int) -> None:
         """What time it is, for the links that are new."""

@@ -11,39 +11,41 @@ exits; the journal holds all that was acknowledged.
 
 import asyncio
 import dataclasses
-import errno
 import gc
 import math
 import os
 import random
 import resource
 import signal
-import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import uvloop
 
-from distrodb.clock import monotonic, sleep, wall_ms, wall_us
+from distrodb import ready_token
+from distrodb.clock import monotonic, wall_ms, wall_us
 from distrodb.commands.table import MACHINE_COMMANDS
-from distrodb.config import LimitsConfig, SlaveConfig, check_directory, problem
-from distrodb.errors import CorruptionError, DistrodbError
+from distrodb.config import LimitsConfig, SlaveConfig, check_directory
+from distrodb.errors import CorruptionError, DistrodbError, StorageError
 from distrodb.events import said
-from distrodb.ports import HELD_S_MAX, held, holder, is_free
 from distrodb.private import close_to_others, is_open_to_others
-from distrodb.raft.interfaces import SnapshotWrite
 from distrodb.ring.clustermap import ClusterMap, member
+from distrodb.ring.levels import OF_MOVES
 from distrodb.slave import log_output
 from distrodb.slave.client_server import ClientServer
 from distrodb.slave.core import Core
+from distrodb.slave.disk_threads import DiskThreads
 from distrodb.slave.http.serving import http_of
 from distrodb.slave.links import framing as links
+from distrodb.slave.links.arrival import is_elsewhere
+from distrodb.slave.links.dialling import OwnFile
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.links import Links
+from distrodb.slave.links.place import objection
 from distrodb.slave.logging_limit import LimitedLog, about
 from distrodb.slave.machine_memory import memory_bytes
 from distrodb.slave.map_keeper import map_of
+from distrodb.slave.own_ports import check_ports, port_problem, wait_for_ports
 from distrodb.slave.runtime_settings import RuntimeSettings
 from distrodb.slave.self_report import SelfReport
 from distrodb.slave.service_manager import ServiceManager
@@ -57,16 +59,8 @@ from distrodb.slave.startup import (
 )
 from distrodb.slave.timing import Timing
 from distrodb.slave.tls import Tls
-from distrodb.slave.worker import Steps, TurnWorker, Worker
 from distrodb.storage.directory import Directory
-from distrodb.storage.records import Operation, SealedPut
-from distrodb.storage.snapshot_files import SnapshotFiles
 
-# Seconds after which the thread that computes a snapshot lets the event loop go on.  The loop asks
-# often: each checksum of what is large gives the interpreter away.  With the usual 5 ms it waited
-# for most of a second beside a snapshot of large values.  Only then: the journal's thread, which
-# computes next to nothing, would interrupt the loop as often, which cost a write a fifth more.
-SWITCH_S = 0.0005
 ALARM_S = 0.01  # after its time the core is woken: much is due at almost the same moment
 LINKS_S = 0.25  # between two looks at links that may have gone silent
 HAND_OVER_S_MAX = 3.0  # a slave that cannot hand over ends all the same: the others elect
@@ -75,17 +69,15 @@ limited = LimitedLog("distrodb")
 
 
 class SlaveProcess:
-    def __init__(self, config: SlaveConfig, directory: Directory, limits: LimitsConfig):
+    def __init__(self, config: SlaveConfig, directory: Directory, limits: LimitsConfig, tls: Tls):
         """``limits``: as they are on this machine."""
         self._config, self._directory = config, directory
-        self._store, self._files = directory.journal, directory.snapshots
         self._timing = Timing(monotonic, wall_us, RuntimeSettings(config, limits))
         table = self._timing.table(MACHINE_COMMANDS)
-        self._core = Core(
-            monotonic(), config, self._store, self._files.read, random.Random(), table
-        )
+        journal, snapshots = directory.journal, directory.snapshots
+        self._core = Core(monotonic(), config, journal, snapshots.read, random.Random(), table)
         self._manager = ServiceManager()
-        self._tls = Tls(config)
+        self._tls = tls
         self._timing.settings.tls = self._tls
         check_against_map(config, self._core.map)
         # One that joins learns only then which users there are; until then it serves its own
@@ -97,19 +89,15 @@ class SlaveProcess:
         self._is_stopping = False
         self._ended: asyncio.Future[DistrodbError | None]
         self._loop: asyncio.AbstractEventLoop
-        # One thread each: write sets reach the disk in order, and neither a long snapshot nor a
-        # large value delays them.
-        self._journal_thread: Worker
-        self._snapshot_thread: Worker
-        self._large_thread: TurnWorker
+        self._disk = DiskThreads(directory, self._core, self._timing, self._tell)
         self._followed: ClusterMap | None = None  # the map whose slaves are dialled
         self._layout = map_of(config).digest()
         self._links = Links(
-            self._introduction,
-            config.me,
-            config.join,
+            lambda: _introduction(config, self._core, self._layout),
+            OwnFile(config.me, config.join, config.nodes),
+            lambda *who: objection(config.id, self._core.map, self._core.peers.linked_with, *who),
             silent_after_s=max(3.0, config.raft.election_timeout_ms / 500),
-            on_up=lambda peer, incarnation: self._tell(self._core.link_up, peer, incarnation),
+            on_up=lambda *who: self._tell(self._core.link_up, *who),
             on_down=lambda peer: self._tell(self._core.link_down, peer),
             on_frame=self._on_frame,
         )
@@ -117,19 +105,17 @@ class SlaveProcess:
             self._core, limits, self._schedule, self.stop, self._timing, self._tls
         )
         sync_us = self._timing.sync_us
-        self._report = SelfReport(self._core, self._clients.service, sync_us, self._aside)
+        self._report = SelfReport(self._core, self._clients.service, sync_us, self._disk.aside)
+        token = "" if config.me.http_bind is None else ready_token.renewed(config.directory)
         self._http = http_of(
-            self._core, self._clients, self._report, self._tls, lambda: self._is_stopping
+            self._core, self._clients, self._report, self._tls, lambda: self._is_stopping, token
         )
 
     async def run(self) -> None:
         """Serve until ``stop`` is called.  Raises ``DistrodbError`` for what stops a slave."""
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
-        tell = self._loop.call_soon_threadsafe
-        self._journal_thread = Worker("journal", tell, self._fail)
-        self._snapshot_thread = Worker("snapshot", tell, self._fail)
-        self._large_thread = TurnWorker("large", tell, self._fail)
+        self._disk.begin(self._loop.call_soon_threadsafe, self._fail)
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._tls.begin(self._loop)
@@ -141,7 +127,7 @@ class SlaveProcess:
                 else:
                     await self._clients.start(address, is_gateway=key == "gateway")
             except OSError as error:
-                raise _port_problem(self._config, self._core, key, error) from None
+                raise port_problem(self._config, key, error) from None
         if self._http is not None:
             await self._http.start()
         _tell_where(self._config, self._core)
@@ -159,9 +145,7 @@ class SlaveProcess:
             if self._http is not None:
                 self._http.close()
             self._links.close()
-            self._large_thread.close()
-            self._journal_thread.close()
-            self._snapshot_thread.close()
+            self._disk.close()
             self._directory.close()
 
     def stop(self) -> None:
@@ -171,19 +155,6 @@ class SlaveProcess:
             self._manager.stopping()
             self._clients.stop_listening()
             self._loop.create_task(self._leave())
-
-    def _introduction(self) -> Introduction:
-        config, core = self._config, self._core
-        is_open = core.map.epoch > 0 or config.join
-        return Introduction(
-            config.cluster_id,
-            0 if core.map.replicas else config.replicas,
-            "" if is_open else self._layout,
-            config.secret,
-            member(config.id, core.incarnation),
-            str(config.me.client),
-            str(config.me.peer),
-        )
 
     def _follow_map(self) -> None:
         core = self._core
@@ -225,14 +196,7 @@ class SlaveProcess:
         messages, gossip, parcels = output.messages, output.gossip, output.parcels
         for peer in {**messages, **gossip, **parcels}:
             self._links.send(peer, messages.get(peer, ()), gossip.get(peer), parcels.get(peer, ()))
-        for sequence, put in output.large:
-            self._large_thread.give(self._write_large(sequence, put))
-        if output.journal is not None:
-            self._journal_thread.give(partial(self._commit, *output.journal))
-        for snapshot in output.snapshots:
-            self._snapshot_thread.give(partial(self._write_snapshot, snapshot))
-        for group, index in output.obsolete:
-            self._snapshot_thread.give(partial(_remove_older, self._files, group, index))
+        self._disk.give(output)
         self._clients.write_replies()
         self._turn_is_due = False
         for happened in output.said:
@@ -266,6 +230,8 @@ class SlaveProcess:
             return
         self._timing.beat(LINKS_S)
         self._links.tick()
+        if self._links.is_twice:
+            self._end_as_copy()
         self._manager.beat(monotonic())
         self._report.look(monotonic())
         self._loop.call_later(LINKS_S, self._on_timer)
@@ -281,34 +247,6 @@ class SlaveProcess:
             self._core.receive_parcel(monotonic(), peer, kind, body)
         self._schedule()
 
-    # -- disk --------------------------------------------------------------------------------
-
-    def _commit(self, sequence: int, operations: list[Operation]) -> Callable[[], None]:
-        began = monotonic()
-        self._store.commit(operations)
-        took_s = monotonic() - began
-        return lambda: self._synced(sequence, took_s)
-
-    def _synced(self, sequence: int, took_s: float) -> None:
-        self._timing.synced(took_s)
-        self._tell(self._core.durable, sequence, took_s)
-
-    def _write_large(self, sequence: int, put: SealedPut) -> Steps:
-        written = yield from self._store.write_large(put)
-        return lambda: self._tell(self._core.large_written, sequence, written)
-
-    def _write_snapshot(self, snapshot: SnapshotWrite) -> Callable[[], None]:
-        usual_s = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_S)
-        try:
-            done = snapshot.run(partial(self._files.write, snapshot.group, snapshot.index))
-        finally:
-            sys.setswitchinterval(usual_s)
-        return lambda: self._tell(self._core.snapshot_written, done)
-
-    def _aside(self, work: Callable[[], Callable[[], None]]) -> None:
-        self._snapshot_thread.give(work)  # nobody waits for it
-
     # -- errors ------------------------------------------------------------------------------
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -316,6 +254,15 @@ class SlaveProcess:
         error = serious(context)
         if error is not None:
             self._fail(error)
+
+    def _end_as_copy(self) -> None:
+        who = self._config.id
+        what = f"another slave runs as {who} with the data of {self._config.directory}, so this one"
+        try:
+            self._directory.mark_as_copy(f"{what} has ended.")
+            self._fail(StorageError(f"{what} ends; two of a directory are never to run"))
+        except DistrodbError as problem:
+            self._fail(problem)
 
     def _fail(self, error: BaseException) -> None:
         if self._ended.done():
@@ -326,9 +273,18 @@ class SlaveProcess:
         self._ended.set_exception(error)
 
 
-def _remove_older(files: SnapshotFiles, group: int, index: int) -> Callable[[], None]:
-    files.remove_older(group, index)
-    return lambda: None
+def _introduction(config: SlaveConfig, core: Core, layout: str) -> Introduction:
+    is_open = core.map.epoch > 0 or config.join
+    return Introduction(
+        config.cluster_id,
+        0 if core.map.replicas else config.replicas,
+        "" if is_open else layout,
+        config.secret,
+        member(config.id, core.incarnation),
+        str(config.me.client),
+        str(config.me.peer),
+        is_told_by_acceptor=core.map.level >= OF_MOVES,
+    )
 
 
 def _tell_where(config: SlaveConfig, core: Core) -> None:
@@ -336,31 +292,15 @@ def _tell_where(config: SlaveConfig, core: Core) -> None:
     limited.say("listening", slave=config.id, address=address)
     if address != config.me.client:
         limited.say("announced", address=config.me.client)
+    here, row = (str(config.me.client), str(config.me.peer)), core.map.nodes.get(config.id)
+    if row is not None and is_elsewhere(config.id, here, core.map):
+        limited.say("moved", client=here[0], peer=here[1], before=f"{row.client} and {row.peer}")
     if config.join and core.maps.waits_for is not None:
         limited.say("waits_to_join", peers=", ".join(map(str, config.join)))
     elif core.maps.waits_for_cluster:
         limited.say("waits_for_cluster")
     elif core.maps.waits_for is not None:
         limited.say("waits_for_birth")
-
-
-def _port_problem(config: SlaveConfig, core: Core, key: str, error: OSError) -> DistrodbError:
-    address = config.me.listens[key]
-    # The map holds for good what is announced.
-    is_known = core.map.epoch > 0 and address in (config.me.client, config.me.peer)
-    if error.errno == errno.EADDRINUSE:
-        why, remedy = f"it is in use, {holder(address.port)}", "stop what uses the port"
-        remedy += "" if is_known else ", or give this slave another one in every file"
-    elif error.errno == errno.EADDRNOTAVAIL:
-        why = "this machine has no such address"
-        remedy = "see whether this is another machine's file, or name one that it has"
-        if is_known:
-            remedy = "bring it back, as the cluster knows it there"
-    else:
-        why = str(error.strerror or error)
-        remedy = "let it, as the cluster knows it there" if is_known else "name one where it may"
-    what = f"cannot listen at {address}: {why}"
-    return problem(config.file, f"cluster.nodes.{key}", what, remedy)
 
 
 def serious(context: dict[str, Any]) -> BaseException | None:
@@ -396,19 +336,46 @@ def _raise_descriptor_limit(config: SlaveConfig) -> int:
     return connections
 
 
+def _made(config: SlaveConfig, directory: Directory) -> SlaveProcess:
+    """What a file, a port or a certificate has against it is said before a new directory becomes
+    this slave's; else whoever mends it finds the directory taken by what never ran."""
+    try:
+        identity = f"{config.cluster_id} {config.id}"
+        is_new = directory.owner() is None
+        if not is_new:
+            directory.identify(identity)  # another's is not waited for
+        wait_for_ports(config)
+        check_ports(config)
+        tls = Tls(config)
+        if is_new and not config.join:
+            check_protected(config, needs_no_password=not config.clients.requirepass)
+        directory.identify(identity)
+        close_to_others(config.directory)  # what a version before has left
+        return SlaveProcess(config, directory, _limits_here(config), tls)
+    except BaseException:
+        directory.close()
+        raise
+
+
 def run(config: SlaveConfig) -> int:
     """Run one slave until it is told to stop.  Raises ``DistrodbError``."""
     log_output.begin(config)
+    try:
+        return _run(config)
+    except DistrodbError as error:
+        # As text it is the last line on standard error anyway, which no program reads as an event.
+        if config.log_format != "text":
+            limited.say("fails", problem=error)
+        raise
+
+
+def _run(config: SlaveConfig) -> int:
     os.umask(0o077)
     for line in warnings(config, is_open_to_others(config.file)):
         limited.say("file_warning", what=line)
     check_directory(config)
     try:
-        directory = Directory(config.directory)
-        directory.identify(f"{config.cluster_id} {config.id}")
-        close_to_others(config.directory)  # what a version before has left
-        _wait_for_ports(config)
-        slave = SlaveProcess(config, directory, _limits_here(config))
+        slave = _made(config, Directory(config.directory))
     except CorruptionError as problem:
         where = "" if str(config.directory) in str(problem) else f"{config.directory}: "
         raise CorruptionError(f"{where}{problem}; {remedy(config)}") from None
@@ -421,12 +388,3 @@ def run(config: SlaveConfig) -> int:
     if slave.is_removed:  # the last line of the log
         limited.say("removed", slave=config.id)
     return 0
-
-
-def _wait_for_ports(config: SlaveConfig) -> None:
-    """Once the directory is ours, since a second slave of it would wait in vain, and before the
-    slave's clock runs.  One that stays held is named when the slave listens."""
-    addresses = tuple(config.me.listens.values())
-    if not all(map(is_free, addresses)):
-        limited.say("ports_held", seconds=f"{HELD_S_MAX:g}")
-        held(addresses, sleep)

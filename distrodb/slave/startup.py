@@ -3,6 +3,7 @@ room for, and what a person is told of a directory that cannot be read.  Pure.""
 
 from distrodb.config import SlaveConfig, problem
 from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.levels import OF_MOVES
 
 DESCRIPTORS_RESERVED = 512  # for the journal, snapshots, peers, strangers there, and HTTP
 CONNECTIONS_MIN = 16
@@ -14,7 +15,8 @@ CLIENTS_SHARE = 8
 
 
 def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:
-    """Once the cluster is born its map rules.  Raises ``ConfigError`` for what would be ignored."""
+    """Once the cluster is born its map rules.  Raises ``ConfigError`` for what would be ignored:
+    also other addresses, as long as there may be slaves that do not know that they can change."""
     row = cluster_map.nodes.get(config.id)
     if cluster_map.epoch == 0 or row is None:
         return
@@ -22,7 +24,7 @@ def check_against_map(config: SlaveConfig, cluster_map: ClusterMap) -> None:
         ("client", config.me.client, row.client),
         ("peer", config.me.peer, row.peer),
     ):
-        if str(ours) != theirs:
+        if str(ours) != theirs and cluster_map.level < OF_MOVES:
             what = f"{config.id} is at {theirs} in the cluster map, not at {ours}"
             advice = (
                 "give it the address it had, or let it join under a new id (docs/operations.md)"
@@ -86,10 +88,12 @@ def room_for_connections(wanted: int, files_max: int | None) -> tuple[int, int]:
 
 
 def remedy(config: SlaveConfig) -> str:
-    """What to do about a directory that cannot be read."""
+    """What to do about a directory that cannot be read.  How many copies there are is in it; the
+    file may say what was before."""
     if min(len(config.nodes), config.replicas) < 3:
         return "bring the directory back from a copy, the others have no majority without it"
     return (
         "while the others run: move the directory away, keep it, and start this slave with an"
-        " empty directory; it is then taken in as a new one"
+        " empty directory; it is then taken in as a new one (not if the cluster was told to keep"
+        " one copy of each partition: then bring the directory back from a copy)"
     )

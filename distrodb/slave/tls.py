@@ -229,5 +229,7 @@ def reason(error: Exception) -> str:
     text = {
         "KEY_VALUES_MISMATCH": "the key is that of another certificate",
         "NO_START_LINE": "it is no PEM file",
+        "WRONG_VERSION_NUMBER": "what comes is no TLS",
+        "HTTP_REQUEST": "what comes is plain HTTP",
     }.get(str(reason), str(reason or error))
     return " ".join(text.split()) or type(error).__name__

@@ -19,6 +19,7 @@ from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.gossip import Copy
 from distrodb.slave.gossip_sender import GossipSender
 from distrodb.slave.group_ids import MAP_GROUP, all_groups, nodes_of
+from distrodb.slave.links.place import Place
 from distrodb.slave.recent import Load
 from distrodb.slave.routing import Routing
 
@@ -120,8 +121,19 @@ class View:
         """What the controller judges by."""
         book = self.peers.gossip
         return Situation(
-            cluster_map, self._map_voters(), book.joiners, frozenset(book.empty), self._levels()
+            cluster_map,
+            self._map_voters(),
+            book.joiners,
+            frozenset(book.empty),
+            self._levels(),
+            self._moved(cluster_map),
         )
+
+    def _moved(self, cluster_map: ClusterMap) -> Mapping[str, Place]:
+        me, row = self.config.me, cluster_map.nodes.get(self.id)
+        place = str(me.client), str(me.peer)
+        ours = {} if row is None or (row.client, row.peer) == place else {self.id: place}
+        return {**self.peers.moved(cluster_map), **ours}
 
     def _levels(self) -> Mapping[str, int]:
         return {**self.peers.gossip.levels, self.id: LEVEL}

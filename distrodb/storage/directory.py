@@ -3,6 +3,7 @@
     lock               held while a process runs on the directory (``flock``)
     journal/           the write-ahead log: wal.py; or what LMDB left: journal.py
     snapshots/         snapshot_files.py
+    this-is-a-copy     only in one whose slave was told that another one runs with the same data
 
 The journal says whose it is and in which format.  What an older version left is read as long as its
 format is known here, and, once it is known to be this slave's, converted and marked as ours at
@@ -12,12 +13,13 @@ Caveat: a directory on a network file system is only as good as its ``flock`` an
 """
 
 import fcntl
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from distrodb.errors import StorageError
-from distrodb.storage.files import require_regular, told
+from distrodb.storage.files import require_regular, sync_directory, told
 from distrodb.storage.journal import convert, open_journal
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import IDENTITY_KEY, Put
@@ -30,6 +32,7 @@ FORMAT = b"distrodb journal 5"
 # ``Meta.first_index``; 2 (0.2.0 and 0.3.0), without it; both are LMDB's.  1 had members without
 # incarnations.
 READABLE = (b"distrodb journal 2", b"distrodb journal 3", b"distrodb journal 4", FORMAT)
+COPY = "this-is-a-copy"
 _LAYOUT = re.compile(rb" [0-9a-f]{64}$")  # what directories of 0.2.0 have behind their identity
 
 
@@ -60,8 +63,9 @@ class Directory:
     def identify(self, slave: str) -> None:
         """Bind the directory to one slave of one cluster, for ever.
 
-        Raises ``StorageError`` when it holds the data of another one.
+        Raises ``StorageError`` when it holds the data of another one, or was found to be a copy.
         """
+        self._check_no_copy()
         ours = Put(IDENTITY_KEY, FORMAT + b"\n" + slave.encode())
         for format_, owner in self._identity():
             if owner != slave.encode():
@@ -92,6 +96,25 @@ class Directory:
                     " cannot read; use another directory, or that version"
                 )
             yield format_, _LAYOUT.sub(b"", owner)
+
+    def mark_as_copy(self, why: str) -> None:
+        """Another slave runs with the data of this directory: nobody is to start with this one."""
+        with told(self._path, "cannot write"):
+            with open(self._path / COPY, "wb") as file:
+                file.write(f"{why}\n".encode())
+                file.flush()
+                os.fsync(file.fileno())
+            sync_directory(self._path)
+
+    def _check_no_copy(self) -> None:
+        with told(self._path, "cannot look at it"):
+            is_copy = (self._path / COPY).exists()
+        if is_copy:
+            raise StorageError(
+                f"{self._path}: is a copy of a directory that another slave ran with, as the file"
+                f" {COPY} there says; delete this directory, and move the other one here when its"
+                " slave has ended, or start with an empty one"
+            )
 
     def owner(self) -> str | None:
         """Cluster and slave, as ``identify`` was told; None: nobody's yet.  Raises

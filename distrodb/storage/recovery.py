@@ -27,7 +27,7 @@ class Recovered:
 
 
 def recover(folder: Folder, files: SegmentFiles) -> Recovered:
-    """Raises ``CorruptionError`` and ``OSError``."""
+    """Raises ``CorruptionError``, ``VersionError`` and ``OSError``."""
     found = files.find()
     try:
         return _Reading(folder, files).read(found)
@@ -49,6 +49,8 @@ class _Reading:
         for segment in segments:
             try:
                 end = self._read_segment(segment)
+            except form.Newer as what:
+                raise self._files.newer_segment(segment.number, str(what)) from None
             except form.Damaged as problem:
                 raise self._files.damaged_segment(segment.number, str(problem)) from None
             if end > form.SECTOR or not state.segments:

@@ -43,6 +43,7 @@ BLOCK_BYTES_MAX = 1 << 31  # offsets and lengths in a segment fit in 32 bits
 TOO_LARGE = "more than 2 GiB at once"
 _SEGMENT = struct.Struct("<19sQQ8s")
 _SEGMENT_MAGIC = b"distrodb segment 1\n"
+_ANY_SEGMENT = re.compile(rb"distrodb segment [2-9]\n")
 _BLOCK = struct.Struct("<4sQQQQII")
 _BLOCK_MAGIC = b"\xd1\x57\xb1\x0c"
 HEADER_BYTES = _BLOCK.size
@@ -75,6 +76,10 @@ class Damaged(Exception):
     """The bytes are not what was written; what is wrong, without the file's name."""
 
 
+class Newer(Damaged):
+    """They are what was written, by a version whose format is not known here."""
+
+
 class Torn(Exception):
     """The last commit was under way and is not whole: it was never acknowledged."""
 
@@ -104,6 +109,8 @@ def read_segment_header(content: bytes, number: int) -> bytes:
     header = content[: _SEGMENT.size]
     if content[:SECTOR] != (header + _CRC.pack(zlib.crc32(header))).ljust(SECTOR, b"\xff"):
         raise Damaged("is damaged (its first sector)")
+    if magic != _SEGMENT_MAGIC and _ANY_SEGMENT.fullmatch(magic):
+        raise Newer(f"is of format {int(magic[-2:-1])}")
     if magic != _SEGMENT_MAGIC or found != number:
         raise Damaged(f"is not segment {number} of this version")
     if len(content) < size:
@@ -299,7 +306,8 @@ def put_of(body: bytes, change: tuple[bytes, int] | LargeChange) -> Operation:
 
 # -- which segments count ------------------------------------------------------------------------
 
-NOTE_MAGIC = b"distrodb journal 5: "
+_FORMAT = 5
+NOTE_MAGIC = b"distrodb journal %d: " % _FORMAT
 # What wrote it takes a reference to a large value for a deletion; so it must not find any.
 NOTE_MAGIC_BEFORE = b"distrodb journal 4: "
 NOTE_BYTES_MAX = 4096
@@ -307,6 +315,9 @@ _NOTE = re.compile(
     rb"(distrodb journal [45]: )"
     rb"segments (\d{1,19}) to (\d{1,19}) from commit (\d{1,19}), checksum [0-9a-f]{8}\n"
 )
+# Whatever a later format says, it says which it is, and ends in the checksum of all before it: so
+# it is told from damage.
+_ANY_NOTE = re.compile(rb"(distrodb journal (\d{1,9}): .*), checksum ([0-9a-f]{8})\n", re.DOTALL)
 
 
 def encode_note(first: int, last: int, begins: int, magic: bytes = NOTE_MAGIC) -> bytes:
@@ -317,11 +328,14 @@ def encode_note(first: int, last: int, begins: int, magic: bytes = NOTE_MAGIC) -
 def decode_note(content: bytes) -> tuple[int, int, int]:
     """The first and the last segment, and the sequence number of the first block in them.
 
-    Raises ``Damaged``."""
+    Raises ``Damaged``; ``Newer`` if it is whole, and of a later format."""
     found = _NOTE.fullmatch(content)
     if found is not None:
         magic, *numbers = found.groups()
         first, last, begins = map(int, numbers)
         if encode_note(first, last, begins, magic) == content:
             return first, last, begins
+    later = _ANY_NOTE.fullmatch(content)
+    if later is not None and int(later[2]) > _FORMAT and int(later[3], 16) == zlib.crc32(later[1]):
+        raise Newer(f"is of format {int(later[2])}")
     raise Damaged("is damaged (it does not say which segments there are)")

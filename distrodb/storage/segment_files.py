@@ -20,7 +20,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from distrodb.errors import CorruptionError
+from distrodb.errors import CorruptionError, VersionError
 from distrodb.storage import segment as form
 from distrodb.storage.files import require_regular, sync_directory
 
@@ -132,7 +132,7 @@ class SegmentFiles:
     def find(self) -> list[Segment]:
         """Those that count, in order; what does not count is removed.  The first time: none.
 
-        Raises ``CorruptionError`` and ``OSError``.
+        Raises ``CorruptionError``, ``VersionError`` and ``OSError``.
         """
         folder, names = self._folder, set(self._folder.names())
         opened: list[Segment] = []
@@ -165,6 +165,8 @@ class SegmentFiles:
         try:
             self._is_old = content.startswith(form.NOTE_MAGIC_BEFORE)
             return form.decode_note(content)
+        except form.Newer as what:
+            raise self.newer(self._note, str(what)) from None
         except form.Damaged as problem:
             raise self.damaged(self._note, str(problem)) from None
 
@@ -263,6 +265,15 @@ class SegmentFiles:
 
     def damaged_segment(self, number: int, what: str) -> CorruptionError:
         return self.damaged(_name(number), what)
+
+    def newer_segment(self, number: int, what: str) -> VersionError:
+        return self.newer(_name(number), what)
+
+    def newer(self, name: str, what: str) -> VersionError:
+        return VersionError(
+            f"{self._folder}/{name}: {what}, which this version of distrodb does not know;"
+            " upgrade this slave, its data is kept"
+        )
 
 
 def is_segment(name: str) -> bool:

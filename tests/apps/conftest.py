@@ -1,11 +1,14 @@
-"""The set-up that docs/redis.md names for applications: one partition, through a gateway."""
+"""The set-up of docs/applications.md: one partition, through a gateway, and the page's settings."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from distrodb import LocalCluster
 from tests.clients.clients import need_node
+from tests.support.pages import ROOT, blocks
 
 STEPS = 60  # of an application's work: a leader dies a third of the way, and is back at two thirds
 
@@ -24,6 +27,17 @@ class Place:
         self.host, _, port = address.rpartition(":")
         self.port = int(port)
         self.url = f"redis://{address}"
+
+    def set_up(self, program: str) -> dict[str, Any]:
+        """The names that the page's one block with this in it gives, run for this gateway."""
+        page = blocks(ROOT / "docs" / "applications.md")
+        (text,) = {block.text for block in page if program in block.text}
+        text = text.replace("127.0.0.1:57551", f"{self.host}:{self.port}")
+        text = re.sub(r"\bport=57551\b", f"port={self.port}", text)
+        assert "57551" not in text
+        names: dict[str, Any] = {"__name__": "application"}
+        exec(text, names)
+        return names
 
     def leader(self) -> str:
         status = self.cluster.status(self._spared)

@@ -1,4 +1,5 @@
-"""Python's caches and sessions at their ordinary work through a gateway, while a leader dies."""
+"""Python's caches and sessions at their ordinary work through a gateway, while a leader dies; set
+up by docs/applications.md."""
 
 import asyncio
 import uuid
@@ -6,21 +7,14 @@ import uuid
 import django
 import flask
 import pytest
-from aiocache import Cache
-from aiocache.serializers import PickleSerializer
-from cachelib import RedisCache
 from django.conf import settings
 from django.contrib.sessions.backends.cache import SessionStore
 from django.core.cache import cache as django_cache
-from flask_caching import Cache as FlaskCache
-from flask_session import Session
 from redis import Redis
 
 
 def test_flask_session(place):
-    app = flask.Flask(__name__)
-    app.config.update(SESSION_TYPE="redis", SESSION_REDIS=Redis(place.host, place.port))
-    Session(app)
+    app = place.set_up("from flask_session import")["app"]
 
     @app.get("/")
     def count():
@@ -38,15 +32,8 @@ def test_flask_session(place):
 
 
 def test_flask_caching(place):
-    app = flask.Flask(__name__)
-    cache = FlaskCache(
-        app,
-        config={
-            "CACHE_TYPE": "RedisCache",
-            "CACHE_REDIS_URL": f"{place.url}/1",
-            "CACHE_KEY_PREFIX": "flask:",
-        },
-    )
+    names = place.set_up("from flask_caching import")
+    app, cache = names["app"], names["cache"]
     computed = []
 
     @cache.memoize(timeout=300)
@@ -76,7 +63,7 @@ def test_flask_caching(place):
 
 
 def test_cachelib(place):
-    cache = RedisCache(host=place.host, port=place.port, key_prefix="cachelib:")
+    cache = place.set_up("from cachelib import")["cache"]
     for number in place.steps():
         assert cache.set(f"value{number}", {"number": number}, timeout=300)
         assert cache.get(f"value{number}") == {"number": number}
@@ -91,14 +78,10 @@ def test_cachelib(place):
 @pytest.fixture
 def configured(place):
     if not settings.configured:
+        said = place.set_up("CACHES = {")
         settings.configure(
-            CACHES={
-                "default": {
-                    "BACKEND": "django.core.cache.backends.redis.RedisCache",
-                    "LOCATION": f"{place.url}/2",
-                }
-            },
-            SESSION_ENGINE="django.contrib.sessions.backends.cache",
+            CACHES=said["CACHES"],
+            SESSION_ENGINE=said["SESSION_ENGINE"],
             INSTALLED_APPS=["django.contrib.sessions"],
         )
         django.setup()
@@ -135,14 +118,7 @@ def test_aiocache(place):
 
 
 async def _aiocache(place):
-    cache = Cache(
-        Cache.REDIS,
-        endpoint=place.host,
-        port=place.port,
-        db=3,
-        namespace="aiocache",
-        serializer=PickleSerializer(),
-    )
+    cache = place.set_up("from aiocache import")["cache"]
     for number in place.steps():
         assert await cache.set(f"value{number}", {"number": number}, ttl=300)
         assert await cache.get(f"value{number}") == {"number": number}

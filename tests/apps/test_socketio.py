@@ -9,10 +9,8 @@ from aiohttp import web
 GIVEN_UP_S = 30.0
 
 
-async def serve(url: str) -> tuple[socketio.AsyncServer, web.AppRunner, str]:
-    server = socketio.AsyncServer(
-        async_mode="aiohttp", client_manager=socketio.AsyncRedisManager(f"{url}/0")
-    )
+async def serve(place) -> tuple[socketio.AsyncServer, web.AppRunner, str]:
+    server = place.set_up("import socketio")["server"]  # of docs/applications.md
 
     @server.event
     async def say(sid: str, text: str) -> None:
@@ -43,7 +41,7 @@ class Guest:
 
 
 async def conversation(place) -> None:
-    servers = [await serve(place.url) for _ in range(2)]
+    servers = [await serve(place) for _ in range(2)]
     guests = [Guest(), Guest()]
     try:
         for guest, (_, _, address) in zip(guests, servers, strict=True):

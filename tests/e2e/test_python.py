@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import re
-import textwrap
-from pathlib import Path
 
 import pytest
 import redis
@@ -175,17 +172,6 @@ def test_it_goes_on_when_a_slave_dies(cluster, addresses):
             cluster.start(victim)
             cluster.wait_healed()
         db.delete_many(values)
-
-
-def test_the_examples_of_the_docs(cluster, db):
-    text = (Path(__file__).parents[2] / "docs/python.md").read_text()
-    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    address = cluster.addresses[cluster.nodes[-1]]
-    code = [textwrap.dedent(b).replace("127.0.0.1:55551", address) for b in blocks]
-    code = [block for block in code if "db" in block and "def test" not in block]
-    assert len(code) == 5
-    for block in code:
-        exec(block, {"db": db, "distrodb": distrodb})
 
 
 def test_nobody_there_is_said_at_once():

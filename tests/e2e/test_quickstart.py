@@ -1,4 +1,5 @@
-"""docs/quickstart.md, typed as it stands on three machines and one more.
+"""docs/quickstart.md, typed as it stands on three machines and one more; and how users come back,
+by docs/operations.md.
 
 Machines are network namespaces with the addresses of the page; all of it is in a mount namespace of
 its own, where /etc, /opt, /var/lib and /usr/local/bin are scratch.  sudo, scp and systemctl are
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.network import why_not
+from tests.support.pages import ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
 PLAYED = {
     "sudo": """
         if [ "$1" = -u ]; then
@@ -70,6 +71,16 @@ WORLD = """
 """
 
 
+# Users are lost, and docs/operations.md brings them back.
+USERS = """
+    redis-cli --tls --cacert $DISTRODB_CA -h 10.98.0.3 -p 17551 ACL LIST > acl.txt
+    redis-cli --tls --cacert $DISTRODB_CA -h 10.98.0.3 -p 17551 ACL DELUSER app
+{}
+    redis-cli --tls --cacert $DISTRODB_CA -h 10.98.0.1 -p 15551 ACL LIST | diff - acl.txt
+    echo users are back
+"""
+
+
 def block(page: str, number: int) -> str:
     (part,) = re.findall(rf"^## {number}\. .*?(?=^## |\Z)", page, re.M | re.S)
     return "".join(f"{line}\n" for line in re.findall(r"^    (.*)$", part, re.M))
@@ -97,10 +108,16 @@ def test_it_is_as_it_says(tmp_path: Path) -> None:
         ["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
     )
     subprocess.run(["tar", "x"], cwd=tmp_path / "checkout", input=packed.stdout, check=True)
+    operations = blocks(ROOT / "docs" / "operations.md")
+    users = USERS.format(*(each.text for each in operations if "acl.txt" in each.text))
     started = block(page, 3).splitlines()
     asks = [line for line in started if "distrodb ready" in line]
     assert len(asks) == 1 and "node1" in asks[0]
-    scripts = {"1": block(page, 1), "2": block(page, 2), "4": block(page, 4) + block(page, 5)}
+    scripts = {
+        "1": block(page, 1),
+        "2": block(page, 2),
+        "4": block(page, 4) + users + block(page, 5),
+    }
     for n in "123":
         lines = [line.replace("node1", f"node{n}") for line in started]
         until_born = started.index(asks[0])
@@ -123,4 +140,5 @@ def test_it_is_as_it_says(tmp_path: Path) -> None:
     said = done.stdout
     assert all(f"node{n} is ready\n" in said for n in "123")
     assert said.splitlines().count("hello") == 2 and "distrodb_info{" in said
+    assert "users are back\n" in said
     assert "ring node1 node2 node3" in said and "does not hear node2" in said

@@ -1,6 +1,8 @@
 """``distrodb recover``: two of three slaves are lost for good at once."""
 
+import itertools
 import json
+import os
 import shutil
 from argparse import Namespace
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from distrodb import LocalCluster
 from distrodb.backup import recover
-from distrodb.backup.files import made
+from distrodb.backup.files import NewFile, made
 from tests.e2e.test_commands import distrodb
 
 
@@ -86,6 +88,68 @@ def test_there_is_no_backup_before_the_users_file_is_there(left, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         recover.run(Namespace(**options, yes=True, accept_lost_partitions=False))
     assert list(tmp_path.iterdir()) == []
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def killed_before(step: int, backup: Path, source: Path) -> bool:
+    """Recover in a process that ends, as by kill -9, before its so manieth change of the disk."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    steps = itertools.count()
+
+    def counted(change):
+        def changing(*args, **options):
+            if next(steps) == step:
+                os._exit(9)
+            return change(*args, **options)
+
+        return changing
+
+    try:
+        for name in ("fsync", "rename", "unlink"):
+            setattr(os, name, counted(getattr(os, name)))
+        NewFile.write = counted(NewFile.write)
+        options = {"file": str(backup), "directories": [str(source)]}
+        recover.run(Namespace(**options, yes=True, accept_lost_partitions=False))
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def test_wherever_it_is_killed_the_backup_is_whole_or_not_there_and_nothing_else_is_touched(
+    left, tmp_path
+):
+    before, whole = contents(left / "node1"), []
+    for step in itertools.count():
+        place = tmp_path / str(step)
+        place.mkdir()
+        was_killed = killed_before(step, place / "b", left / "node1")
+        assert contents(left / "node1") == before
+        if (place / "b").exists():
+            assert "late" in (place / "b.users").read_text(), step
+            whole.append(step)
+        if not was_killed:
+            break
+    assert whole and step - len(whole) > 5  # it was killed before the end, and behind it
+    for step in whole:
+        assert distrodb("verify", str(tmp_path / str(step) / "b")).returncode == 0
+
+
+def test_an_old_directory_does_not_come_back_into_what_was_restored(left, tmp_path):
+    """With the id that recover says to write into every file."""
+    cluster = LocalCluster(nodes=3, partitions=2, cluster_id="restored", directory=tmp_path / "new")
+    config = cluster.configs["node1"]
+    shutil.rmtree(config.directory, ignore_errors=True)
+    shutil.copytree(left / "node1", config.directory)
+    before = contents(config.directory / "journal")
+    done = distrodb("slave", str(config.file))
+    assert done.returncode == 1 and "holds the data of another slave or cluster" in done.stderr
+    assert contents(config.directory / "journal") == before
 
 
 def test_a_damaged_directory_is_named_and_nothing_is_written(left, tmp_path):

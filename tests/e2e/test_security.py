@@ -1,5 +1,6 @@
 """Passwords, users and certificates, as real clients meet them."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,17 +13,19 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from distrodb import LocalCluster
+from distrodb import LocalCluster, connect, connect_async
 from distrodb.clock import monotonic, sleep
 from distrodb.config import load
 from distrodb.errors import ConfigError
 from distrodb.events import EVENTS
+from distrodb.login import Login
 from tests.e2e.test_commands import DISTRODB
 
 PASSWORD = "correct horse battery staple"
@@ -227,6 +230,58 @@ def test_our_own_commands_log_in(cluster: LocalCluster, tmp_path: Path) -> None:
     assert "WRONGPASS" in done.stderr or "invalid username-password" in done.stderr
     done = distrodb("status", *how, "--user", "somebody")
     assert done.returncode == 2 and "there is no password" in done.stderr
+
+
+def connected(at: list[str], login: Login | None) -> None:
+    """By ``connect`` and by ``connect_async``: keys of all slaves, a transaction, a lock."""
+    values = {f"by-tls{n}": str(n) for n in range(50)}
+    with connect(at, login=login, text=True) as db:
+        db.set_many(values)
+        assert db.get_many(values) == values and set(db.keys("by-tls*")) == set(values)
+        db.transact(lambda t: t.__setitem__("by-tls0", int(t["by-tls0"]) + 7), "by-tls0")
+        with db.lock("by-tls", 20.0) as lock:
+            assert db["by-tls0"] == "7"
+            token = lock.token
+
+    async def in_asyncio() -> None:
+        async with await connect_async(at, login=login, text=True) as db:
+            assert await db.get_many(values) == values | {"by-tls0": "7"}
+            async with db.lock("by-tls", 20.0) as again:
+                assert again.token > token
+            assert await db.delete_many(values) == len(values)
+
+    asyncio.run(in_asyncio())
+
+
+def refused(at: list[str], login: Login | None) -> set[str]:
+    """What ``connect`` and ``connect_async`` say, of one line each, at once."""
+    said = set()
+    for how in (
+        lambda: connect(at, login=login),
+        lambda: asyncio.run(connect_async(at, login=login)),
+    ):
+        begun = monotonic()
+        with pytest.raises((redis.RedisError, ConfigError)) as problem:
+            how()
+        assert monotonic() - begun < 10 and "\n" not in str(problem.value)
+        said.add(str(problem.value))
+    return said
+
+
+def test_python_programs_come_by_tls(cluster: LocalCluster, tmp_path: Path) -> None:
+    ports = [f"127.0.0.1:{port(cluster, node)}" for node in cluster.nodes]
+    gateways = [f"127.0.0.1:{gateway(cluster, node)}" for node in cluster.nodes]
+    for at in (ports, gateways):
+        connected(at, Login(password=PASSWORD, has_tls=True, ca=ca(cluster)))
+        for wrong in refused(at, Login(password="wrong", has_tls=True, ca=ca(cluster))):
+            assert "invalid username-password" in wrong
+        assert distrodb("certs", tmp_path, "--client", "x").returncode == 0
+        other = str(tmp_path / "ca.crt")
+        for wrong in refused(at, Login(password=PASSWORD, has_tls=True, ca=other)):
+            assert "certificate verify failed" in wrong
+        for wrong in refused(at, Login(password=PASSWORD, has_tls=True, ca=str(tmp_path / "no"))):
+            assert str(tmp_path / "no") in wrong
+        assert all(refused(at, Login(password=PASSWORD)))  # in plain text
 
 
 def test_no_secret_is_in_a_log_or_shown(cluster: LocalCluster) -> None:
@@ -504,6 +559,12 @@ def test_a_client_shows_a_certificate_where_it_must(tmp_path: Path) -> None:
         at = f"127.0.0.1:{port(cluster)}"
         done = distrodb("status", "--connect", at, *how, DISTRODB_PASSWORD=PASSWORD)
         assert done.returncode == 0, done.stderr
+        login = Login(None, PASSWORD, True, ca(cluster), f"{own}.crt", f"{own}.key")
+        for at_ports in (port(cluster), gateway(cluster)):
+            connected([f"127.0.0.1:{at_ports}"], login)
+            assert all(
+                refused([f"127.0.0.1:{at_ports}"], replace(login, certificate=None, key=None))
+            )
         # One that is a client's alone makes no slave.
         node3 = cluster.configs["node3"]
         cluster.kill("node3")

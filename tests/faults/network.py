@@ -5,7 +5,9 @@ in the namespace of each slave, one on this machine for the clients.  So the sla
 their real TCP, with timeouts and retransmissions, over a bad network, and nothing is needed of the
 kernel but namespaces and TAP: no netem, no iptables.
 
-``Network`` is the tests' side: ``cut``, ``cut_one_way``, ``reset``, ``spoil``, ``heal``.
+``Network`` is the tests' side: ``cut``, ``cut_one_way``, ``reset``, ``spoil``, ``heal``; ``unplug``
+and ``plug``; ``renumber``.  With names a slave is called ``node1.machines``, which means what the
+hosts file of the network says, in a mount namespace of each slave.
 """
 
 import contextlib
@@ -17,7 +19,9 @@ import json
 import os
 import random
 import select
+import shlex
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -26,7 +30,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distrodb import LocalCluster
-from distrodb.config import Address, NodeAddress, render
+from distrodb.config import Address, NodeAddress, load, render
 
 CLIENT = "client"  # the switch's port for everything outside the slaves' namespaces
 CLIENT_PORT, PEER_PORT, GATEWAY_PORT = 7001, 8001, 9001
@@ -56,14 +60,11 @@ def why_not() -> str | None:
 class NetworkCluster(LocalCluster):
     """A ``LocalCluster`` whose slaves run in the namespaces of a ``Network``."""
 
-    def __init__(self, network: "Network", directory: Path, **options: object):
+    def __init__(
+        self, network: "Network", directory: Path, *, by_names: bool = False, **options: object
+    ):
         rows = [
-            NodeAddress(
-                node,
-                Address(ip, CLIENT_PORT),
-                Address(ip, PEER_PORT),
-                gateway_bind=Address(ip, GATEWAY_PORT),
-            )
+            network.row(node, name_of(node) if by_names else ip)
             for node, ip in network.addresses.items()
         ]
         folder = directory / "conf"
@@ -83,6 +84,10 @@ class NetworkCluster(LocalCluster):
     def _check_ports(self, node: str) -> None:
         """Nobody else is in that namespace."""
 
+    def read_files(self) -> None:
+        """They have been changed."""
+        self.configs = {node: load(config.file) for node, config in self.configs.items()}
+
 
 class Network:
     """The namespaces, the devices and the switch; ``nodes`` are the slaves' ids."""
@@ -93,11 +98,14 @@ class Network:
         net = f"10.{70 + self._mark % 100}.{self._mark // 100 % 250}"
         self.addresses = {node: f"{net}.{n}" for n, node in enumerate(self._nodes, 1)}
         self._client_address = f"{net}.254"
+        self._net, self._next = net, 100  # the next address that nobody has had
         self._cut: set[tuple[str, str]] = set()  # (from, to)
         self._loss = self._delay_s = 0.0
+        self.hosts: Path | None = None  # what names mean inside
 
     def __enter__(self) -> "Network":
         devices = {name: f"dd{self._mark}.{n}" for n, name in enumerate([*self._nodes, CLIENT])}
+        self._devices = devices
         self._switch = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.network", json.dumps(devices)],
             stdin=subprocess.PIPE,
@@ -133,7 +141,42 @@ class Network:
 
     def inside(self, node: str, *command: str) -> list[str]:
         """The command to run ``command`` in the namespace of a slave, in the same process."""
+        if self.hosts is not None:
+            bind = f"mount --bind {shlex.quote(str(self.hosts))} /etc/hosts"
+            words = ["unshare", "--mount", "--propagation", "private"]
+            command = (*words, "sh", "-c", f'{bind} && exec "$@"', "sh", *command)
         return ["nsenter", f"--net=/run/netns/{self._space(node)}", *command]
+
+    # -- addresses ---------------------------------------------------------------------------
+
+    def row(self, node: str, host: str) -> NodeAddress:
+        """Of a slave that is called so, and listens where it is."""
+        ports = CLIENT_PORT, PEER_PORT
+        ip = self.addresses[node]
+        binds = [None if host == ip else Address("0.0.0.0", port) for port in ports]
+        gateway = Address(ip if host == ip else "0.0.0.0", GATEWAY_PORT)
+        return NodeAddress(node, *(Address(host, port) for port in ports), *binds, gateway)
+
+    def renumber(self, node: str) -> None:
+        """The machine gets an address that nobody has had; its name means that one."""
+        space, device = self._space(node), self._devices[node]
+        self.addresses[node] = f"{self._net}.{self._next}"
+        self._next += 1
+        _run("ip", "-n", space, "address", "flush", "dev", device)
+        _run("ip", "-n", space, "address", "add", f"{self.addresses[node]}/24", "dev", device)
+        self.write_hosts()
+
+    def write_hosts(self) -> None:
+        if self.hosts is not None:  # in place: it is mounted
+            rows = [f"{ip} {name_of(node)}\n" for node, ip in self.addresses.items()]
+            self.hosts.write_text("".join(["127.0.0.1 localhost\n", *rows]))
+
+    def unplug(self, node: str) -> None:
+        """Its kernel sees that the link is gone."""
+        _run("ip", "-n", self._space(node), "link", "set", self._devices[node], "down")
+
+    def plug(self, node: str) -> None:
+        _run("ip", "-n", self._space(node), "link", "set", self._devices[node], "up")
 
     # -- what is wrong with it ---------------------------------------------------------------
 
@@ -176,6 +219,10 @@ class Network:
 
     def _space(self, node: str) -> str:
         return f"distrodb{self._mark}-{node}"
+
+
+def name_of(node: str) -> str:
+    return f"{node}.machines"
 
 
 def _run(*words: str) -> None:
@@ -254,14 +301,39 @@ class _Switch:
 
 
 @contextlib.contextmanager
-def network_cluster(nodes: int, directory: Path, **options: object) -> Iterator[tuple]:
-    """A network and a cluster of that many slaves in it."""
-    with (
-        Network(f"node{n}" for n in range(1, nodes + 1)) as network,
-        NetworkCluster(network, directory, **options) as cluster,
-    ):
+def network_cluster(
+    nodes: int, directory: Path, *, by_names: bool = False, **options: object
+) -> Iterator[tuple]:
+    """A network and a cluster of that many slaves in it.  ``by_names``: they announce names, which
+    the test looks up as they do."""
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(Network(f"node{n}" for n in range(1, nodes + 1)))
+        if by_names:
+            network.hosts = directory / "hosts"
+            network.write_hosts()
+            stack.enter_context(_names_here(network))
+        cluster = NetworkCluster(network, directory, by_names=by_names, **options)
+        stack.enter_context(cluster)
         yield network, cluster
         network.heal()
+
+
+@contextlib.contextmanager
+def _names_here(network: Network) -> Iterator[None]:
+    """What the names mean to this process, where no hosts file says it."""
+    original = socket.getaddrinfo
+
+    def getaddrinfo(host: object, *rest: object, **more: object) -> list:
+        return original(names().get(host, host), *rest, **more)
+
+    def names() -> dict[object, str]:
+        return {name_of(node): ip for node, ip in network.addresses.items()}
+
+    socket.getaddrinfo = getaddrinfo
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = original
 
 
 if __name__ == "__main__":

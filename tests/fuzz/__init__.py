@@ -5,5 +5,5 @@
     fuzzing.py     runs inputs, and says which of them break a promise
     corpus/        every input that once broke one; replayed by the gate
 
-``python -m tests.fuzz TARGET --inputs N --seed S`` runs one by hand.
+``python -m tests.fuzz TARGET --inputs N --seed S`` runs one by hand; ``guided.py`` by coverage.
 """

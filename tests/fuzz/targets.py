@@ -34,7 +34,7 @@ from distrodb.commands.acl_user import RuleError, UnmatchedError, User, read
 from distrodb.commands.table import DISPATCHED
 from distrodb.compiled import pure
 from distrodb.config.load import load as load_config
-from distrodb.errors import ConfigError, CorruptionError, PeerError, VersionError
+from distrodb.errors import ConfigError, CorruptionError, PeerError, StorageError, VersionError
 from distrodb.keyspace import dump, snapshot
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.entry import decode_batch, encode_batch
@@ -54,7 +54,10 @@ from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.map_machine import MapMachine
 from distrodb.slave.users import Users
 from distrodb.storage import segment
+from distrodb.storage.large_files import LargeFiles
+from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import DeleteRange, LargePut, Put, Reference, SealedPut
+from distrodb.storage.segment_files import RealFolder
 from distrodb.storage.snapshot_files import SnapshotFiles
 from tests.library.slaves import Slaves
 from tests.unit.backup_world import FACTS
@@ -466,6 +469,72 @@ def _read_snapshot(data: bytes) -> None:
         pass
 
 
+_LARGE_VALUE = SealedPut(b"large", b"a large value" * 200)
+
+
+@cache
+def _large_files() -> tuple[LargeFiles, Reference, Path, bytes]:
+    folder = _file("large")
+    folder.mkdir()
+    files = LargeFiles(RealFolder(folder))
+    steps = files.write(_LARGE_VALUE)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            (file,) = folder.iterdir()
+            return files, done.value.reference, file, file.read_bytes()
+
+
+def _read_large(data: bytes) -> None:
+    files, reference, file, whole = _large_files()
+    file.write_bytes(data)
+    assert files.read(reference) == whole, "it was taken, and is not what was written"
+
+
+_LMDB_RECORDS = [Put(b"k%03d" % n, b"v" * (n * 7)) for n in range(60)] + [Put(b"x", b"y" * 9000)]
+
+
+@cache
+def _lmdb(commits: int) -> bytes:
+    folder = _file(f"lmdb-made-{commits}")
+    store = LmdbStore(folder)
+    for number in range(commits):
+        store.commit(_LMDB_RECORDS[number::commits])
+    store.commit([DeleteRange(b"k010", b"k020")])
+    store.close()
+    return (folder / "data.mdb").read_bytes()
+
+
+_CHANGE = struct.Struct("<BBHH")  # how, page, where in it, what
+
+
+def _read_lmdb(data: bytes) -> None:
+    """A file is larger than inputs are, so these are changes of one, a dozen at most.
+
+    What passes the check must not lead LMDB astray: that would end the process."""
+    out = bytearray(_lmdb(1 + len(data) % 3))
+    for how, page, at, what in _CHANGE.iter_unpack(data[: min(len(data) // 6, 12) * 6]):
+        begin = page % (len(out) // 4096) * 4096
+        # The head of a page and its table of nodes; else anywhere in it.
+        begin += at % 4094 if how & 1 else at % 160
+        if how & 0x0F == 0x0F:
+            del out[max(begin, 8192) :]
+        elif how & 8:
+            struct.pack_into("<H", out, begin, what)
+        else:
+            out[begin] ^= 1 << what % 8
+    folder = _file("lmdb")
+    folder.mkdir(exist_ok=True)
+    (folder / "data.mdb").write_bytes(out)
+    store = LmdbStore(folder)
+    try:
+        for _ in store.scan(b"", b"\xff" * 512):
+            pass
+    finally:
+        store.close()
+
+
 # -- files that people bring -----------------------------------------------------------------------
 
 
@@ -689,7 +758,7 @@ _ROWS_OF_TARGETS = [
         "map_snapshot",
         _map_snapshot,
         [b"".join(MapMachine(_MAP).snapshot())],
-        (ValueError,),
+        (ValueError, VersionError),
         memory=8 << 20,
         values=[[5, each] for each in _MAPS],
         pack=lambda value: json.dumps(value).encode(),
@@ -730,17 +799,25 @@ _ROWS_OF_TARGETS = [
             *(snapshot._pack([r]) for r in _ROWS),
             snapshot._pack(_STORE_HEADER),
         ],
-        (ValueError,),
+        (ValueError, VersionError),
         repair=_sealed_chunk,
         values=[_ROWS, _STORE_HEADER],
         pack=snapshot._pack,
+    ),
+    Target("large_file", _read_large, [_large_files()[3]], (CorruptionError,)),
+    Target(
+        "lmdb",
+        _read_lmdb,
+        [b"", b"\x03\x02\x05\0\x01\0", b"\x0a\x03\x10\0\x07\0" * 3, bytes(range(100, 124))],
+        (StorageError,),
+        memory=8 << 20,
     ),
     Target("snapshot_file", _read_snapshot, [_snapshot_file()], (CorruptionError,)),
     Target(
         "backup",
         _read_backup,
         [WHOLE],
-        (ConfigError, CorruptionError),
+        (ConfigError, CorruptionError, VersionError),
         repair=_mended_backup,
         memory=8 << 20,
         values=[[_STORE_HEADER, _ROWS[:3]]],

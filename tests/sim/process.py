@@ -18,8 +18,10 @@ import msgpack
 from distrodb.config import SlaveConfig
 from distrodb.errors import CorruptionError, PeerError, StorageError
 from distrodb.raft.interfaces import SnapshotRun
+from distrodb.ring.clustermap import member
 from distrodb.slave.core import Core
 from distrodb.slave.gateway import Gateway
+from distrodb.slave.links.place import Place, objection
 from distrodb.slave.service import Service
 from distrodb.storage.records import SealedPut
 from tests.support.disk import Disk, PendingSet, PendingSnapshot
@@ -203,9 +205,19 @@ class Slave:
 
     # -- links -------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> Place:
+        return str(self.config.me.client), str(self.config.me.peer)
+
+    def objection(self, peer: str, incarnation: str) -> str | None:
+        """What it has against a link with another one."""
+        core, place = self.core, self.simulation.slaves[peer].place
+        heard, name = core.peers.linked_with, member(peer, incarnation)
+        return objection(self.id, core.map, heard, name, place)
+
     def link_up(self, peer: str, link: Link, incarnation: str) -> None:
         self.links[peer] = link
-        self.core.link_up(self.now, peer, incarnation)
+        self.core.link_up(self.now, peer, incarnation, self.simulation.slaves[peer].place)
         self.turn_soon()
 
     def link_down(self, peer: str) -> None:

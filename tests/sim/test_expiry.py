@@ -7,6 +7,8 @@ from distrodb.keyspace.store import Store
 from distrodb.raft import proposals
 from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.ring.slots import slot_of
+from distrodb.slave.doctor.conditions import _clocks
+from distrodb.slave.doctor.facts import Facts
 from tests.sim.simulation import Simulation
 
 DAY_MS = 86_400_000
@@ -182,3 +184,14 @@ def test_a_member_that_gets_a_snapshot_meanwhile_agrees(seed: int, monkeypatch):
     place, args = slot_of(KEY.encode()), [b"HLEN", b"{a}hash1"]
     (fields,) = {store.execute(place, args, store.now_ms) for store in machines(cluster)}
     assert fields > 0
+
+
+@pytest.mark.parametrize("off_ms", [180_000, -180_000])
+def test_the_doctor_names_the_clock_that_is_minutes_apart_whoever_is_asked(off_ms):
+    cluster = born(6)
+    odd = next(iter(cluster.slaves))
+    restart(cluster, odd, off_ms)
+    cluster.run(3.0)
+    for slave in cluster.slaves.values():
+        facts = Facts({"asked": {"node": slave.core.id}}, 0.0, {}, slave.core.clocks.skews_ms())
+        assert [finding.about for finding in _clocks(facts)] == [odd]

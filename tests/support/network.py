@@ -101,6 +101,9 @@ class Network:
             return
         link.heard_at[side] = self._simulation.now
         slave = self._simulation.slaves[side]
+        if slave.objection(peer, link.incarnations[peer]):
+            self.break_link(side, peer)
+            return
         if peer in slave.links:  # the peer came back before we saw it go
             slave.link_down(peer)
         slave.link_up(peer, link, link.incarnations[peer])

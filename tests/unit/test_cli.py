@@ -465,3 +465,20 @@ def test_a_directory_that_is_named_twice_is_not_said_to_be_used(tmp_path, capsys
     names = [str(tmp_path / "node1"), f"{tmp_path}/./node1"]
     assert cli.main(["recover", str(tmp_path / "b"), *names, "--yes"]) == 2
     assert "node1: is named twice; name each directory once" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["doctor", "--conect", "x"], "--conect x (did you mean --connect?)"),
+        (["backup", "file", "--paswordfile=x"], "(did you mean --password-file?)"),
+        (["status", "x", "y"], "unrecognized arguments: x y\n"),
+    ],
+)
+def test_a_mistyped_option_is_told_with_its_own_command_s_usage(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    told = capsys.readouterr().err
+    assert (
+        ended.value.code == 2 and told.startswith(f"usage: distrodb {words[0]} ") and said in told
+    )

@@ -139,6 +139,23 @@ def test_the_numbers_of_copies_are_those_of_the_files() -> None:
     assert option.choices == REPLICAS
 
 
+def test_a_slave_may_be_found_elsewhere() -> None:
+    before = MAP.nodes["node3"]
+    after = apply(MAP, ["set_addresses", "node3", "a3", "x:1", "x:2"])
+    assert after.epoch == MAP.epoch + 1
+    assert after.nodes["node3"] == replace(before, client="x:1", peer="x:2")
+    assert after.partitions == MAP.partitions and after.members(["node3"]) == ("node3/a3",)
+    only_one = apply(MAP, ["set_addresses", "node3", "a3", before.client, "x:2"])
+    assert only_one.nodes["node3"].peer == "x:2"
+
+
+@pytest.mark.parametrize("field", ["client", "peer"])
+def test_two_slaves_are_never_at_one_address(field) -> None:
+    taken = getattr(MAP.nodes["node2"], field)
+    for places in ((taken, "x:2"), ("x:1", taken)):
+        assert apply(MAP, ["set_addresses", "node3", "a3", *places]) is MAP
+
+
 def test_before_the_birth_there_is_a_layout_only() -> None:
     layout = first_map(NODES, 10, 3)
     assert layout.epoch == 0
@@ -151,6 +168,11 @@ def test_before_the_birth_there_is_a_layout_only() -> None:
     [
         [],
         ["incarnate", "node3", "a3"],
+        ["set_addresses", "node3", "b3", "x:1", "x:2"],  # another directory than the map knows
+        ["set_addresses", "node9", "a9", "x:1", "x:2"],
+        ["set_addresses", "node3", "a3", "", "x:2"],
+        ["set_addresses", "node3", "a3", "x:1", ""],
+        ["set_addresses", "node3", "a3", MAP.nodes["node3"].client, MAP.nodes["node3"].peer],
         ["incarnate", "node3", ""],
         ["incarnate", "node3", "a/b"],
         ["incarnate", "node9", "b3"],

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.certs import hosts_of
 from distrodb.config import Address, NodeAddress, check_directory, load, render
 from distrodb.config.options import OPTIONS
 from distrodb.errors import ConfigError
@@ -217,6 +218,49 @@ def test_http_is_this_machine_s_own_unless_a_host_is_named(tmp_path, text, liste
     again = tmp_path / "b.toml"
     again.write_text(render("a", "data", [me]))
     assert load(again).me == me
+
+
+def test_gateway_and_http_may_be_found_elsewhere(tmp_path):
+    file = tmp_path / "a.toml"
+    ports = 'gateway = "0.0.0.0:3"\nhttp = "4"\n'
+    told = 'announce_gateway = "lb.example:6379"\nannounce_http = "page.example"\n'
+    file.write_text(GIVEN + ROW + 'announce = "h"\n' + ports + told)
+    me = load(file).me
+    assert (str(me.gateway), str(me.http)) == ("lb.example:6379", "page.example:4")
+    assert (str(me.gateway_bind), str(me.http_bind)) == ("0.0.0.0:3", "127.0.0.1:4")
+    assert load(file).http_url == "http://page.example:4"
+    assert {"lb.example", "page.example"} <= set(hosts_of(load(file)))
+    again = tmp_path / "b.toml"
+    again.write_text(render("a", "data", [me]))
+    assert load(again).me == me
+
+
+def test_one_gateway_may_be_announced_for_all(tmp_path):
+    """Behind it something spreads clients over the slaves."""
+    rows = "".join(
+        f'[[cluster.nodes]]\nid = "{n}"\nclient = "{n}:1"\npeer = "{n}:2"\ngateway = "{n}:3"\n'
+        'announce_gateway = "lb.example:6379"\n'
+        for n in "abc"
+    )
+    file = tmp_path / "a.toml"
+    file.write_text(GIVEN + rows.removeprefix("[[cluster.nodes]]\n"))
+    assert {str(node.gateway) for node in load(file).nodes} == {"lb.example:6379"}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('announce_gateway = "h"', "there is no gateway in this row"),
+        ('announce_http = "h"', "there is no http in this row"),
+        ('http = "3"\nannounce_http = "0.0.0.0"', "no address that anybody can be sent to"),
+        ('gateway = "h:3"\nannounce_gateway = "h:x"', "announce_gateway"),
+    ],
+)
+def test_what_is_announced_of_them_must_make_sense(tmp_path, more, words):
+    file = tmp_path / "a.toml"
+    file.write_text(GIVEN + ROW + 'announce = "h"\n' + more)
+    with pytest.raises(ConfigError, match=words):
+        load(file)
 
 
 def test_machines_may_have_the_same_http_port(tmp_path):

@@ -33,6 +33,7 @@ class Ring:
         self.joiners: dict[str, Joiner] = {}
         self.empty: frozenset[str] = frozenset()
         self.levels: dict[str, int] = {}
+        self.moved: dict[str, tuple[str, str]] = {}
         self.incarnations = dict.fromkeys(names, "1")
         self.controller = self.another_controller()
         self.alive(names)
@@ -61,7 +62,7 @@ class Ring:
 
     def view(self) -> Situation:
         voters = self.map.members(self.map.map_group)
-        return Situation(self.map, voters, self.joiners, self.empty, self.levels)
+        return Situation(self.map, voters, self.joiners, self.empty, self.levels, self.moved)
 
     def commands(self) -> list:
         return self.controller.commands(self.now, self.view())
@@ -135,6 +136,33 @@ def test_nor_counted_again_with_another_directory(ring, made_with, is_let_in):
     ring.incarnations["e"] = made_with
     ring.alive("abcde")
     assert ring.commands() == [("incarnate", "e", made_with)] * is_let_in
+
+
+# Where they are.
+
+
+def test_the_map_follows_one_that_is_found_elsewhere(ring):
+    ring.map = replace(ring.map, level=2)
+    ring.moved = {"e": ("x:1", "x:2")}
+    assert ("set_addresses", "e", "1", "x:1", "x:2") in ring.step()
+    assert (ring.map.nodes["e"].client, ring.map.nodes["e"].peer) == ("x:1", "x:2")
+
+
+def test_not_one_that_no_majority_hears(ring):
+    """Nor, again and again, one that says it is where another slave is."""
+    ring.map = replace(ring.map, level=2)
+    ring.moved = {"e": ("x:1", "x:2")}
+    for name in "bcd":
+        ring.detector.heard(ring.now, name, {n: "1" for n in "abcd" if n != name})
+    assert "set_addresses" not in [command[0] for command in ring.step()]
+    ring.alive("abcde")
+    ring.moved = {"e": ("a:1", "x:2")}
+    assert "set_addresses" not in [command[0] for command in ring.step()]
+
+
+def test_not_before_all_slaves_know_that_it_may_move(ring):
+    ring.moved = {"e": ("x:1", "x:2")}
+    assert "set_addresses" not in [command[0] for command in ring.step()]
 
 
 # Who is up.

@@ -1,7 +1,5 @@
 """When a disk is too slow to lead with, and when it is fast again."""
 
-import math
-
 import pytest
 
 from distrodb.slave.disk_speed import (
@@ -11,6 +9,7 @@ from distrodb.slave.disk_speed import (
     CALM_S_MAX,
     FAST_S,
     FAST_SYNCS,
+    IDLE_S,
     PROBE_S,
     RELAPSE_TIMES,
     SLOW_S,
@@ -104,6 +103,37 @@ def test_silence_is_no_proof(disk):
     assert not disk.speed.is_slow
 
 
+def test_a_disk_that_has_nothing_to_do_is_tried_now_and_then(disk):
+    """Nobody else would learn before the next write that it is slow."""
+    disk.sync(0.01)
+    assert disk.speed.next_due == disk.now + IDLE_S
+    disk.now += IDLE_S - 0.1
+    assert not disk.speed.wants_probe(disk.now)
+    disk.now += 0.2
+    disk.look()
+    assert disk.speed.wants_probe(disk.now) and disk.now < disk.speed.next_due
+    disk.sync(SLOW_S)
+    assert disk.speed.is_slow and disk.speed.next_due <= disk.now + PROBE_S
+
+
+def test_one_that_was_never_written_is_tried_too(disk):
+    assert disk.speed.next_due == IDLE_S and not disk.speed.wants_probe(IDLE_S - 1)
+    assert disk.speed.wants_probe(IDLE_S)
+
+
+def test_a_disk_that_is_busy_is_not_tried(disk):
+    """What is due must not keep the loop awake meanwhile."""
+    disk.sync(0.01)
+    disk.speed.beside_begins(disk.now, int(BESIDE_BYTES_A_S * 10 * IDLE_S))
+    disk.now += 2 * IDLE_S
+    disk.look()
+    assert not disk.speed.wants_probe(disk.now) and disk.speed.next_due >= disk.now + PROBE_S
+    disk.speed.beside(disk.now, 0)
+    assert disk.speed.wants_probe(disk.now)
+    disk.speed.sync_begins(disk.now)
+    assert not disk.speed.wants_probe(disk.now)
+
+
 def test_one_that_is_neither_fast_nor_slow_stays_what_it_is(disk):
     for _ in range(100):
         disk.sync(FAST_S)
@@ -163,4 +193,4 @@ def test_what_comes_bit_by_bit_beside_the_commits_is_not_slow(disk):
         disk.now += 1.0
         disk.speed.beside(disk.now, left * size)
         disk.look()
-    assert not disk.changes and disk.speed.next_due == math.inf
+    assert not disk.changes and disk.speed.next_due == disk.now + PROBE_S  # to be tried

@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -298,6 +299,24 @@ def test_what_is_wrong_is_found(facts, found, words):
     assert words in one["seen"] and one["seen"].endswith(".") and one["do"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("skews_ms", "odd", "words"),
+    [
+        ({"node2": -3000, "node3": -3100, "node4": -2900}, ["node1"], "2.9 s ahead of most others"),
+        ({"node2": 3000, "node3": 3100, "node4": 2900}, ["node1"], "behind most others"),
+        ({"node2": 10, "node3": 5000, "node4": -20}, ["node3"], "5.0 s ahead of most others"),
+        ({"node2": -3000, "node3": -3000}, ["node1"], "3.0 s ahead of most others"),
+        ({"node2": -3000}, ["node2"], "3.0 s behind that of node1, as node1 sees it"),
+        ({"node2": 0, "node3": -3000, "node4": -3000}, ["node3", "node4"], "behind others,"),
+        ({"node2": 1900, "node3": -1900}, [], ""),
+    ],
+)
+def test_the_odd_clock_is_named_and_not_all_others(skews_ms, odd, words):
+    found = [each for each in diagnose(skews_ms=skews_ms) if each["code"] == "clock_apart"]
+    assert [each["about"] for each in found] == odd
+    assert all(words in each["seen"] for each in found)
+
+
 def test_one_thing_that_is_wrong_of_a_slave_is_one_finding():
     for facts, _, _ in CASES:
         if "node2" in facts or "skews_ms" in facts:
@@ -317,6 +336,29 @@ def test_who_has_no_leader_to_copy_from_is_not_told_to_wait():
         assert found["not_yet_in"].startswith(words)
         assert ("docs/operations.md" in found["not_yet_in"]) is (words[0] != "W")
         assert leader or "empty directories" in found["no_leader"]
+
+
+@pytest.mark.parametrize(
+    ("down", "emptied", "seen", "do"),
+    [
+        ([], ["node3", "node4"], "up without what it held (node3 node4).", "recover and restore"),
+        (["node3"], ["node4"], "down (node3) or up without what it held (node4).", "Start node3 w"),
+        ([], [], "nobody is there who could take a copy.", "Let a slave join."),
+        (["node3"], [], "nobody is there who could take a copy.", "Start node3, or let another"),
+    ],
+)
+def test_who_is_missing_where_partitions_are_stuck(down, emptied, seen, do):
+    """Slaves that are up with new directories need not be started."""
+    status = with_healing(stuck=[2])
+    for node in NODES:
+        status["nodes"][node]["incarnation"] = "new" if node in emptied else "old"
+    for node in down:
+        status["nodes"][node]["status"] = "down"
+    status["partitions"][2]["members"] = [f"{node}/old" for node in ("node3", "node4", "node5")]
+    (one,) = [each for each in diagnose(status) if each["code"] == "healing_stuck"]
+    assert one["about"] == "partition 2" and one["seen"].endswith(seen) and do in one["do"]
+    assert ("operations.md#a-majority-is-lost-for-good" in one["do"]) is bool(emptied)
+    assert ("Start" in one["do"]) is bool(down)
 
 
 def test_the_worst_is_first():
@@ -391,6 +433,33 @@ def test_a_slave_that_should_answer_and_does_not_is_a_finding():
     assert (one["code"], one["about"], one["severity"]) == ("no_answer", "node2", "error")
     with pytest.raises(UnavailableError, match="refused"):
         master_doctor.judged(status, silent)
+
+
+@pytest.mark.parametrize("code", sorted(master_doctor.PASSING))
+@pytest.mark.parametrize("lasts", [False, True])
+def test_what_an_election_mends_is_told_only_if_it_lasts(code, lasts, monkeypatch):
+    """Right behind ``distrodb ready`` another slave may not have heard yet who leads."""
+    clock = [0.0]
+    answers = [[finding(code, "error", "x")], [finding(code, "error", "x")], []]
+
+    def ask(status):
+        return {"node1": answers[0] if lasts or len(answers) == 1 else answers.pop(0)}
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    monkeypatch.setattr(master_doctor, "_ask_each", ask)
+    monkeypatch.setattr(master_doctor, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(master_doctor, "sleep", sleep)
+    found = master_doctor.examine(SimpleNamespace(status=lambda: {"nodes": {}}))
+    assert [each["code"] for each in found] == ([code] if lasts else [])
+    assert clock[0] == (master_doctor.PASSES_S if lasts else 2 * master_doctor.LOOK_S)
+
+
+def test_what_is_wrong_for_longer_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(master_doctor, "_ask_each", lambda _: {"a": [finding("x", "error", "y")]})
+    monkeypatch.setattr(master_doctor, "sleep", lambda _: pytest.fail("it waits"))
+    assert len(master_doctor.examine(SimpleNamespace(status=lambda: {"nodes": {}}))) == 1
 
 
 @pytest.mark.parametrize("severity, is_ill", [("error", True), ("warning", True), ("note", False)])

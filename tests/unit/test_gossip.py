@@ -11,7 +11,7 @@ from distrodb.errors import PeerError
 from distrodb.raft.log import Configuration
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.condition import Condition
-from distrodb.slave.gossip import Copy, Gossip, GossipBook, Joiner
+from distrodb.slave.gossip import MOVED_MAX, Copy, Gossip, GossipBook, Joiner
 from distrodb.slave.group_ids import GROUP_MAX
 from distrodb.slave.recent import Load
 
@@ -25,6 +25,7 @@ FULL = Gossip(
     reports={0: Configuration(5, 2, ("a/1", "b/1"))},
     copies=(Copy(0, "c", 10, 100),),
     joiners={"d": Joiner("4f", "h:1", "h:2")},
+    moved={"c": ("x:1", "x:2")},
     is_born=False,
     gateway="h:3",
     http="h:4",
@@ -54,6 +55,7 @@ news = st.builds(
     reports=st.dictionaries(groups, configurations, max_size=3),
     copies=st.lists(st.builds(Copy, groups, names, numbers, numbers), max_size=3).map(tuple),
     joiners=st.dictionaries(names, st.builds(Joiner, names, addresses, addresses), max_size=3),
+    moved=st.dictionaries(names, st.tuples(addresses, addresses), max_size=3),
     is_born=st.booleans(),
     gateway=names,
     http=names,
@@ -84,7 +86,7 @@ def test_a_field_that_is_anything_at_all_is_gossip_or_a_peer_error(field, value)
 
 
 # What slaves of before do not tell.
-FIELDS = sorted(FULL.to_plain().keys() - {"map", "wall", "condition", "level"})
+FIELDS = sorted(FULL.to_plain().keys() - {"map", "wall", "condition", "level", "moved"})
 
 
 def test_who_tells_no_level_is_of_the_first():
@@ -127,6 +129,11 @@ def test_a_field_that_is_missing_is_a_peer_error(field):
         ("joiners", {"d": ["4f", "h:1"]}),
         ("joiners", {1: ["4f", "h:1", "h:2"]}),
         ("joiners", {"d": ["4f", "0.0.0.0:1", "h:2"]}),  # clients would be sent nowhere
+        ("moved", ["c"]),
+        ("moved", {"c": ["x:1"]}),
+        ("moved", {"c": ["x:1", "0.0.0.0:1"]}),
+        ("moved", {"c": ["x", "x:1"]}),
+        ("moved", {f"{n}": ["x:1", "x:2"] for n in range(MOVED_MAX + 1)}),
         ("born", None),
         ("map", None),
         ("map", {}),

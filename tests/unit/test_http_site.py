@@ -246,6 +246,18 @@ def test_a_stranger_hears_of_health_and_no_more(config):
     assert b"partition 3" in ask(site, "/readyz", login=":secret").body
 
 
+def test_ready_of_its_own_machine_hears_why_not_and_nothing_else(config):
+    site = site_of(config, "secret")
+    site._view.not_yet_in = lambda: [3]
+    right, wrong = {"authorization": "Distrodb word"}, {"authorization": "Distrodb \xe9"}
+    assert ask(site, "/readyz", **right).body == b"not ready\n"  # there is no token
+    site._visitors = Visitors(site._visitors._access, lambda: 0.0, True, "word")
+    assert b"partition 3" in ask(site, "/readyz", **right).body
+    assert ask(site, "/readyz", **wrong).body == b"not ready\n"
+    for path in ("/", "/cluster", "/key", "/metrics"):
+        assert ask(site, path, "name=a", **right).status == 401
+
+
 def test_each_path_is_for_whom_the_command_is_that_tells_the_same(config):
     rules = {"scraper": "on >x +info", "watcher": "on >x +distrodb|status", "app": "on >x +@all"}
     site = site_of(config, "secret", **rules)

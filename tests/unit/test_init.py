@@ -44,6 +44,8 @@ def test_slaves_are_told_the_same_and_nobody_else_anything(tmp_path: Path) -> No
 def test_two_clusters_share_no_secret(tmp_path: Path) -> None:
     one, other = (init(tmp_path / name, *THREE)[0] for name in "xy")
     assert one.secret != other.secret
+    assert one.cluster_id != other.cluster_id  # a slave that meets the other one is told of that
+    assert {c.cluster_id for c in init(tmp_path / "x", "--add", "d=10.0.0.4")} == {one.cluster_id}
     assert one.clients.requirepass != other.clients.requirepass
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -13,12 +14,16 @@ from distrodb.errors import PeerError
 from distrodb.raft import messages as m
 from distrodb.ring.clustermap import first_map
 from distrodb.slave.change_feed import changes_from_plain
+from distrodb.slave.links import dial as dial_module
 from distrodb.slave.links import links as links_module
 from distrodb.slave.links.conversation import Conversation, Frame, Met
+from distrodb.slave.links.dial import connect
+from distrodb.slave.links.dialling import OwnFile
 from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, MESSAGES, PUBLISHED, Incoming
 from distrodb.slave.links.introduction import Introduction
 from distrodb.slave.links.link import WAITING_BYTES_MAX, Link
-from distrodb.slave.links.links import Links, connect
+from distrodb.slave.links.links import Links
+from distrodb.slave.links.lookups import Lookups
 from distrodb.slave.links.strangers import AN_ADDRESS_MAX
 from distrodb.slave.logging_limit import LINES_AT_ONCE, RateLimit
 
@@ -52,10 +57,10 @@ class Slave:
         ours = Introduction("c", 3, "", "s", f"{id_}/1", str(self.me.client), str(self.me.peer))
         self.links = Links(
             lambda: ours,
-            self.me,
-            (),
+            OwnFile(self.me),
+            lambda *_: None,
             silent_after_s=3.0,
-            on_up=lambda peer, _: self.up.append(peer),
+            on_up=lambda peer, *_: self.up.append(peer),
             on_down=lambda peer: self.up.remove(peer),
             on_frame=lambda peer, content: self.frames.append((peer, content)),
         )
@@ -152,7 +157,7 @@ def test_a_dial_that_takes_too_long_leaves_nothing(loop_factory):
             )[0]
             try:
                 with pytest.raises(OSError):
-                    await connect("127.0.0.1", port, 0.1)
+                    await connect("127.0.0.1", port, 0.1, Lookups())
             finally:
                 socket.socket.__init__ = original
             assert opened and all(each.fileno() == -1 for each in opened)
@@ -163,7 +168,7 @@ def test_a_dial_that_takes_too_long_leaves_nothing(loop_factory):
 @pytest.mark.parametrize("loop_factory", LOOPS)
 def test_a_slave_that_stalls_while_it_dials_keeps_no_dead_link(loop_factory, monkeypatch):
     """The time limit is over in the same turn of the loop in which the connection stands."""
-    monkeypatch.setattr(links_module, "DIAL_S_MAX", 0.02)
+    monkeypatch.setattr(dial_module, "DIAL_S_MAX", 0.02)
     monkeypatch.setattr(links_module, "RETRY_S", 0.001)
 
     async def main():
@@ -387,7 +392,7 @@ def test_a_conversation_opens_then_carries_frames():
     dialler = Conversation(introduction("a"), "b", b"1" * 16)
     acceptor = Conversation(introduction("b"), None, b"2" * 16)
     assert talk(dialler, acceptor) == [
-        ("acceptor", Met("a", "1")),
+        ("acceptor", Met("a", "1", ("a:1", "a:2"))),
         ("dialler", Met("b", "1")),
     ]
     dialler.outgoing.put_messages([[1, m.VOTE, 1]])
@@ -410,3 +415,105 @@ def test_nothing_large_is_taken_before_the_introduction_is_complete():
     acceptor = Conversation(introduction("b"), None, b"2" * 16)
     with pytest.raises(PeerError, match="does not speak"):
         list(acceptor.receive(b"".join(dialler.outgoing.take(1 << 20))))
+
+
+# -- who is at the wrong port ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"-ERR Protocol error: too big mbulk count string\r\n", "this is a client port"),
+        (b"-NOAUTH Authentication required.\r\n", "this is a client port"),
+        (b"*1\r\n$4\r\nPING\r\n", "a client at a peer port"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP"),
+        (b"GET / HTTP/1.1\r\n", "it speaks HTTP"),
+        (bytes.fromhex("16030100c8010000c40303"), "it speaks TLS"),
+        (b"\xff" * 20, "a frame of"),
+    ],
+)
+def test_who_speaks_something_else_is_told_by_that(said, words):
+    conversation = Conversation(introduction("a"), "", b"1" * 16)
+    with pytest.raises(PeerError, match=words):
+        for byte in said:  # however it comes
+            list(conversation.receive(bytes([byte])))
+
+
+def test_what_slaves_say_to_each_other_looks_like_nothing_else():
+    dialler = Conversation(introduction("a"), "b", b"1" * 16)
+    acceptor = Conversation(introduction("b"), None, b"2" * 16)
+    assert len(talk(dialler, acceptor)) == 2 and acceptor.broken_off() == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(bytes.fromhex("15030300020246"), "it speaks TLS"), (b"", "ends the connection before it sa")],
+)
+def test_a_joiner_whose_dials_are_ended_without_a_word_says_so(answer, words, caplog, monkeypatch):
+    """As at a port with TLS, which sends an alert of seven bytes, or nothing."""
+    monkeypatch.setattr(links_module, "REFUSED_RETRY_S", 0.01)
+
+    async def main():
+        ends = []
+
+        async def end(reader, writer):
+            ends.append(await reader.read(8))
+            writer.write(answer)
+            writer.close()
+
+        server = await asyncio.start_server(end, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        slave = Slave("b", free_ports(1)[0])
+        slave.links._file = OwnFile(slave.me, [Address("127.0.0.1", port)])
+        slave.links.follow(first_map([("b", "h:1", "h:2")], 1, 3, None))
+        await until(lambda: [r for r in caplog.records if words in r.getMessage()])
+        assert len(ends) >= (1 if answer else links_module.WORDLESS_MAX)
+        assert f"link with 127.0.0.1:{port} closed: " in caplog.text
+        slave.links.close()
+        server.close()
+
+    run(main())
+
+
+class Names:
+    """A name server: it answers when it is told to, and hangs until then."""
+
+    def __init__(self):
+        self.asked, self.may_answer = [], threading.Event()
+
+    def __call__(self, host, port, type):
+        self.asked.append(host)
+        if host.startswith("slow") and not self.may_answer.wait(20):
+            raise OSError("nobody let it answer")
+        if host == "nobody":
+            raise socket.gaierror("there is no such name")
+        return [(socket.AF_INET, type, 0, "", (f"127.0.0.{len(self.asked)}", port))]
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS)
+def test_names_that_hang_keep_no_other_waiting(loop_factory):
+    """More of them than any pool has threads, each asked for again and again as dials are."""
+
+    async def main():
+        lookups = Lookups(names := Names())
+        for _ in range(3):
+            for n in range(40):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.001):
+                        await lookups.find(f"slow{n}", 1)
+        assert len(names.asked) == 40  # one thread each
+        async with asyncio.timeout(20):
+            assert (await lookups.find("quick", 1))[0][4] == ("127.0.0.41", 1)
+            # It may mean another address by now.
+            assert (await lookups.find("quick", 1))[0][4] == ("127.0.0.42", 1)
+            with pytest.raises(socket.gaierror):
+                await lookups.find("nobody", 1)
+            assert await lookups.find("127.0.0.1", 1) and await lookups.find("::1", 1)
+            assert len(names.asked) == 43  # an address is no name
+            late = asyncio.ensure_future(lookups.find("slow7", 1))
+            await asyncio.sleep(0)
+            names.may_answer.set()
+            assert (await late)[0][4][1] == 1 and len(names.asked) == 43
+        await until(lambda: not lookups._under_way)
+
+    run(main(), loop_factory)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrodb.ring.clustermap import ClusterMap
+from distrodb.ring.map_commands import apply
 from distrodb.ring.moves import Observed
 from distrodb.ring.placement import REPLICAS, group_of
 from distrodb.ring.plan import plan
@@ -475,6 +476,19 @@ def test_fewer_copies_wait_for_one_who_is_silent() -> None:
     observed = Observed({0: sorted(world.voters[0])}, sorted(world.voters[MAP]))
     after = plan(replace(world.map, nodes=rows), observed, 3, 4)
     assert all(len(command) == 2 + 5 for command in after.commands)
+
+
+def test_fewer_copies_a_dead_one_goes_though_another_is_silent_or_is_to_come() -> None:
+    world = World(7, 1, replicas=5)
+    world.kill("n2")
+    world.obey(world.plan())  # the ring
+    world.set_replicas(3)
+    observed = Observed({0: sorted(world.voters[0])}, sorted(world.voters[MAP]))
+    silent = {**world.map.nodes, "n5": replace(world.map.nodes["n5"], status="suspect")}
+    moved = apply(world.map, ["move", "0", "n4"])
+    for each in (replace(world.map, nodes=silent), moved):
+        (members,) = [c[2:] for c in plan(each, observed, 3, 4).commands if c[0] == "set_group"]
+        assert {*members} == {"n5", "n6", "n0", "n1"}
 
 
 def test_fewer_copies_one_who_dies_while_a_live_one_was_to_go_goes_instead() -> None:

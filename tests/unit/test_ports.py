@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import socket
 import struct
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from distrodb import LocalCluster, local, ports
 from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
-from distrodb.slave import process
+from distrodb.slave import own_ports, process
+from distrodb.slave.map_keeper import map_of
+from distrodb.storage.directory import Directory
+from distrodb.storage.records import MAP_KEY, sealed
 
 
 @pytest.fixture
@@ -170,43 +174,90 @@ def test_a_cluster_says_who_is_on_a_slave_s_port(first, on_its_port, tmp_path, m
 def test_a_slave_waits_for_its_ports(first, on_its_port, monkeypatch, caplog):
     _, connection = on_its_port
     config = first.configs["node1"]
-    monkeypatch.setattr(process, "sleep", lambda _: end_at_once(connection))
+    monkeypatch.setattr(own_ports, "sleep", lambda _: end_at_once(connection))
     caplog.set_level("INFO")
-    process._wait_for_ports(config)
+    own_ports.wait_for_ports(config)
     assert [record.getMessage() for record in caplog.records] == [
         "one of its ports is in use; it waits for up to 5 s"
     ]
-    process._wait_for_ports(config)
+    own_ports.wait_for_ports(config)
     assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("host", [NO_ONE_S, "nobody.invalid"])
 @pytest.mark.parametrize("is_born", [False, True])
 def test_a_slave_that_cannot_have_its_address_is_not_told_to_free_its_port(host, is_born, tmp_path):
-    names = "a" if is_born else "ab"  # alone it is born as it starts
-    rows = [NodeAddress(name, Address(host, 7), Address(host, 8)) for name in names[:1]]
-    rows += [NodeAddress(name, Address("c", 7), Address("c", 8)) for name in names[1:]]
+    rows = [NodeAddress("a", Address(host, 7), Address(host, 8))]
     text = render("a", "data", rows, node_protected_mode=False)
     (tmp_path / "a.toml").write_text(text)
+    if is_born:
+        config = load(tmp_path / "a.toml")
+        before = Directory(config.directory)
+        before.identify(f"{config.cluster_id} a")
+        born = map_of(config, {"a": "1"}).to_plain()
+        before.journal.commit([sealed(MAP_KEY, json.dumps(born).encode())])
+        before.close()
     with pytest.raises(ConfigError, match=f"cannot listen at {host}:8: ") as refused:
         process.run(load(tmp_path / "a.toml"))
     _, _, said = str(refused.value).partition(f"cannot listen at {host}:8: ")
     why, _, remedy = said.rpartition("; ")
     if host != NO_ONE_S:  # the system's own words
-        wanted = "let it, as the cluster knows it there", "name one where it may"
+        assert remedy == "name one where it may"
     else:
         assert why == "this machine has no such address"
-        wanted = (
-            "bring it back, as the cluster knows it there",
-            "see whether this is another machine's file, or name one that it has",
-        )
-    assert remedy == wanted[not is_born]
+        assert remedy == "see whether this is another machine's file, or name one that it has"
 
 
 @pytest.mark.parametrize("on_its_port", ["client"], indirect=True)
 def test_a_slave_that_waits_in_vain_says_who_is_there(first, on_its_port, monkeypatch):
-    monkeypatch.setattr(process, "_wait_for_ports", lambda _: None)
+    monkeypatch.setattr(process, "wait_for_ports", lambda _: None)
     config = first.configs["node1"]
     config.directory.mkdir()
     with pytest.raises(ConfigError, match=f"cannot listen at {config.me.client}: it is in use, by"):
         process.run(config)
+
+
+@pytest.mark.parametrize("on_its_port", ["client"], indirect=True)
+def test_a_port_that_is_taken_in_between_is_named_too(first, on_its_port, monkeypatch):
+    monkeypatch.setattr(process, "wait_for_ports", lambda _: None)
+    monkeypatch.setattr(process, "check_ports", lambda *_, **__: None)
+    config = first.configs["node1"]
+    config.directory.mkdir()
+    with pytest.raises(ConfigError, match=f"cannot listen at {config.me.client}: it is in use, by"):
+        process.run(config)
+
+
+def _has_no_such_address(rows: dict[str, Any]) -> dict[str, Any]:
+    return {**rows, "peer_bind": Address(NO_ONE_S, 8)}
+
+
+def _needs_a_password(rows: dict[str, Any]) -> dict[str, Any]:
+    return {**rows, "client_bind": Address("0.0.0.0", rows["client"].port)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "words"),
+    [
+        (_has_no_such_address, {}, "cannot listen at"),
+        (_needs_a_password, {}, "clients.requirepass: is empty"),
+        (dict, {"tls_peers": True}, "tls.certificate: "),
+    ],
+)
+def test_a_start_that_fails_leaves_a_new_directory_to_whoever_is_right(
+    spoil, options, words, tmp_path
+):
+    [(client, peer, *_)] = local._ports(1, None)
+    rows = {"client": Address("127.0.0.1", client), "peer": Address("127.0.0.1", peer)}
+    if options:
+        for name in ("certificate", "key", "ca"):
+            (tmp_path / f"{name}.crt").write_text("none")
+            options = {**options, f"tls_{name}": f"{name}.crt"}
+    (tmp_path / "a.toml").write_text(
+        render("a", "data", [NodeAddress("a", **spoil(rows))], **options)
+    )
+    with pytest.raises(ConfigError, match=words):
+        process.run(load(tmp_path / "a.toml"))
+    left = Directory(tmp_path / "data")
+    assert left.owner() is None
+    left.identify("another cluster and slave")
+    left.close()

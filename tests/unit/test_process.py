@@ -67,6 +67,18 @@ def test_any_other_exception_is_an_internal_error_and_its_trace_is_logged(caplog
     assert record.getMessage() == "internal error" and record.exc_info
 
 
+@pytest.mark.parametrize("log_format", ["text", "logfmt", "json"])
+def test_what_ends_a_slave_is_an_event_where_programs_read_the_log(log_format, caplog, monkeypatch):
+    """A snapshot that cannot be written, say; as text it is the last line of standard error."""
+    error = StorageError("snapshots/1: cannot write: full")
+    monkeypatch.setattr(process, "_run", mock.Mock(side_effect=error))
+    monkeypatch.setattr(process.log_output, "begin", lambda _: None)
+    with pytest.raises(StorageError):
+        process.run(mock.Mock(log_format=log_format))
+    wanted = [] if log_format == "text" else ["ends: snapshots/1: cannot write: full"]
+    assert caplog.messages == wanted
+
+
 def test_what_a_slave_warns_of_again_and_again_is_logged_at_a_bounded_rate(caplog, monkeypatch):
     """A snapshot that is always damaged, for one."""
     monkeypatch.setattr(process.limited, "_limit", RateLimit())
@@ -75,6 +87,7 @@ def test_what_a_slave_warns_of_again_and_again_is_logged_at_a_bounded_rate(caplo
         slave = object.__new__(process.SlaveProcess)
         slave._ended = asyncio.get_running_loop().create_future()
         slave._links, slave._clients = mock.Mock(), mock.Mock(has_work=False)
+        slave._disk = mock.Mock()
         slave._core = mock.Mock(has_work=False, next_due=math.inf)
         slave._followed, slave._wakes_at = slave._core.map, -math.inf
         for _ in range(100):

@@ -20,7 +20,7 @@ from distrodb import cli
 from distrodb.config import Address, NodeAddress, check_directory, load, render
 from distrodb.errors import CorruptionError, DistrodbError, StorageError
 from distrodb.storage import lmdb_store
-from distrodb.storage.directory import Directory
+from distrodb.storage.directory import COPY, Directory
 from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import IDENTITY_KEY, Put
 from tests.e2e.test_commands import free_base_port
@@ -118,6 +118,16 @@ def test_a_directory_that_is_none(tmp_path, capsys, spoil, where):
     spoil(place)
     status, line = start(file, capsys)
     assert status == 2 and f"{file}: node.directory: " in line and "home" in line
+
+
+def test_a_directory_that_was_found_to_be_a_copy_is_not_used_again(file, capsys):
+    opened = Directory(file.parent / "data")
+    opened.identify("c a")
+    opened.mark_as_copy("because")
+    opened.close()
+    status, line = start(file, capsys)
+    assert status == 1 and "data: is a copy of a directory that another slave ran with" in line
+    assert (file.parent / "data" / COPY).read_text() == "because\n"
 
 
 @pytest.mark.parametrize("spoil", [Path.touch, Path.mkdir, _is_a_fifo, _is_a_link_to_nothing])

@@ -7,6 +7,7 @@ import pytest
 from distrodb.config import Address, NodeAddress, load, render
 from distrodb.errors import ConfigError
 from distrodb.ring.clustermap import first_map
+from distrodb.ring.levels import OF_MOVES
 from distrodb.slave.startup import (
     CONNECTIONS_MIN,
     DESCRIPTORS_RESERVED,
@@ -49,6 +50,11 @@ def test_an_address_that_would_be_ignored_is_named(config, cluster_map, words):
         check_against_map(config, cluster_map)
 
 
+def test_other_addresses_are_taken_once_all_slaves_know_that_they_may_change(config):
+    moved = dataclasses.replace(born(client="x:1", peer="x:2"), level=OF_MOVES)
+    check_against_map(config, moved)
+
+
 def test_a_number_of_partitions_that_would_be_ignored_is_named(config):
     wanting = dataclasses.replace(config, partitions_wanted=7)
     with pytest.raises(ConfigError, match="is 7, and the cluster was born with 4"):
@@ -71,7 +77,9 @@ def test_files_are_kept_for_the_slave_itself(wanted, files_max, expected):
 
 def test_a_directory_is_given_up_only_where_others_have_a_majority(config):
     assert "empty directory" in remedy(config)
-    assert "bring the directory back" in remedy(dataclasses.replace(config, replicas=1))
+    assert "not if the cluster was told to keep one copy" in remedy(config)
+    one = remedy(dataclasses.replace(config, replicas=1))
+    assert one.startswith("bring the directory back") and "empty" not in one
 
 
 def at(tmp_path, client: str, peer: str, gateway: str = "127.0.0.1", http: str = "::1", **options):

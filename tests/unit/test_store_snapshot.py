@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.commands.table import MACHINE_COMMANDS
+from distrodb.errors import VersionError
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.context import StoreLimits
 from distrodb.keyspace.entry import encode_batch
@@ -134,6 +135,8 @@ def test_a_snapshot_of_version_1_is_read() -> None:
 def test_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="another version"):
         restore_store(StoreLimits(), [pack(["distrodb store", 3, 7, 5, 9, 0])])
+    with pytest.raises(VersionError, match="^a store's snapshot of version 4, which this version"):
+        restore_store(StoreLimits(), [pack(["distrodb store", 4, "x"])])
 
 
 @pytest.mark.parametrize(

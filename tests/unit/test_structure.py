@@ -121,15 +121,19 @@ SHELLS = {
     "worker.py",
     "client_server.py",
     "disk_space.py",
+    "disk_threads.py",
     "doors.py",
     "tls.py",
     "process.py",
     "http/server.py",
+    "links/dial.py",
     "links/link.py",
     "links/links.py",
+    "links/lookups.py",
     "log_output.py",
     "logging_limit.py",
     "machine_memory.py",
+    "own_ports.py",
     "own_process.py",
     "service_manager.py",
 }
@@ -290,6 +294,7 @@ SOAKS = {
     "sim/test_random_faults.py",
     "sim/test_leases.py",
     "sim/test_replicas.py",
+    "sim/test_moving.py",
     "faults/recording.py",
 }
 

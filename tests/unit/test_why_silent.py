@@ -8,13 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from distrodb.certs import Authority
 from distrodb.cli import main
 from distrodb.clock import wall_ms
-from distrodb.login import NOBODY
+from distrodb.login import NOBODY, Login
+from distrodb.master import connections
 from distrodb.master.connections import log_in_as
 
+LOGIN = Login("app", "secret")
 Serve = Callable[[ssl.SSLContext | None], str]
 
 
@@ -99,3 +102,52 @@ def test_nobody_there_is_nobody_there(capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert "; start one with" in said(capsys, "--connect", f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("error", "login", "words"),
+    [
+        (AuthenticationError("HELLO must be called with"), NOBODY, "it asks for a password; log"),
+        (AuthenticationError("Authentication required."), NOBODY, "it asks for a password; log in"),
+        (AuthenticationError("invalid username-password pair or"), LOGIN, "does not know the user"),
+        (AuthenticationError("AUTH <password> called without any password c"), LOGIN, "leave it"),
+        (AuthenticationError("something"), LOGIN, "something"),
+        (NoPermissionError("this user has no"), NOBODY, "(this user has no); log in with --user"),
+        (NoPermissionError("this user has no"), LOGIN, "the user app may not ask for this (this"),
+    ],
+)
+def test_who_is_refused_is_told_what_helps(error, login, words):
+    """Who has logged in need not be told to."""
+    log_in_as(login)
+    said = connections.why_refused(error)
+    assert words in said and "HELLO" not in said
+    assert ("log in" in said) is (login is NOBODY)
+
+
+@pytest.mark.parametrize("answer", [b"\0\0\0\x13????", b"HTTP/1.1 400 Bad\r\n\r\n"])
+def test_a_port_that_is_not_for_clients_is_taken_for_none(answer, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            with suppress(OSError):
+                while True:
+                    link, _ = listener.accept()
+                    with link:
+                        link.recv(1000)
+                        link.sendall(answer)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert main(["status", "--connect", f"127.0.0.1:{listener.getsockname()[1]}"]) == 1
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert "is this the client port?" in capsys.readouterr().err
+
+
+def test_a_peer_port_asks_for_a_certificate_of_the_slave(tmp_path, serve, capsys):
+    context = context_of(tmp_path)
+    context.load_verify_locations(tmp_path / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    arguments = ["status", "--connect", serve(context), "--ca", str(tmp_path / "ca.crt")]
+    assert main(arguments) == 1
+    assert "is this the client port?" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """What is wrong with partitions, slaves and copies, as the asked slave sees them.  Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from distrodb.ranges import of_groups
 from distrodb.slave.doctor.facts import Facts
@@ -8,7 +10,7 @@ from distrodb.slave.doctor.finding import ERROR, NOTE, WARNING, Finding
 
 _LOST = (
     "bring their old directories back; if those of a majority are gone for good see"
-    " docs/operations.md"
+    " docs/operations.md#a-majority-is-lost-for-good"
 )
 
 
@@ -81,8 +83,7 @@ def _groups(facts: Facts) -> Iterator[Finding]:
             about,
             f"{about.capitalize()} {has} no majority, and no command there is answered: {who}"
             f" {_is(missing)} down or not heard.",
-            f"Start {who} with {'its directory' if len(missing) == 1 else 'their directories'}, or"
-            " mend the network.",
+            f"Start {who} with {_theirs(missing)}, or mend the network.",
         )
     if headless:
         about = of_groups(headless)
@@ -215,15 +216,12 @@ def _healing(facts: Facts) -> Iterator[Finding]:
     healing, moves = facts.status["healing"], facts.status["moves"]
     dead = {row["id"] for row in facts.status["partitions"] if not facts.has_majority(row["group"])}
     stuck = [group for group in healing["stuck"] if group not in dead]
-    if stuck:
-        yield Finding(
-            "healing_stuck",
-            ERROR,
-            of_groups(stuck),
-            f"{of_groups(stuck).capitalize()} cannot be moved: a majority of the slaves that hold"
-            " it is down.",
-            "Start the slaves that are down, with their directories.",
-        )
+    alike: dict[_Missing, list[int]] = {}
+    for row in facts.status["partitions"]:
+        if row["id"] in stuck:
+            alike.setdefault(_missing(facts, row), []).append(row["id"])
+    for missing, groups in alike.items():
+        yield _stuck(groups, missing)
     moving = {*healing["moving"], *(row["group"] for row in moves)}
     waiting = [group for group in healing["waiting"] if group not in moving]
     if moving or waiting or healing["is_map_moving"]:
@@ -240,6 +238,54 @@ def _healing(facts: Facts) -> Iterator[Finding]:
             "Nothing; WATCH-RING in the shell shows it. [healing] moves_at_once and"
             " copy_bytes_per_s bound it.",
         )
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """Of the slaves of one group."""
+
+    down: tuple[str, ...]
+    emptied: tuple[str, ...]  # up, with another directory than they had in this group
+    is_majority: bool  # these are, or it is not known who voted
+
+
+def _missing(facts: Facts, row: Mapping[str, Any]) -> _Missing:
+    group, members = row["group"], row.get("members")
+    had = dict(member.split("/", 1) for member in members or ())
+    down = tuple(node for node in group if node in facts.absent)
+    emptied = tuple(
+        node
+        for node in group
+        if node in had and node not in down and had[node] != facts.nodes[node].get("incarnation")
+    )
+    is_majority = members is None or 2 * len(down + emptied) >= len(group)
+    return _Missing(down, emptied, is_majority)
+
+
+def _stuck(groups: list[int], missing: _Missing) -> Finding:
+    about, down, emptied = of_groups(groups), missing.down, missing.emptied
+    cannot = f"{about.capitalize()} cannot be moved"
+    if not missing.is_majority:
+        seen = f"{cannot}: nobody is there who could take a copy."
+        do = [f"Start {_list(down)}, or let another slave join." if down else "Let a slave join."]
+        return Finding("healing_stuck", ERROR, about, seen, do[0])
+    seen, do = f"{cannot}: a majority of the slaves that hold it is", []
+    what = []
+    if down:
+        what.append(f"down ({_list(down)})")
+        do.append(f"Start {_list(down)} with {_theirs(down)}.")
+    if emptied or not down:
+        what.append("up without what it held" + (f" ({_list(emptied)})" if emptied else ""))
+        do.append(
+            "A slave was started with an empty directory: see whether the disks are mounted, and"
+            " start it with its old one. If a majority's are gone for good: distrodb recover and"
+            " restore (docs/operations.md#a-majority-is-lost-for-good)."
+        )
+    return Finding("healing_stuck", ERROR, about, f"{seen} {' or '.join(what)}.", " ".join(do))
+
+
+def _theirs(nodes: Sequence[str]) -> str:
+    return "its directory" if len(nodes) == 1 else "their directories"
 
 
 def _membership(facts: Facts) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 security, versions and settings.  Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from distrodb.slave.condition import (
     NO_PASSWORD,
@@ -182,17 +182,33 @@ def _security(facts: Facts) -> Iterator[Finding]:
 
 
 def _clocks(facts: Facts) -> Iterator[Finding]:
-    for node, skew_ms in facts.skews_ms.items():
+    """Against what most clocks say: the asked slave's own may be the odd one."""
+    ahead_ms = {facts.me: 0, **facts.skews_ms}  # of the asked slave's clock
+    usual_ms = _most(ahead_ms.values())
+    alike = sum(abs(at_ms - usual_ms) < CLOCK_MS for at_ms in ahead_ms.values())
+    others_are = "most others" if 2 * alike > len(ahead_ms) else "others"
+    for node, at_ms in ahead_ms.items():
+        skew_ms = at_ms - usual_ms
         if abs(skew_ms) >= CLOCK_MS:
             way = "ahead of" if skew_ms > 0 else "behind"
+            others = [other for other in ahead_ms if other != node]
+            whom = f"that of {others[0]}" if len(others) == 1 else others_are
             yield Finding(
                 "clock_apart",
                 WARNING,
                 node,
-                f"The clock of {node} is {abs(skew_ms) / 1000:.1f} s {way} that of {facts.me}: keys"
-                " may expire at another moment when the lead changes.",
-                "Let both machines set their clocks by NTP (chrony, systemd-timesyncd).",
+                f"The clock of {node} is {abs(skew_ms) / 1000:.1f} s {way} {whom}, as {facts.me}"
+                " sees it: keys may expire at another moment when the lead changes.",
+                "Let all machines set their clocks by NTP (chrony, systemd-timesyncd).",
             )
+
+
+def _most(ahead_ms: Iterable[int]) -> int:
+    """The median; of an even number the one of both in the middle that is nearer to the asked
+    slave's, so that of two slaves the other one is told of."""
+    in_order = sorted(ahead_ms)
+    low, high = in_order[(len(in_order) - 1) // 2], in_order[len(in_order) // 2]
+    return min(low, high, key=abs)
 
 
 def _sameness(facts: Facts) -> Iterator[Finding]:

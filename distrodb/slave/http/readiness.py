@@ -13,11 +13,13 @@ def reasons_against(view: View, is_ending: bool) -> list[str]:
     if is_ending:
         return ["it is ending"]
     if maps.waits_to_join:
-        return ["it waits to be let into the cluster"]
+        return ["it waits to be let into the cluster; if it is refused, its log says why"]
     if maps.waits_for_cluster:
         return ["its directory is empty, and it waits for a slave that knows the cluster"]
     if maps.waits_for is not None:
-        return [f"the cluster is not born yet, waiting for {', '.join(maps.waits_for) or 'all'}"]
+        who = ", ".join(maps.waits_for)
+        what = f"waiting for {who}, not met yet" if who else "its slaves have met, and agree on it"
+        return [f"the cluster is not born yet, {what}"]
     found = []
     if view.id not in ring:
         found.append("it is not in the ring")

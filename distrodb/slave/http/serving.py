@@ -24,8 +24,9 @@ def http_of(
     report: SelfReport,
     tls: Tls,
     is_ending: Callable[[], bool],
+    token: str = "",
 ) -> HttpServer | None:
-    """None if its row names none."""
+    """None if its row names none.  ``token``: ready_token.py's."""
     config, service = core.config, clients.service
     address = config.me.http_bind
     if address is None:
@@ -46,7 +47,7 @@ def http_of(
         "/live": Document(Live(core, service, report.recent, report.happenings).pieces, JSON),
     }
     is_protected = config.is_protected and config.tls.of_http != "certificate"
-    visitors = Visitors(service.access, process.now, is_protected)
+    visitors = Visitors(service.access, process.now, is_protected, token)
     lookups = Lookups(core, service, visitors, clients.schedule)
     site = Site(core.view, service, is_ending, visitors, lookups, page_files(), documents)
     context = None if tls.http is None else lambda: present(tls.http)

@@ -1,8 +1,9 @@
 """The paths of the HTTP port, and what each of them says, and to whom.  Pure: no socket, no clock.
 
-``/healthz`` and ``/readyz`` are for everybody, since probes have no password; only who has logged
-in is told why a slave is not ready.  All else is for users (visitors.py), each path for who may run
-the command that tells the same; the page's own files tell nothing, and are for any user.
+``/healthz`` and ``/readyz`` are for everybody, since probes have no password; why a slave is not
+ready is told only to who has logged in, and to ``distrodb ready`` (ready_token.py).  All else is
+for users (visitors.py), each path for who may run the command that tells the same; the page's own
+files tell nothing, and are for any user.
 """
 
 import json
@@ -69,6 +70,8 @@ class Site:
             return objection
         if path == "/healthz":
             return Answer(200, b"ok\n")
+        if path == "/readyz" and self._visitors.is_of_the_house(asked):
+            return self._documents["/readyz"]
         visitor = self._visitors.who(asked)
         if isinstance(visitor, Answer):
             return self._readiness if path == "/readyz" else visitor

@@ -13,11 +13,13 @@ import binascii
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from distrodb.commands.acl_guard import AUTH, STRANGER, Guarding
 from distrodb.commands.acl_log import TOPLEVEL, Refused
 from distrodb.commands.acl_user import DEFAULT, NAME_BYTES_MAX
 from distrodb.config.address import Address, is_loopback
+from distrodb.ready_token import SCHEME
 from distrodb.slave.access import Access
 from distrodb.slave.http.conversation import Answer, Asked
 from distrodb.slave.logins import OF_HTTP, Logins
@@ -41,9 +43,12 @@ class Visitor:
 
 
 class Visitors:
-    def __init__(self, access: Access, now: Callable[[], float], is_protected: bool):
-        """``is_protected``: others than this machine must log in."""
+    def __init__(
+        self, access: Access, now: Callable[[], float], is_protected: bool, token: str = ""
+    ):
+        """``is_protected``: others than this machine must log in.  ``token``: ready_token.py's."""
         self._access, self._now, self._is_protected = access, now, is_protected
+        self._token = f"{SCHEME} {token}".encode() if token else b""
         self._logins = Logins(access.users, OF_HTTP)
 
     def who(self, asked: Asked) -> Visitor | Answer:
@@ -67,6 +72,11 @@ class Visitors:
             return LOG_IN
         guard = self._access.users.guard_of(name, has_logged_in=True)
         return Visitor(name, guard, True, asked.peer)
+
+    def is_of_the_house(self, asked: Asked) -> bool:
+        """It is ``distrodb ready``, of this machine and the slave's own user."""
+        given = asked.headers.get("authorization", "").encode(errors="replace")
+        return bool(self._token) and compare_digest(given, self._token)
 
     def objection(self, visitor: Visitor, words: Sequence[bytes]) -> str:
         """Why it may not see what a command of these words tells; empty: it may."""

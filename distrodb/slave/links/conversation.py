@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from distrodb.errors import PeerError
+from distrodb.slave.links.foreign import what_speaks
 from distrodb.slave.links.framing import Incoming, Outgoing, whole
 from distrodb.slave.links.introduction import REASON_MAX, Handshake, Introduction
+from distrodb.slave.links.place import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
     peer: str
     incarnation: str
+    place: Place | None = None  # as it says itself
 
 
 @dataclass(slots=True)  # a frozen one takes three times as long to make
@@ -31,7 +34,7 @@ class Conversation:
         ours: Introduction,
         peer: str | None,
         challenge: bytes,
-        objection: Callable[[str, str, str], str | None] = lambda *_: None,
+        objection: Callable[[str, Place], str | None] = lambda *_: None,
     ):
         """``peer``: the slave that is looked for, empty for anybody, None if the other side has
         dialled."""
@@ -59,7 +62,11 @@ class Conversation:
                 self.outgoing.put(answer)
             if handshake.is_complete:
                 self._incoming.is_trusted = True
-                yield Met(handshake.peer or "", handshake.incarnation)
+                yield Met(handshake.peer or "", handshake.incarnation, handshake.place)
+
+    def broken_off(self) -> str:
+        """What there is to say of it if the other side has ended it before it said who it is."""
+        return what_speaks(self._incoming.rest)
 
     def farewell(self, problem: PeerError) -> bytes:
         """What an acceptor tells one that it does not take; nothing once it has introduced

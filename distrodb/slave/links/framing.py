@@ -35,6 +35,7 @@ import msgpack
 
 from distrodb.errors import PeerError
 from distrodb.raft.messages import APPEND, SNAPSHOT, Message
+from distrodb.slave.links.foreign import what_speaks
 
 WHOLE, PARTS, SLICE = range(3)
 # The first field of a frame: what the second one is.
@@ -306,6 +307,11 @@ class Incoming:
         self._parts: _Parts | None = None
         self.is_trusted = False
 
+    @property
+    def rest(self) -> bytes:
+        """What has come and is no whole frame yet."""
+        return b"".join(self._chunks)
+
     def feed(self, data: bytes) -> Iterator[object]:
         self._size += len(data)
         if self._size < self._needed:
@@ -316,6 +322,8 @@ class Incoming:
         while len(source) - position >= _HEADER.size:
             head, checksum = _HEADER.unpack_from(source, position)
             kind, length = head >> _LENGTH_BITS, head & ((1 << _LENGTH_BITS) - 1)
+            if not self.is_trusted and (what := what_speaks(source[position : position + 16])):
+                raise PeerError(what)
             self._check_head(kind, length)
             first, end = position + _HEADER.size, position + _HEADER.size + length
             if len(source) < end:

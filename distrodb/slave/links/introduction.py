@@ -7,7 +7,7 @@ A link opens with six messages, each a small frame (framing.py), dialler first:
     3  dialler:   [proof]
     4  acceptor:  [proof]
     5  dialler:   [introduction, proof]    of cluster, replicas, layout, from, to, [client, peer]
-    6  acceptor:  [introduction, proof]    of cluster, replicas, layout, from
+    6  acceptor:  [introduction, proof]    of cluster, replicas, layout, from, [client, peer]
 
 At any step whoever does not go on may say why not instead: [why not].
 
@@ -26,8 +26,9 @@ takes whoever answers.  ``layout`` is a digest of the [cluster] section; it is e
 compared, once a slave knows the cluster's map, and when it joins.  ``replicas`` is what the file
 says; it is 0, and not compared, once a slave's map says it, which rules: then a file may have the
 number of before.  (0.6.0 and before compare it always; a map that says it is of a level that they
-do not know, so none of them is a slave of it any more.)  The dialler tells its own
-addresses, by which two slaves with one id are told apart.  One that knows the secret and is of
+do not know, so none of them is a slave of it any more.)  Each tells its own addresses, by which two
+slaves with one id, or one directory, are told apart (place.py); the acceptor only if its map's
+level says that all slaves know of it.  One that knows the secret and is of
 another cluster or layout is told so.
 
 Caveats: who listens on the way, or answers in the place of a slave, has a proof to try secrets
@@ -45,6 +46,7 @@ import msgpack
 
 from distrodb.errors import PeerError
 from distrodb.ring.clustermap import node_of
+from distrodb.slave.links.place import TWICE, Place
 
 PROTOCOL = 7  # grows with each change of what slaves say to each other
 CHALLENGE_BYTES = 16
@@ -66,19 +68,24 @@ class Introduction:
     me: str  # a member's name
     client: str  # our own addresses
     peer: str
+    is_told_by_acceptor: bool = False  # where it is
+
+
+class TwiceError(PeerError):
+    """A slave that knows the secret says that another one runs with the data of our directory."""
 
 
 class Handshake:
     """Either side of it.  ``receive`` returns what to answer; then ``peer`` and ``incarnation`` say
-    who it is.  ``peer`` is the slave that the dialler looks for, empty for anybody, None for the
-    acceptor; ``objection`` says what it has against a dialler of that id and addresses."""
+    who it is, and ``place`` where.  ``peer`` is the slave that the dialler looks for, empty for
+    anybody, None for the acceptor; ``objection`` says what it has against a member at a place."""
 
     def __init__(
         self,
         ours: Introduction,
         peer: str | None,
         challenge: bytes,
-        objection: Callable[[str, str, str], str | None] = lambda *_: None,
+        objection: Callable[[str, Place], str | None] = lambda *_: None,
     ):
         self._introduction = ours
         self._common = [ours.cluster, ours.replicas, ours.layout]
@@ -90,6 +97,7 @@ class Handshake:
         self._step = 2 if self._dials else 1  # that is awaited
         self.peer = peer
         self.incarnation = ""
+        self.place: Place | None = None  # None: it has not said so
         self.has_answered = False  # nothing can be said in place of an answer any more
         self.is_complete = False
 
@@ -102,7 +110,10 @@ class Handshake:
         if not isinstance(content, list):
             raise PeerError(_NOT_OURS)
         if self._dials and len(content) == 1 and isinstance(content[0], str):
-            raise PeerError(f"it refuses: {content[0][:REASON_MAX]}")
+            said = f"it refuses: {content[0][:REASON_MAX]}"
+            has_proved = self._step > 4
+            is_twice = has_proved and content[0].startswith(TWICE)
+            raise TwiceError(said) if is_twice else PeerError(said)
         step, self._step = self._step, self._step + 2
         steps = {
             1: self._opened,
@@ -154,6 +165,8 @@ class Handshake:
         types: tuple[type, ...] = (str, int, str, str, str, list)
         if self._dials:
             types = (str, int, str, str)
+            if isinstance(introduction, list) and len(introduction) > len(types):
+                types = (*types, list)
         if not isinstance(introduction, list) or tuple(map(type, introduction)) != types:
             raise PeerError(_NOT_OURS)
         self._check_common(introduction)
@@ -161,13 +174,17 @@ class Handshake:
         if self._dials:
             if self.peer and node_of(name) != self.peer:
                 raise PeerError(f"{name} answers where {self.peer} was expected")
-            self._meet(name)
+            self._meet(name, *introduction[4:])
             self.is_complete = True
             return None
-        self._check_dialler(name, *introduction[4:])
-        self._meet(name)
+        to, place = introduction[4:]
+        if to not in ("", node_of(self._me)):
+            raise PeerError(f"{name} looked for {to} and found {self._me}")
+        self._meet(name, place)
         self.has_answered = self.is_complete = True
-        return self._introduce(_ACCEPTOR, 6, [self._me])
+        ours = self._introduction
+        place = [[ours.client, ours.peer]] if ours.is_told_by_acceptor else []
+        return self._introduce(_ACCEPTOR, 6, [self._me, *place])
 
     # -- who it is -------------------------------------------------------------------------------
 
@@ -179,15 +196,13 @@ class Handshake:
             if theirs != ours and nothing not in (theirs, ours):
                 raise PeerError(f"its {name} is another one: {theirs!r:.100}, ours {ours!r}")
 
-    def _check_dialler(self, name: str, to: str, addresses: list[Any]) -> None:
-        if to not in ("", node_of(self._me)):
-            raise PeerError(f"{name} looked for {to} and found {self._me}")
-        if len(addresses) != 2 or not all(isinstance(text, str) for text in addresses):
-            raise PeerError(_NOT_OURS)
-        if reason := self._objection(node_of(name), *addresses):
-            raise PeerError(reason)
-
-    def _meet(self, name: str) -> None:
+    def _meet(self, name: str, place: list[Any] | None = None) -> None:
+        if place is not None:
+            if [*map(type, place)] != [str, str]:
+                raise PeerError(_NOT_OURS)
+            self.place = place[0], place[1]
+            if reason := self._objection(name, self.place):
+                raise PeerError(reason)
         self.peer, _, self.incarnation = name.partition("/")
         if not self.incarnation:
             raise PeerError(f"{name} does not say which incarnation it is")

@@ -23,6 +23,7 @@ from distrodb.raft.messages import Message
 from distrodb.slave.change_feed import shortened
 from distrodb.slave.links.conversation import Conversation, Met
 from distrodb.slave.links.framing import ANSWERS, CHANGES, FORWARDS, PUBLISHED, Parcel
+from distrodb.slave.links.place import Place
 
 WRITE_BYTES = 1 << 18  # handed to the transport at a time: what a small message may wait for
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number
@@ -58,6 +59,9 @@ class Link(asyncio.Protocol):
         self.is_dialled = is_dialled  # by us
         self.peer: str | None = None  # set once it has introduced itself
         self.incarnation = ""
+        self.has_complained = False  # it is told already why it ends
+        self.place: Place | None = None
+        self.is_reported = False  # the slave knows of it
         self.heard_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -89,6 +93,7 @@ class Link(asyncio.Protocol):
             for event in self._conversation.receive(data):
                 if isinstance(event, Met):
                     self.peer, self.incarnation = event.peer, event.incarnation
+                    self.place = event.place
                     self.heard_at = monotonic()
                     self._owner.opened(self)
                 else:
@@ -99,6 +104,7 @@ class Link(asyncio.Protocol):
                 self._pause_reading()
             self._flush()
         except PeerError as problem:
+            self.has_complained = True
             self._owner.complain(self.peer or self._conversation.about or self.address, problem)
             self._part(self._conversation.farewell(problem))
 
@@ -113,6 +119,12 @@ class Link(asyncio.Protocol):
         self._end()
 
     # -- what the owner calls ----------------------------------------------------------------
+
+    @property
+    def broken_off(self) -> str:
+        """Once it has ended before the other side said who it is: what that speaks; empty: nobody
+        can tell."""
+        return self._conversation.broken_off()
 
     def send(
         self, messages: Sequence[Message], gossip: object | None, parcels: Sequence[Parcel] = ()

@@ -3,43 +3,43 @@
 All Raft groups share a link; there is one a pair of slaves, dialled by the slave with the later row
 (dialling.py).  A link that breaks is reported at once; one that is silent for ``silent_after_s`` is
 broken off, since heartbeats and gossip never pause that long.
-
-What always holds: a dial that takes too long is given up without a trace.  Until it stands it is a
-socket of our own, which we close; uvloop never calls back for a connection whose making was
-cancelled (``asyncio.timeout`` around ``create_connection``): its link would count for ever.
 """
 
 import asyncio
 import os
-import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from distrodb.clock import monotonic
-from distrodb.config import Address, NodeAddress
 from distrodb.config.address import parse
 from distrodb.errors import PeerError
 from distrodb.raft.messages import Message
-from distrodb.ring.clustermap import ClusterMap, member
-from distrodb.slave.doors import HANDSHAKE_S, Doors
+from distrodb.ring.clustermap import ClusterMap, NodeInfo, member
+from distrodb.slave.doors import Doors
+from distrodb.slave.links.arrival import Arrival, Refusals, is_elsewhere
+from distrodb.slave.links.complaints import Complaints
 from distrodb.slave.links.conversation import Conversation
-from distrodb.slave.links.dialling import is_in_majority, objection, whom_to_dial
+from distrodb.slave.links.dial import dial
+from distrodb.slave.links.dialling import OwnFile, is_in_majority, whom_to_dial
 from distrodb.slave.links.framing import Parcel
-from distrodb.slave.links.introduction import Introduction
+from distrodb.slave.links.introduction import Introduction, TwiceError
 from distrodb.slave.links.link import Link
+from distrodb.slave.links.lookups import Lookups
+from distrodb.slave.links.place import Place
 from distrodb.slave.links.strangers import Strangers
 from distrodb.slave.logging_limit import LimitedLog
 from distrodb.slave.tls import Tls, present, reason
 
-DIAL_S_MAX = 1.0  # a host that is off answers nothing; when it is back it answers soon
 LONELY_S = 5.0  # longer than a cluster's start and an election take
 RETRY_S = 0.2  # between attempts to reach a slave that does not answer: soon, but no storm
 REFUSED_RETRY_S = 1.0
-REMIND_S = 600.0  # until the same complaint is logged again
-COMPLAINTS_MAX = 256  # that are remembered
-COMPLAINT_CHARACTERS_MAX = 600  # some of it may come from a stranger
+WORDLESS_MAX = 3  # dials in a row
+WORDLESS = (
+    "it ends the connection before it says who it is; see in its log why, whether this is its peer"
+    " port, and whether [tls] peers is the same in both files"
+)
 FAREWELL_S = 10.0  # a slave that the map has forgotten is told so over the link before it ends
 
 Gossip = dict[str, Any]
@@ -51,15 +51,19 @@ class Links:
     def __init__(
         self,
         introduction: Callable[[], Introduction],
-        me: NodeAddress,
-        seeds: Sequence[Address],
+        file: OwnFile,
+        objection: Callable[[str, Place], str | None],
         *,
         silent_after_s: float,
-        on_up: Callable[[str, str], None],
+        on_up: Callable[[str, str, Place | None], None],
         on_down: Callable[[str], None],
         on_frame: Callable[[str, object], None],
     ):
-        self._introduction, self._me, self._seeds = introduction, me, seeds
+        """``objection``: what there is against a member that is found at a place."""
+        self._introduction, self._file, self._me = introduction, file, file.me
+        self._objection = objection
+        self._arrival: Arrival | None = None  # until we take part, if we have moved
+        self._refusals = Refusals(silent_after_s)
         self._silent_after_s = silent_after_s
         self._tls: Tls | None = None
         self._on_up, self._on_down, self._on_frame = on_up, on_down, on_frame
@@ -71,7 +75,7 @@ class Links:
         self._is_lonely = False
         self._wanted: dict[str, str] = {}  # whom to dial
         self._dialling: dict[str, asyncio.Task[None]] = {}  # by address
-        self._complaints: dict[str, float] = {}  # when each was logged
+        self._complaints, self._lookups = Complaints(), Lookups()
         self._server: asyncio.Server | Doors | None = None
 
     async def start(self, tls: Tls | None = None) -> None:
@@ -100,15 +104,31 @@ class Links:
 
     def follow(self, cluster_map: ClusterMap) -> None:
         """Dial those whom the map names; call it with each newer one."""
-        gone = set(self._map.nodes if self._map else ()) - set(cluster_map.nodes)
+        before = {} if self._map is None else self._map.nodes
+        if self._map is None and is_elsewhere(self._me.id, self._file.place, cluster_map):
+            self._arrival = Arrival(monotonic(), self._me.id, cluster_map)
+        gone = set(before) - set(cluster_map.nodes)
         self._map = cluster_map
+        self._leave_where_nobody_is(before, cluster_map)
         self._dial(cluster_map)
         for peer in gone & set(self._links):
             asyncio.get_running_loop().call_later(FAREWELL_S, self._part, self._links[peer])
 
+    def _leave_where_nobody_is(
+        self, before: Mapping[str, NodeInfo], cluster_map: ClusterMap
+    ) -> None:
+        """A slave has moved; whoever is linked with us from where it was is not that one."""
+        for peer, link in list(self._links.items()):
+            row = cluster_map.nodes.get(peer)
+            if row is None or link.place is None or peer not in before:
+                continue
+            places = [(each.client, each.peer) for each in (before[peer], row)]
+            if places[0] != places[1] != link.place:
+                link.close()
+
     def _dial(self, cluster_map: ClusterMap) -> None:
         loop = asyncio.get_running_loop()
-        self._wanted = whom_to_dial(self._me, cluster_map, self._seeds, self._is_lonely)
+        self._wanted = whom_to_dial(self._file, cluster_map, self._is_lonely)
         for address in self._wanted:
             if address not in self._dialling:
                 task = loop.create_task(self._keep_linked(address))
@@ -129,6 +149,7 @@ class Links:
         """Break off links that went silent, and look further when there are too few; call it a few
         times a ``silent_after_s``."""
         now = monotonic()
+        self._look_at_arrival(now)
         limit = now - self._silent_after_s
         for link in [*self._links.values(), *self._strangers, *self._dialled]:
             if link.heard_at < limit:
@@ -144,53 +165,56 @@ class Links:
             self._is_lonely = is_lonely
             self._dial(self._map)
 
+    def _look_at_arrival(self, now: float) -> None:
+        arrival, is_refused = self._arrival, self._refusals.is_recent(now)
+        if arrival is not None and arrival.is_over(now, self._links, is_refused):
+            for link in [*self._links.values()]:
+                link.close()  # what came over it was dropped; both sides begin anew
+            self._arrival = None
+
+    @property
+    def is_twice(self) -> bool:
+        """Others say that another slave runs with the data of our directory, and go on to."""
+        return self._refusals.are_final(monotonic())
+
     async def _keep_linked(self, address: str) -> None:
         """Dial this address, again and again, as long as that is wanted.  Nothing cancels it before
         the slave ends."""
         peer = self._wanted[address]
         known = peer  # a joiner learns who is there: two of its addresses may be of one slave
+        wordless = 0  # dials in a row that were ended from there without a word
         while address in self._wanted:
             if peer != self._wanted[address]:
                 known = peer = self._wanted[address]
             try:
                 if known not in self._links:
-                    link = await self._connect(address, peer)
+                    make = partial(self._link, peer)
+                    link = await dial(parse(address), self._tls, make, self._lookups)
                     await link.over
                     known = peer or link.peer or ""
                     if link.peer is None:  # refused: that will not change soon
+                        wordless = 0 if link.has_complained else wordless + 1
+                        self._tell_of_wordless(peer or address, link, wordless)
                         await asyncio.sleep(REFUSED_RETRY_S)
+                    else:
+                        wordless = 0
+            except ssl.SSLError as problem:
+                wordless = 0
+                self.complain(peer or address, f"no TLS handshake: {reason(problem)}")
+                await asyncio.sleep(REFUSED_RETRY_S)
             except OSError:
-                pass  # not up yet, or no more: the map and the log of link changes say so
+                wordless = 0  # not up yet, or no more: the map and the log of link changes say so
             except (ValueError, OverflowError):  # the address is none: of a peer's making
                 self.complain(address, "it is not an address that can be dialled")
                 await asyncio.sleep(REFUSED_RETRY_S)
             await asyncio.sleep(RETRY_S)
 
-    async def _connect(self, address: str, peer: str) -> Link:
-        """Raises ``OSError``, and ``ValueError`` or ``OverflowError`` for what is no address."""
-        loop = asyncio.get_running_loop()
-        there = parse(address)
-        connected = await connect(there.host, there.port, DIAL_S_MAX)
-        try:
-            _, link = await loop.create_connection(
-                partial(self._link, peer), sock=connected, **self._how(there)
-            )
-        except OSError as problem:
-            connected.close()
-            if isinstance(problem, ssl.SSLError):
-                self.complain(peer or address, f"no TLS handshake: {reason(problem)}")
-                await asyncio.sleep(REFUSED_RETRY_S)
-            raise
-        return link
-
-    def _how(self, there: Address) -> dict[str, Any]:
-        if self._tls is None or self._tls.dial is None:
-            return {}
-        return {
-            "ssl": self._tls.dial,
-            "server_hostname": there.host,
-            "ssl_handshake_timeout": HANDSHAKE_S,
-        }
+    def _tell_of_wordless(self, who: str, link: Link, times: int) -> None:
+        """A slave that ends, or that dials us at the same moment, breaks off once or twice too."""
+        if what := "" if link.has_complained else link.broken_off:
+            self.complain(who, what)
+        elif times >= WORDLESS_MAX:
+            self.complain(who, WORDLESS)
 
     # -- from the links ----------------------------------------------------------------------
 
@@ -198,9 +222,6 @@ class Links:
         challenge = os.urandom(16)
         conversation = Conversation(self._introduction(), peer, challenge, self._objection)
         return Link(self, conversation, is_dialled=peer is not None)
-
-    def _objection(self, peer: str, client: str, address: str) -> str | None:
-        return objection(self._me.id, self._map, peer, client, address)
 
     def admit(self, link: Link, address: str) -> None:
         if link.is_dialled:
@@ -217,44 +238,42 @@ class Links:
             raise PeerError(f"{peer} is our own id: each slave needs its own")
         self._strangers.discard(link)
         self._dialled.discard(link)
-        old = self._links.get(peer)
-        self._links[peer] = link
+        old = self._links.pop(peer, None)
         if old is not None:  # the peer came back before we saw it go
             old.close()
-            self._on_down(peer)
-        name = member(peer, link.incarnation)
-        log.say("link_up", peer, peer=name)
-        self._on_up(peer, link.incarnation)
+            if old.is_reported:
+                self._on_down(peer)
+        self._links[peer] = link
+        if self._arrival is None:
+            link.is_reported = True
+            name = member(peer, link.incarnation)
+            log.say("link_up", peer, peer=name)
+            self._on_up(peer, link.incarnation, link.place)
 
     def ended(self, link: Link) -> None:
         self._strangers.discard(link)
         self._dialled.discard(link)
         if link.peer is not None and self._links.get(link.peer) is link:
             del self._links[link.peer]
-            log.say("link_down", link.peer, peer=link.peer)
-            self._on_down(link.peer)
+            if link.is_reported:
+                log.say("link_down", link.peer, peer=link.peer)
+                self._on_down(link.peer)
 
     def received(self, link: Link, content: object) -> None:
         assert link.peer
-        self._on_frame(link.peer, content)
+        if link.is_reported:
+            self._on_frame(link.peer, content)
 
     def dropped(self, link: Link, what: str) -> None:
         """Of what clients have a slave send."""
         log.say("link_behind", str(link.peer), what=what, peer=link.peer)
 
     def complain(self, who: str, problem: object) -> None:
-        """Log what is wrong with a link, but not each second: dials are repeated for ever."""
-        who, why = (
-            "".join(c if c.isprintable() else "?" for c in str(each)[:COMPLAINT_CHARACTERS_MAX])
-            for each in (who, problem)
-        )
-        text = f"{who}: {why}"
+        """Log what is wrong with a link."""
         now = monotonic()
-        if now - self._complaints.get(text, -REMIND_S) >= REMIND_S:
-            if len(self._complaints) >= COMPLAINTS_MAX:
-                self._complaints.clear()
-            self._complaints[text] = now
-            log.say("link_refused", who, peer=who, problem=why)
+        if isinstance(problem, TwiceError):
+            self._refusals.refused(now)
+        self._complaints.say(now, who, problem)
 
     # -- from the core -----------------------------------------------------------------------
 
@@ -268,26 +287,3 @@ class Links:
         link = self._links.get(peer)
         if link is not None:
             link.send(messages, gossip, parcels)
-
-
-async def connect(host: str, port: int, seconds: float) -> socket.socket:
-    """A connected socket.  Raises ``OSError``; then nothing is left of it."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(seconds):
-        rows = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    problem = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in rows:
-        ours = socket.socket(family, kind, protocol)
-        try:
-            ours.setblocking(False)
-            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(seconds):
-                await loop.sock_connect(ours, address)
-            return ours
-        except OSError as error:
-            ours.close()
-            problem = error
-        except BaseException:
-            ours.close()
-            raise
-    raise problem
