@@ -10,6 +10,7 @@ class RankingChaos(Chaos):
     CLIENT = RankingClient
 
 
+# Two shapes of a cluster.
 @pytest.mark.parametrize("seed", range(2))
 def test_no_acknowledged_write_to_a_sorted_set_is_lost(seed: int) -> None:
     chaos = RankingChaos(seed)

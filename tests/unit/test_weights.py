@@ -59,14 +59,16 @@ _WORDS: dict[bytes, Sequence[bytes]] = {
 }
 
 
+_FIRST = {b"OBJECT": b"ENCODING", b"MEMORY": b"USAGE", b"SCRIPT": b"LOAD", b"FUNCTION": b"LOAD"}
+
+
 @pytest.mark.parametrize("name", sorted(DATA_COMMANDS))
 def test_a_command_that_copies_a_large_value_is_weighed(name: bytes, store: Store) -> None:
     """So is each that comes: a copy is what a value's size costs in any case."""
     row = DATA_COMMANDS[name]
     words = _WORDS.get(name) or [KEY, b"0", b"-1", b"1"][: max(0, abs(row.arity) - 1)]
     if row.subcommands:
-        first = {b"OBJECT": b"ENCODING", b"MEMORY": b"USAGE"}[name]
-        words = [first, KEY]
+        words = [_FIRST[name], KEY]
     weight_us = store.weights().cost_us(PLACE, [name, *words], 0)
     tracemalloc.start()
     store.execute(PLACE, [name, *words], 1)
