@@ -18,7 +18,7 @@ from distrodb.commands.combine import ALL_OK, Led, Part
 from distrodb.commands.command import container, data_row, session_row
 from distrodb.commands.costs import Sizes
 from distrodb.commands.dump import BAD_FORMAT, DAMAGED
-from distrodb.commands.error_replies import SYNTAX, shown
+from distrodb.commands.error_replies import shown, wrong_subcommand
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.numbers import parse_integer
 from distrodb.commands.scripts import (
@@ -155,9 +155,9 @@ def _with(
     names: set[bytes] = set()
     for text in libraries.values():
         for function in _known(text).functions:
-            if function.name in names:
+            if function.name.lower() in names:
                 return error("ERR", f"Function {function.name.decode()} already exists")
-            names.add(function.name)
+            names.add(function.name.lower())
     return libraries
 
 
@@ -188,7 +188,9 @@ def delete(store: Store, args: Sequence[bytes], context: Context) -> Reply:
 
 
 def flush(store: Store, args: Sequence[bytes], context: Context) -> Reply:
-    if len(args) > 3 or (len(args) == 3 and args[2].upper() not in (b"SYNC", b"ASYNC")):
+    if len(args) > 3:
+        return wrong_subcommand(args)
+    if len(args) == 3 and args[2].upper() not in (b"SYNC", b"ASYNC"):
         return error("ERR", "FUNCTION FLUSH only supports SYNC|ASYNC option")
     store.scripts.flush_libraries()
     return OK
@@ -249,7 +251,7 @@ def dump(store: Store, args: Sequence[bytes], context: Context) -> Reply:
 def restore(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     """FUNCTION RESTORE serialized-value [FLUSH | APPEND | REPLACE]"""
     if len(args) > 4:
-        return SYNTAX
+        return wrong_subcommand(args)
     policy = args[3].upper() if len(args) == 4 else b"APPEND"
     if policy not in (b"FLUSH", b"APPEND", b"REPLACE"):
         return error(
@@ -329,7 +331,7 @@ def _of(is_read: bool) -> As:
 def _found(libraries: dict[bytes, bytes], name: bytes) -> tuple[bytes, Function] | None:
     for text in libraries.values():
         for function in _known(text).functions:
-            if function.name == name:
+            if function.name.lower() == name.lower():
                 return text, function
     return None
 
@@ -418,7 +420,7 @@ COMMANDS = (
             ),
             session_row(
                 "function|kill",
-                lambda session, args: NOT_BUSY,
+                lambda *_: NOT_BUSY,
                 2,
                 "noscript allow_busy",
                 SCRIPTING,

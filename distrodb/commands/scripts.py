@@ -363,7 +363,7 @@ COMMANDS = (
             ),
             session_row(
                 "script|kill",
-                lambda session, args: NOT_BUSY,
+                lambda *_: NOT_BUSY,
                 2,
                 "noscript allow_busy",
                 SCRIPTING,

@@ -11,8 +11,9 @@ differ between two processes; each is written in one way only, so a look at the 
 All else of the text stays, also its lines.  ``CONCAT`` is an object whose ``__concat`` keeps its
 right side for a moment, so operators keep their precedence.
 
-What always holds: a text that Lua would take otherwise than it is read here is refused: an
-unfinished string, bytes beyond ASCII outside of strings and comments.
+What always holds: a text that Lua might take otherwise than it is read here is refused: an
+unfinished string, bytes beyond ASCII outside of strings and comments.  It is given back with why,
+and as it is from there on, since Lua may find another error before.
 """
 
 import re
@@ -50,8 +51,9 @@ class _Index:
         self.tokens: list[tuple[str, bytes]] = []  # the first two within
 
 
-def rewrite(text: bytes, name: str = "user_script") -> bytes:
-    """``name`` is how errors call the text.  Raises ``CompileError``."""
+def rewrite(text: bytes, name: str = "user_script") -> tuple[bytes, CompileError | None]:
+    """The text to be compiled; and why it must not run, though it may be compiled.  ``name`` is how
+    errors call it.  Raises ``CompileError``."""
     pieces: list[bytes] = []
     indexes: list[_Index] = []
     in_parameters = awaits_parameters = False
@@ -59,7 +61,7 @@ def rewrite(text: bytes, name: str = "user_script") -> bytes:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise _problem(text, at, name)
+            return b"".join([*pieces, text[at:]]), _problem(text, at, name)
         kind, token = match.lastgroup or "", match[0]
         if kind == "level":
             kind = "long"
@@ -69,9 +71,9 @@ def rewrite(text: bytes, name: str = "user_script") -> bytes:
             end = text.find(closing, at)
             if end < 0:
                 what = "comment" if token.startswith(b"--") else "string"
-                raise CompileError(
-                    f"user_script:{_line(text, at)}: unfinished long {what} near '<eof>'"
-                )
+                where = f"{name}:{_line(text, at)}"
+                problem = CompileError(f"{where}: unfinished long {what} near '<eof>'")
+                return b"".join([*pieces, text[match.start() :]]), problem
             at = end + len(closing)
             whole = text[match.start() : at]
             kind = "comment" if token.startswith(b"--") else "string"
@@ -106,7 +108,7 @@ def rewrite(text: bytes, name: str = "user_script") -> bytes:
             elif not in_parameters:
                 token = REST + b"(...)"
         pieces.append(token)
-    return b"".join(pieces)
+    return b"".join(pieces), None
 
 
 def _close(pieces: list[bytes], index: _Index) -> None:
@@ -128,11 +130,5 @@ def _line(text: bytes, at: int) -> int:
 
 def _problem(text: bytes, at: int, name: str) -> CompileError:
     line, near = _line(text, at), text[at : at + 1]
-    if near in (b'"', b"'"):
-        rest = re.match(rb"[^\r\n]{0,60}", text[at:])
-        shown = (rest[0] if rest else near).decode(errors="replace")
-        if not re.search(rb"[\r\n]", text[at:]):
-            shown = "<eof>"
-        return CompileError(f"{name}:{line}: unfinished string near '{shown}'")
-    shown = near.decode("ascii", errors="replace")
-    return CompileError(f"{name}:{line}: unexpected symbol near '{shown}'")
+    what = "unfinished string" if near in (b'"', b"'") else "unexpected symbol"
+    return CompileError(f"{name}:{line}: {what}")

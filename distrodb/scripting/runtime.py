@@ -130,10 +130,12 @@ class Runtime:
             return found
         if len(text) > TEXT_BYTES_MAX:
             raise CompileError(f"the script is longer than {TEXT_BYTES_MAX} bytes")
-        changed = rewrite.rewrite(_without_shebang(text), name.decode())
+        changed, problem = rewrite.rewrite(_without_shebang(text), name.decode())
         found = self._compile(changed, b"@" + name)
         if isinstance(found, tuple):
             raise CompileError(_readable(found[1]))
+        if problem is not None:
+            raise problem
         self._compiled[name, text] = found
         if len(self._compiled) > COMPILED_MAX:
             self._compiled.popitem(last=False)
@@ -339,9 +341,10 @@ def _deny(*_: object) -> None:
 
 def _rewritten(text: bytes) -> tuple[bool, bytes]:
     try:
-        return True, rewrite.rewrite(text)
-    except CompileError as problem:
-        return False, str(problem).encode()
+        changed, problem = rewrite.rewrite(text)
+    except CompileError as wrong:
+        problem = wrong
+    return (True, changed) if problem is None else (False, str(problem).encode())
 
 
 def _find(text: bytes, wanted: bytes, init: int) -> tuple[int, int] | None:
@@ -366,7 +369,7 @@ def _bytes(text: Any) -> bytes:
 
 
 def _readable(text: Any) -> str:
-    return _bytes(text).decode(errors="replace")
+    return _bytes(text).decode(errors="surrogateescape")
 
 
 def _line(text: bytes) -> bytes:

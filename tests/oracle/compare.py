@@ -47,7 +47,8 @@ def summary() -> str:
 
 def begin(protocol: int) -> list[Words]:
     """Whatever a connection was used for before: an empty server, one's own state as at first."""
-    return [[b"RESET"], [b"FLUSHALL"], [b"HELLO", b"%d" % protocol]]
+    scripts = [[b"SCRIPT", b"FLUSH"], [b"FUNCTION", b"FLUSH"]]
+    return [[b"RESET"], [b"FLUSHALL"], *scripts, [b"HELLO", b"%d" % protocol]]
 
 
 def closing(commands: Iterable[bytes], keys: Sequence[bytes]) -> list[Words]:

@@ -102,6 +102,15 @@ DIFFERENCES: list[Difference] = [
         ("CLUSTER HELP",),
     ),
     Difference(
+        "`EVALSHA` knows a script that `EVAL` has brought in the partition where it ran;"
+        " `SCRIPT LOAD` brings it to all",
+        lambda words, theirs, ours: (
+            words[0].upper().startswith(b"EVALSHA") and _says(ours, b"NOSCRIPT")
+        ),
+        ("EVAL return{1} 0", "EVALSHA 7da067d306ba2950a9b8ae9ef59deade71ff5b36 1 {t}a"),
+        parts_ways=True,
+    ),
+    Difference(
         "`WATCH` takes keys of one partition",
         lambda words, theirs, ours: (
             (_command(words, b"WATCH") or _command(words, b"EXEC"))

@@ -4,6 +4,7 @@ Lines of commands that our table does not have are passed over.  Keys are few, s
 what others have left, of their own kind or of another one.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from tests.oracle.grammar import Command, commands
@@ -113,6 +114,50 @@ POOLS = {
     "flag": [b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"],
     "numkeys": [b"1", b"2", b"1", b"2", b"3", b"0", b"-1", b"x", b"9"],
     "type": [b"string", b"hash", b"list", b"set", b"zset", b"stream", b"STRING", b"x", b""],
+}
+
+SCRIPT_TEXTS = [
+    *(
+        b"return 1",
+        b"return {KEYS, ARGV}",
+        b"return nil",
+        b"x y",
+        b"return redis.error_reply('MY e')",
+    ),
+    b"return redis.call('SET', KEYS[1], ARGV[1] or 'x')",
+    b"return redis.call('GET', KEYS[1])",
+    b"return redis.pcall('INCR', KEYS[1])",
+    b"return redis.call('INCRBY', KEYS[1], ARGV[1] or 1)",
+    b"return redis.call('APPEND', KEYS[1], 'y') + 1",
+    b"return redis.call('TYPE', KEYS[1]).ok",
+    b"return {redis.call('EXISTS', KEYS[1]), redis.call('DEL', KEYS[1])}",
+    b"redis.call('HSET', KEYS[1], 'f', 'v') return redis.call('HGET', KEYS[1], 'f')",
+    b"redis.call('SET', KEYS[1], '1') error('stop')",
+    b"redis.setresp(3) return redis.call('HMGET', KEYS[1], 'f', 'g')",
+    b"return cjson.encode({KEYS, ARGV})",
+    b"local g = redis.call('GET', KEYS[1]) return {g == ARGV[1], g == false, type(g)}",
+    b"local r = {} for i = 1, 3 do r[i] = redis.call('INCR', KEYS[1]) end return r",
+    b"redis.call('RPUSH', KEYS[1], 1, 2, 3) return redis.call('LRANGE', KEYS[1], -3, -1)",
+    b"redis.call('ZADD', KEYS[1], 1.5, 'a') return redis.call('ZSCORE', KEYS[1], 'a')",
+    b"return redis.call('PEXPIRE', KEYS[1], 100000) + redis.call('PERSIST', KEYS[1])",
+    b"#!lua flags=no-writes\nreturn redis.call('DEL', KEYS[1])",
+    b"#!lua\nreturn redis.call('STRLEN', KEYS[1])",
+]
+POOLS |= {
+    "script": SCRIPT_TEXTS,
+    # Redis remembers those of EVAL_RO too, so they are others.
+    "ro_script": [text + b" " for text in SCRIPT_TEXTS],
+    "sha": [*(hashlib.sha1(text).hexdigest().encode() for text in SCRIPT_TEXTS), b"x", b"0" * 40],
+    "library": [
+        b"#!lua name=one\nredis.register_function('f', function(k, a) return {k, a} end)",
+        b"#!lua name=one\nredis.register_function('g', function() return redis.pcall('GET') end)",
+        b"#!lua name=two\nredis.register_function('f', function() return 2 end)",
+        b"#!lua name=two\nredis.register_function{function_name='h', flags={'no-writes'},"
+        b" callback=function(k, a) return redis.call('SET', k[1], a[1]) end}",
+        *(b"return 1", b"#!lua name=x-y\n", b"#!lua name=three\nerr", b""),
+    ],
+    "library_name": [b"one", b"two", b"three", b"*", b"o*"],
+    "function": [b"f", b"g", b"h", b"F", b""],
 }
 
 # What puts values of all kinds under the keys; lists and their like when we have them.
@@ -742,6 +787,40 @@ HSETEX key EXAT unix FIELDS 1 field value
 """
 NOT_COMPARED = [_family("fields that expire", NEWER, 0)]
 # Compared by the tests.
+SCRIPTS = """
+EVAL script 1 key
+EVAL script 1 key value
+EVAL script 1 key integer
+EVAL script 2 key key value value
+EVAL script integer key
+EVALSHA sha 1 key
+EVALSHA sha 1 key value
+EVAL_RO ro_script 1 key value
+EVALSHA_RO sha 1 key
+SCRIPT LOAD script
+SCRIPT FLUSH [ASYNC|SYNC]
+SCRIPT KILL
+FUNCTION LOAD REPLACE library
+FUNCTION LOAD library
+FUNCTION DELETE library_name
+FUNCTION STATS
+FUNCTION KILL
+FCALL function 1 key
+FCALL function 1 key value
+FCALL function integer key value
+FCALL_RO function 1 key value
+"""
+
+# What is in all partitions of a cluster, or in one.
+SCRIPTS_OF_ALL = """
+EVAL script 0
+EVAL script 0 value
+EVAL_RO ro_script 0
+SCRIPT EXISTS {sha}
+FUNCTION LIST [LIBRARYNAME library_name] [WITHCODE]
+FUNCTION FLUSH [ASYNC|SYNC]
+"""
+
 FAMILIES = [
     _family("strings", STRINGS),
     _family("bits", BITS),
@@ -755,6 +834,8 @@ FAMILIES = [
     _family("ranges of sorted sets", RANGES),
     _family("geo", GEO),
     _family("unions of sorted sets", SORTED_SET_ALGEBRA),
+    _family("scripts", SCRIPTS),
+    _family("scripts of all", SCRIPTS + SCRIPTS_OF_ALL, kinds=GATEWAY),
     _family("databases", DATABASES, kinds=GATEWAY),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
     _family("sorting", SORTING, 2, kinds=GATEWAY),

@@ -3,7 +3,7 @@ local kit = ...
 local python, charge, note, fresh, stop, protect = kit.python, kit.charge, kit.note, kit.fresh, kit.stop, kit.protect
 local type, error, select, unpack, format, tostring = type, error, select, unpack, string.format, tostring
 local rawget, find, sub, getinfo, setmetatable = rawget, string.find, string.sub, kit.getinfo, setmetatable
-local globals = kit.globals
+local globals, lower = kit.globals, string.lower
 
 local function raised(text) -- the table of an error, as Redis has it
   local line, source = 0, "@user_script"
@@ -221,9 +221,9 @@ local function register(...)
     error(raised("ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"), 0)
   end
   charge(50)
-  if registered[name] then error(raised("ERR Function already exists in the library"), 0) end
+  if registered[lower(name)] then error(raised("ERR Function already exists in the library"), 0) end
   registered[#registered + 1] = name
-  registered[name] = { callback, flags, description }
+  registered[lower(name)] = { callback, flags, description }
 end
 local loading = { register_function = register, log = lib.log, sha1hex = lib.sha1hex, setresp = nil }
 for _, name in next, { "LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING", "REDIS_VERSION", "REDIS_VERSION_NUM", "error_reply", "status_reply" } do
@@ -254,7 +254,7 @@ local function of_library(main) -- names, and flags of each, in pieces
     globals.KEYS, globals.ARGV = nil, nil
     local found, out = load_library(main), {}
     for i = 1, #found do
-      local each = found[found[i]]
+      local each = found[lower(found[i])]
       out[i] = { found[i], each[2], each[3] }
     end
     return out
@@ -263,7 +263,7 @@ end
 local function of_function(main, name)
   return function(keys, args)
     globals.KEYS, globals.ARGV = nil, nil
-    local found = load_library(main)[name]
+    local found = load_library(main)[lower(name)]
     if not found then return { err = "ERR Function not found" } end
     return found[1](keys, args)
   end
