@@ -47,6 +47,10 @@ RPUSH a 1 1 | LREM a 0 1 | RPUSH a 1 | RPOP a
 RPUSH a 1 2 | LMOVE a {a}2 LEFT RIGHT | LMOVE a {a}2 RIGHT LEFT | LMOVE a {a}2 LEFT LEFT
 RPUSH a 1 2 | RPOPLPUSH a a | RPOPLPUSH a {a}2 | RPOPLPUSH a {a}2 | RPOPLPUSH {a}2 {a}2
 RPUSH {a}2 1 2 3 | LMPOP 2 a {a}2 LEFT COUNT 2 | LMPOP 1 {a}2 RIGHT | LMPOP 1 a LEFT
+RPUSH a 1 2 3 | BLPOP a 1 | BRPOP {a}2 a 1 | BLPOP a 1 | BLPOP a 0.01
+RPUSH a 1 2 | BLMOVE a {a}2 LEFT RIGHT 1 | BRPOPLPUSH a {a}2 1 | BLMPOP 1 2 a {a}2 LEFT COUNT 2
+ZADD a 1 x 2 y 3 z | BZPOPMIN a 1 | BZPOPMAX a 1 | BZMPOP 1 1 a MIN
+EVAL return(redis.call('set',KEYS[1],1)) 1 a | EVAL return(1) 0 | EVALSHA none 0 | FCALL none 0
 RPUSH a 2 1 | SORT a STORE {a}2 | SORT a STORE {a}2 | SORT {a}3 STORE {a}2 | SORT a
 HSET a f 1 g 2 | HSET a f 1 | HDEL a f | HDEL a f | HDEL a g
 HMSET a f 1 | HSETNX a f 1 | HSETNX a g 1 | HINCRBY a f 1 | HINCRBYFLOAT a f 1.5 | HINCRBY a f 1
