@@ -199,9 +199,9 @@ def test_the_digest_sees_scripts() -> None:
 # -- limits ----------------------------------------------------------------------------------------
 
 
-def state(store: Store) -> tuple[str, int, int]:
+def state(store: Store) -> tuple[str, int, int, float]:
     store.scripts.flush()
-    return store.digest(), store.used_bytes, store.expiring_count
+    return store.digest(), store.used_bytes, store.expiring_count, store.next_expiry_ms
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,11 @@ def state(store: Store) -> tuple[str, int, int]:
         "redis.call('SELECT', 1) redis.call('FLUSHDB')",
         "redis.call('MSET', 'x', 1, 'y', 2) redis.call('GETDEL', 'b')",
         "pcall(redis.call, 'INCR', 'a') redis.call('SETRANGE', 'a', 100, 'x')",
+        "redis.call('HPEXPIRE', 'h', 500, 'FIELDS', 1, 'f') redis.call('HSET', 'i', 'f', 1)",
+        "redis.call('HPERSIST', 'x', 'FIELDS', 1, 'f') redis.call('HDEL', 'x', 'f')",
+        "redis.call('HPEXPIRE', 'x', 5, 'FIELDS', 1, 'f') redis.call('DEL', 'x')",
+        "redis.call('HPEXPIRE', 'x', 5, 'FIELDS', 1, 'f') redis.call('FLUSHALL')",
+        "redis.call('ZADD', 'z', 1, 'a') redis.call('RPUSH', 'l', 1) redis.call('LPOP', 'm')",
         "for i = 1, 1000 do redis.call('SET', 'k' .. i, i, 'PX', 1000) end",
     ],
 )
@@ -233,6 +238,9 @@ def test_a_limit_undoes_all(done: str) -> None:
     ask(store, "SET", "a", "x", "PX", "5000", database=1)
     ask(store, "HSET", "h", "f", "v", "e", "w")
     ask(store, "PEXPIRE", "h", "777")
+    ask(store, "HSET", "x", "f", "v", "g", "w")
+    ask(store, "HPEXPIRE", "x", "900", "FIELDS", "1", "f")
+    ask(store, "RPUSH", "m", "1", "2")
     before = state(store)
     kept_before = [ask(store, "GET", "a"), ask(store, "HGETALL", "h"), ask(store, "PTTL", "h")]
     reply = eval_(store, f"{done} {FOREVER}")
