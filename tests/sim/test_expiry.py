@@ -54,6 +54,59 @@ def test_a_key_goes_everywhere_though_nobody_asks():
     assert last_index(cluster) == before  # where nothing expires nothing is written
 
 
+def test_fields_go_everywhere_though_nobody_asks():
+    cluster = born(7)
+    cluster.ask("HSET", "{a}hash", "f", "1", "g", "2")
+    cluster.ask("HSET", "{a}other", "f", "1")
+    assert cluster.ask("HPEXPIRE", "{a}hash", "500", "FIELDS", "1", "f") == [1]
+    assert cluster.ask("HPEXPIRE", "{a}other", "500", "FIELDS", "1", "f") == [1]
+    cluster.run(0.3)
+    assert [store.key_count() for store in machines(cluster)] == [2, 2, 2]
+    cluster.run(0.7)
+    assert [store.key_count() for store in machines(cluster)] == [1, 1, 1]
+    assert cluster.ask("HGETALL", "{a}hash") == [b"g", b"2"]
+    cluster.checks.all_digests()
+    before = last_index(cluster)
+    cluster.run(20.0)
+    assert last_index(cluster) == before
+
+
+def test_a_field_that_was_seen_expired_never_comes_back():
+    """As a key: the leader's clock is ahead, somebody sees the field gone, the leader dies."""
+    cluster = born(5)
+    leader = cluster.leader(KEY)
+    for node in cluster.slaves:
+        if node != leader:
+            restart(cluster, node, -3_600_000)
+    cluster.run_until(lambda: cluster.leader(KEY) is not None)
+    leader = cluster.leader(KEY)
+    machine = cluster.slaves[leader].core.groups[0].machine
+    cluster.ask("HSET", KEY, "before", "1", "f", "1", "stays", "1")
+    cluster.ask("HPEXPIRE", KEY, "1000", "FIELDS", "1", "before")
+    cluster.ask("HPEXPIRE", KEY, "1040", "FIELDS", "1", "f")
+    args = [b"HLEN", KEY.encode()]
+    place = slot_of(KEY.encode())
+    cluster.at_once(lambda: machine.execute(place, args, machine.now_ms) == 2)
+    replies: list[Reply] = []
+
+    def ask() -> None:
+        if not replies:
+            cluster.submit(leader, "HGET", KEY, "f", done=note)
+
+    def note(reply: Reply) -> None:
+        if reply is None:
+            replies.append(reply)
+        else:
+            cluster.at(0.001, ask)
+
+    ask()
+    cluster.at_once(lambda: bool(replies))
+    cluster.crash(leader)
+    cluster.run_until(lambda: cluster.leader(KEY) is not None)
+    assert cluster.ask("HGET", KEY, "f") is None, "it is there again"
+    assert cluster.ask("HGETALL", KEY) == [b"stays", b"1"]
+
+
 def test_an_idle_group_reads_at_the_leaders_time():
     cluster = born(2)
     cluster.ask("SET", KEY, "1")

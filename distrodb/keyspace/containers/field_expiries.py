@@ -11,7 +11,9 @@ from typing import Any, cast
 
 from sortedcontainers import SortedList
 
-EXPIRY_BYTES = 200  # what the expiry of a field costs beside the field, roughly
+from distrodb.keyspace.containers.sorted_copy import copy_of
+
+EXPIRY_BYTES = 240  # what the expiry of a field costs beside the field, roughly
 
 
 class FieldExpiries:
@@ -21,7 +23,7 @@ class FieldExpiries:
         """Those of another one, or none."""
         # Milliseconds since the epoch, and the field; the same entries in both.
         self._entries: dict[bytes, tuple[int, bytes]] = {} if of is None else dict(of._entries)
-        self._sorted: Any = SortedList(() if of is None else of._sorted)
+        self._sorted: Any = SortedList() if of is None else copy_of(of._sorted)
 
     def __len__(self) -> int:
         return len(self._entries)

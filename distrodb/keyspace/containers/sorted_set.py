@@ -19,20 +19,13 @@ from typing import Any, ClassVar, TypeAlias, cast
 import msgpack
 from sortedcontainers import SortedList
 
+from distrodb.keyspace.containers.sorted_copy import copy_of
 from distrodb.keyspace.containers.walk import Walk
 
 Entry: TypeAlias = tuple[float, bytes]  # score and member
 
 ENTRY_BYTES = 180  # what a member costs beside its name, measured
 _PACKED_BYTES = 14  # the same in a snapshot
-
-
-def _copy_of(order: SortedList) -> SortedList:
-    copy = SortedList()
-    copy._lists = [part.copy() for part in order._lists]
-    copy._maxes = order._maxes.copy()
-    copy._len = order._len
-    return copy
 
 
 class SortedSet:
@@ -146,7 +139,7 @@ class SortedSet:
 
     def clone(self, generation: int) -> "SortedSet":
         copy = SortedSet(generation)
-        copy._entries, copy._order = dict(self._entries), _copy_of(self._order)
+        copy._entries, copy._order = dict(self._entries), copy_of(self._order)
         copy.size = self.size
         return copy
 
