@@ -545,9 +545,6 @@ class Session:
         self, row: Command, args: list[bytes], timeout_s: float | ErrorReply | None
     ) -> bool:
         """False: it waits for nothing, and is a command like any other."""
-        if isinstance(timeout_s, ErrorReply):
-            self.answer(timeout_s)
-            return True
         keys = row.keys_of(args)
         if timeout_s is None or not keys:
             return False
@@ -557,6 +554,9 @@ class Session:
             slot, where = -1, slave.holder_of(row, keys)
         if not isinstance(where, int):
             self.answer(where or slave.crossslot)
+            return True
+        if isinstance(timeout_s, ErrorReply):
+            self.answer(timeout_s)
             return True
         call = self._alone = self.replies.add(args, slot, self.database, row.is_write)
         request = call if self.tracker is None else self.tracker.follow(call, keys)
