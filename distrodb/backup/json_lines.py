@@ -5,6 +5,7 @@
     {"key": "h", "hash": [["field", "text"], ["other", {"base64": "/w=="}, 1795824000000]]}
     {"key": "l", "list": ["first", "second"]}
     {"key": "z", "zset": [["member", 1.5], ["other", "inf"]]}
+    {"key": "s", "set": ["one", "another"]}
 
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
@@ -26,6 +27,7 @@ from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.dump import MOMENT_MS_MAX
 from distrodb.keyspace.values import Value
@@ -171,6 +173,19 @@ def _score(plain: Any) -> float:
     raise ValueError('a score is a number, or "inf" or "-inf"')
 
 
+def _set_to_plain(value: Any) -> list[Text]:
+    return [_text(member) for member in value.members]
+
+
+def _set_from_plain(plain: Any) -> Set:
+    if not isinstance(plain, list) or not plain:
+        raise ValueError("a set is a list of strings")
+    value = Set(0)
+    if not all(value.add(_bytes(member)) for member in plain):
+        raise ValueError("a member twice in one set")
+    return value
+
+
 _Ways = tuple[Callable[[Any], Any], Callable[[Any], Value]]
 # By the name that stands for a kind: to JSON, and back.
 _KINDS: Mapping[str, _Ways] = {
@@ -178,6 +193,7 @@ _KINDS: Mapping[str, _Ways] = {
     Hash.kind.decode(): (_hash_to_plain, _hash_from_plain),
     List.kind.decode(): (_list_to_plain, _list_from_plain),
     SortedSet.kind.decode(): (_sorted_set_to_plain, _sorted_set_from_plain),
+    Set.kind.decode(): (_set_to_plain, _set_from_plain),
 }
 
 

@@ -26,6 +26,7 @@ from distrodb.backup.records import Record
 from distrodb.errors import ConfigError, UnavailableError
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.values import Value
 from distrodb.master.connections import one_line
@@ -62,12 +63,17 @@ def _sorted_set(reply: Any) -> Value | None:
     return SortedSet.of({member: float(score) for member, score in pairs}) if reply else None
 
 
+def _set(reply: Any) -> Value | None:
+    return Set.of(sorted(reply)) if reply else None
+
+
 # The command, with what stands behind the key.
 _READERS: Mapping[bytes, tuple[Sequence[str | int], Callable[[Any], Value | None]]] = {
     b"string": (["GET"], lambda reply: reply),
     Hash.kind: (["HGETALL"], _hash),
     List.kind: (["LRANGE", 0, -1], _list),
     SortedSet.kind: (["ZRANGE", 0, -1, "WITHSCORES"], _sorted_set),
+    Set.kind: (["SMEMBERS"], _set),
 }
 
 

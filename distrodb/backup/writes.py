@@ -17,6 +17,7 @@ from distrodb.backup.records import Record
 from distrodb.keyspace.containers.field_expiries import FieldExpiries
 from distrodb.keyspace.containers.hash import Hash, fields_of_part
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.dump import dump
 from distrodb.resp.doubles import show_double
@@ -32,6 +33,7 @@ _ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
     Hash.tag: lambda part: (b"HSET", [word for row in fields_of_part(part) for word in row[:2]]),
     List.tag: lambda part: (b"RPUSH", part),
     SortedSet.tag: lambda part: (b"ZADD", _scores_first(part)),
+    Set.tag: lambda part: (b"SADD", part),
 }
 
 

@@ -6,6 +6,8 @@ from distrodb.commands.command import Command
 from distrodb.resp.reply import ErrorReply, error
 
 SYNTAX = error("ERR", "syntax error")
+TOO_MANY_KEYS = error("ERR", "Number of keys can't be greater than number of args")
+NEGATIVE_LIMIT = error("ERR", "LIMIT can't be negative")
 CROSSSLOT = error("CROSSSLOT", "Keys in request don't hash to the same slot")
 SHOWN_BYTES_MAX = 128  # of what an error quotes, as in Redis
 

@@ -15,8 +15,11 @@ from distrodb.commands import sorted_sets
 from distrodb.commands.command import container, data_row
 from distrodb.commands.key_specs import one
 from distrodb.commands.numbers import parse_integer
+from distrodb.commands.sets import is_of_integers
+from distrodb.commands.sets import is_small as is_small_set
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
@@ -65,12 +68,19 @@ def _sorted_set(value: SortedSet) -> bytes:
     return b"listpack" if sorted_sets.is_small(value) else b"skiplist"
 
 
+def _set(value: Set) -> bytes:
+    if is_of_integers(value):
+        return b"intset"
+    return b"listpack" if is_small_set(value) else b"hashtable"
+
+
 # A new kind of value is a line here.
 _ENCODINGS: Mapping[type, Callable[[Any], bytes]] = {
     bytes: _string,
     Hash: _hash,
     List: _list,
     SortedSet: _sorted_set,
+    Set: _set,
 }
 
 

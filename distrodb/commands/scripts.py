@@ -20,7 +20,7 @@ from distrodb.commands.acl_user import read
 from distrodb.commands.combine import ALL_OK, Led, Part, does_not_add_up
 from distrodb.commands.command import Command, container, data_row, session_row
 from distrodb.commands.costs import Sizes
-from distrodb.commands.error_replies import shown
+from distrodb.commands.error_replies import TOO_MANY_KEYS, shown
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.script_calls import ScriptCalls
@@ -66,7 +66,7 @@ def key_words(args: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]] 
     if count is None:
         return NOT_AN_INTEGER
     if count > len(args) - 3:
-        return error("ERR", "Number of keys can't be greater than number of args")
+        return TOO_MANY_KEYS
     if count < 0:
         return error("ERR", "Number of keys can't be negative")
     return args[3 : 3 + count], args[3 + count :]

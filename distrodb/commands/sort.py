@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distrodb.commands.command import data_row
+from distrodb.commands.costs import Sizes
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.fields import value_in
 from distrodb.commands.key_specs import KeySpec, one
@@ -20,15 +21,20 @@ from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, LIST, Keys
 from distrodb.keyspace.place import WrongType
 from distrodb.keyspace.sorting import NotANumber, Order, arranged
+from distrodb.keyspace.usage import size_of
 from distrodb.keyspace.values import Value
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.ring.slots import slot_of
 
+SORTED_MAX = 1 << 20  # elements that one command sorts
+SORTED_US, LOOKED_UP_US = 4.0, 2.0  # of each, and of what a pattern names for it
+TOO_MANY = error("ERR", f"there are more than {SORTED_MAX} elements to sort")
 NOT_NUMBERS = error("ERR", "One or more scores can't be converted into double")
 SELF = b"#"  # GET of the element itself
 _SKIPPED = {
@@ -41,6 +47,7 @@ _SKIPPED = {
 _ITEMS: dict[type, Callable[[Any], Sequence[bytes]]] = {
     List: list,
     SortedSet: lambda value: [member for _, member in value],
+    Set: lambda value: value.members,
 }
 
 
@@ -122,8 +129,13 @@ def _sort(keys: Keys, args: Sequence[bytes], context: Context, may_store: bool) 
         return options
     by, order, named = options.by, options.order, readable or keys
     weigh = None if by is None else lambda item: _looked_up(named, by, item)
+    value = keys.value(args[1])
+    if value is not None and type(value) in _ITEMS and len(value) > SORTED_MAX:
+        return TOO_MANY
+    if order.is_kept and options.store is not None and isinstance(value, Set):
+        order.is_kept, order.is_alpha, weigh = False, True, None  # a set has no order of its own
     try:
-        found = arranged(_items(keys.value(args[1]), order), order, weigh)
+        found = arranged(_items(value, order), order, weigh)
     except NotANumber:
         return NOT_NUMBERS
     gets = options.gets or [SELF]
@@ -168,6 +180,16 @@ def sort_ro(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     return _sort(keys, args, context, False)
 
 
+def _sorted_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    key, value = args[1], sizes.value(args[1])
+    before, size = (0, 0) if value is None else (len(value), size_of(value))
+    count = min(SORTED_MAX, before + max(0, sizes.size(key) - size))
+    patterns = sum(b"*" in word for word in args[2:])
+    for position in find_keys(args)[1:]:
+        sizes.grow(args[position], sizes.size(key))
+    return count * (SORTED_US + patterns * LOOKED_UP_US)
+
+
 def find_keys(args: Sequence[bytes]) -> list[int]:
     """The key that is sorted, and the one that is written to: the last STORE counts."""
     stored, position = 0, 2
@@ -205,6 +227,7 @@ _ROWS = (
         "Sorts elements.",
         acl=_GROUPS,
         find_keys=find_keys,
+        cost=_sorted_us,
     ),
     data_row(
         "sort_ro",
@@ -216,6 +239,7 @@ _ROWS = (
         "Sorts elements and stores nothing.",
         "7.0.0",
         acl=_GROUPS,
+        cost=_sorted_us,
     ),
 )
 # As in Redis, they are in the categories of what they sort and not among the keys' own.

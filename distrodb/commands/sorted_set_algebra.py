@@ -14,12 +14,13 @@ from typing import Any, Protocol, TypeAlias
 
 from distrodb.commands.command import Command, data_row
 from distrodb.commands.costs import Sizes
-from distrodb.commands.error_replies import SYNTAX
+from distrodb.commands.error_replies import NEGATIVE_LIMIT, SYNTAX
 from distrodb.commands.key_specs import counted, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.scores import parse_score
 from distrodb.commands.sorted_set_ranges import STORED_US, store
 from distrodb.commands.sorted_sets import members_in, scored
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import Entry, SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
@@ -47,8 +48,24 @@ class Source(Protocol):
     def score(self, member: bytes) -> float | None: ...
 
 
+class _OfSet:
+    """A set's members weigh 1 each."""
+
+    def __init__(self, value: Set):
+        self._places = value.places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return ((1.0, member) for member in self._places)
+
+    def score(self, member: bytes) -> float | None:
+        return 1.0 if member in self._places else None
+
+
 # A kind of value whose members can be taken has a line here.
-_SOURCES: Mapping[type, Callable[[Any], Source]] = {SortedSet: lambda value: value}
+_SOURCES: Mapping[type, Callable[[Any], Source]] = {SortedSet: lambda value: value, Set: _OfSet}
 _NOTHING = SortedSet(0)
 
 
@@ -245,7 +262,7 @@ def zintercard(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
             return SYNTAX
         limit = parse_integer(left.popleft())
         if limit is None or limit < 0:
-            return error("ERR", "LIMIT can't be negative")
+            return NEGATIVE_LIMIT
         asked.limit = limit
     scores = _run(keys, asked, _INTER)
     return scores if isinstance(scores, ErrorReply) else len(scores)

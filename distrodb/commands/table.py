@@ -34,6 +34,8 @@ from distrodb.commands import (
     replication,
     scripts,
     server,
+    set_algebra,
+    sets,
     slots,
     slow_log,
     sort,
@@ -51,8 +53,9 @@ _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
 _SCRIPTS = (scripts, functions)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
-_HASHES = (hashes, hash_walks, hash_expiry)
-_DATA = (*_STRINGS, *_KEYS, *_HASHES, lists, *_SORTED_SETS, blocking)
+_HASHES, _SETS = (hashes, hash_walks, hash_expiry), (sets, set_algebra)
+_CONTAINERS = (*_HASHES, lists, *_SETS, *_SORTED_SETS, blocking)
+_DATA = (*_STRINGS, *_KEYS, *_CONTAINERS)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
     *(slow_log, latency, monitor, acl, cluster, admin, pubsub),

@@ -5,7 +5,7 @@
 all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tells of the encodings.
 We write values plainly, in version 9, which Redis 5 and all since then accept, and hashes with
 fields that expire as Redis since 7.4 does; we read what Redis up to 8 writes for them: small
-integers, LZF, ziplists, listpacks and quicklists.
+integers, LZF, ziplists, listpacks, quicklists and intsets.
 
 What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, all
 of them by ``UNPACKED_BYTES_MAX``, and the work by ``STEPS_MAX``, since entries of the log are
@@ -23,6 +23,7 @@ import anycrc
 
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.values import Value
 
@@ -44,6 +45,7 @@ _HASH_EXPIRING, _HASH_LISTPACK_EXPIRING = 24, 25
 MOMENT_MS_MAX = (1 << 48) - 1  # at which a field expires in Redis
 # Plain, a ziplist, several of those, and several elements and listpacks.
 _LIST, _LIST_ZIPLIST, _LIST_ZIPLISTS, _LIST_QUICKLIST = 1, 10, 14, 18
+_SET, _SET_OF_INTEGERS, _SET_LISTPACK = 2, 11, 20
 _ONE_ELEMENT, _PACKED = 1, 2  # what a node of a quicklist is
 # Scores as text, and as they are; the others as text.
 _ZSET_OF_TEXT, _ZSET, _ZSET_ZIPLIST, _ZSET_LISTPACK = 3, 5, 12, 17
@@ -145,11 +147,18 @@ def _put_sorted_set(to: bytearray, value: SortedSet) -> None:
         to += struct.pack("<d", score)
 
 
+def _put_set(to: bytearray, value: Set) -> None:
+    _put_length(to, len(value))
+    for member in value.members:
+        _put_string(to, member)
+
+
 _WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
     bytes: (_STRING, _put_string),
     Hash: (_HASH, _put_hash),
     List: (_LIST, _put_list),
     SortedSet: (_ZSET, _put_sorted_set),
+    Set: (_SET, _put_set),
 }
 
 
@@ -450,6 +459,28 @@ def _score(text: bytes) -> float:
         raise BadFormat("a score that is no number") from None
 
 
+def _set(members: Iterator[bytes]) -> Set:
+    value = Set(0)
+    if not all(map(value.add, members)) or not len(value):
+        raise BadFormat("a member twice, or an empty set")
+    return value
+
+
+def _plain_set(reader: _Reader) -> Set:
+    return _set(reader.string() for _ in range(reader.length()))
+
+
+def _intset(reader: _Reader) -> Iterator[bytes]:
+    inner = reader.inner()
+    width, count = inner.integer(4), inner.integer(4)
+    if width not in _INTSET_WIDTHS or 8 + width * count != len(inner.data):
+        raise BadFormat("an intset of another length")
+    for _ in range(count):
+        inner.step(STRING_STEPS)
+        yield b"%d" % inner.integer(width)
+    reader.leave(inner)
+
+
 def _ziplist(reader: _Reader) -> Iterator[bytes]:
     inner = reader.inner()
     if inner.integer(4) != len(inner.data):
@@ -515,6 +546,7 @@ def _listpack_entry(inner: _Reader, first: int) -> bytes:
 _ZIPLIST_INTEGERS = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
 _LISTPACK_INTEGERS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 _LISTPACK_SIZES = (128, 16383, 2097151, 268435455)  # from each on one byte more says the size
+_INTSET_WIDTHS = (2, 4, 8)
 
 _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _STRING: _Reader.string,
@@ -531,4 +563,7 @@ _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _ZSET: _plain_sorted_set,
     _ZSET_ZIPLIST: lambda reader: _packed_sorted_set(_ziplist(reader)),
     _ZSET_LISTPACK: lambda reader: _packed_sorted_set(_listpack(reader)),
+    _SET: _plain_set,
+    _SET_OF_INTEGERS: lambda reader: _set(_intset(reader)),
+    _SET_LISTPACK: lambda reader: _set(_listpack(reader)),
 }

@@ -7,8 +7,8 @@ the map knows it.  Each slave tells the level that its version knows (slave/goss
 the map have told a higher one than the map's, the controller raises that.
 
     1   0.6.0 and before
-    2   the changes ``set_level``, ``set_replicas`` and ``set_addresses`` of the map; lists; all
-        commands on hashes;
+    2   the changes ``set_level``, ``set_replicas`` and ``set_addresses`` of the map; lists, sets;
+        all commands on hashes;
         scripts (``EVAL`` and its like); sorted sets
 
 What always holds:

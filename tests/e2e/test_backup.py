@@ -376,6 +376,8 @@ def fill_redis(address: str) -> None:
         client.pexpire("h", HOUR_MS)
         client.rpush("l", "1", BYTES, "1")
         client.rpush("long", *(f"element {n}" * 30 for n in range(5000)))
+        client.sadd("s", "1", BYTES)
+        client.sadd("wide set", *(f"member {n}" * 30 for n in range(5000)))
         client.xadd("x", {"a": 1})
         client.zadd("z", {"a": 1})
     with redis.Redis(unix_socket_path=address, db=2) as second:
@@ -384,12 +386,13 @@ def fill_redis(address: str) -> None:
 
 def has_what_redis_had(cluster, with_second: bool = True) -> None:
     with gateway(cluster) as client, gateway(cluster, 2) as second:
-        assert client.dbsize() == 3006
+        assert client.dbsize() == 3008
         assert client.get("k2999") == b"value of 2999" * 20 and client.get(BYTES) == BYTES
         assert HOUR_MS / 2 < client.pttl("e") <= HOUR_MS and client.pttl("k1") == -1
         assert client.hgetall("h") == {b"f": b"v", b"\xff": BYTES}
         assert HOUR_MS / 2 < client.pttl("h") <= HOUR_MS and client.hlen("wide") == 3000
         assert client.lrange("l", 0, -1) == [b"1", BYTES, b"1"]
+        assert client.smembers("s") == {b"1", BYTES} and client.scard("wide set") == 5000
         assert client.llen("long") == 5000 and client.lindex("long", -1) == b"element 4999" * 30
         assert second.get("two") == (b"2" if with_second else None)
 
@@ -401,7 +404,7 @@ def test_keys_come_from_a_running_redis_and_again(target, monkeypatch):
         first = distrodb("import", *at(target), f"{url}?db=0")
         said = "left out, since distrodb does not hold such: 2 keys (stream: 1, zset: 1), "
         assert one_line(first).startswith(said)
-        assert "3,006 keys imported" in first.stdout
+        assert "3,008 keys imported" in first.stdout
         has_what_redis_had(target, with_second=False)
         with redis.Redis(unix_socket_path=server.address) as client:
             client.delete("x", "z")
@@ -410,7 +413,7 @@ def test_keys_come_from_a_running_redis_and_again(target, monkeypatch):
         assert "Authentication required." in one_line(distrodb("import", *at(target), url))
         monkeypatch.setenv("REDISCLI_AUTH", "secret")
         second = distrodb("import", *at(target), url)
-        assert second.returncode == 0 and "3,007 keys imported" in second.stdout
+        assert second.returncode == 0 and "3,009 keys imported" in second.stdout
         with gateway(target) as client:
             assert client.get("k1") == b"changed"
         has_what_redis_had(target)

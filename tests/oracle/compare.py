@@ -55,6 +55,7 @@ def closing(commands: Iterable[bytes], keys: Sequence[bytes]) -> list[Words]:
     """What is left at the end, as far as our table can say it."""
     asked = [b"TYPE", b"GET", b"HGETALL", b"PEXPIRETIME", b"PTTL"]
     rest = [[name, key] for name in asked if name in commands for key in keys]
+    rest += [[b"SMEMBERS", key] for key in keys if b"SMEMBERS" in commands]
     rest += [[b"LRANGE", key, b"0", b"-1"] for key in keys if b"LRANGE" in commands]
     rest += [[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"] for key in keys if b"ZRANGE" in commands]
     return [[b"DISCARD"], *rest, [b"DBSIZE"]]

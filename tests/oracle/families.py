@@ -471,6 +471,49 @@ ZDIFFSTORE key 2 key key
 ZRANGE key 0 -1 WITHSCORES
 """
 
+SETS = """
+SADD key {element}
+SADD key {element}
+SADD key {value}
+SADD key 'a 'b 'c
+SREM key {element}
+SMEMBERS key
+SCARD key
+SISMEMBER key element
+SMISMEMBER key {element}
+SMOVE key key element
+SINTER {key}
+SUNION {key}
+SDIFF {key}
+SINTERSTORE key {key}
+SUNIONSTORE key {key}
+SDIFFSTORE key {key}
+SINTERCARD (1|2|3|0|'x) key key [LIMIT count]
+SINTERCARD 1 key
+SPOP key (0|1000|'x|-1)
+SPOP key 1000
+SRANDMEMBER key (0|1000|'x|-9223372036854775808)
+SRANDMEMBER key [count]
+SSCAN key integer [MATCH pattern] [COUNT count]
+SSCAN key 0 COUNT 1000
+EXPIREAT key unix
+DEL key
+TYPE key
+COPY key key REPLACE
+DUMP key
+OBJECT ENCODING key
+SORT key [LIMIT small small] [DESC] [ALPHA] [STORE key]
+SORT key BY 'unordered [DESC]
+SORT key BY 'unordered STORE key [LIMIT small small] [DESC]
+LRANGE key 0 -1
+"""
+
+# What is taken by chance is another member there, and nothing behind it can be compared.
+CHANCE = """
+SPOP key
+SPOP key small
+"""
+
 CONNECTION = """
 PING
 PING value
@@ -836,9 +879,12 @@ FAMILIES = [
     _family("unions of sorted sets", SORTED_SET_ALGEBRA),
     _family("scripts", SCRIPTS),
     _family("scripts of all", SCRIPTS + SCRIPTS_OF_ALL, kinds=GATEWAY),
+    _family("sets", SETS),
+    _family("sets by chance", SETS + CHANCE),
     _family("databases", DATABASES, kinds=GATEWAY),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
-    _family("sorting", SORTING, 2, kinds=GATEWAY),
+    # Without sets: what BY keeps from being sorted has an order then, which is compared.
+    _family("sorting", SORTING + FILL.replace("SADD key element\n", "") * 2, 0, kinds=GATEWAY),
     _family("metadata", METADATA + KEYS_OF, 0),
     _family("cluster", CLUSTER, kinds=NODE),
     _family("transactions", TRANSACTIONS),

@@ -11,6 +11,7 @@ from tests.oracle.redis_server import RedisServer
 # Commands that Redis 7.0 does not know, with the events that their documentation names.
 NEWER = {"delex", "msetex", "hsetex", "hgetex", "hgetdel", "hpersist"}
 NEWER |= {"hexpire", "hpexpire", "hexpireat", "hpexpireat"}  # tests/unit/test_field_expiry.py
+BY_NAME = {"evalsha", "fcall"}  # of what was loaded before: they run as EVAL does
 # Each line begins with an empty database.
 LINES = """
 SET a 1 | SET a 2 EX 100 | SET a 3 KEEPTTL | SET a 4 NX | SET a 5 XX GET | SET a 1 EXAT 1
@@ -52,6 +53,13 @@ RPUSH a 1 2 | BLMOVE a {a}2 LEFT RIGHT 1 | BRPOPLPUSH a {a}2 1 | BLMPOP 1 2 a {a
 ZADD a 1 x 2 y 3 z | BZPOPMIN a 1 | BZPOPMAX a 1 | BZMPOP 1 1 a MIN
 EVAL return(redis.call('set',KEYS[1],1)) 1 a | EVAL return(1) 0 | EVALSHA none 0 | FCALL none 0
 RPUSH a 2 1 | SORT a STORE {a}2 | SORT a STORE {a}2 | SORT {a}3 STORE {a}2 | SORT a
+SADD a 1 2 | SADD a 1 | SREM a 1 9 | SREM a 9 | SREM a 2 | SADD a 1 2 | SPOP a 0 | SPOP a 5
+SADD a 1 | SPOP a | SADD a 1 2 3 | SPOP a
+SADD a 1 2 | SMOVE a {a}2 1 | SMOVE a {a}2 1 | SMOVE a {a}2 2 | SMOVE {a}2 {a}2 1
+SADD a 1 2 | SADD {a}2 2 | SMOVE a {a}2 2 | SMOVE a {a}2 9
+SADD a 1 2 | SADD {a}2 2 | SINTERSTORE {a}3 a {a}2 | SINTERSTORE {a}3 a b{a} | SINTERSTORE a b{a}
+SADD a 1 2 | SADD {a}2 2 3 | SUNIONSTORE a a {a}2 | SUNIONSTORE a {a}4 | SUNIONSTORE a {a}4
+SADD a 1 2 | SADD {a}2 2 3 | SDIFFSTORE {a}3 a {a}2 | SDIFFSTORE {a}3 a a | SDIFFSTORE {a}2 a {a}2
 HSET a f 1 g 2 | HSET a f 1 | HDEL a f | HDEL a f | HDEL a g
 HMSET a f 1 | HSETNX a f 1 | HSETNX a g 1 | HINCRBY a f 1 | HINCRBYFLOAT a f 1.5 | HINCRBY a f 1
 ZADD a 1 x 2 y | ZADD a 1 x | ZADD a 3 x 4 z | ZADD a INCR 1 x | ZADD a NX 9 x | ZADD a XX 1 none
@@ -91,7 +99,7 @@ def lines() -> list[list[list[bytes]]]:
 def test_every_write_command_is_here() -> None:
     tried = {words[0].lower().decode() for line in lines() for words in line}
     writes = {row.name for row in DATA_COMMANDS.values() if row.is_write}
-    assert writes - tried <= NEWER
+    assert writes - tried <= NEWER | BY_NAME
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from distrodb.backup.redis_source import _READERS
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.place_number import place_of
 from distrodb.ring.slots import slot_of
@@ -52,6 +53,7 @@ values = st.one_of(
     ),
     st.lists(data, min_size=1, max_size=5).map(list_of),
     scores.map(SortedSet.of),
+    st.sets(data, min_size=1, max_size=5).map(lambda members: Set.of(sorted(members))),
 )
 expiries = st.one_of(st.none(), st.integers(1, 1 << 62))
 records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
@@ -65,6 +67,7 @@ def plain(record):
     shown = list(value) if isinstance(value, List) else shown
     if isinstance(value, SortedSet):
         shown = repr(list(value))
+    shown = list(value.members) if isinstance(value, Set) else shown
     return record.database, record.key, shown, record.expires_at_ms
 
 
@@ -125,6 +128,9 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "value": "1", "expires_at_ms": 9223372036854775808}', "expires_at_ms is no"),
         ('{"key": "\\ud800", "value": "1"}', "a lone surrogate"),
         ('{"key": "a", "hash": []}', "a hash is a list of pairs"),
+        ('{"key": "a", "set": []}', "a set is a list of strings"),
+        ('{"key": "a", "set": "b"}', "a set is a list of strings"),
+        ('{"key": "a", "set": ["b", {"base64": "Yg=="}]}', "a member twice in one set"),
         ('{"key": "a", "list": []}', "a list is one of strings"),
         ('{"key": "a", "list": "b"}', "a list is one of strings"),
         ('{"key": "a", "list": [1]}', "keys and values are strings"),
@@ -167,7 +173,7 @@ anything = st.recursive(
 )
 
 
-NAMES = ["key", "value", "hash", "list", "zset", "database", "expires_at_ms"]
+NAMES = ["key", "value", "hash", "list", "set", "zset", "database", "expires_at_ms"]
 
 
 @given(anything, st.sampled_from(NAMES))

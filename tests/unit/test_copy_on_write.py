@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from distrodb.keyspace import snapshot
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.values import Container
@@ -17,6 +18,7 @@ from tests.support.stores import ask, new_store, restored
 
 keys = st.sampled_from([b"a", b"b", b"c"])
 lists = st.sampled_from([b"l", b"m"])
+sets = st.sampled_from([b"s", b"t"])
 fields = st.sampled_from([b"x", b"y", b"z"])
 scores = st.sampled_from([b"1", b"2.5", b"-inf"])
 _FIELD = (st.just(b"FIELDS"), st.just(b"1"))
@@ -36,6 +38,10 @@ writes = st.one_of(
     st.tuples(st.just(b"ZREM"), keys, fields),
     st.tuples(st.just(b"ZPOPMAX"), keys),
     st.tuples(st.just(b"ZRANGESTORE"), keys, keys, st.just(b"0"), st.just(b"1")),
+    st.tuples(st.just(b"SADD"), sets, fields, fields),
+    st.tuples(st.just(b"SREM"), sets, fields),
+    st.tuples(st.just(b"SPOP"), sets),
+    st.tuples(st.just(b"SMOVE"), sets, sets, fields),
     st.tuples(st.just(b"DEL"), keys),
     st.tuples(st.just(b"PEXPIRE"), keys, st.just(b"9")),
 )
@@ -88,9 +94,18 @@ TORN_SORTED_SET: list[tuple[bytes, ...] | str] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "script"), [(Hash, TORN), (List, TORN_LIST), (SortedSet, TORN_SORTED_SET)]
-)
+TORN_SET: list[tuple[bytes, ...] | str] = [
+    (b"SADD", b"s", b"x"),
+    "snapshot",
+    "a chunk",
+    (b"SADD", b"s", b"y"),
+]
+
+
+ALL_TORN = [(Hash, TORN), (List, TORN_LIST), (Set, TORN_SET), (SortedSet, TORN_SORTED_SET)]
+
+
+@pytest.mark.parametrize(("kind", "script"), ALL_TORN)
 def test_without_the_copy_it_tears(
     kind: type[Container], script: list[tuple[bytes, ...] | str]
 ) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.dump import (
     BadFormat,
@@ -29,7 +30,6 @@ from distrodb.resp.reply import OK, Reply, error
 from tests.support.stores import ask, new_store
 
 MAX = 1000
-Plain: TypeAlias = bytes | dict[bytes, bytes] | list[bytes]
 # The last two are as Redis 6.2 and 3.2 write them (a ziplist, scores as text); 7.0 has read them.
 SORTED_SETS: list[tuple[str, list[tuple[float, bytes]]]] = [
     (
@@ -54,6 +54,7 @@ SORTED_SETS: list[tuple[str, list[tuple[float, bytes]]]] = [
         [(-1.5, b"b"), (1.0, b"a"), (math.inf, b"c")],
     ),
 ]
+Plain: TypeAlias = bytes | dict[bytes, bytes] | list[bytes] | set[bytes]
 PAYLOADS: list[tuple[str, Plain]] = [
     (
         "00000a005d9b5c400f7fa2da",
@@ -160,6 +161,13 @@ PAYLOADS: list[tuple[str, Plain]] = [
         "34",
         [b"a", b"1", b"a", b"1"],
     ),
+    ("0b0e02000000030000000100020003000a00a5025ce26d6e4d1b", {b"1", b"2", b"3"}),
+    ("0b140400000003000000fbffffff01000000701101000a0086a0bbcf3a22ed25", {b"1", b"-5", b"70000"}),
+    (
+        "0b180800000002000000010000000000000000000000000100000a003122f06df542c0b4",
+        {b"1", b"1099511627776"},
+    ),
+    ("0203c001016201610a004467f0c6e2d12e5b", {b"1", b"a", b"b"}),
     ("01030161c00501610900e81adb06e5a6fe03", [b"a", b"5", b"a"]),
 ]
 
@@ -172,6 +180,8 @@ def sealed(body: bytes, version: int = 9) -> bytes:
 def plain(value: Value) -> Plain:
     if isinstance(value, bytes):
         return value
+    if isinstance(value, Set):
+        return set(value.members)
     return dict(value.fields) if isinstance(value, Hash) else list(value)  # type: ignore[call-overload, no-any-return]
 
 
@@ -238,7 +248,12 @@ def test_fields_that_expire_are_written(contents: dict[bytes, tuple[bytes, int]]
 texts = st.binary(max_size=40) | st.integers(-(2**63), 2**63).map(lambda n: b"%d" % n)
 
 
-@given(texts | st.dictionaries(texts, texts, min_size=1) | st.lists(texts, min_size=1))
+@given(
+    texts
+    | st.dictionaries(texts, texts, min_size=1)
+    | st.lists(texts, min_size=1)
+    | st.sets(texts, min_size=1)
+)
 def test_what_is_written_is_read(value: Plain) -> None:
     assert plain(load(dump(ours(value)), MAX)) == value
 
@@ -246,6 +261,8 @@ def test_what_is_written_is_read(value: Plain) -> None:
 def ours(value: Plain) -> Value:
     if isinstance(value, bytes):
         return value
+    if isinstance(value, set):
+        return Set.of(sorted(value))
     if isinstance(value, list):
         made = List(0)
         made.extend(value)
@@ -272,7 +289,7 @@ def test_what_is_no_payload_is_refused(payload: bytes) -> None:
     assert not is_intact(payload)
 
 
-KINDS = [0, 1, 3, 4, 5, 10, 12, 13, 14, 16, 17, 18, 24, 25]
+KINDS = [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 16, 17, 18, 20, 24, 25]
 kinds = st.sampled_from(KINDS).map(lambda kind: bytes([kind]))
 
 
@@ -303,6 +320,11 @@ def test_so_are_changed_ones(data: str, draw: st.DataObject) -> None:
     [
         (b"\x63\x00", BadFormat),  # a type that we do not know
         (b"\x01\x00", BadFormat),  # no elements
+        (b"\x02\x00", BadFormat),  # no members
+        (b"\x02\x02\x01a\x01a", BadFormat),  # a member twice
+        (b"\x0b\x08\x02\x00\x00\x00\x00\x00\x00\x00", BadFormat),  # no members
+        (b"\x0b\x0b\x03\x00\x00\x00\x01\x00\x00\x00aaa", BadFormat),  # of a strange width
+        (b"\x0b\x0a\x02\x00\x00\x00\xff\xff\xff\xffaa", BadFormat),  # of another length
         (b"\x12\x01\x03\x01a", BadFormat),  # a node of an unknown kind
         (b"\x12\x01\x02\x08\x08\x00\x00\x00\x01\x00\x01\xff", BadFormat),  # a listpack cut short
         (b"\x05\x00", BadFormat),  # no members
@@ -434,9 +456,10 @@ def test_restore(words: list[bytes], expected: tuple[Reply, Reply, Reply] | None
 
 def test_a_value_goes_from_store_to_store() -> None:
     one, other = new_store(0, 9), new_store(0, 9)
-    for line in ("SET s 17", "HSET h a 1 b 2", "RPUSH l a b a", "ZADD z 1 a -inf b"):
+    lines = ("SET s 17", "HSET h a 1 b 2", "RPUSH l a b a", "SADD t a b 1", "ZADD z 1 a -inf b")
+    for line in lines:
         ask(one, line)
-    for key in (b"s", b"h", b"l", b"z"):
+    for key in (b"s", b"h", b"l", b"t", b"z"):
         payload = one.execute(0, [b"DUMP", key], 0)
         assert isinstance(payload, bytes)
         assert other.execute(0, [b"RESTORE", key, b"0", payload], 0) == OK

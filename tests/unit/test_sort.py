@@ -90,6 +90,13 @@ def test_what_is_sorted_is_stored_or_takes_a_key_away(store: Store) -> None:
     assert ask(store, "SORT_RO {t}l STORE {t}d", place=PLACE) == SYNTAX
 
 
+def test_how_much_is_sorted_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sort, "SORTED_MAX", 3)
+    assert ask(store, "SORT {t}l", place=PLACE) == sort.TOO_MANY
+    ask(store, "LPOP {t}l", place=PLACE)
+    assert ask(store, "SORT {t}l", place=PLACE) == [b"1", b"2", b"10"]
+
+
 def test_what_cannot_be_sorted() -> None:
     store = new_store(0, 16383)
     ask(store, "SET s 1")

@@ -49,6 +49,8 @@ _WORDS: dict[bytes, Sequence[bytes]] = {
     b"LCS": [KEY, OTHER],
     b"LMOVE": [KEY, OTHER, b"LEFT", b"LEFT"],
     b"LMPOP": [b"1", KEY, b"LEFT"],
+    b"SMOVE": [KEY, OTHER, b"1"],
+    b"SINTERCARD": [b"1", KEY],
     b"LINSERT": [KEY, b"BEFORE", b"1", b"1"],
     b"MSETEX": [b"1", KEY, b"1"],
     b"RENAME": [KEY, OTHER],
@@ -75,6 +77,42 @@ def test_a_command_that_copies_a_large_value_is_weighed(name: bytes, store: Stor
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < LARGE // 2 or weight_us > 1000, (peak, weight_us)
+
+
+WALKS = """
+LRANGE l 0 -1|LRANGE l -9000 -1|LPOP l 9000|RPOP l 9000|LMPOP 1 l LEFT COUNT 9000|LREM l 0 x
+LPOS l x|LINSERT l BEFORE x y|SORT l|SORT l STORE d|SMEMBERS s|SPOP s 9000|SRANDMEMBER s 9000
+SRANDMEMBER s -9000|SINTER s s|SUNION s s|SDIFF s s|SUNIONSTORE d s s|SINTERCARD 1 s
+SSCAN s 0 COUNT 9000|SORT s ALPHA"""
+LIGHT = """
+LRANGE l 0 9|LRANGE l -9 -1|LPOP l|RPOP l 2|LMPOP 1 l LEFT|LINDEX l 5000|LSET l 5000 x|LLEN l
+LMOVE l l LEFT LEFT|LPUSH l x|SPOP s|SPOP s 5|SRANDMEMBER s|SRANDMEMBER s -5|SADD s x
+SMOVE s s 1|SINTER s none|SCARD s
+"""
+
+
+def words_of(lines: str) -> list[str]:
+    return lines.strip().replace("\n", "|").split("|")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_light"),
+    [(line, False) for line in words_of(WALKS)] + [(line, True) for line in words_of(LIGHT)],
+)
+def test_a_command_that_walks_a_container_is_weighed(line: str, is_light: bool) -> None:
+    """And one that does not is light, however large the container is."""
+    store, numbers = new_store(0, 16383), [b"%d" % number for number in range(10_000)]
+    store.execute(0, [b"RPUSH", b"l", *numbers], 0)
+    store.execute(0, [b"SADD", b"s", *numbers], 0)
+    cost_us = store.weights().cost_us(0, line.encode().split(), 0)
+    assert (cost_us < 100) if is_light else (400 < cost_us < 200_000)
+
+
+def test_an_element_that_a_transaction_moves_makes_the_other_list_larger() -> None:
+    store = new_store(0, 16383)
+    store.execute(PLACE, [b"RPUSH", KEY, *[bytes(1 << 16)] * 50], 0)
+    moves = [[b"LMOVE", KEY, FRESH, b"LEFT", b"LEFT"]] * 50
+    assert _cost_us(store, *moves, [b"LRANGE", FRESH, b"0", b"-1"]) > 1000
 
 
 def test_a_name_is_weighed_however_it_is_written(store: Store) -> None:
