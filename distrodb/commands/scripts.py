@@ -34,6 +34,7 @@ from distrodb.scripting.runtime import SCRIPT, Calls, Outcome, Runtime, runtime
 
 _row = partial(data_row, level=2)
 SCRIPTING = "scripting"  # the group
+SHA_CHARACTERS = 40
 NOSCRIPT = error("NOSCRIPT", "No matching script. Please use EVAL.")
 NOT_BUSY = error("NOTBUSY", "No scripts in execution right now.")
 NO_RO_WITH_WRITES = error("ERR", "Can not execute a script with write flag using *_ro command.")
@@ -137,6 +138,8 @@ def _guard_of(rights: bytes) -> Guard:
 def _evaluate(
     keys: Keys, args: Sequence[bytes], context: Context, sha: bytes, is_read: bool, rights: bytes
 ) -> Reply:
+    if sha and len(sha) != SHA_CHARACTERS:  # before all else, as in Redis
+        return NOSCRIPT
     words = key_words(args)
     if isinstance(words, ErrorReply):
         return words
