@@ -12,6 +12,7 @@ from distrodb.backup import json_lines, writes
 from distrodb.backup.json_lines import line_of, record_of
 from distrodb.backup.records import Record
 from distrodb.backup.redis_source import _READERS
+from distrodb.commands.hash_expiry import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.containers.list import List
@@ -45,12 +46,13 @@ def list_of(items):
 
 data = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode))
 scores = st.dictionaries(data, st.floats(allow_nan=False), min_size=1, max_size=5)
+expiring = st.tuples(data, st.integers(0, MOMENT_MS_MAX))
 values = st.one_of(
     data,
     st.dictionaries(data, data, min_size=1, max_size=5).map(hash_of),
-    st.dictionaries(data, st.tuples(data, st.integers(0, 2**46)), min_size=1, max_size=5).map(
-        expiring_hash_of
-    ),
+    st.dictionaries(
+        data, st.tuples(data, st.integers(0, MOMENT_MS_MAX)), min_size=1, max_size=5
+    ).map(expiring_hash_of),
     st.lists(data, min_size=1, max_size=5).map(list_of),
     scores.map(SortedSet.of),
     st.sets(data, min_size=1, max_size=5).map(lambda members: Set.of(sorted(members))),
