@@ -80,7 +80,8 @@ def every_command() -> list[list[str]]:
             if LEFT_OUT.isdisjoint({each.name, row.name}):
                 name = each.name.upper().split("|")
                 for count in sorted({len(name), each.words_min, min(each.words_max, 5)}):
-                    said.append([*name, *"000000000"][: max(count, len(name))])
+                    word = "0" if each.timeout_of is None else "0.01"  # seconds that it waits
+                    said.append([*name, *[word] * 9][: max(count, len(name))])
     return said
 
 
