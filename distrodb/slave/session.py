@@ -70,6 +70,8 @@ SUBSCRIBERS = frozenset(
 # Of commands that wait, or are not whole, from a client that has not logged in where it must: it
 # is closed beyond, so that nobody who may ask for nothing takes memory.
 STRANGER_BYTES_MAX = 1 << 16
+# Of commands behind one that waits: beyond, no more is read, so a client that goes is not noticed.
+WAITING_BYTES_MAX = 1 << 20
 # What may stand between a CLIENT CACHING and the read that it speaks of.
 BEFORE_READS = "client", "multi", "exec"
 
@@ -169,8 +171,11 @@ class Session:
             self.give_up("it sends much and has not logged in")
 
     def end(self) -> None:
-        """The client sends nothing more (``printf … | nc``); what it asked for is answered."""
+        """The client sends nothing more (``printf … | nc``); what it asked for is answered.  But it
+        may be gone altogether, which cannot be told from that: what would come to it while it waits
+        would be taken from all others and lost, so it waits no longer."""
         self._has_ended = True
+        self.unblock(None)
 
     def lose(self) -> None:
         """Nobody is there any more.  What is under way may still happen.  What is large goes now:
@@ -182,8 +187,11 @@ class Session:
 
     @property
     def wants_input(self) -> bool:
-        """False: read no more from the client until this is True again."""
-        return not (self._backlog or self.input.unparsed)
+        """False: read no more from the client until this is True again.  Of one that waits a little
+        is read whatever it has sent behind that, so that it is seen when it goes."""
+        if not (self._backlog or self.input.unparsed):
+            return True
+        return self.is_waiting and self.input.memory < WAITING_BYTES_MAX
 
     @property
     def memory(self) -> int:
@@ -546,7 +554,7 @@ class Session:
     ) -> bool:
         """False: it waits for nothing, and is a command like any other."""
         keys = row.keys_of(args)
-        if timeout_s is None or not keys:
+        if timeout_s is None or not keys or self._has_ended:
             return False
         slave, slot = self.slave, slot_of(keys[0])
         where: int | ErrorReply | None = slave.partition_of(slot)

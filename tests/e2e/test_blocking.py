@@ -1,6 +1,7 @@
 """Clients that wait in BLPOP, with real slaves: what is pushed is taken once, and who waits at a
 gateway does not notice that a leader dies."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -87,6 +88,21 @@ def test_who_waits_at_a_gateway_does_not_notice_that_the_leader_dies(cluster):
     assert client.llen("jobs") == 0
     cluster.start(leader)
     cluster.wait_healed()
+
+
+@pytest.mark.parametrize("behind", [b"", b"PING\r\n"], ids=["alone", "more behind it"])
+@pytest.mark.parametrize("where", ["gateway", "leader"])
+def test_one_that_closes_its_socket_while_it_waits_takes_nothing(cluster, where, behind):
+    node = leader_of(cluster, b"left")
+    port = cluster.configs[node].me.client.port
+    client = gateway_of(cluster, node)
+    if where == "gateway":
+        port = client.connection_pool.connection_kwargs["port"]
+    with socket.create_connection(("127.0.0.1", port)) as waiting:
+        waiting.sendall(b"BLPOP left 0\r\n" + behind)
+        cluster.wait_until(lambda: blocked(cluster) == 1, "it waits")
+    cluster.wait_until(lambda: blocked(cluster) == 0, "it is seen to be gone")
+    assert client.rpush("left", "x") == 1 and client.lpop("left") == b"x"
 
 
 def test_a_time_that_is_over_and_a_client_that_is_unblocked(cluster):

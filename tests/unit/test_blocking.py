@@ -13,7 +13,7 @@ from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
 from distrodb.resp.reply import ErrorReply, Reply, error
 from distrodb.slave.gateway import Gateway
-from distrodb.slave.session import Session
+from distrodb.slave.session import WAITING_BYTES_MAX, Session
 from tests.unit.session_world import World
 
 
@@ -186,6 +186,40 @@ def test_a_client_that_is_gone_takes_nothing():
     assert world.blocked == 1
     world.write(b"set a 1")
     assert world.told(other) == took("a", "1")
+
+
+def test_one_that_sends_nothing_more_may_be_gone_and_takes_nothing():
+    """Its socket has been closed, whatever stood behind the command that waits."""
+    for is_gateway in (False, True):
+        for behind in ([], [b"echo behind"]):
+            world = Waiting(is_gateway)
+            client, other = world.waits(b"btake a 0", *behind), world.waits(b"btake a 0")
+            assert client.wants_input  # its end is seen
+            client.end()
+            world.settle()
+            assert client.is_finished and world.blocked == 1
+            assert world.told(client) == NIL + b"".join(b"$6\r\nbehind\r\n" for _ in behind)
+            world.write(b"set a 1")
+            assert world.told(other) == took("a", "1")
+
+
+def test_what_waits_behind_its_end_waits_not_at_all():
+    world = Waiting()
+    client = world.connect()
+    client.receive(b"get a\r\nbtake a 0\r\necho behind\r\n")
+    client.end()
+    world.settle()
+    assert client.is_finished and world.blocked == 0
+    world.write(b"set a 1")
+    assert world.write(b"get a") == b"$1\r\n1\r\n"
+
+
+def test_who_sends_much_behind_a_command_that_waits_is_not_read_for_ever():
+    world = Waiting()
+    client = world.waits(b"btake a 0")
+    for _ in range(WAITING_BYTES_MAX // 1000 + 1):
+        client.receive(b"echo " + b"x" * 1000 + b"\r\n")
+    assert not client.wants_input
 
 
 def test_a_key_of_another_kind_is_an_error_at_first_and_none_later():
