@@ -7,8 +7,9 @@ transaction and in a script they answer at once that there is nothing, as in Red
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
-from distrodb.commands.command import data_row
+from distrodb.commands.command import Command, data_row
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import counted, many, one
 from distrodb.commands.lists import move, pop_of_several, side, take, take_of_several
@@ -23,6 +24,8 @@ from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply, error
 NO_TIMEOUT = error("ERR", "timeout is not a float or out of range")
 LONG_TIMEOUT = error("ERR", "timeout is out of range")
 TIMEOUT_MS_MAX = 2**63 - 1
+
+Handler: TypeAlias = Callable[[Keys, Sequence[bytes], Context], Reply]
 
 
 def timeout_s(word: bytes) -> float | ErrorReply:
@@ -39,9 +42,7 @@ def timeout_at(position: int) -> Callable[[Sequence[bytes]], float | ErrorReply]
     return lambda args: timeout_s(args[position])
 
 
-def _checked(
-    handler: Callable[[Keys, Sequence[bytes], Context], Reply], position: int
-) -> Callable[[Keys, Sequence[bytes], Context], Reply]:
+def _checked(handler: Handler, position: int) -> Handler:
     """Its timeout is looked at first, also where nothing waits."""
 
     def checked(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -120,30 +121,36 @@ def _of_several(
 
 
 _row = partial(data_row, level=2)
+
+
+def _taking(
+    name: str, handler: Handler, flags: str, group: str, summary: str, since: str
+) -> Command:
+    """The row of ``name key [key …] timeout``."""
+    keys = many("RW access delete", last=-2)
+    summary += "; waits until there is one."
+    handler, timeout_of = _checked(handler, -1), timeout_at(-1)
+    return _row(name, handler, -3, flags, keys, group, summary, since, timeout_of=timeout_of)
+
+
 _MOVED = (*one("RW access delete"), *one("RW insert", 2))
 
 COMMANDS = (
-    _row(
+    _taking(
         "blpop",
-        _checked(partial(_pop, is_left=True), -1),
-        -3,
+        partial(_pop, is_left=True),
         "write noscript blocking",
-        many("RW access delete", last=-2),
         "list",
-        "Takes the first element of a list; waits until there is one.",
+        "Takes the first element of a list",
         "2.0.0",
-        timeout_of=timeout_at(-1),
     ),
-    _row(
+    _taking(
         "brpop",
-        _checked(partial(_pop, is_left=False), -1),
-        -3,
+        partial(_pop, is_left=False),
         "write noscript blocking",
-        many("RW access delete", last=-2),
         "list",
-        "Takes the last element of a list; waits until there is one.",
+        "Takes the last element of a list",
         "2.0.0",
-        timeout_of=timeout_at(-1),
     ),
     _row(
         "blmove",
@@ -178,27 +185,21 @@ COMMANDS = (
         "7.0.0",
         timeout_of=_of_several(pop_of_several),
     ),
-    _row(
+    _taking(
         "bzpopmin",
-        _checked(partial(_zpop, is_highest=False), -1),
-        -3,
+        partial(_zpop, is_highest=False),
         "write noscript fast blocking",
-        many("RW access delete", last=-2),
         "sorted-set",
-        "Takes the member with the lowest score; waits until there is one.",
+        "Takes the member with the lowest score",
         "5.0.0",
-        timeout_of=timeout_at(-1),
     ),
-    _row(
+    _taking(
         "bzpopmax",
-        _checked(partial(_zpop, is_highest=True), -1),
-        -3,
+        partial(_zpop, is_highest=True),
         "write noscript fast blocking",
-        many("RW access delete", last=-2),
         "sorted-set",
-        "Takes the member with the highest score; waits until there is one.",
+        "Takes the member with the highest score",
         "5.0.0",
-        timeout_of=timeout_at(-1),
     ),
     _row(
         "bzmpop",

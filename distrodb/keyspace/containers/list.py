@@ -17,6 +17,7 @@ from typing import Any, ClassVar, cast
 import msgpack
 
 from distrodb.keyspace.containers.blocks import BLOCK_ITEMS, Blocks, Run, items_of, without
+from distrodb.keyspace.containers.parts import parts_of
 
 END_ITEMS = 2 * BLOCK_ITEMS
 ITEM_BYTES = 41  # what an element of an end costs beside itself: its object, and a pointer
@@ -210,16 +211,7 @@ class List:
         return copy
 
     def parts(self, bytes_max: int) -> Iterator[tuple[list[Any], int]]:
-        part: list[bytes] = []
-        size = 0
-        for item in self:
-            part.append(item)
-            size += len(item) + PART_ITEM_BYTES
-            if size >= bytes_max:
-                yield part, size
-                part, size = [], 0
-        if part:
-            yield part, size
+        return parts_of(self, bytes_max, PART_ITEM_BYTES)
 
     def add_part(self, plain: list[Any]) -> None:
         if set(map(type, plain)) != {bytes}:

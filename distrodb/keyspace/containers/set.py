@@ -14,6 +14,8 @@ from typing import Any, ClassVar, cast
 
 import msgpack
 
+from distrodb.keyspace.containers.parts import parts_of
+
 MEMBER_BYTES = 110  # what a member costs beside itself: its object, a pointer, its place
 PART_MEMBER_BYTES = 16  # and in a part
 
@@ -99,16 +101,7 @@ class Set:
         return copy
 
     def parts(self, bytes_max: int) -> Iterator[tuple[list[Any], int]]:
-        part: list[bytes] = []
-        size = 0
-        for member in self._members:
-            part.append(member)
-            size += len(member) + PART_MEMBER_BYTES
-            if size >= bytes_max:
-                yield part, size
-                part, size = [], 0
-        if part:
-            yield part, size
+        return parts_of(self._members, bytes_max, PART_MEMBER_BYTES)
 
     def add_part(self, plain: list[Any]) -> None:
         if set(map(type, plain)) != {bytes}:
