@@ -35,7 +35,6 @@ from distrodb.commands.api import Answer, Client, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     not_for_subscribers,
-    not_yet,
     unknown_command,
     unknown_subcommand,
     wrong_arity,
@@ -507,8 +506,7 @@ class Session:
         if is_http(args):
             self.give_up(HTTP)
         elif row is None:
-            is_later = self.slave.features.is_later(args[0].upper())
-            self.answer(not_yet(args) if is_later else unknown_command(args))
+            self.answer(self.slave.features.objection(args) or unknown_command(args))
         else:
             self._reject(row)
 

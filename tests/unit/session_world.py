@@ -99,6 +99,7 @@ class World:
         self.map = SimpleNamespace(
             nodes={},
             level=LEVEL,
+            epoch=1,
             partitions=[
                 SimpleNamespace(
                     id=number, first=first, last=last, owner="node1", group=("node1", "2", "3")

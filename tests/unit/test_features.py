@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from distrodb.commands.table import DISPATCHED
+from distrodb.resp.reply import error
 from distrodb.ring.levels import LEVEL
 from distrodb.slave.gateway import Gateway
 from tests.unit.session_world import World
@@ -48,6 +49,13 @@ def test_a_gateway_waits_for_it_too():
     upgraded(world)
     assert b"NEWER" in gateway.table
     assert world.ask(b"newer k v\r\n") == b"+OK\r\n"
+
+
+def test_before_there_is_a_map_nobody_can_say_and_nothing_is_served():
+    world = newer()
+    world.map.epoch = 0
+    world.no_leader = lambda partition: error("CLUSTERDOWN", "this slave is empty")
+    assert world.ask(b"newer k v\r\n") == b"-CLUSTERDOWN this slave is empty\r\n"
 
 
 def test_what_is_no_command_at_all_is_told_so():
