@@ -21,16 +21,14 @@ T = TypeVar("T", int, bytes)
 
 
 class Chance:
-    __slots__ = ("_count", "_count_here", "_entry_count", "_mark", "is_for_all", "now_ms")
+    __slots__ = ("_count", "_count_here", "_mark", "entry_count", "is_for_all", "now_ms")
 
     def __init__(self) -> None:
         self._mark: Mark | None = None
-        self._count = self._count_here = self._entry_count = 0  # of the numbers that were given
+        self._count = self._count_here = 0  # of the numbers that were given
+        self.entry_count = 0  # the same, by the entry that is applied: 0 when it begins
         self.is_for_all = False  # what is read now decides what is written
         self.now_ms = 0  # the time of the command that runs
-
-    def begin_entry(self) -> None:
-        self._entry_count = 0
 
     def begin(self, mark: Mark) -> None:
         """A command runs now whose reply is kept."""
@@ -43,8 +41,8 @@ class Chance:
         """By a command that writes: the same on every replica."""
         if self._mark is not None:
             return self.number()
-        self._entry_count += 1
-        return zlib.crc32(b"%d %d of an entry" % (self._entry_count, self.now_ms))
+        self.entry_count += 1
+        return zlib.crc32(b"%d %d of an entry" % (self.entry_count, self.now_ms))
 
     def number(self) -> int:
         """By a command that reads."""

@@ -24,6 +24,7 @@ class HashQueue:
         """Moments, places and keys."""
         self._soonest = {(place, key): at_ms for at_ms, place, key in hashes}
         self._queue = ExpiryQueue((at, place, key) for (place, key), at in self._soonest.items())
+        self.soonest_ms = self._queue.soonest_ms  # infinite when no field expires
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -42,6 +43,7 @@ class HashQueue:
         if after_ms != math.inf:
             at_ms = self._soonest[name] = int(after_ms)
             self._queue.add(at_ms, place, key)
+        self.soonest_ms = self._queue.soonest_ms
 
     def soonest_of(self, place: int, key: bytes) -> float:
         """When the next field of this hash expires; infinite if none does."""
@@ -54,11 +56,6 @@ class HashQueue:
             for (place, key), at_ms in self._soonest.items()
             if database_of(place) != database
         )
-
-    @property
-    def soonest_ms(self) -> float:
-        """Infinite when no field expires."""
-        return self._queue.soonest_ms
 
     def first(self) -> Expiring:
         """The hash whose field expires next, of those that there are."""

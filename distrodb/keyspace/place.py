@@ -61,6 +61,7 @@ class Shared:
         "expiries",
         "generation",
         "hashes",
+        "is_followed",
         "is_unsettled",
         "now_ms",
         "observer",
@@ -77,6 +78,8 @@ class Shared:
         # All keys of a database, to be read only; None where several partitions have them.
         self.all_slots: Callable[[int], Keys | None] = lambda database: None
         self.observer: Observer | None = None
+        self.undo: Undo | None = None  # of the script that writes now
+        self.is_followed = False  # there is one of the two, who must hear of each change
         self.now_ms = 0  # the newest entry's time
         self.clock_ms = 0  # that of the command that runs: a read may be ahead of the entries
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
@@ -85,8 +88,12 @@ class Shared:
         self.hashes = HashQueue()  # with fields that expire
         self.expired_count = 0  # keys that were removed since their time had come; no state
         self.usage = Usage()
-        self.undo: Undo | None = None  # of the script that writes now
         self.partition: Partition | None = None  # what scripts run their commands in
+
+    def follow(self, observer: Observer | None, undo: Undo | None) -> None:
+        """They hear of each change from now on."""
+        self.observer, self.undo = observer, undo
+        self.is_followed = observer is not None or undo is not None
 
     def is_past(self, at_ms: int) -> bool:
         """Whether this moment has come, to the command that runs."""
@@ -181,12 +188,11 @@ class Place:
     def put(self, key: bytes, value: bytes) -> None:
         """Set a string, and say so as SET does; whatever was there is gone, its expiry too."""
         shared, values = self._shared, self._values
-        observer = shared.observer
-        if observer is not None:
+        is_followed = shared.is_followed
+        if is_followed:
             self._tell_if_new(key)
-        before = values.get(key)
-        if shared.undo is not None:
             self._keep(key)
+        before = values.get(key)
         values[key] = value
         if type(before) is bytes:
             shared.usage.bytes += len(value) - len(before)
@@ -196,9 +202,9 @@ class Place:
             shared.replace(self._number, key, before, value)
         if self._expiries:
             self._forget_expiry(key)
-        if observer is not None:
-            observer.changed(self._number, key)
-            observer.event(self._number, STRING, b"set", key)
+        if is_followed:
+            self._changed(key)
+            self.event(STRING, b"set", key)
 
     def put_value(self, key: bytes, value: Value, overwrites: bool = False) -> None:
         """Set a value of whatever kind that no other key has (a snapshot may: it is cloned before

@@ -123,9 +123,11 @@ class Store:
         """An entry's time has come: so many keys that have expired by then are removed at most,
         and fields of hashes among them."""
         shared = self._shared
-        shared.chance.begin_entry()
+        shared.chance.entry_count = 0
         shared.now_ms = max(shared.now_ms, now_ms)
         self._at(shared.now_ms)
+        if not expire_max:
+            return
         if shared.hashes.soonest_ms > shared.now_ms:
             for _, place, key in shared.expiries.due(shared.now_ms, expire_max):
                 self._places[place].delete(key)
@@ -257,12 +259,12 @@ class Store:
     def observe(self, observer: Observer) -> None:
         """Let somebody know from now on what happens to keys here."""
         self._observers.add(observer)
-        self._shared.observer = self._observers.one
+        self._shared.follow(self._observers.one, self._shared.undo)
 
     def ignore(self, observer: Observer) -> None:
         """The end of ``observe``."""
         self._observers.remove(observer)
-        self._shared.observer = self._observers.one
+        self._shared.follow(self._observers.one, self._shared.undo)
 
     def watch(self, keys: Sequence[tuple[int, bytes]]) -> bytes:
         """Keys with their places, for a transaction (watched.py); the token."""
@@ -280,7 +282,8 @@ class Store:
     def next_expiry_ms(self) -> float:
         """When the next key or field of a hash expires, or the first that is not removed yet did;
         infinite if none."""
-        return min(self._shared.expiries.soonest_ms, self._shared.hashes.soonest_ms)
+        of_keys, of_fields = self._shared.expiries.soonest_ms, self._shared.hashes.soonest_ms
+        return of_keys if of_keys < of_fields else of_fields
 
     @property
     def expiring_count(self) -> int:
@@ -342,7 +345,7 @@ class Store:
 
     def begin_script(self) -> None:
         """What is written from now on can be undone."""
-        self._shared.undo = Undo(self._shared.generation)
+        self._shared.follow(self._shared.observer, Undo(self._shared.generation))
 
     @property
     def copied(self) -> int:
@@ -351,7 +354,8 @@ class Store:
         return 0 if undo is None else undo.cloned
 
     def end_script(self, is_undone: bool) -> None:
-        undo, self._shared.undo = self._shared.undo, None
+        undo = self._shared.undo
+        self._shared.follow(self._shared.observer, None)
         if undo is not None and is_undone:
             undo.undo()
 
