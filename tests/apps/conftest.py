@@ -1,10 +1,18 @@
-"""The set-up of docs/applications.md: one partition, through a gateway, and the page's settings."""
+"""The set-up of docs/applications.md: one partition, through a gateway, and the page's settings.
 
+With APPS_ON=redis://HOST:PORT the same work is done on that Redis server, which is flushed first
+and where nothing dies: to see that a test asks no more than Redis gives.
+"""
+
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from distrodb import LocalCluster
 from tests.clients.clients import need_node
@@ -67,19 +75,54 @@ class Place:
         self.cluster.wait_ready()
 
 
+class PlaceOfRedis(Place):
+    def __init__(self, url: str):
+        self.url = url
+        self.host, _, port = url.removeprefix("redis://").rpartition(":")
+        self.port = int(port)
+        Redis(self.host, self.port).flushall()
+
+    def kill(self) -> None:
+        pass
+
+    def revive(self) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
+def cluster() -> Iterator[LocalCluster | None]:
+    if "APPS_ON" in os.environ:
+        yield None
+        return
     with LocalCluster(nodes=3, partitions=1) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def place(cluster: LocalCluster) -> Iterator[Place]:
-    place = Place(cluster)
+def place(cluster: LocalCluster | None) -> Iterator[Place]:
+    place = Place(cluster) if cluster else PlaceOfRedis(os.environ["APPS_ON"])
     try:
         yield place
     finally:
         place.revive()
+
+
+@pytest.fixture
+def own_python() -> Callable[[str], str]:
+    """The Python of a virtual environment that has just one application, and what it needs.
+
+    For those that want other versions of what distrodb's own tests have.  Made once and kept.
+    """
+
+    def python_of(package: str) -> str:
+        home = ROOT / ".venv-apps" / package  # not below tests, whose files are all read
+        if not (home / "ready").exists():
+            subprocess.run([sys.executable, "-m", "venv", home], check=True)
+            subprocess.run([home / "bin/python", "-m", "pip", "install", "-q", package], check=True)
+            (home / "ready").touch()
+        return str(home / "bin/python")
+
+    return python_of
 
 
 @pytest.fixture
