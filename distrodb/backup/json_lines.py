@@ -6,6 +6,7 @@
     {"key": "l", "list": ["first", "second"]}
     {"key": "z", "zset": [["member", 1.5], ["other", "inf"]]}
     {"key": "s", "set": ["one", "another"]}
+    {"key": "x", "stream": {"entries": [["1-1", "field", "value"]], …}}     (json_streams.py)
 
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
@@ -23,12 +24,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from distrodb.backup.json_streams import stream_from_plain, stream_to_plain
 from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.dump import MOMENT_MS_MAX
 from distrodb.keyspace.values import Value
 
@@ -194,6 +197,10 @@ _KINDS: Mapping[str, _Ways] = {
     List.kind.decode(): (_list_to_plain, _list_from_plain),
     SortedSet.kind.decode(): (_sorted_set_to_plain, _sorted_set_from_plain),
     Set.kind.decode(): (_set_to_plain, _set_from_plain),
+    Stream.kind.decode(): (
+        lambda value: stream_to_plain(value, _text),
+        lambda plain: stream_from_plain(plain, _bytes),
+    ),
 }
 
 

@@ -28,6 +28,9 @@ from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
+from distrodb.keyspace.containers.stream_group import UNKNOWN
+from distrodb.keyspace.stream_ids import parse_id
 from distrodb.keyspace.values import Value
 from distrodb.master.connections import one_line
 
@@ -67,6 +70,39 @@ def _set(reply: Any) -> Value | None:
     return Set.of(sorted(reply)) if reply else None
 
 
+def _stream(reply: Any) -> Value | None:
+    """Of XINFO STREAM FULL, which Redis 6 and all since then have; 7 tells more."""
+    told = _pairs(reply)
+    stream = Stream(0)
+    for number, fields in told[b"entries"]:
+        stream.add(_id(number), fields)
+    stream.last_id = _id(told[b"last-generated-id"])
+    stream.deleted_max = _id(told.get(b"max-deleted-entry-id", b"0-0"))
+    stream.added_count = told.get(b"entries-added", len(stream))
+    for each in map(_pairs, told[b"groups"]):
+        read_count = each.get(b"entries-read")
+        last_id = _id(each[b"last-delivered-id"])
+        group = stream.add_group(
+            each[b"name"], last_id, UNKNOWN if read_count is None else read_count
+        )
+        for consumer in map(_pairs, each[b"consumers"]):
+            seen_ms = consumer[b"seen-time"]
+            active_ms = consumer.get(b"active-time", seen_ms)
+            group.add_consumer(consumer[b"name"], seen_ms, active_ms)
+        for number, name, at_ms, count in each[b"pending"]:
+            group.deliver(_id(number), group.consumers[name], at_ms, count)
+    return stream
+
+
+def _pairs(flat: list[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _id(text: bytes) -> int:
+    return parse_id(text) or 0
+
+
+KEY = "(key)"  # where it stands, if not behind the first word
 # The command, with what stands behind the key.
 _READERS: Mapping[bytes, tuple[Sequence[str | int], Callable[[Any], Value | None]]] = {
     b"string": (["GET"], lambda reply: reply),
@@ -74,6 +110,7 @@ _READERS: Mapping[bytes, tuple[Sequence[str | int], Callable[[Any], Value | None
     List.kind: (["LRANGE", 0, -1], _list),
     SortedSet.kind: (["ZRANGE", 0, -1, "WITHSCORES"], _sorted_set),
     Set.kind: (["SMEMBERS"], _set),
+    Stream.kind: (["XINFO", "STREAM", KEY, "FULL", "COUNT", 0], _stream),
 }
 
 
@@ -150,7 +187,8 @@ class RedisSource:
         wanted = [(key, *_READERS[kind]) for key, kind in kinds if kind in _READERS]
         for key, (name, *words), _ in wanted:
             pipe.execute_command("PEXPIRETIME" if self._is_exact else "PTTL", key)
-            pipe.execute_command(name, key, *words)
+            others = [key if word is KEY else word for word in words]
+            pipe.execute_command(name, *(others if KEY in words else [key, *others]))
         (seconds, us), *replies = pipe.execute(raise_on_error=False)
         base_ms = 0 if self._is_exact else int(seconds) * 1000 + int(us) // 1000
         for (key, _, make), number, reply in zip(wanted, replies[::2], replies[1::2], strict=True):

@@ -11,7 +11,9 @@ A new kind of container is a line in ``_ADD_PART``.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
+
+import msgpack
 
 from distrodb.backup.records import Record
 from distrodb.keyspace.containers.field_expiries import FieldExpiries
@@ -19,6 +21,7 @@ from distrodb.keyspace.containers.hash import Hash, fields_of_part
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.dump import dump
 from distrodb.resp.doubles import show_double
 
@@ -34,6 +37,7 @@ _ADD_PART: Mapping[int, Callable[[list[Any]], tuple[bytes, list[Any]]]] = {
     List.tag: lambda part: (b"RPUSH", part),
     SortedSet.tag: lambda part: (b"ZADD", _scores_first(part)),
     Set.tag: lambda part: (b"SADD", part),
+    Stream.tag: lambda part: (b"XPART", [cast(bytes, msgpack.packb(part))]),
 }
 
 

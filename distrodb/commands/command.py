@@ -6,14 +6,16 @@ What COMMAND tells of a row is what Redis tells: https://redis.io/docs/latest/co
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from distrodb.commands.combine import Combine
 from distrodb.commands.costs import Cost
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.usage import usage_of
 from distrodb.errors import invariant
-from distrodb.resp.reply import ErrorReply, Status
+from distrodb.resp.reply import ErrorReply, Reply, Status
+
+Begin: TypeAlias = tuple[Sequence[bytes], Callable[[Reply], Sequence[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Command:
     # Of one that may wait until there is something: seconds (0: for ever), or None if it does not.
     timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None
     is_logged: bool = False  # it goes into the log, though Redis does not call it a write
+    # Of one that may wait: what is asked before, and what makes of the reply what is asked then.
+    begin_of: Callable[[Sequence[bytes]], Begin | None] | None = None
     # Where the keys are if the specs cannot say; positions in the arguments.
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
     subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
@@ -165,6 +169,7 @@ def data_row(
     cost: Cost | None = None,
     level: int = 1,
     timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None,
+    begin_of: Callable[[Sequence[bytes]], Begin | None] | None = None,
     is_logged: bool = False,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
@@ -187,6 +192,7 @@ def data_row(
         cost=cost,
         level=level,
         timeout_of=timeout_of,
+        begin_of=begin_of,
         is_logged=is_logged,
     )
 

@@ -18,7 +18,13 @@ from distrodb.commands.command import Command, data_row
 from distrodb.commands.costs import Cost, Sizes
 from distrodb.commands.error_replies import SYNTAX, shown
 from distrodb.commands.key_specs import READS, KeySpec, one
-from distrodb.commands.numbers import NOT_A_FLOAT, NOT_AN_INTEGER, parse_integer, show_long_double
+from distrodb.commands.numbers import (
+    BAD_COUNT,
+    NOT_A_FLOAT,
+    NOT_AN_INTEGER,
+    parse_integer,
+    show_long_double,
+)
 from distrodb.commands.scores import parse_score
 from distrodb.commands.sorted_set_ranges import STORED_US, store
 from distrodb.commands.sorted_sets import add_scores, members_in
@@ -162,7 +168,7 @@ class _Search:
             if count is None:
                 return NOT_AN_INTEGER
             if count <= 0:
-                return error("ERR", "COUNT must be > 0")
+                return BAD_COUNT
             self.count = count
         elif option in (b"STORE", b"STOREDIST"):
             self.stores_distances = option == b"STOREDIST"

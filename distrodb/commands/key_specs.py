@@ -40,6 +40,8 @@ class KeySpec:
             return []
         if self.count_at is None:
             last = begin + self.last if self.last >= 0 else len(args) + self.last
+            if self.limit:
+                last = begin + (len(args) - begin) // self.limit - 1
             return list(range(begin, min(last, len(args) - 1) + 1, self.step))
         text = args[begin + self.count_at] if begin + self.count_at < len(args) else b""
         first = begin + self.first

@@ -16,6 +16,7 @@ NO_COUNT = error("ERR", "count should be greater than 0")
 BAD_TIMEOUT = error("ERR", "timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = error("ERR", "timeout is negative")
 NOT_A_FLOAT = error("ERR", "value is not a valid float")
+BAD_COUNT = error("ERR", "COUNT must be > 0")
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 BEYOND = error("ERR", f"value is out of range, value must between {-INT_MAX} and {INT_MAX}")
 

@@ -21,6 +21,7 @@ from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
 from distrodb.keyspace.values import Value
@@ -81,6 +82,7 @@ _ENCODINGS: Mapping[type, Callable[[Any], bytes]] = {
     List: _list,
     SortedSet: _sorted_set,
     Set: _set,
+    Stream: lambda value: b"stream",
 }
 
 

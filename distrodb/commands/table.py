@@ -42,6 +42,10 @@ from distrodb.commands import (
     sorted_set_algebra,
     sorted_set_ranges,
     sorted_sets,
+    stream_groups,
+    stream_info,
+    stream_pending,
+    streams,
     strings,
     transactions,
 )
@@ -51,10 +55,11 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
+_STREAMS = (streams, stream_groups, stream_pending, stream_info)
 _SCRIPTS = (scripts, functions)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
 _HASHES, _SETS = (hashes, hash_walks, hash_expiry), (sets, set_algebra)
-_CONTAINERS = (*_HASHES, lists, *_SETS, *_SORTED_SETS, blocking)
+_CONTAINERS = (*_HASHES, lists, *_SETS, *_SORTED_SETS, *_STREAMS, blocking)
 _DATA = (*_STRINGS, *_KEYS, *_CONTAINERS)
 _SESSION = (
     *(transactions, connection, clients, databases, metadata, server, configuration, replication),
@@ -70,7 +75,13 @@ def _by_name(rows: Iterable[Command]) -> dict[bytes, Command]:
 DATA_COMMANDS = _by_name(row for family in (*_DATA, *_SCRIPTS) for row in family.COMMANDS)
 # The same and what a slave asks a partition by itself.
 MACHINE_COMMANDS = DATA_COMMANDS | _by_name(
-    [*slots.ASKED, *transactions.MACHINE_COMMANDS, *scripts.MACHINE_COMMANDS, GATEWAY]
+    [
+        *slots.ASKED,
+        *streams.ASKED,
+        *transactions.MACHINE_COMMANDS,
+        *scripts.MACHINE_COMMANDS,
+        GATEWAY,
+    ]
 )
 # What COMMAND tells of.
 COMMANDS = DATA_COMMANDS | _by_name(row for family in _SESSION for row in family.COMMANDS)

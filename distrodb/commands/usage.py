@@ -331,6 +331,31 @@ zunion: numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MI
   [WITHSCORES]  # O(N)+O(M*log(M))
 zunionstore: destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE (SUM | MIN |
   MAX)]  # O(N)+O(M log(M))
+xack: key group id [id ...]  # O(1)
+xadd: key [NOMKSTREAM] [(MAXLEN | MINID) [= | ~] threshold [LIMIT count]] (* | id) field value
+  [field value ...]  # O(1)
+xautoclaim: key group consumer min-idle-time start [COUNT count] [JUSTID]  # O(1)
+xclaim: key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds]
+  [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]  # O(log N)
+xdel: key id [id ...]  # O(1)
+xgroup|create: key group (id | $) [MKSTREAM] [ENTRIESREAD entries-read]  # O(1)
+xgroup|createconsumer: key group consumer  # O(1)
+xgroup|delconsumer: key group consumer  # O(1)
+xgroup|destroy: key group  # O(N)
+xgroup|setid: key group (id | $) [ENTRIESREAD entries-read]  # O(1)
+xinfo|consumers: key group  # O(1)
+xinfo|groups: key  # O(1)
+xinfo|stream: key [FULL [COUNT count]]  # O(1)
+xlen: key  # O(1)
+xpart: key part  # O(N)
+xpending: key group [[IDLE min-idle-time] start end count [consumer]]  # O(N)
+xrange: key start end [COUNT count]  # O(N)
+xread: [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]
+xreadgroup: GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id
+  [id ...]  # O(M)
+xrevrange: key end start [COUNT count]  # O(N)
+xsetid: key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]  # O(1)
+xtrim: key (MAXLEN | MINID) [= | ~] threshold [LIMIT count]  # O(N)
 """
 
 

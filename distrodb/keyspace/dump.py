@@ -3,9 +3,9 @@
     type (1 byte) · the value as in an RDB file · RDB version (2 bytes) · CRC-64 (8 bytes)
 
 all little-endian but for lengths.  https://rdb.fnordig.de/file_format.html tells of the encodings.
-We write values plainly, in version 9, which Redis 5 and all since then accept, and hashes with
-fields that expire as Redis since 7.4 does; we read what Redis up to 8 writes for them: small
-integers, LZF, ziplists, listpacks, quicklists and intsets.
+We write values plainly, in version 9, which Redis 5 and all since then accept; hashes with fields
+that expire as Redis since 7.4 does, and streams as Redis since 7 does (dump_stream.py).  We read
+what Redis up to 8 writes: small integers, LZF, ziplists, listpacks, quicklists and intsets.
 
 What is read comes from strangers.  It is bounded: what one string unpacks to by ``bytes_max``, all
 of them by ``UNPACKED_BYTES_MAX``, and the work by ``STEPS_MAX``, since entries of the log are
@@ -25,6 +25,8 @@ from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
+from distrodb.keyspace.dump_stream import put_stream, read_stream
 from distrodb.keyspace.values import Value
 
 _CRC = anycrc.Model("CRC64-REDIS")  # a table in Python takes 5 s for 16 MB
@@ -52,6 +54,8 @@ _ZSET_OF_TEXT, _ZSET, _ZSET_ZIPLIST, _ZSET_LISTPACK = 3, 5, 12, 17
 _SCORE_BYTES_MAX = 128
 _NAN, _INFINITE, _MINUS_INFINITE = 253, 254, 255  # in place of the length of a score's text
 _LIBRARY = 0xF5  # before the text of a library of functions
+# Of Redis 5, 7 and 7.2: each tells a little more.
+_STREAM, _STREAM_2, _STREAM_3 = 15, 19, 21
 _INT8, _INT16, _INT32, _LZF = 0, 1, 2, 3  # how a string may be written that is not plain
 
 
@@ -159,6 +163,7 @@ _WRITERS: Mapping[type, tuple[int, Callable[[bytearray, Any], None]]] = {
     List: (_LIST, _put_list),
     SortedSet: (_ZSET, _put_sorted_set),
     Set: (_SET, _put_set),
+    Stream: (_STREAM_2, lambda to, value: put_stream(to, value, _put_length)),
 }
 
 
@@ -542,6 +547,15 @@ def _listpack_entry(inner: _Reader, first: int) -> bytes:
     return b"%d" % inner.integer(_LISTPACK_INTEGERS[first])
 
 
+def _stream(reader: _Reader, version: int) -> Stream:
+    try:
+        return read_stream(reader, lambda: _listpack(reader), version, UNPACKED_BYTES_MAX)
+    except (BadFormat, TooLarge):
+        raise
+    except ValueError as problem:
+        raise BadFormat(str(problem)) from None
+
+
 # Bytes of the integers that a first byte announces.
 _ZIPLIST_INTEGERS = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
 _LISTPACK_INTEGERS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
@@ -566,4 +580,7 @@ _READERS: Mapping[int, Callable[[_Reader], Value]] = {
     _SET: _plain_set,
     _SET_OF_INTEGERS: lambda reader: _set(_intset(reader)),
     _SET_LISTPACK: lambda reader: _set(_listpack(reader)),
+    _STREAM: lambda reader: _stream(reader, 1),
+    _STREAM_2: lambda reader: _stream(reader, 2),
+    _STREAM_3: lambda reader: _stream(reader, 3),
 }

@@ -62,6 +62,10 @@ class Keys(Protocol):
         """A new one if there is none; raises ``WrongType``.  Whoever may leave it empty calls
         ``drop_if_empty`` then."""
 
+    def container_to_mark(self, key: bytes, kind: type[C]) -> C:
+        """One that is there, to write to it what does not change its value: which of a stream's
+        entries were read, and by whom.  Nobody who watches the key is told, as in Redis."""
+
     def drop_if_empty(self, key: bytes) -> None: ...
 
     def follow_fields(self, key: bytes) -> None:

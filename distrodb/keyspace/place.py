@@ -9,7 +9,8 @@ What is decided here, and nowhere else:
   anything.  A key without an entry since its expiry is *unsettled*: that is noted for the leader.
   The same goes for the fields of a hash (``is_past``; commands/fields.py asks).
 - **Copy on write.** A container to write to comes from here, of the newest generation.
-- **Who watches.** Whatever changes a key says so to the store's observer, if there is one.
+- **Who watches.** Whatever changes a key says so to the store's observer, if there is one; but for
+  what ``container_to_mark`` is for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -244,10 +245,21 @@ class Place:
         if not isinstance(value, kind):
             raise WrongType
         self._changed(key)
-        counted = value
+        return self._own(key, value)
+
+    def container_to_mark(self, key: bytes, kind: type[C]) -> C:
+        """One that is there, to write to it what does not change its value: nobody is told."""
+        found = self.container(key, kind)
+        if found is None:
+            raise KeyError(key)
+        return self._own(key, found)
+
+    def _own(self, key: bytes, value: C) -> C:
+        """A container that no snapshot has."""
+        counted, generation = value, self._shared.generation
         if value.generation != generation:
             value = self._values[key] = value.clone(generation)
-        usage.write_to(value, counted)
+        self._shared.usage.write_to(value, counted)
         return value
 
     def drop_if_empty(self, key: bytes) -> None:

@@ -70,6 +70,9 @@ class Spread:
     def container_to_write(self, key: bytes, kind: type[C]) -> C:
         return self._at(key).container_to_write(key, kind)
 
+    def container_to_mark(self, key: bytes, kind: type[C]) -> C:
+        return self._at(key).container_to_mark(key, kind)
+
     def drop_if_empty(self, key: bytes) -> None:
         self._at(key).drop_if_empty(key)
 

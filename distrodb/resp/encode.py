@@ -11,6 +11,7 @@ from distrodb.resp.doubles import show_double
 from distrodb.resp.reply import (
     Encoded,
     ErrorReply,
+    Named,
     NullArray,
     NumberText,
     Pairs,
@@ -60,6 +61,12 @@ def encode(reply: Reply, protocol: int) -> bytes:
         return encode(reply.text, 2) if protocol == 2 else b",%b\r\n" % reply.text
     if isinstance(reply, Pairs):
         return encode(_unpaired(reply, protocol), protocol)
+    if isinstance(reply, Named):
+        if protocol == 2:
+            return encode(list(reply.items), protocol)
+        return b"%%%d\r\n" % len(reply.items) + b"".join(
+            encode(each, protocol) for pair in reply.items for each in pair
+        )
     if isinstance(reply, Encoded):
         return reply.data
     if isinstance(reply, Push):
@@ -86,7 +93,7 @@ def size_of(reply: Reply) -> int:
         return sum(len(item) + 16 if type(item) is bytes else size_of(item) for item in reply) + 16
     if isinstance(reply, dict):
         return sum(size_of(key) + size_of(item) for key, item in reply.items()) + 16
-    if isinstance(reply, (SetReply, Pairs)):
+    if isinstance(reply, (SetReply, Pairs, Named)):
         return size_of(list(reply.items))
     if isinstance(reply, (Status, ErrorReply, Verbatim, NumberText)):
         return len(reply.text)
@@ -143,6 +150,13 @@ def _tokens(reply: Reply, protocol: int) -> Iterator[bytes]:
             yield from _tokens(item, protocol)
     elif isinstance(reply, Pairs):
         yield from _tokens(_unpaired(reply, protocol), protocol)
+    elif isinstance(reply, Named) and protocol == 2:
+        yield from _tokens(list(reply.items), protocol)
+    elif isinstance(reply, Named):
+        yield b"%%%d\r\n" % len(reply.items)
+        for pair in reply.items:
+            for each in pair:
+                yield from _tokens(each, protocol)
     elif isinstance(reply, Several):
         for each in reply.replies:
             yield from _tokens(each, protocol)

@@ -6,7 +6,7 @@ A string, a number and null are themselves; anything else is a list that begins 
     [1, text]  error           [4, flag]          boolean         [6, data]  RESP already
     [2, item, …]  array        [7, digits]        a number beyond 64 bits
     [8, item, …]  set          [9]                null array      [10, a, b, …]  pairs
-    [11, text]  number as text
+    [11, text]  number as text                             [12, a, b, …]  named
 
 Only what a partition answers: no push, no several replies in one.
 
@@ -20,6 +20,7 @@ from distrodb.resp.reply import (
     NULL_ARRAY,
     Encoded,
     ErrorReply,
+    Named,
     NullArray,
     NumberText,
     Pairs,
@@ -30,7 +31,7 @@ from distrodb.resp.reply import (
 )
 
 _STATUS, _ERROR, _ARRAY, _MAP, _FLAG, _VERBATIM, _ENCODED, _LARGE, _SET, _NULL_ARRAY = range(10)
-_PAIRS, _NUMBER_TEXT = 10, 11
+_PAIRS, _NUMBER_TEXT, _NAMED = 10, 11, 12
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _TEXTS: dict[int, Callable[[bytes], Reply]] = {
     _STATUS: Status,
@@ -71,6 +72,8 @@ def to_plain(reply: Reply) -> Any:
         return [_NUMBER_TEXT, reply.text]
     if isinstance(reply, Pairs):
         return [_PAIRS, *(to_plain(each) for pair in reply.items for each in pair)]
+    if isinstance(reply, Named):
+        return [_NAMED, *(to_plain(each) for pair in reply.items for each in pair)]
     raise TypeError(f"not a reply: {reply!r}")
 
 
@@ -89,9 +92,10 @@ def from_plain(plain: Any, depth: int = 0) -> Reply:
         return SetReply([from_plain(item, depth + 1) for item in items])
     if kind == _NULL_ARRAY and not items:
         return NULL_ARRAY
-    if kind == _PAIRS and len(items) % 2 == 0:
+    if kind in (_PAIRS, _NAMED) and len(items) % 2 == 0:
         parts = [from_plain(item, depth + 1) for item in items]
-        return Pairs(list(zip(parts[::2], parts[1::2], strict=True)))
+        pairs = list(zip(parts[::2], parts[1::2], strict=True))
+        return Pairs(pairs) if kind == _PAIRS else Named(pairs)
     if kind == _MAP and len(items) % 2 == 0:
         parts = [from_plain(item, depth + 1) for item in items]
         if not all(isinstance(name, Hashable) for name in parts[::2]):

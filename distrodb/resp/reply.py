@@ -4,6 +4,7 @@ bytes bulk string · int integer · None null · NULL_ARRAY no array · list, tu
 bool, float
 Status +OK · ErrorReply -ERR … · Verbatim text · SetReply set · Encoded (RESP already)
 Pairs elements with what belongs to each · NumberText a number by its letters
+Named what stands under names, one of which may come twice
 Push what no command asked for · Several what answers one command with several replies
 """
 
@@ -62,6 +63,14 @@ class NumberText:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """What stands under names, one of which may come twice: a map in RESP3, an array of arrays of
+    two in RESP2."""
+
+    items: "Sequence[tuple[Reply, Reply]]"
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Bytes that are RESP already; they are sent as they are."""
 
@@ -92,7 +101,7 @@ class NullArray:
 Reply: TypeAlias = (
     "bytes | int | float | bool | list[Reply] | tuple[Reply, ...] | dict[Reply, Reply]"
     " | Status | ErrorReply | Verbatim | SetReply | Encoded | Push | Several"
-    " | Pairs | NumberText | NullArray"
+    " | Pairs | NumberText | Named | NullArray"
     " | None"
 )
 

@@ -9,7 +9,7 @@ the map have told a higher one than the map's, the controller raises that.
     1   0.6.0 and before
     2   the changes ``set_level``, ``set_replicas`` and ``set_addresses`` of the map; lists, sets;
         all commands on hashes;
-        scripts (``EVAL`` and its like); sorted sets
+        scripts (``EVAL`` and its like); sorted sets; streams
 
 What always holds:
 

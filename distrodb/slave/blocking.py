@@ -19,7 +19,8 @@ What always holds:
 - one that is being asked when its time is over, or when it is unblocked, is answered by what comes.
 
 How many are asked: as many as there are elements, where this slave sees that (the leader's own
-clients); else one, and two more for each that took something.
+clients); else one, and two more for each that took something.  Of those who read streams all
+are: consumers of different groups take nothing from one another (``is_rival``).
 
 Caveats: order holds among the clients of one slave.  What another command has queued behind the one
 that feeds may be served first.  In Redis a waiter is served at once, at the end of the command that
@@ -44,10 +45,12 @@ class Waiter:
 
     __slots__ = (
         "args",
+        "begin",
         "blocking",
         "end",
         "has_waited",
         "is_asked",
+        "is_rival",
         "is_write",
         "keys",
         "nothing",
@@ -78,6 +81,9 @@ class Waiter:
         self.number = 0  # in the order in which they came
         self.is_asked = False  # its partition is, at the moment
         self.has_waited = False
+        self.is_rival = is_write  # what it takes others do not get
+        # Makes of the first reply what is asked from then on: from where on it reads.
+        self.begin: Callable[[Reply], Sequence[bytes]] | None = None
         self.end: Reply = None  # what it is answered if nothing comes, once its time is over
 
     def resolve(self, reply: Reply) -> None:
@@ -134,7 +140,7 @@ class Blocking:
             line.waiters[waiter] = None
         if until < math.inf:
             self._deadlines.put(waiter.number, until)
-        if are_others_before and waiter.is_write:
+        if are_others_before and waiter.is_rival:
             waiter.has_waited = True  # its turn comes
         else:
             self._ask(waiter)
@@ -188,6 +194,10 @@ class Blocking:
         self._ask_partition(waiter, waiter.partition)
 
     def answered(self, waiter: Waiter, reply: Reply) -> None:
+        if waiter.begin is not None and isinstance(reply, list):
+            waiter.args, waiter.begin = waiter.begin(reply), None
+            self._ask(waiter)
+            return
         waiter.is_asked = False
         is_other_kind = isinstance(reply, ErrorReply) and reply.code == "WRONGTYPE"
         if reply is None or reply is NULL_ARRAY or (is_other_kind and waiter.has_waited):
@@ -216,7 +226,7 @@ class Blocking:
         for waiter in list(line.waiters):
             if waiter.is_asked or waiter.blocking is None:
                 continue
-            if not waiter.is_write:
+            if not waiter.is_rival:
                 self._ask(waiter)
             elif count > 0:
                 count -= 1

@@ -572,6 +572,9 @@ class Session:
             request.resolve(reply)
 
         waiter = Waiter(args, where, call.place, keys, NULL_ARRAY, tell, row.is_write)
+        waiter.is_rival = row.is_write and row.group != "stream"  # of another group, perhaps
+        if row.begin_of is not None and (begin := row.begin_of(args)) is not None:
+            waiter.args, waiter.begin = begin
         self.waiter = waiter
         now = slave.process.now()
         slave.blocking.begin(waiter, now + timeout_s if timeout_s else math.inf)

@@ -223,6 +223,48 @@ DIFFERENCES: list[Difference] = [
         ("ZRANK k a WITHSCORE",),
     ),
     Difference(
+        "`XREAD` takes `+` for the last entry, as since Redis 7.4",
+        lambda words, theirs, ours: (
+            words[0].upper() == b"XREAD" and b"+" in words and _says(theirs, b"Invalid stream ID")
+        ),
+        ("XADD {t}a 1-1 f v", "XREAD STREAMS {t}a +"),
+    ),
+    Difference(
+        "`XINFO` tells when a consumer got something last, as since Redis 7.2",
+        lambda words, theirs, ours: (
+            words[0].upper() == b"XINFO"
+            and _without_times(theirs) == _without_times(_without_activity(ours))
+        ),
+        (
+            "XGROUP CREATE {t}a g 0 MKSTREAM",
+            "XGROUP CREATECONSUMER {t}a g c",
+            "XINFO CONSUMERS {t}a g",
+        ),
+    ),
+    Difference(
+        "A consumer is there once it has asked, also if it got nothing, as since Redis 7.2",
+        lambda words, theirs, ours: (
+            (words[0].upper() == b"XINFO" and _with_consumers(theirs) == _with_consumers(ours))
+            or (
+                _command(words, b"XGROUP", b"CREATECONSUMER")
+                and (theirs, ours) == ((b":", 1), (b":", 0))
+            )
+        ),
+        (
+            "XGROUP CREATE {t}a g 0 MKSTREAM",
+            "XREADGROUP GROUP g c STREAMS {t}a >",
+            "XINFO GROUPS {t}a",
+        ),
+    ),
+    Difference(
+        "`XSETID` refuses a number below one that was deleted, as since Redis 7.2",
+        lambda words, theirs, ours: (
+            words[0].upper() == b"XSETID" and _says(ours, b"smaller than current max_deleted")
+        ),
+        ("XADD {t}a 2-1 f v", "XDEL {t}a 2-1", "XSETID {t}a 1-1"),
+        parts_ways=True,
+    ),
+    Difference(
         "`HELLO` says a version of its own, of the Redis that is followed",
         lambda words, theirs, ours: (
             _command(words, b"HELLO")
@@ -287,6 +329,11 @@ def meant(words: Words, theirs: Frame, ours: Frame) -> Difference | None:
     return next((each for each in DIFFERENCES if each.is_meant(words, theirs, ours)), None)
 
 
+def is_of_the_clock(words: Words) -> bool:
+    """It makes a number of the time: what follows is each server's own."""
+    return words[0].upper() == b"XADD" and b"*" in words
+
+
 # -- replies that are equal in what they say -------------------------------------------------------
 
 CLOCK_MS_MAX = 5000  # between the same command's run here and there; a moment's, on a busy machine
@@ -308,6 +355,10 @@ def is_equal(words: Words, theirs: Frame, ours: Frame) -> bool:
         return bool(sorted(theirs[1]) == sorted(ours[1]))
     if name == b"ZRANDMEMBER":
         return _shape(theirs) == _shape(ours)
+    if is_of_the_clock(words):
+        return True
+    if name in (b"XPENDING", b"XINFO"):
+        return _without_times(theirs) == _without_times(ours)
     if name == b"HGETALL" or _command(words, b"CONFIG", b"GET"):
         return _pairs(theirs) == _pairs(ours)
     if name in (b"HKEYS", b"HVALS"):
@@ -347,6 +398,60 @@ def _shape(frame: Frame) -> Frame:
     """How many of what kind."""
     kind, content = frame
     return (kind, list(map(_shape, content)) if isinstance(content, list) else content is None)
+
+
+def _without_activity(frame: Frame) -> Frame:
+    """What XINFO tells without what Redis 7.0 does not know."""
+    kind, content = frame
+    if not isinstance(content, list):
+        return frame
+    items = [_without_activity(each) for each in content]
+    for place, (_, name) in enumerate(items[:-1]):
+        if name in (b"active-time", b"inactive"):
+            del items[place : place + 2]
+            break
+    return (kind, items)
+
+
+def _with_consumers(frame: Frame) -> Frame:
+    """What XINFO tells, but for consumers that have nothing."""
+    kind, content = _without_times(_without_activity(frame))
+    if not isinstance(content, list):
+        return (kind, content)
+    items = [_with_consumers(each) for each in content]
+    for place, (_, name) in enumerate(items[:-1]):
+        if name == b"consumers" and isinstance(items[place + 1][1], int):
+            items[place + 1] = (b":", b"")
+    return (kind, [each for each in items if not _has_nothing(each)])
+
+
+def _has_nothing(frame: Frame) -> bool:
+    content = frame[1]
+    if not isinstance(content, list) or (b"$", b"name") not in content:
+        return False
+    names = [name for _, name in content]
+    is_consumer = b"seen-time" in names or b"idle" in names
+    at = names.index(b"pel-count" if b"pel-count" in names else b"pending")
+    return is_consumer and content[at + 1] == (b":", 0)
+
+
+_TIMES = frozenset({b"seen-time", b"idle", b"active-time", b"inactive"})
+_TIME_MIN = 10**12
+
+
+def _without_times(frame: Frame) -> Frame:
+    """What is told of a stream's consumers, but for when: a moment's difference, or a time."""
+    kind, content = frame
+    if isinstance(content, list):
+        items = [_without_times(each) for each in content]
+        for place, (_, name) in enumerate(items[:-1]):
+            if isinstance(name, bytes) and name in _TIMES:
+                items[place + 1] = (b":", b"")
+        if len(items) == 4 and [kind for kind, _ in items[2:]] == [b":", b":"]:
+            items[2] = (b":", b"")  # of XPENDING
+        return (kind, items)
+    is_time = isinstance(content, int) and _TIME_MIN <= content < 10 * _TIME_MIN
+    return (kind, b"" if is_time else content)
 
 
 def _fields(frame: Frame) -> set[bytes]:

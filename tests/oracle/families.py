@@ -113,6 +113,21 @@ POOLS = {
     "unit": [b"m", b"km", b"ft", b"mi", b"M", b"Km", b"x", b"m"],
     "flag": [b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"],
     "numkeys": [b"1", b"2", b"1", b"2", b"3", b"0", b"-1", b"x", b"9"],
+    "id": [
+        *(b"1-1", b"1-2", b"2-1", b"2-2", b"3-0", b"5-1", b"5-2", b"1", b"3", b"0", b"0-1", b"7-7"),
+        *(b"18446744073709551615-18446744073709551615", b"0-0", b"100", b"1-18446744073709551615"),
+        *(b"-", b"+", b"(1-1", b"$", b">", b"3-*", b"x", b"", b"1-", b"-1", b"1--1", b"01-1"),
+        *(b"18446744073709551616", b"1-+2", b" 1-1", b"1- 2", b"(", b"(-", b"(0-0", b"1-1-1"),
+    ],
+    "new_id": [
+        *(b"1-1", b"1-2", b"2-1", b"2-2", b"3-0", b"4-1", b"5-1", b"6-1", b"7-1", b"8-1", b"9-1"),
+        *(b"1-*", b"2-*", b"3-*", b"5-*", b"0-*", b"6", b"0-0", b"7", b"10-*", b"11-*"),
+    ],
+    "low_id": [b"0", b"1-1", b"1-2", b"2-1", b"2", b"3-0", b"5-1", b"0-0", b"6", b"(1-1", b"-"],
+    "high_id": [b"+", b"5", b"2-1", b"6-1", b"(3-0", b"(6-1", b"9", b"1-1", b"+", b"10"],
+    "group": [b"g", b"h", b"g"],
+    "consumer": [b"c", b"d", b"c", b""],
+    "idle": [b"0", b"0", b"100000", b"-1", b"x"],
     "type": [b"string", b"hash", b"list", b"set", b"zset", b"stream", b"STRING", b"x", b""],
 }
 
@@ -168,6 +183,7 @@ HSET key field value
 RPUSH key element
 SADD key element
 ZADD key small element
+XADD key 1-1 field value
 """
 
 STRINGS = """
@@ -512,6 +528,104 @@ LRANGE key 0 -1
 CHANCE = """
 SPOP key
 SPOP key small
+"""
+
+# An entry's own number is one of few, so that commands meet; that of * is a server's own.
+STREAMS = """
+XADD key new_id {field value}
+XADD key new_id {field value}
+XADD key new_id 'f value
+XADD key new_id 'f value 'g value
+XADD key id {field value}
+XADD key NOMKSTREAM new_id field value
+XADD key (MAXLEN|MINID|NOMKSTREAM MAXLEN) (small|'= small) new_id field value
+XADD key (MAXLEN|MINID) (small|'~ small|'= small LIMIT small) new_id field value
+XADD key MAXLEN '~ small LIMIT (0|1|-1|'x) new_id field value
+XLEN key
+XRANGE key low_id high_id [COUNT small]
+XRANGE key id id [COUNT small]
+XREVRANGE key high_id low_id [COUNT small]
+XREVRANGE key id id [COUNT count]
+XDEL key {new_id}
+XDEL key {id}
+XTRIM key MAXLEN (0|1|2|5|-1|'x)
+XTRIM key (MAXLEN|MINID) ('=|'~) small [LIMIT small]
+XTRIM key MINID new_id
+XTRIM key small
+XSETID key new_id [ENTRIESADDED small] [MAXDELETEDID new_id]
+XSETID key id [ENTRIESADDED integer] [MAXDELETEDID id]
+XREAD STREAMS key low_id
+XREAD STREAMS key key low_id low_id
+!XREAD STREAMS key id
+!XREAD COUNT small STREAMS key key id low_id
+!XREAD BLOCK (-1|'x) STREAMS key low_id
+XREAD NOACK STREAMS key low_id
+XREAD GROUP group consumer STREAMS key low_id
+XINFO STREAM key
+XINFO STREAM key FULL [COUNT small]
+XGROUP CREATE key group low_id [MKSTREAM]
+XREADGROUP GROUP group consumer STREAMS key '>
+XINFO GROUPS key
+OBJECT ENCODING key
+COPY key key [REPLACE]
+DEL key
+"""
+
+STREAM_GROUPS = """
+XADD key new_id 'f value
+XADD key new_id 'f value
+XADD key new_id 'f value
+XDEL key {new_id}
+XTRIM key MAXLEN small
+XGROUP CREATE key group low_id [MKSTREAM] [ENTRIESREAD small]
+XGROUP CREATE key group (0|'$) MKSTREAM
+XGROUP CREATE key group id [MKSTREAM] [ENTRIESREAD integer]
+XGROUP SETID key group (low_id|'$) [ENTRIESREAD small]
+XGROUP DESTROY key group
+XGROUP CREATECONSUMER key group consumer
+XGROUP DELCONSUMER key group consumer
+XGROUP (NOSUCH|CREATE) key group
+XREADGROUP GROUP group consumer STREAMS key '>
+XREADGROUP GROUP group consumer STREAMS key '>
+XREADGROUP GROUP group consumer COUNT (1|2|0|-1) STREAMS key '>
+XREADGROUP GROUP group consumer COUNT 1 NOACK STREAMS key '>
+XREADGROUP GROUP group consumer (COUNT small|NOACK) STREAMS key id
+XREADGROUP GROUP group consumer STREAMS key low_id
+XREADGROUP GROUP group consumer STREAMS key key '> '>
+!XREADGROUP GROUP group consumer BLOCK (-1|'x) STREAMS key '>
+XACK key group {new_id}
+XACK key group {id}
+XPENDING key group
+XPENDING key group low_id high_id count
+XPENDING key group IDLE idle low_id high_id count
+XPENDING key group low_id high_id count consumer
+XPENDING key group IDLE idle id id count consumer
+XPENDING key group id id
+XCLAIM key group consumer idle {new_id}
+XCLAIM key group consumer 0 new_id FORCE [JUSTID] [RETRYCOUNT small]
+XCLAIM key group consumer idle {id} [IDLE integer] [RETRYCOUNT small] [FORCE] [JUSTID] [LASTID id]
+XCLAIM key group consumer 0 new_id TIME (1000|-1|'x) [FORCE]
+XAUTOCLAIM key group consumer idle low_id [COUNT (1|2|0|-1)] [JUSTID]
+XAUTOCLAIM key group consumer 0 id [COUNT count] [JUSTID]
+XINFO STREAM key
+XINFO STREAM key FULL [COUNT small]
+XINFO GROUPS key
+XINFO CONSUMERS key group
+XINFO (HELP|NOSUCH)
+XSETID key new_id [ENTRIESADDED small] [MAXDELETEDID new_id]
+DEL key
+"""
+
+# Nothing waits in a transaction.
+STREAMS_IN_TRANSACTIONS = """
+MULTI
+EXEC
+XADD key new_id 'f value
+XGROUP CREATE key group (0|'$) MKSTREAM
+!XREAD BLOCK 1 STREAMS key (0|'$)
+!XREADGROUP GROUP group consumer BLOCK 0 STREAMS key '>
+XACK key group new_id
+WATCH key
 """
 
 CONNECTION = """
@@ -881,6 +995,8 @@ FAMILIES = [
     _family("scripts of all", SCRIPTS + SCRIPTS_OF_ALL, kinds=GATEWAY),
     _family("sets", SETS),
     _family("sets by chance", SETS + CHANCE),
+    _family("streams", STREAMS),
+    _family("groups of streams", STREAM_GROUPS),
     _family("databases", DATABASES, kinds=GATEWAY),
     _family("transactions in databases", TRANSACTIONS_IN_DATABASES, kinds=GATEWAY),
     # Without sets: what BY keeps from being sorted has an order then, which is compared.

@@ -8,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distrodb.keyspace import snapshot
+from distrodb.keyspace.containers import stream_block
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.store import Store
 from distrodb.keyspace.values import Container
 from tests.support.stores import ask, new_store, restored
 
 keys = st.sampled_from([b"a", b"b", b"c"])
+streams = st.sampled_from([b"r", b"s"])
 lists = st.sampled_from([b"l", b"m"])
 sets = st.sampled_from([b"s", b"t"])
 fields = st.sampled_from([b"x", b"y", b"z"])
@@ -42,7 +45,19 @@ writes = st.one_of(
     st.tuples(st.just(b"SREM"), sets, fields),
     st.tuples(st.just(b"SPOP"), sets),
     st.tuples(st.just(b"SMOVE"), sets, sets, fields),
-    st.tuples(st.just(b"DEL"), keys),
+    st.tuples(st.just(b"XADD"), streams, st.just(b"*"), fields, fields),
+    st.tuples(st.just(b"XADD"), streams, st.sampled_from([b"5-*", b"9-*"]), fields, fields),
+    st.tuples(st.just(b"XDEL"), streams, st.sampled_from([b"0-1", b"0-2", b"5-0", b"0-5"])),
+    st.tuples(st.just(b"XTRIM"), streams, st.just(b"MAXLEN"), st.sampled_from([b"3", b"0"])),
+    st.tuples(st.just(b"XGROUP"), st.just(b"CREATE"), streams, fields, st.just(b"0")),
+    st.tuples(
+        *map(st.just, (b"XREADGROUP", b"GROUP", b"x", b"c", b"COUNT", b"1", b"STREAMS")),
+        streams,
+        st.just(b">"),
+    ),
+    st.tuples(st.just(b"XACK"), streams, st.just(b"x"), st.sampled_from([b"0-1", b"0-2"])),
+    st.tuples(st.just(b"COPY"), streams, streams, st.just(b"REPLACE")),
+    st.tuples(st.just(b"DEL"), keys | streams),
     st.tuples(st.just(b"PEXPIRE"), keys, st.just(b"9")),
 )
 steps = st.lists(writes | st.sampled_from(["snapshot", "a chunk"]), max_size=60)
@@ -52,7 +67,8 @@ def run(script: list[tuple[bytes, ...] | str]) -> None:
     """Snapshots are begun between writes, and encoded piece by piece between later ones."""
     store = new_store(0, 0)
     under_way: list[tuple[str, Iterator[bytes], list[bytes]]] = []
-    with mock.patch.object(snapshot, "CHUNK_BYTES", 1):  # a chunk for each field
+    small = mock.patch.object(stream_block, "ENTRIES_MAX", 3)
+    with small, mock.patch.object(snapshot, "CHUNK_BYTES", 1):  # a chunk for each field
         for step in script:
             if step == "snapshot":
                 under_way.append((store.digest(), store.snapshot(), []))
@@ -102,7 +118,21 @@ TORN_SET: list[tuple[bytes, ...] | str] = [
 ]
 
 
-ALL_TORN = [(Hash, TORN), (List, TORN_LIST), (Set, TORN_SET), (SortedSet, TORN_SORTED_SET)]
+TORN_STREAM: list[tuple[bytes, ...] | str] = [
+    (b"XADD", b"s", b"1-1", b"f", b"v"),
+    "snapshot",
+    "a chunk",
+    (b"XADD", b"s", b"1-2", b"f", b"v"),
+]
+
+
+ALL_TORN = [
+    (Hash, TORN),
+    (List, TORN_LIST),
+    (Set, TORN_SET),
+    (SortedSet, TORN_SORTED_SET),
+    (Stream, TORN_STREAM),
+]
 
 
 @pytest.mark.parametrize(("kind", "script"), ALL_TORN)
