@@ -233,7 +233,7 @@ DIFFERENCES: list[Difference] = [
         "`XINFO` tells when a consumer got something last, as since Redis 7.2",
         lambda words, theirs, ours: (
             words[0].upper() == b"XINFO"
-            and _without_times(theirs) == _without_times(_without_activity(ours))
+            and _without_times(theirs) == _without_times(without_activity(ours))
         ),
         (
             "XGROUP CREATE {t}a g 0 MKSTREAM",
@@ -400,12 +400,12 @@ def _shape(frame: Frame) -> Frame:
     return (kind, list(map(_shape, content)) if isinstance(content, list) else content is None)
 
 
-def _without_activity(frame: Frame) -> Frame:
+def without_activity(frame: Frame) -> Frame:
     """What XINFO tells without what Redis 7.0 does not know."""
     kind, content = frame
     if not isinstance(content, list):
         return frame
-    items = [_without_activity(each) for each in content]
+    items = [without_activity(each) for each in content]
     for place, (_, name) in enumerate(items[:-1]):
         if name in (b"active-time", b"inactive"):
             del items[place : place + 2]
@@ -415,7 +415,7 @@ def _without_activity(frame: Frame) -> Frame:
 
 def _with_consumers(frame: Frame) -> Frame:
     """What XINFO tells, but for consumers that have nothing."""
-    kind, content = _without_times(_without_activity(frame))
+    kind, content = _without_times(without_activity(frame))
     if not isinstance(content, list):
         return (kind, content)
     items = [_with_consumers(each) for each in content]

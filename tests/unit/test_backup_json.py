@@ -18,7 +18,9 @@ from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.place_number import place_of
+from distrodb.keyspace.stream_ids import ID_MAX
 from distrodb.ring.slots import slot_of
 from distrodb.slave.machine_factory import new_store
 
@@ -44,6 +46,20 @@ def list_of(items):
     return value
 
 
+STREAM_LINES = [
+    *(b"XADD s * f v", b"XADD s * f \xff g w", b"XDEL s 0-1", b"XTRIM s MAXLEN 2"),
+    *(b"XGROUP CREATE s g 0", b"XGROUP CREATE s h $", b"XREADGROUP GROUP g c STREAMS s >"),
+    *(b"XREADGROUP GROUP g d COUNT 1 STREAMS s >", b"XSETID s 99-0", b"XGROUP SETID s g 0"),
+]
+
+
+def stream_of(lines):
+    store = new_store(0, 0)
+    for now_ms, (line, _) in enumerate([(b"XADD s 0-1 f v", 0), *lines], 1):
+        store.execute(0, line.split(b" "), now_ms)
+    return store._places[0].container(b"s", Stream)
+
+
 data = st.one_of(st.binary(max_size=20), st.text(max_size=20).map(str.encode))
 scores = st.dictionaries(data, st.floats(allow_nan=False), min_size=1, max_size=5)
 expiring = st.tuples(data, st.integers(0, MOMENT_MS_MAX))
@@ -57,6 +73,10 @@ values = st.one_of(
     scores.map(SortedSet.of),
     st.sets(data, min_size=1, max_size=5).map(lambda members: Set.of(sorted(members))),
 )
+streams = st.lists(
+    st.tuples(st.sampled_from(STREAM_LINES), st.integers(0, 9)), min_size=1, max_size=12
+).map(stream_of)
+values = st.one_of(values, streams)
 expiries = st.one_of(st.none(), st.integers(1, 1 << 62))
 records = st.builds(Record, st.integers(0, 1023), data, values, expiries)
 
@@ -70,6 +90,10 @@ def plain(record):
     if isinstance(value, SortedSet):
         shown = repr(list(value))
     shown = list(value.members) if isinstance(value, Set) else shown
+    if isinstance(value, Stream):
+        # Blocks are made anew, so not as they lie in those.
+        parts = [part for part, _ in value.parts(1 << 30) if part[0] != 1]
+        shown = list(value.range(0, ID_MAX)), parts
     return record.database, record.key, shown, record.expires_at_ms
 
 
@@ -133,6 +157,19 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "set": []}', "a set is a list of strings"),
         ('{"key": "a", "set": "b"}', "a set is a list of strings"),
         ('{"key": "a", "set": ["b", {"base64": "Yg=="}]}', "a member twice in one set"),
+        ('{"key": "a", "stream": []}', "a stream is an object"),
+        ('{"key": "a", "stream": {"entries": [], "x": 1}}', "a stream is an object"),
+        ('{"key": "a", "stream": {"entries": [["1-1"]]}}', "an entry is"),
+        ('{"key": "a", "stream": {"entries": [["x", "f", "v"]]}}', "milliseconds-sequence"),
+        ('{"key": "a", "stream": {"entries": [["0-0", "f", "v"]]}}', "in the order"),
+        ('{"key": "a", "stream": {"entries": [["1-1", "f", "v"]], "last": "1-0"}}', "below that"),
+        ('{"key": "a", "stream": {"entries": [], "added": -1}}', "a count or a time"),
+        ('{"key": "a", "stream": {"entries": [], "groups": [{}]}}', "a group is an object"),
+        (
+            '{"key": "a", "stream": {"entries": [], "groups": [{"name": "g", "last": "0-0",'
+            ' "pending": [["1-1", "c", 5, 1]]}]}}',
+            "a consumer that is not there",
+        ),
         ('{"key": "a", "list": []}', "a list is one of strings"),
         ('{"key": "a", "list": "b"}', "a list is one of strings"),
         ('{"key": "a", "list": [1]}', "keys and values are strings"),
