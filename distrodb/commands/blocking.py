@@ -82,8 +82,10 @@ def brpoplpush(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 def blmpop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """BLMPOP timeout numkeys key [key …] LEFT|RIGHT [COUNT count]"""
-    wanted = pop_of_several(args[2:])
-    return wanted if isinstance(wanted, ErrorReply) else take_of_several(keys, *wanted)
+    wanted, timeout = pop_of_several(args[2:]), timeout_s(args[1])
+    if isinstance(wanted, ErrorReply):
+        return wanted
+    return timeout if isinstance(timeout, ErrorReply) else take_of_several(keys, *wanted)
 
 
 def _zpop(keys: Keys, args: Sequence[bytes], context: Context, *, is_highest: bool) -> Reply:
@@ -97,8 +99,12 @@ def _zpop(keys: Keys, args: Sequence[bytes], context: Context, *, is_highest: bo
 
 def bzmpop(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """BZMPOP timeout numkeys key [key …] MIN|MAX [COUNT count]"""
-    wanted = parse_pop(args[2:])
-    return wanted if isinstance(wanted, ErrorReply) else pop_first(keys, wanted) or NULL_ARRAY
+    wanted, timeout = parse_pop(args[2:]), timeout_s(args[1])
+    if isinstance(wanted, ErrorReply):
+        return wanted
+    if isinstance(timeout, ErrorReply):
+        return timeout
+    return pop_first(keys, wanted) or NULL_ARRAY
 
 
 def _of_move(args: Sequence[bytes]) -> float | ErrorReply | None:
@@ -112,10 +118,7 @@ def _of_several(
     """The same."""
 
     def timeout_of(args: Sequence[bytes]) -> float | ErrorReply | None:
-        timeout = timeout_s(args[1])
-        if isinstance(timeout, ErrorReply):
-            return timeout
-        return None if isinstance(parse(args[2:]), ErrorReply) else timeout
+        return None if isinstance(parse(args[2:]), ErrorReply) else timeout_s(args[1])
 
     return timeout_of
 
@@ -176,7 +179,7 @@ COMMANDS = (
     ),
     _row(
         "blmpop",
-        _checked(blmpop, 1),
+        blmpop,
         -5,
         "write blocking movablekeys",
         counted("RW access delete", 2),
@@ -203,7 +206,7 @@ COMMANDS = (
     ),
     _row(
         "bzmpop",
-        _checked(bzmpop, 1),
+        bzmpop,
         -5,
         "write blocking movablekeys",
         counted("RW access delete", 2),

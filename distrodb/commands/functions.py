@@ -43,6 +43,9 @@ from distrodb.scripting.errors import CompileError
 from distrodb.scripting.runtime import ERROR, FUNCTION, runtime
 
 _row = partial(data_row, level=2)
+OPTION_BYTES_MAX = (
+    4096  # of what is no option, in an error: usually the text that was meant to be last
+)
 NOT_FOUND = error("ERR", "Function not found")
 NO_LIBRARY = error("ERR", "Library not found")
 _FLAGS = frozenset(
@@ -175,7 +178,7 @@ def load(store: Store, args: Sequence[bytes], context: Context) -> Reply:
     options, text = args[2:-1], args[-1]
     for option in options:
         if option.upper() != b"REPLACE":
-            return error("ERR", f"Unknown option given: {shown(option)}")
+            return error("ERR", f"Unknown option given: {shown(option, OPTION_BYTES_MAX)}")
     libraries = _with(store.scripts.libraries, [text], bool(options))
     if isinstance(libraries, ErrorReply):
         return libraries
