@@ -14,6 +14,7 @@ from distrodb.resp.reply import (
     NULL_ARRAY,
     Encoded,
     ErrorReply,
+    Named,
     NumberText,
     Pairs,
     SetReply,
@@ -61,9 +62,9 @@ def test_every_kind_of_reply_is_known():
     assert {Status, ErrorReply, Verbatim, Encoded} <= set(ours)
     of_sessions = {replies.Push, replies.Several}  # no partition answers these
     assert from_plain(to_plain(NULL_ARRAY)) is NULL_ARRAY
-    for reply in (SetReply([b"x"]), Pairs([(b"a", 1.5), (b"b", None)])):
+    for reply in (SetReply([b"x"]), Pairs([(b"a", 1.5), (b"b", None)]), Named([(b"a", 1)])):
         assert from_plain(to_plain(reply)) == reply
-    for kind in set(ours) - of_sessions - {replies.NullArray, SetReply, Pairs}:
+    for kind in set(ours) - of_sessions - {replies.NullArray, SetReply, Pairs, Named}:
         (field,) = inspect.signature(kind).parameters
         assert from_plain(to_plain(kind(**{field: b"x"}))) == kind(**{field: b"x"})
 
@@ -83,13 +84,14 @@ def test_every_kind_of_reply_is_known():
         [9, b"a"],
         [10, b"a"],
         [12, b"a"],
+        [13, b"a"],
         [b"a"],
         [[2]],
         {},
         True,
         msgpack.ExtType(1, b""),
         [2, [9, 9]],
-        [8, [12]],
+        [8, [13]],
         [3, [2], 1],
         [7, b"9" * 5000],
     ],

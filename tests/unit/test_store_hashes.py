@@ -153,6 +153,12 @@ def words_of(name: str, arity: int, key: bytes) -> list[bytes]:
         "geosearchstore": [b"s", key, b"FROMLONLAT", b"1", b"1", b"BYRADIUS", b"1", b"m"],
         "georadius": [key, b"1", b"1", b"1", b"m"],
         "georadiusbymember": [key, b"a", b"1", b"m"],
+        "xadd": [key, b"*", b"1", b"1"],
+        "xtrim": [key, b"MAXLEN", b"1"],
+        "xread": [b"STREAMS", key, b"0"],
+        "xreadgroup": [b"GROUP", b"g", b"c", b"STREAMS", key, b">"],
+        "xgroup": [b"CREATE", key, b"g", b"0"],
+        "xinfo": [b"STREAM", key],
     }
     for name_ in ("zunion", "zinter", "zdiff"):
         by_name |= {name_: [b"1", key], f"{name_}store": [b"s", b"1", key]}

@@ -62,6 +62,7 @@ _WORDS: dict[bytes, Sequence[bytes]] = {
 
 
 _FIRST = {b"OBJECT": b"ENCODING", b"MEMORY": b"USAGE", b"SCRIPT": b"LOAD", b"FUNCTION": b"LOAD"}
+_FIRST |= {b"XGROUP": b"DESTROY", b"XINFO": b"STREAM"}
 
 
 @pytest.mark.parametrize("name", sorted(DATA_COMMANDS))
