@@ -22,6 +22,7 @@ from distrodb.commands.error_replies import shown, wrong_subcommand
 from distrodb.commands.key_specs import NO_KEYS, KeySpec
 from distrodb.commands.numbers import parse_integer
 from distrodb.commands.scripts import (
+    ANYBODY,
     BY_NAME,
     BYTE_US,
     NO_RO_WITH_WRITES,
@@ -29,6 +30,7 @@ from distrodb.commands.scripts import (
     SCRIPT_US,
     SCRIPTING,
     As,
+    Caller,
     key_words,
     run,
 )
@@ -302,7 +304,9 @@ _ALIKE, _OF_ONE = _Alike(), _OfOne()
 
 
 def _of(is_read: bool) -> As:
-    def call(keys: Keys, args: Sequence[bytes], context: Context, rights: bytes = b"") -> Reply:
+    def call(
+        keys: Keys, args: Sequence[bytes], context: Context, caller: Caller = ANYBODY
+    ) -> Reply:
         partition = keys.partition
         assert partition is not None
         found = _found(partition.scripts.libraries, args[1])
@@ -324,7 +328,8 @@ def _of(is_read: bool) -> As:
             lambda lua, names, rest, calls: lua.function(text, function.name, names, rest, calls),
             name=function.name,
             is_read_only=is_read_only,
-            rights=rights,
+            flags=function.flags,
+            caller=caller,
             source=FUNCTION,
         )
 

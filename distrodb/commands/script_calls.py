@@ -4,7 +4,8 @@ What always holds: what a call does, and what it counts as work, follows from th
 the words alone; so does whether the script ends.  A command that is refused has done nothing.
 
 Keys: those of KEYS, and others in the same slots; where one partition holds all slots (through a
-gateway, mostly) any keys.  Elsewhere Redis Cluster's rule is kept.
+gateway, mostly) any keys.  Elsewhere Redis Cluster's rule is kept: only a script that says so
+(``allow-cross-slot-keys``) may use keys of other slots of the same partition.
 
 Caveat: the commands that scripts may run are those that this version has.  When a command of a
 higher level comes (ring/levels.py) entries must say which ones a script may run.
@@ -39,6 +40,7 @@ READ_ONLY = b"ERR Write commands are not allowed from read-only scripts."
 NOT_LOCAL = b"ERR Script attempted to access a non local key in a cluster node"
 OTHER_SLOT = b"ERR Script attempted to access keys that do not hash to the same slot"
 ON_ALL = b"ERR '%b' is on all partitions, so it cannot be part of a script"
+OOM = b"OOM command not allowed when used memory > 'maxmemory'."
 NO_COMMAND = b"ERR Invalid command passed to redis.acl_check_cmd()"
 _DENIED = {
     COMMAND: b"ERR The user executing the script can't run this command or subcommand",
@@ -66,12 +68,13 @@ class ScriptCalls:
         self._partition, self._commands, self._now_ms = partition, commands, now_ms
         self._database = database
         self.is_read_only = False
-        self.may_write = True  # by the command that has called it: EVAL_RO may not
+        self.is_full = False  # its leader had no room for more, and it must not ask for any
+        self.is_across = False  # it says that it uses keys of several slots
         self.guard: Guarding | None = None  # of a caller that may not do everything
         self._slots = {slot_of(key) for key in keys}
-        is_whole = partition.first_slot == 0 and partition.last_slot == SLOT_COUNT - 1
-        self._is_whole = is_whole
+        self.is_whole = partition.first_slot == 0 and partition.last_slot == SLOT_COUNT - 1
         self._spent, self._has_written = 0, False
+        self._may_grow = False  # whatever the memory
         self._messages: list[tuple[bytes, bytes, bool]] = []  # to be sent when it has ended
 
     # -- what the runtime asks ----------------------------------------------------------------
@@ -90,6 +93,11 @@ class ScriptCalls:
                 return ERROR, _DENIED.get(objection.about, _DENIED_KEY), CALL
         if row.is_write and self.is_read_only:
             return ERROR, READ_ONLY, CALL
+        if row.is_write:
+            # As Redis: a script that has begun to write is not stopped in the middle.
+            if self.is_full and not self._may_grow and "denyoom" in row.flags:
+                return ERROR, OOM, CALL
+            self._may_grow = True
         own = _OWN.get(row.name)
         if own is not None:
             reply = own(self, words)
@@ -144,11 +152,12 @@ class ScriptCalls:
     def _on_keys(self, row: Command, words: Sequence[bytes]) -> Reply:
         keys = row.keys_of(words)
         slots = {slot_of(key) for key in keys}
-        if not self._is_whole:
+        if not self.is_whole:
             first, last = self._partition.first_slot, self._partition.last_slot
             if any(not first <= slot <= last for slot in slots):
                 return ErrorReply(NOT_LOCAL)
-            if not (slots <= self._slots if self._slots else len(slots) <= 1):
+            is_one = slots <= self._slots if self._slots else len(slots) <= 1
+            if not is_one and not self.is_across:
                 return ErrorReply(OTHER_SLOT)
             self._slots |= slots
         if len(slots) == 1:
@@ -167,7 +176,7 @@ class ScriptCalls:
         return steps
 
     def _on_all(self, row: Command, words: Sequence[bytes]) -> Reply:
-        if not self._is_whole or row.combine is None:
+        if not self.is_whole or row.combine is None:
             return ErrorReply(ON_ALL % row.name.encode())
         led = [Led(0, self._partition.first_slot, self._partition.last_slot)]
         if self._spend(CALL + 50 * self._partition.key_count()):

@@ -7,13 +7,16 @@ command of its entry, so nothing comes in between.  What it does stays if it fai
 Redis; if it is ended because it does more than it may, all of that is undone.
 
 ``EVAL_AS`` is what a session makes of the command of a client that may not do everything: its first
-word is that user's rules, by which each command of the script is judged.  No client can send it.
+word is that user's rules, by which each command of the script is judged.  ``EVAL_FULL`` is what a
+leader makes of either while it holds more than ``maxmemory``: what a script may do then is decided
+before it is proposed, and stands in the entry.  No client can send them.
 
 Caveats: EVAL_RO is no entry, so no partition remembers its script; redis.log is not written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from distrodb.commands.acl_guard import Guard
 from distrodb.commands.acl_user import read
@@ -37,6 +40,11 @@ SCRIPTING = "scripting"  # the group
 SHA_CHARACTERS = 40
 NOSCRIPT = error("NOSCRIPT", "No matching script. Please use EVAL.")
 NOT_BUSY = error("NOTBUSY", "No scripts in execution right now.")
+FULL_MEMORY = error(
+    "OOM",
+    "allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+)
+NO_CLUSTER = error("ERR", "Can not run script on cluster, 'no-cluster' flag is set.")
 NO_RO_WITH_WRITES = error("ERR", "Can not execute a script with write flag using *_ro command.")
 UNDONE = b"; nothing of it was done"
 # Microseconds that a script takes, about, before it is known what it does: a batch of entries holds
@@ -46,8 +54,19 @@ _FLAGS = frozenset(
     (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
 )
 
-# The handler of a command with its caller's rights behind what all handlers get.
+# The handler of a command, with its caller's rights and whether memory is full behind what all
+# handlers get.
 As = Callable[..., Reply]
+
+
+class Caller(NamedTuple):
+    """What a script's entry says beside the client's words."""
+
+    rights: bytes = b""  # rules; empty: all
+    is_full: bool = False
+
+
+ANYBODY = Caller()
 Start = Callable[[Runtime, Sequence[bytes], Sequence[bytes], Calls], Outcome]
 
 
@@ -102,14 +121,25 @@ def run(
     *,
     name: bytes,
     is_read_only: bool,
-    rights: bytes,
+    flags: Collection[bytes] | None,
+    caller: Caller,
     source: bytes = SCRIPT,
 ) -> Reply:
-    """A script or a function; ``name`` is how errors call it, ``source`` where they came about."""
+    """A script or a function; ``name`` is how errors call it, ``source`` where they came about.
+    ``flags``: None if it says none."""
     partition = keys.partition
     assert partition is not None
+    rights, is_full = caller
     calls = ScriptCalls(partition, _commands(), words[0], keys.database, context.now_ms)
     calls.is_read_only = is_read_only
+    if flags is not None:
+        if b"no-cluster" in flags and not calls.is_whole:
+            return NO_CLUSTER
+        is_harmless = b"allow-oom" in flags or b"no-writes" in flags
+        if is_full and not is_harmless:
+            return FULL_MEMORY
+        is_full, calls.is_across = False, b"allow-cross-slot-keys" in flags
+    calls.is_full = is_full
     if rights:
         calls.guard = _guard_of(rights)
     chance = partition.chance
@@ -136,7 +166,7 @@ def _guard_of(rights: bytes) -> Guard:
 
 
 def _evaluate(
-    keys: Keys, args: Sequence[bytes], context: Context, sha: bytes, is_read: bool, rights: bytes
+    keys: Keys, args: Sequence[bytes], context: Context, sha: bytes, is_read: bool, caller: Caller
 ) -> Reply:
     if sha and len(sha) != SHA_CHARACTERS:  # before all else, as in Redis
         return NOSCRIPT
@@ -169,7 +199,8 @@ def _evaluate(
         lambda lua, names, rest, calls: lua.script(text, names, rest, calls),
         name=sha,
         is_read_only=is_read or (flags is not None and b"no-writes" in flags),
-        rights=rights,
+        flags=flags,
+        caller=caller,
     )
 
 
@@ -182,11 +213,11 @@ def _unreadable(text: bytes) -> ErrorReply | None:
 
 
 def _of(is_by_sha: bool, is_read: bool) -> As:
-    """The command of a client with these rights; empty: all."""
-
-    def evaluate(keys: Keys, args: Sequence[bytes], context: Context, rights: bytes = b"") -> Reply:
+    def evaluate(
+        keys: Keys, args: Sequence[bytes], context: Context, caller: Caller = ANYBODY
+    ) -> Reply:
         sha = args[1].lower() or b"-" if is_by_sha else b""
-        return _evaluate(keys, args, context, sha, is_read, rights)
+        return _evaluate(keys, args, context, sha, is_read, caller)
 
     return evaluate
 
@@ -195,7 +226,7 @@ eval_, evalsha = _of(False, False), _of(True, False)
 eval_ro, evalsha_ro = _of(False, True), _of(True, True)
 
 
-# -- of a client that may not do everything --------------------------------------------------------
+# -- of a client that may not do everything, and where there is no room ----------------------------
 
 # Functions add theirs (functions.py).
 BY_NAME: dict[bytes, As] = {
@@ -204,7 +235,7 @@ BY_NAME: dict[bytes, As] = {
     b"EVAL_RO": eval_ro,
     b"EVALSHA_RO": evalsha_ro,
 }
-AS, AS_RO = b"EVAL_AS", b"EVAL_RO_AS"
+AS, AS_RO, FULL = b"EVAL_AS", b"EVAL_RO_AS", b"EVAL_FULL"
 
 
 def as_caller(args: Sequence[bytes], rights: bytes) -> tuple[Command, list[bytes]]:
@@ -213,11 +244,20 @@ def as_caller(args: Sequence[bytes], rights: bytes) -> tuple[Command, list[bytes
     return MACHINE_COMMANDS[is_read], [AS_RO if is_read else AS, rights, *args]
 
 
+def where_full(args: Sequence[bytes]) -> Sequence[bytes]:
+    """The words of any command, as they are where memory is full."""
+    name = args[0].upper()
+    if name == AS:
+        return [FULL, *args[1:]]
+    is_script = name in BY_NAME and not name.endswith(b"_RO")
+    return [FULL, b"", *args] if is_script else args
+
+
 def _run_as(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     run_it = BY_NAME.get(args[2].upper())
     if run_it is None or len(args) < 5:
         return error("ERR", "no script to be run with rights")
-    return run_it(keys, args[2:], context, args[1])
+    return run_it(keys, args[2:], context, Caller(args[1], args[0].upper() == FULL))
 
 
 def _keys_behind(args: Sequence[bytes]) -> list[int]:
@@ -406,5 +446,9 @@ MACHINE_COMMANDS = tuple(
         is_logged=is_logged,
         find_keys=_keys_behind,
     )
-    for name, flags, is_logged in ((AS, "noscript", True), (AS_RO, "noscript readonly", False))
+    for name, flags, is_logged in (
+        (AS, "noscript", True),
+        (FULL, "noscript", True),
+        (AS_RO, "noscript readonly", False),
+    )
 )

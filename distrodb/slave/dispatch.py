@@ -17,7 +17,7 @@ from distrodb.resp.reply import error
 from distrodb.slave.burst import Part
 from distrodb.slave.forwarding.forwarded import Forwarded
 from distrodb.slave.group_ids import MAP_GROUP
-from distrodb.slave.maxmemory import refusal
+from distrodb.slave.maxmemory import refusal, where_full
 from distrodb.slave.routing import Routing
 from distrodb.slave.schedule import Schedule
 from distrodb.slave.waiting import ALL_HELD, GoOn, Waiting
@@ -62,9 +62,10 @@ class Dispatch:
         """What a gateway has forwarded.  It does not wait here: the gateway knows where to go."""
         group = self._groups.get(partition)
         if group is not None and group.member.is_leader:
-            refused = refusal(request.args) if self.is_full and request.is_write else None
-            if refused is not None:  # if it has run before, the log knows, and its reply stands
-                request.args = [*SKIP, refused.text]
+            if self.is_full and request.is_write:
+                refused = refusal(request.args)
+                # If it has run before, the log knows, and its reply stands.
+                request.args = [*SKIP, refused.text] if refused else where_full(request.args)
             group.submit_marked(request)
             self._schedule.touch(partition)
         else:
@@ -131,6 +132,7 @@ class Dispatch:
                 if refused is not None:
                     request.resolve(refused)
                     return
+                request.args = where_full(request.args)
             group.submit(request)
             self._schedule.touch(partition)
         else:

@@ -4,13 +4,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from distrodb.commands.scripts import FULL_MEMORY
 from distrodb.commands.table import DATA_COMMANDS
 from distrodb.keyspace.origins import Mark
+from distrodb.keyspace.place_number import place_of
 from distrodb.keyspace.transaction import EXEC, Condition, pack
+from distrodb.resp.reply import ErrorReply
+from distrodb.ring.slots import slot_of
 from distrodb.slave.dispatch import Dispatch
 from distrodb.slave.forwarding.forwarded import Answers, Forwarded, Stream
 from distrodb.slave.machine_factory import new_store
-from distrodb.slave.maxmemory import OOM, OOM_ABORT, refusal
+from distrodb.slave.maxmemory import OOM, OOM_ABORT, refusal, where_full
+from distrodb.slave.on_partitions import Part
 from tests.support.resp import pack as command
 from tests.support.resp import read_replies
 from tests.unit.session_world import World
@@ -68,3 +73,58 @@ def test_what_a_gateway_forwards_again_is_refused_only_if_it_has_not_run() -> No
     assert run(2) == OOM
     dispatch.is_full = False
     assert run(2) == OOM and run(3) == 2
+
+
+EVAL, EVAL_RO = [b"eval", b"return 1", b"0"], [b"EVAL_RO", b"return 1", b"0"]
+FULL = [b"EVAL_FULL", b"", *EVAL]
+
+
+@pytest.mark.parametrize("conditions", [[], [Condition(b"token", 1, b"a")]])
+def test_that_there_is_no_room_stands_in_the_entry_of_a_script(conditions: list[Condition]) -> None:
+    """Else copies would run it with what each of them holds."""
+    assert where_full(EVAL) == FULL and where_full(FULL) == FULL
+    assert where_full([b"EVAL_AS", b"~*", *EVAL]) == [b"EVAL_FULL", b"~*", *EVAL]
+    for args in (GET, EVAL_RO, [b"EVAL_RO_AS", b"~*", *EVAL_RO], [EXEC, b"NOT"]):
+        assert where_full(args) == args
+    before, after = [(1, GET), (2, EVAL)], [(1, GET), (2, FULL)]
+    assert where_full([EXEC, *pack(before, conditions)]) == [EXEC, *pack(after, conditions)]
+    assert where_full([EXEC, *pack([(1, GET)], conditions)]) == [
+        EXEC,
+        *pack([(1, GET)], conditions),
+    ]
+
+
+def test_a_leader_without_room_lets_scripts_run_that_need_none() -> None:
+    store, queue = new_store(0, 16383), []
+    group = SimpleNamespace(member=SimpleNamespace(is_leader=True), submit=queue.append)
+    schedule = SimpleNamespace(touch=lambda partition: None)
+    routing = SimpleNamespace()
+    dispatch = Dispatch({1: group}, routing, schedule, 1.0)  # type: ignore[arg-type, dict-item]
+
+    def run(*words: bytes) -> object:
+        request = Part(words, True, place_of(0, slot_of(b"a")), lambda reply: None)
+        dispatch.submit(0.0, request, 1)
+        return store.execute(request.place, queue.pop().args, 0)
+
+    grows = b"redis.call('APPEND', KEYS[1], 'x') return 1"
+    assert run(b"EVAL", grows, b"1", b"a") == 1
+    dispatch.is_full = True
+    reply = run(b"EVAL", grows, b"1", b"a")
+    assert isinstance(reply, ErrorReply) and reply.text.startswith(OOM.text)
+    assert run(b"EVAL", b"return redis.pcall('APPEND', KEYS[1], 'x').err", b"1", b"a") == OOM.text
+    assert run(b"EVAL", b"redis.call('DEL', KEYS[1]) " + grows, b"1", b"a") == 1, "it has begun"
+    for flags, expected in [
+        (b"", FULL_MEMORY),
+        (b" flags=", FULL_MEMORY),
+        (b" flags=allow-stale", FULL_MEMORY),
+        (b" flags=allow-oom", 1),
+    ]:
+        assert run(b"EVAL", b"#!lua" + flags + b"\n" + grows, b"1", b"a") == expected, flags
+    reads = b"#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])"
+    assert run(b"EVAL", reads, b"1", b"a") == b"xx"
+    library = b"""#!lua name=l
+    local function grow(keys) return redis.call('APPEND', keys[1], 'x') end
+    redis.register_function('f', grow)
+    redis.register_function{function_name = 'g', callback = grow, flags = {'allow-oom'}}"""
+    store.execute(place_of(0, -1), [b"FUNCTION", b"LOAD", library], 0)
+    assert run(b"FCALL", b"f", b"1", b"a") == FULL_MEMORY and run(b"FCALL", b"g", b"1", b"a") == 3

@@ -352,3 +352,24 @@ def test_what_it_publishes_is_told_once_it_has_ended() -> None:
     assert told == [(b"c", b"m", False), (b"s", b"x", True)]
     eval_(store, f"redis.call('PUBLISH', 'c', 'n') {FOREVER}")
     assert len(told) == 2
+
+
+def test_a_script_that_says_so_uses_other_slots_of_its_partition() -> None:
+    first, second = slot_of(b"b"), slot_of(b"a")
+    store = new_store(first, second)
+    text = "return redis.call('SET', '%s', KEYS[1])"
+    across = "#!lua flags=allow-cross-slot-keys\n"
+    assert "do not hash to the same slot" in text_of(eval_(store, text % "b", "a"))
+    assert "same slot" in text_of(eval_(store, "#!lua flags=allow-oom\n" + text % "b", "a"))
+    assert eval_(store, across + text % "b", "a") == OK
+    elsewhere = next(str(n) for n in range(100) if slot_of(b"%d" % n) > second)
+    assert "non local key" in text_of(eval_(store, across + text % elsewhere, "a"))
+
+
+def test_a_script_that_is_for_no_cluster_runs_where_one_partition_has_all() -> None:
+    text = "#!lua flags=no-cluster\nreturn 1"
+    assert eval_(new_store(), text, "a") == 1
+    half = new_store(0, slot_of(b"a"))
+    assert text_of(eval_(half, text, "a")) == (
+        "ERR Can not run script on cluster, 'no-cluster' flag is set."
+    )
