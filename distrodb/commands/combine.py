@@ -17,7 +17,7 @@ from typing import Protocol
 from distrodb.resp.reply import OK, Reply, error
 
 POSITIONS_PER_SLOT = 64  # of SCAN's cursor; see Share.scan
-_CURSOR = re.compile(rb"[+-]?[0-9]{1,20}|")
+_CURSOR = re.compile(rb"[+-]?0*[0-9]{1,20}|")
 _CURSORS = 1 << 64
 INVALID_CURSOR = error("ERR", "invalid cursor")
 

@@ -133,7 +133,8 @@ def hincrbyfloat(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     delta = parse_long_double(delta_text)
     if delta is None:
         return NOT_A_FLOAT
-    before = value_of(keys, key, field) or b"0"
+    found = value_of(keys, key, field)
+    before = b"0" if found is None else found
     if is_infinite(before):
         return INFINITE
     number = parse_long_double(before)

@@ -44,7 +44,11 @@ NOT_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
 ABORTED = error("EXECABORT", "Transaction discarded because of previous errors.")
 NOT_ALLOWED = error("ERR", "Command not allowed inside a transaction")
 OTHER_PARTITION = error("CROSSSLOT", "Watched keys are in another partition")
-NOT_MONITOR = error("ERR", "MONITOR isn't allowed for DENY BLOCKING client")
+# By the name of the row: who runs a transaction expects one reply a command.
+REFUSED_AT_EXEC = {
+    "monitor": error("ERR", "MONITOR isn't allowed for DENY BLOCKING client"),
+    "ssubscribe": error("ERR", "SSUBSCRIBE isn't allowed for a DENY BLOCKING client"),
+}
 WATCHED_MAX = 10_000  # keys of one connection; a leader keeps some more (keyspace/watched.py)
 TOO_MANY_WATCHED = error("ERR", f"a connection cannot watch more than {WATCHED_MAX} keys")
 # The place of a command whose words make no sense, so that no key is found: its handler says so.
@@ -166,8 +170,8 @@ class _Queued(NamedTuple):
 
     def run(self, session: TransactionSession, resolve: Callable[[Reply], None]) -> Answer:
         """Of one for which no partition is asked."""
-        if self.row.name == "monitor":
-            return NOT_MONITOR
+        if self.row.name in REFUSED_AT_EXEC:
+            return REFUSED_AT_EXEC[self.row.name]
         if self.led is None or self.row.combine is None:
             return session.run_inside(self.row, self.args, resolve)
         return self.row.combine.whole(self.args, [self.led], [])

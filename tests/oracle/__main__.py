@@ -1,5 +1,7 @@
 """python -m tests.oracle [--family NAME] [--sequences N] [--seed N]: all differences at once.
 
+With --pages DIRECTORY instead: the examples of Redis' documentation (pages.py).
+
 The tests stop at the first difference and shrink it; this goes on, and prints one example, the
 shortest, of each command and pair of replies, most frequent first.  For whoever writes a family.
 """
@@ -10,9 +12,10 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from distrodb.commands.table import DISPATCHED
-from tests.oracle import compare, conversations
+from tests.oracle import compare, conversations, pages
 from tests.oracle.compare import Difference, Words
 from tests.oracle.conversations import OurClients, TheirClients
 from tests.oracle.families import (
@@ -34,9 +37,13 @@ def main() -> None:
     parser.add_argument("--family", default="", help="only those whose names begin so")
     parser.add_argument("--sequences", type=int, default=1000, help="of each family")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pages", type=Path, help="a directory with Redis' documentation")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
+        if options.pages is not None:
+            print(pages.run(options.pages, servers).story())
+            return
         for family, kind in of_both_kinds([*FAMILIES, *CONVERSATIONS]):
             if family.name.startswith(options.family):
                 chance = random.Random(options.seed)

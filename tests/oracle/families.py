@@ -519,8 +519,8 @@ COPY key key REPLACE
 DUMP key
 OBJECT ENCODING key
 SORT key [LIMIT small small] [DESC] [ALPHA] [STORE key]
-SORT key BY 'unordered [DESC]
-SORT key BY 'unordered STORE key [LIMIT small small] [DESC]
+!SORT key BY 'unordered [DESC]
+!SORT key BY 'unordered STORE key [LIMIT small small] [DESC]
 LRANGE key 0 -1
 """
 

@@ -17,7 +17,9 @@ PAGE = (Path(__file__).parents[2] / "docs/redis.md").read_text()
 @pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda difference: difference.title)
 def test_it_is_there(difference: Difference, node: RedisServer, single: RedisServer) -> None:
     theirs = (node if difference.is_cluster else single).connect()
-    commands = [[word.encode() for word in shlex.split(line)] for line in difference.example]
+    commands = [
+        [word.encode("latin-1") for word in shlex.split(line)] for line in difference.example
+    ]
     replies = []
     for server in (theirs, PureServer(difference.is_cluster, PARTITIONS)):
         server.ask_all(begin(3))

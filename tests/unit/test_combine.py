@@ -129,7 +129,8 @@ def test_a_cursor_goes_from_one_led_partition_to_the_next() -> None:
     assert scan(b"64", [b"0", [b"b"]]) == ([(0, [b"SCAN", b"64", *rest])], [b"12800", [b"b"]])
     assert scan(b"6400", [b"0", []]) == ([(2, [b"SCAN", b"12800", *rest])], [b"0", []])
     assert scan(b"19200", [b"0", []]) == ([(2, [b"SCAN", b"19200", *rest])], [b"0", []])
-    for cursor in (b"x", b"1.5", b"9" * 21):
+    assert scan(b"0" * 30, [b"0", []]) == scan(b"0", [b"0", []])
+    for cursor in (b"x", b"1.5", b"9" * 21, b"0" * 30 + b"9" * 21):
         assert scan(cursor, None) == ([], error("ERR", "invalid cursor"))
 
 

@@ -236,7 +236,9 @@ def test_no_command_raises_and_errors_change_nothing(
 def test_a_field_that_is_no_number_is_not_added_to() -> None:
     store = make()
     ask(store, "HSET h a x b inf")
+    store.execute(0, [b"HSET", b"h", b"empty", b""], store.now_ms)
     before = store.digest()
+    assert ask(store, "HINCRBYFLOAT h empty 1") == error("ERR", "hash value is not a float")
     assert ask(store, "HINCRBY h a 1") == error("ERR", "hash value is not an integer")
     assert ask(store, "HINCRBYFLOAT h a 1") == error("ERR", "hash value is not a float")
     infinite = error("ERR", "increment would produce NaN or Infinity")
