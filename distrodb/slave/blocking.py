@@ -14,13 +14,16 @@ What always holds:
 
 - a command is answered once: with what it took, with an error, or that its time is over;
 - for each key those who wait are in the order in which they came (``_Line``), and who came first is
-  asked first.  As long as somebody waits, one of the line is being asked, or the line is told of
-  the next change;
+  asked first;
+- of a key, those who take from one another are **rivals** (takers from lists, from sorted sets, the
+  consumers of one group): if nothing is there for one, nothing is for the others.  As long as one
+  waits, a rival of it is being asked, or the line is told of the next change.  Rivals alone stand
+  for one another: a list that comes while a taker from a sorted set is being asked is not for it;
 - one that is being asked when its time is over, or when it is unblocked, is answered by what comes.
 
-How many are asked: as many as there are elements, where this slave sees that (the leader's own
-clients); else one, and two more for each that took something.  Of those who read streams all
-are: consumers of different groups take nothing from one another (``is_rival``).
+How many rivals are asked: as many as there are elements, where this slave sees that (the leader's
+own clients, of lists and sorted sets); else one, and two more for each that took something.  Who
+takes nothing from anybody (XREAD) is asked whenever something changes.
 
 Caveats: order holds among the clients of one slave.  What another command has queued behind the one
 that feeds may be served first.  In Redis a waiter is served at once, at the end of the command that
@@ -50,13 +53,15 @@ class Waiter:
         "end",
         "has_waited",
         "is_asked",
-        "is_rival",
+        "is_counted",
+        "is_stuck",
         "is_write",
         "keys",
         "nothing",
         "number",
         "partition",
         "place",
+        "rivals",
         "size",
         "slot",
         "tell",
@@ -73,7 +78,7 @@ class Waiter:
         is_write: bool = True,
     ):
         """``nothing``: what it is answered when its time is over; ``tell`` takes that, or what it
-        took.  One that does not write takes nothing from the others: all of those are asked."""
+        took."""
         self.args, self.partition, self.place, self.keys = args, partition, place, keys
         self.slot, self.is_write, self.nothing, self.tell = slot_at(place), is_write, nothing, tell
         self.size = 32 + sum(map(len, args))
@@ -81,7 +86,10 @@ class Waiter:
         self.number = 0  # in the order in which they came
         self.is_asked = False  # its partition is, at the moment
         self.has_waited = False
-        self.is_rival = is_write  # what it takes others do not get
+        self.is_stuck = False  # at a value of another kind, so it tells nothing of what is there
+        # Who takes from one another, by a name; None: it takes nothing from anybody.
+        self.rivals: bytes | None = b"" if is_write else None
+        self.is_counted = True  # by ``count_at``: what it takes is an element of its key
         # Makes of the first reply what is asked from then on: from where on it reads.
         self.begin: Callable[[Reply], Sequence[bytes]] | None = None
         self.end: Reply = None  # what it is answered if nothing comes, once its time is over
@@ -103,6 +111,19 @@ class _Line:
     @property
     def is_over(self) -> bool:
         return not self.waiters
+
+    def has(self, rivals: bytes | None) -> bool:
+        """Whether one of these waits."""
+        return rivals is not None and any(each.rivals == rivals for each in self.waiters)
+
+    @property
+    def must_be_told(self) -> bool:
+        """Of the next change: of one who waits no rival is being asked."""
+        asked = {each.rivals for each in self.waiters if each.is_asked}
+        return any(
+            not each.is_asked and (each.rivals is None or each.rivals not in asked)
+            for each in self.waiters
+        )
 
     def tell(self, keys: tuple[bytes, ...] | None) -> None:
         self.is_told = False
@@ -135,12 +156,12 @@ class Blocking:
         waiter.blocking, waiter.number = self, self._number
         self._by_number[waiter.number] = waiter
         lines = [self._line(waiter, key) for key in waiter.keys]
-        are_others_before = bool(lines) and all(line.waiters for line in lines)
+        are_rivals_before = bool(lines) and all(line.has(waiter.rivals) for line in lines)
         for line in lines:
             line.waiters[waiter] = None
         if until < math.inf:
             self._deadlines.put(waiter.number, until)
-        if are_others_before and waiter.is_rival:
+        if are_rivals_before:
             waiter.has_waited = True  # its turn comes
         else:
             self._ask(waiter)
@@ -202,40 +223,51 @@ class Blocking:
         is_other_kind = isinstance(reply, ErrorReply) and reply.code == "WRONGTYPE"
         if reply is None or reply is NULL_ARRAY or (is_other_kind and waiter.has_waited):
             waiter.has_waited = True
+            waiter.is_stuck = is_other_kind
             lines = self._lines_of(waiter)
             if waiter.end is not None:
                 self._end(waiter, waiter.end)
             for line in lines:
-                self._go_on(line)
+                self._ask_rivals(line, waiter.rivals, 1 if is_other_kind else 0)
             return
         lines = self._lines_of(waiter)
         self._end(waiter, reply)
         for line in lines:
-            self._ask_some(line, AFTER_ONE)
+            self._ask_rivals(line, waiter.rivals, AFTER_ONE)
 
     def changed(self, line: _Line, is_lost: bool) -> None:
         """Something has come about with its key; ``is_lost``: changes are not seen here any more,
         and who leads may be another slave: the leader's own clients must be told where to go."""
-        count = 1
+        count = uncounted = 1
         if self._count_at is not None:
-            count = len(line.waiters) if is_lost else self._count_at(*line.at)
-        self._ask_some(line, count)
-
-    def _ask_some(self, line: _Line, count: int) -> None:
-        """So many of those who wait, and all that take nothing from the others."""
+            count = ALL if is_lost else self._count_at(*line.at)
+            uncounted = ALL if count == ALL else 1
+        left: dict[bytes, int] = {}
         for waiter in list(line.waiters):
-            if waiter.is_asked or waiter.blocking is None:
-                continue
-            if not waiter.is_rival:
-                self._ask(waiter)
-            elif count > 0:
-                count -= 1
-                self._ask(waiter)
-        self._go_on(line)
+            waiter.is_stuck = False
+            rivals = waiter.rivals
+            if rivals is None:
+                self._ask_if_idle(waiter)
+            elif left.setdefault(rivals, count if waiter.is_counted else uncounted) > 0:
+                left[rivals] -= self._ask_if_idle(waiter)
+        self._listen(line)
 
-    def _go_on(self, line: _Line) -> None:
-        """If nobody of it is asked, it is to be told of the next change."""
-        if line.waiters and not line.is_told and not any(w.is_asked for w in line.waiters):
+    def _ask_rivals(self, line: _Line, rivals: bytes | None, count: int) -> None:
+        """So many of one's rivals, which has been answered."""
+        for waiter in list(line.waiters) if rivals is not None else ():
+            if count > 0 and waiter.rivals == rivals and not waiter.is_stuck:
+                count -= self._ask_if_idle(waiter)
+        self._listen(line)
+
+    def _ask_if_idle(self, waiter: Waiter) -> bool:
+        """False: it is being asked, or is over."""
+        if waiter.is_asked or waiter.blocking is None:
+            return False
+        self._ask(waiter)
+        return True
+
+    def _listen(self, line: _Line) -> None:
+        if line.waiters and not line.is_told and line.must_be_told:
             line.is_told = True
             database, key = line.at
             self._tracking.wait_for(line, database, key)

@@ -572,7 +572,10 @@ class Session:
             request.resolve(reply)
 
         waiter = Waiter(args, where, call.place, keys, NULL_ARRAY, tell, row.is_write)
-        waiter.is_rival = row.is_write and row.group != "stream"  # of another group, perhaps
+        # Consumers take entries from their own group (XREADGROUP GROUP name …), which counts them.
+        waiter.is_counted = row.group != "stream"
+        if row.is_write:
+            waiter.rivals = row.group.encode() + (b"" if waiter.is_counted else args[2])
         if row.begin_of is not None and (begin := row.begin_of(args)) is not None:
             waiter.args, waiter.begin = begin
         self.waiter = waiter

@@ -283,13 +283,14 @@ class Simulation:
         groups = self.slaves[node].core.view.partitions
         return {group.id: group.member.term for group in groups if group.member.is_leader}
 
-    def ask(self, *args: str, within_s: float = 30.0) -> Reply:
-        """A patient client: again, while the reply says that nothing happened."""
+    def ask(self, *args: str, key: str = "", within_s: float = 30.0) -> Reply:
+        """A patient client: again, while the reply says that nothing happened.  ``key``: if it is
+        not the first argument."""
         replies: list[Reply] = []
-        until = self.now + within_s
+        key, until = key or args[1], self.now + within_s
         while self.now < until:
-            self.run_until(lambda: self.leader(args[1]) is not None, within_s)
-            self.submit(self.leader(args[1]), *args, done=replies.append)
+            self.run_until(lambda: self.leader(key) is not None, within_s)
+            self.submit(self.leader(key), *args, done=replies.append)
             self.run_until(lambda: bool(replies), within_s)
             reply = replies.pop()
             if not isinstance(reply, ErrorReply) or reply.code == "UNKNOWN":
