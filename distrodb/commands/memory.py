@@ -9,14 +9,18 @@ from collections.abc import Sequence
 
 from distrodb.commands.api import SessionApi
 from distrodb.commands.command import container, data_row, session_row
+from distrodb.commands.costs import Sizes
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
+from distrodb.keyspace.containers.list import ITEM_BYTES, List
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.values import Value
 from distrodb.resp.reply import OK, Reply, Verbatim
 
 KEY_BYTES = 33 + 33 + 100  # of two Python bytes objects, and of a key's place in a dictionary
+MEASURED_US = 0.1  # of an element of a list
 EXPIRY_BYTES = 200  # of a place in another one, and in the queue of what expires
 
 
@@ -35,8 +39,20 @@ def usage(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     value = keys.value(key)
     if value is None:
         return None
-    size = KEY_BYTES + len(key) + (len(value) if isinstance(value, bytes) else value.size)
+    size = KEY_BYTES + len(key) + _bytes_of(value, keys.chance.is_agreed)
     return size if keys.expiry(key) is None else size + EXPIRY_BYTES
+
+
+def _bytes_of(value: Value, is_agreed: bool) -> int:
+    """How copies keep a list differs: where they must agree, it is by its elements alone."""
+    if is_agreed and isinstance(value, List):
+        return sum(map(len, value)) + len(value) * ITEM_BYTES
+    return len(value) if isinstance(value, bytes) else value.size
+
+
+def _measured_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+    value = sizes.value(args[2])
+    return len(value) * MEASURED_US if sizes.is_logged and isinstance(value, List) else 0.0
 
 
 def stats(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -120,6 +136,7 @@ COMMANDS = (
                 "server",
                 "What a key takes, in bytes.",
                 "4.0.0",
+                cost=_measured_us,
             ),
         ],
     ),

@@ -143,7 +143,8 @@ def run(
     if rights:
         calls.guard = _guard_of(rights)
     chance = partition.chance
-    was_for_all, chance.is_for_all = chance.is_for_all, True
+    # A leader runs what only reads between the commands of an entry, and the other copies do not.
+    was_for_all, chance.is_for_all = chance.is_for_all, not is_read_only
     is_over = True
     try:
         outcome = start(runtime(), *words, calls)

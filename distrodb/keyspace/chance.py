@@ -2,7 +2,9 @@
 
 A command that writes chooses by ``number_for_all``: it follows from the entry (its time, how many
 numbers it has given; a gateway's mark), so all replicas choose alike.  What a command that reads
-chooses is nobody else's, unless its reply is kept or what it read is written: in a script.
+chooses is nobody else's, unless its reply is kept or what it read is written: in a script that
+writes.  One that does not runs on this slave alone, between the commands of an entry, so it must
+take none of the entry's numbers.
 
 The reply to what a gateway has forwarded becomes a part of the state (origins.py), so it must be
 the same on every copy: numbers follow from the command's mark and the entry's time, and keys are
@@ -55,6 +57,11 @@ class Chance:
         origin, sequence, _ = self._mark
         return zlib.crc32(b"%d %d %d %d" % (origin, sequence, self._count, self.now_ms))
 
+    @property
+    def is_agreed(self) -> bool:
+        """What is read now must be the same on every copy."""
+        return self._mark is not None or self.is_for_all
+
     def arranged(self, things: Iterable[T]) -> Iterable[T]:
         """All of these; where copies must agree, in their own order."""
-        return sorted(things) if self._mark is not None or self.is_for_all else things
+        return sorted(things) if self.is_agreed else things

@@ -1,7 +1,8 @@
 """What an entry does and answers follows from the entry and the state, whichever copy applies it.
 
 All commands that the oracle knows go through the log with a gateway's mark, alone and in
-transactions, so that the replies are a part of the state.  One copy is the leader's, which runs
+transactions, so that the replies are a part of the state; some in a script that writes what it was
+answered.  One copy is the leader's, which runs
 them one by one between its reads; the other one applies entries, has limits of its own in its file,
 and comes from a snapshot again and again.  A process with another hash seed, at another time, does
 the same.
@@ -11,7 +12,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from unittest import mock
 
 import pytest
@@ -35,7 +36,18 @@ OTHERS = StoreLimits(100, 1000, 4)
 # Three orders of events, each with some three thousand commands.
 SEEDS = range(3)
 NOW_MS = 1_700_000_000_000
-READS = [[b"RANDOMKEY"], [b"KEYS", b"*"], [b"SCAN", b"0"]]
+READS = [
+    [b"RANDOMKEY"],
+    [b"KEYS", b"*"],
+    [b"SCAN", b"0"],
+    [b"EVAL_RO", b"return math.random()", b"0"],
+]
+# Runs a command, and writes its reply.
+TELLING = b"""
+local reply = redis.pcall(unpack(ARGV))
+redis.call("RPUSH", "told", cmsgpack.pack(type(reply) == "table" and reply.err or reply))
+redis.call("LTRIM", "told", -9, -1)
+return reply"""
 # Those of these are asked of partitions, but by no line of the oracle.
 ASKED_BESIDE = [[b"GETKEYSINSLOT", b"%d" % slot, b"2"] for slot in (15495, 3300, 7365)]
 
@@ -85,19 +97,25 @@ def entries(choose: random.Random, commands: list[Command]) -> Iterator[bytes]:
         if sequence % 200 == 0:
             queued.append((-1, (b"FLUSHALL",)))
         command = (-1, [EXEC, *pack(queued)]) if choose.random() < 0.7 else queued[0]
+        told = (-1, [b"EVAL", TELLING, b"0", *queued[-1][1]])
         mark = (0, 1, sequence, max(1, sequence - 3))
-        yield encode_batch(now_ms, [command], choose.randrange(3), LIMITS, 0, [mark])
+        yield encode_batch(now_ms, [command, told], choose.randrange(3), LIMITS, 0, [mark])
 
 
-def lead(store: Store, entry: bytes) -> "list[Reply | NoReply]":
-    """As the leader applies its own entry (raft/proposals.py)."""
+def lead(store: Store, entry: bytes, reads: Sequence[list[bytes]] = ()) -> "list[Reply | NoReply]":
+    """As the leader applies its own entry, with reads in between (raft/proposals.py)."""
     batch = decode_batch(entry)
     store.advance(batch.now_ms, batch.expire_max)
-    ((place, args),) = batch.commands
-    if not batch.marks:
-        return [store.execute(place, args, store.now_ms)]
-    ((_, origin, sequence, answered),) = batch.marks
-    return [store.execute_once((origin, sequence, answered), place, args, store.now_ms)]
+    marks = {number: (origin, *rest) for number, origin, *rest in batch.marks}
+    replies: list[Reply | NoReply] = []
+    for number, (place, args) in enumerate(batch.commands):
+        for words in reads:
+            store.execute(place, words, store.now_ms)
+        if number in marks:
+            replies.append(store.execute_once(marks[number], place, args, store.now_ms))
+        else:
+            replies.append(store.execute(place, args, store.now_ms))
+    return replies
 
 
 def run(seed: int) -> str:
@@ -107,13 +125,12 @@ def run(seed: int) -> str:
     one = Store(0, 16383, MACHINE_COMMANDS, StoreLimits(*LIMITS))
     other = Store(0, 16383, MACHINE_COMMANDS, OTHERS)
     for number, entry in enumerate(entries(random.Random(seed), commands)):
-        replies = [lead(one, entry), other.apply(entry)]
+        reads = [choose.choice(READS)] if choose.random() < 0.3 else []
+        replies = [lead(one, entry, reads), other.apply(entry)]
         kept, again = ([encode(reply, 3) for reply in each] for each in replies)
         assert kept == again
         if number % 7 == 0:
             assert one.digest() == other.digest()
-        if choose.random() < 0.3:
-            one.read(-1, choose.choice(READS), one.now_ms)
         if choose.random() < 0.2:
             other = restored(other, OTHERS)
     assert one.key_count() and one.origins.bytes == other.origins.bytes
@@ -139,6 +156,55 @@ def test_every_line_of_the_oracle_that_a_partition_runs_is_among_them() -> None:
         b"BITFIELD",
         *(b"HEXPIRE", b"HSETEX", b"HGETDEL"),
     } <= names
+
+
+def both(store: Store, other: Store, *commands: list[bytes], reads: list[list[bytes]]) -> None:
+    entry = encode_batch(NOW_MS, [(-1, words) for words in commands], 0, LIMITS)
+    replies = lead(store, entry, reads), other.apply(entry)
+    assert replies[0] == replies[1] and store.digest() == other.digest()
+
+
+def two_stores() -> tuple[Store, Store]:
+    one, other = (Store(0, 16383, MACHINE_COMMANDS, StoreLimits(*LIMITS)) for _ in range(2))
+    return one, other
+
+
+def test_a_script_that_only_reads_takes_no_number_of_the_entry_in_which_it_runs() -> None:
+    one, other = two_stores()
+    members = [b"%d" % number for number in range(50)]
+    both(one, other, [b"SADD", b"set", *members], reads=[])
+    library = b"""#!lua name=reads
+redis.register_function{
+    function_name="reads", callback=function() return math.random() end, flags={"no-writes"}}"""
+    both(one, other, [b"FUNCTION", b"LOAD", library], reads=[])
+    for reads in (
+        [b"EVAL_RO", b"return math.random()", b"1", b"set"],
+        [b"EVAL_RO", b"return redis.call('SRANDMEMBER', KEYS[1])", b"1", b"set"],
+        [b"FCALL_RO", b"reads", b"1", b"set"],
+    ):
+        both(one, other, [b"SPOP", b"set"], reads=[reads])
+        tells = [b"EVAL", TELLING, b"0", b"SRANDMEMBER", b"set", b"3"]
+        both(one, other, tells, tells, reads=[reads])
+
+
+@pytest.mark.parametrize(
+    ("adds", "asks"),
+    [
+        (lambda n: [b"HSET", b"key", b"field%d" % n, b"v"], [b"HSCAN", b"key", b"0"]),
+        (lambda n: [b"ZADD", b"key", b"%d" % n, b"member%d" % n], [b"ZSCAN", b"key", b"0"]),
+        (lambda n: [b"SADD", b"key", b"member%d" % n], [b"SSCAN", b"key", b"0"]),
+        (lambda n: [b"RPUSH", b"key", b"element%d" % n], [b"MEMORY", b"USAGE", b"key"]),
+    ],
+    ids=["HSCAN", "ZSCAN", "SSCAN", "MEMORY USAGE"],
+)
+def test_a_script_is_told_the_same_however_a_copy_keeps_what_it_asks_for(adds, asks) -> None:
+    one, other = two_stores()
+    for number in range(3000):
+        entry = encode_batch(NOW_MS, [(-1, adds(number))], 0, LIMITS)
+        assert lead(one, entry) == other.apply(entry)
+        if number == 600:
+            one.read(-1, asks, one.now_ms)  # a walk begins
+    both(one, restored(other, OTHERS), [b"EVAL", TELLING, b"0", *asks], reads=[])
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ An element's place is a checksum of its bytes, so it never changes: what is ther
 step to the last is given, and given once.  A position is a checksum too; those from there on are to
 come.  So nothing is kept for whoever walks, and positions outlive this object.
 
+What a step gives follows from the elements alone, and not from when this object was made: a script
+may write what it was given, so all copies must be given the same.
+
 Caveats: it is made when a walk begins, from all elements (0.3 µs each), and is no part of the
-state; whoever adds to the container or takes from it tells it too.  Where a step has more than was
-asked for all come, those whose places are near each other.
+state; whoever adds to the container or takes from it tells it too.
 """
 
 from collections.abc import Collection
+from itertools import islice
 from zlib import crc32
 
 PLACES = 1 << 32
@@ -40,11 +43,19 @@ class Walk:
         self._buckets[crc32(element) >> self._shift].remove(element)
 
     def step(self, position: int, count: int) -> tuple[int, list[bytes]]:
-        """About ``count`` elements from there on, and where to go on; 0 is the end."""
+        """So many elements from there on (more where several have one place), and where to go on; 0
+        is the end."""
         found: list[bytes] = []
-        number = position >> self._shift
-        while number < len(self._buckets) and len(found) < count:
+        last = -1  # the place of the last one
+        for bucket in islice(self._buckets, position >> self._shift, None):
+            if not bucket:
+                continue
             # In an order of their own: whatever order they came in, on whatever copy.
-            found += sorted(e for e in self._buckets[number] if crc32(e) >= position)
-            number += 1
-        return (0 if number >= len(self._buckets) else number << self._shift), found
+            for place, element in sorted((crc32(each), each) for each in bucket):
+                if place < position:
+                    continue
+                if len(found) >= count and place != last:
+                    return place, found
+                found.append(element)
+                last = place
+        return 0, found
