@@ -4,9 +4,11 @@ Each test sends a job a step and is never far ahead of the worker, so that the l
 comes back, while jobs are sent, taken, done and answered.
 """
 
+import contextlib
 import importlib
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -84,18 +86,16 @@ def test_rq(place, book, jobs, tmp_path):
         for job in [*sent, last, later]:
             assert job.latest_result(timeout=30).type.name == "SUCCESSFUL"
         assert sum(job.return_value() for job in sent) == SQUARES
-        until_finished(failing)
+        until(lambda: failing.get_status(refresh=True).value == "finished")
         assert book.lines() == ONCE + Counter({"100": 1, "101": 1, "try": 2})
         assert len(FinishedJobRegistry(queue=queue)) == STEPS + 3
         assert queue.count == 0
 
 
-def until_finished(job):
-    import time
-
-    until = time.monotonic() + 30
-    while job.get_status(refresh=True).value != "finished":
-        assert time.monotonic() < until, job.get_status()
+def until(holds):
+    given_up = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < given_up
         time.sleep(0.05)
 
 
@@ -165,29 +165,50 @@ def test_taskiq(place, book, jobs, kind):
         assert book.lines() == ONCE
 
 
-def test_arq(place, book, own_python):
-    python = own_python("arq")
-    words = [python, "tests/apps/jobs/arq_jobs.py", place.url, str(book.path)]
-    sender = subprocess.Popen(
-        [*words, "send"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+@contextlib.contextmanager
+def sending(words):
+    """The side that sends, where it is a process of its own: give it a line, and it answers one."""
+    sender = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def send(word):
         print(word, file=sender.stdin, flush=True)
         return sender.stdout.readline().strip()
 
     try:
-        with working([*words, "work"], place.url, book) as worker:
-            for number in place.steps():
-                assert send(number) == f"job{number}"
-                book.wait_for(number - AHEAD, worker)
-            book.wait_for(STEPS, worker)
-            assert send("results") == str(SQUARES)
-            assert send("fail") == "done"
-        assert book.lines() == ONCE + Counter({"try": 2})
+        yield send
     finally:
         sender.kill()
         sender.communicate()
+
+
+def test_arq(place, book, own_python):
+    python = own_python("arq")
+    words = [python, "tests/apps/jobs/arq_jobs.py", place.url, str(book.path)]
+    with sending([*words, "send"]) as send, working([*words, "work"], place.url, book) as worker:
+        for number in place.steps():
+            assert send(number) == f"job{number}"
+            book.wait_for(number - AHEAD, worker)
+        book.wait_for(STEPS, worker)
+        assert send("results") == str(SQUARES)
+        assert send("fail") == "done"
+        assert book.lines() == ONCE + Counter({"try": 2})
+
+
+def test_prefect_redis(place, book, own_python):
+    """Messages by a stream, beside locks, leases, results, a queue and an order of events."""
+    Redis(place.host, place.port).flushall()
+    python = own_python("prefect-redis")
+    words = [python, "tests/apps/jobs/prefect_jobs.py", place.url, str(book.path)]
+    with sending([*words, "send"]) as send, working([*words, "work"], place.url, book) as worker:
+        for number in place.steps():
+            assert send(number) == "ok"
+            book.wait_for(number - AHEAD, worker)
+        assert send("fail") == "ok"  # comes again after five seconds, since nobody acknowledges it
+        book.wait_for(STEPS + 2, worker)
+        assert book.lines() == ONCE + Counter({"fail": 2})
+        client = Redis(place.host, place.port, decode_responses=True)
+        until(lambda: client.xpending("numbers", "numbers")["pending"] == 0)
+        until(lambda: client.xlen("numbers") == 1)  # those before the last one are trimmed
 
 
 RUNS: list[str] = []
@@ -199,8 +220,6 @@ def scheduled(name: str) -> None:
 
 def test_apscheduler(place):
     """Its jobs survive the scheduler: each is run once, by the one that finds it due."""
-    import time
-
     from apscheduler.jobstores.redis import RedisJobStore
     from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -212,16 +231,11 @@ def test_apscheduler(place):
 
     RUNS.clear()
     running = scheduler()
-    until = time.monotonic() + 90
     for number in place.steps():
         running.add_job(scheduled, "date", args=[f"{number}"], id=f"job{number}")
-        while len(RUNS) < number - AHEAD:
-            assert time.monotonic() < until, RUNS
-            time.sleep(0.01)
+        until(lambda due=number - AHEAD: len(RUNS) >= due)
     running.add_job(scheduled, "interval", seconds=600, args=["often"], id="often")
-    while len(RUNS) < STEPS:
-        assert time.monotonic() < until, RUNS
-        time.sleep(0.01)
+    until(lambda: len(RUNS) >= STEPS)
     running.shutdown()
     running = scheduler()
     assert [job.id for job in running.get_jobs()] == ["often"]
