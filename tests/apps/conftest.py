@@ -5,10 +5,8 @@ and where nothing dies: to see that a test asks no more than Redis gives.
 """
 
 import os
-import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,8 +14,9 @@ import pytest
 from redis import Redis
 
 from distrodb import LocalCluster
+from tests.apps import page
 from tests.clients.clients import need_node
-from tests.support.pages import ROOT, blocks
+from tests.support.pages import ROOT
 
 STEPS = 60  # of an application's work: a leader dies a third of the way, and is back at two thirds
 
@@ -28,6 +27,7 @@ class Place:
     def __init__(self, cluster: LocalCluster):
         self.cluster = cluster
         self._dead = ""
+        cluster.wait_until(self._is_settled, "the owner of the partition leads it")
         status = cluster.status()
         assert status is not None
         leader = status["partitions"][0]["leader"]
@@ -37,16 +37,15 @@ class Place:
         self.port = int(port)
         self.url = f"redis://{address}"
 
+    def _is_settled(self) -> bool:
+        """A slave that was killed and came back is given the lead back, if it is the owner."""
+        status = self.cluster.status()
+        partition = status["partitions"][0] if status else {}
+        return status is not None and partition["leader"] == partition["owner"]
+
     def set_up(self, program: str) -> dict[str, Any]:
         """The names that the page's one block with this in it gives, run for this gateway."""
-        page = blocks(ROOT / "docs" / "applications.md")
-        (text,) = {block.text for block in page if program in block.text}
-        text = text.replace("127.0.0.1:57551", f"{self.host}:{self.port}")
-        text = re.sub(r"\bport=57551\b", f"port={self.port}", text)
-        assert "57551" not in text
-        names: dict[str, Any] = {"__name__": "application"}
-        exec(text, names)
-        return names
+        return page.set_up(program, self.url)
 
     def leader(self) -> str:
         status = self.cluster.status(self._spared)
@@ -65,9 +64,7 @@ class Place:
 
     def kill(self) -> None:
         self._dead = self.leader()
-        if self._dead == self._spared:  # a busy machine has made it the leader since the test began
-            warnings.warn("a slave died that did not lead", stacklevel=2)
-            self._dead = next(node for node in self.cluster.nodes if node != self._spared)
+        assert self._dead != self._spared, "nothing happened that lets another one lead"
         self.cluster.kill(self._dead)
 
     def revive(self) -> None:

@@ -1,11 +1,13 @@
-"""Caches that lean on locks, hashes and scripts, through a gateway, while a leader dies."""
+"""Caches that lean on locks, hashes and scripts, through a gateway, while a leader dies.
+
+Set up by docs/applications.md.
+"""
 
 import asyncio
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from redis import Redis
 
 pytestmark = [pytest.mark.apps, pytest.mark.timeout(180)]
 
@@ -17,9 +19,8 @@ def test_django_redis(place):
         settings.configure()
     from django_redis.cache import RedisCache
 
-    cache = RedisCache(
-        f"{place.url}/5", {"OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient"}}
-    )
+    said = place.set_up("django_redis.cache")["CACHES"]["default"]
+    cache = RedisCache(said["LOCATION"], {"OPTIONS": said["OPTIONS"]})
     cache.set("count", 0, timeout=None)
     for number in place.steps():
         assert cache.incr("count") == number + 1
@@ -42,13 +43,7 @@ def test_django_redis(place):
 
 
 def test_dogpile_cache(place):
-    from dogpile.cache import make_region
-
-    region = make_region().configure(
-        "dogpile.cache.redis",
-        expiration_time=300,
-        arguments={"url": f"{place.url}/6", "distributed_lock": True, "thread_local_lock": False},
-    )
+    region = place.set_up("from dogpile.cache import")["region"]
     made = []
 
     @region.cache_on_arguments()
@@ -73,10 +68,8 @@ def test_dogpile_cache(place):
 def test_fastapi_cache2(place):
     from fastapi import FastAPI
     from fastapi_cache import FastAPICache
-    from fastapi_cache.backends.redis import RedisBackend
     from fastapi_cache.decorator import cache
     from httpx import ASGITransport, AsyncClient
-    from redis.asyncio import Redis as AsyncRedis
 
     app = FastAPI()
     made = []
@@ -88,8 +81,7 @@ def test_fastapi_cache2(place):
         return number * number
 
     async def work():
-        client = AsyncRedis.from_url(f"{place.url}/7")
-        FastAPICache.init(RedisBackend(client), prefix="fastapi")
+        client = place.set_up("from fastapi_cache import")["client"]
         visitor = AsyncClient(transport=ASGITransport(app=app), base_url="http://a")
         for number in place.steps():
             for word in ("MISS", "HIT"):
@@ -108,8 +100,6 @@ def test_fastapi_cache2(place):
 
 
 def test_requests_cache(place):
-    from requests_cache import CachedSession, RedisCache
-
     asked = []
 
     class Pages(BaseHTTPRequestHandler):
@@ -125,8 +115,8 @@ def test_requests_cache(place):
     server = HTTPServer(("127.0.0.1", 0), Pages)
     threading.Thread(target=server.serve_forever).start()
     try:
-        client = Redis(place.host, place.port, db=8)
-        session = CachedSession(backend=RedisCache(connection=client), expire_after=300)
+        settings = place.set_up("from requests_cache import")
+        client, session = settings["client"], settings["session"]
         address = f"http://127.0.0.1:{server.server_port}"
         for number in place.steps():
             for is_kept in (False, True):
@@ -154,7 +144,8 @@ def test_channels_redis(place, kind):
 
 
 async def conversation(place, layer_kind):
-    layers = [layer_kind(hosts=[f"{place.url}/9"]) for _ in range(2)]
+    said = place.set_up("channels_redis.core")["CHANNEL_LAYERS"]["default"]
+    layers = [layer_kind(**said["CONFIG"]) for _ in range(2)]
     channels = [await layer.new_channel() for layer in layers]
 
     async def receive(which):

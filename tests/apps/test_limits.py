@@ -1,4 +1,7 @@
-"""Locks and limits through a gateway, while a leader dies: nothing is held twice or overrun."""
+"""Locks and limits through a gateway, while a leader dies: nothing is held twice or overrun.
+
+Set up by docs/applications.md.
+"""
 
 import threading
 import time
@@ -14,7 +17,7 @@ pytestmark = [pytest.mark.apps, pytest.mark.timeout(180)]
 
 def test_locks_of_redis_py(place):
     """Four threads want one lock: the count that it guards, read and written apart, is right."""
-    client = Redis(place.host, place.port, db=1)
+    client = place.set_up("lock = client.lock")["client"]
     client.set("count", 0)
     inside, most = [], []
     done = threading.Event()
@@ -94,9 +97,9 @@ def test_recipes_of_redis_py(place):
 )
 def test_limits(place, kind):
     """Of a hundred times that are asked for, just those below the limit are granted."""
-    from limits import RateLimitItemPerHour, storage, strategies
+    from limits import RateLimitItemPerHour, strategies
 
-    limiter = getattr(strategies, kind)(storage.storage_from_string(f"{place.url}/3"))
+    limiter = getattr(strategies, kind)(place.set_up("from limits import")["counts"])
     limit = RateLimitItemPerHour(STEPS // 2)
     granted = []
     for number in place.steps():

@@ -78,7 +78,7 @@ def test_cachelib(place):
 @pytest.fixture
 def configured(place):
     if not settings.configured:
-        said = place.set_up("CACHES = {")
+        said = place.set_up("django.core.cache.backends.redis")
         settings.configure(
             CACHES=said["CACHES"],
             SESSION_ENGINE=said["SESSION_ENGINE"],

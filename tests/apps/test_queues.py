@@ -1,7 +1,7 @@
 """Queues of jobs through a gateway, while a leader dies: each job is done once, as with Redis.
 
 Each test sends a job a step and is never far ahead of the worker, so that the leader dies, and
-comes back, while jobs are sent, taken, done and answered.
+comes back, while jobs are sent, taken, done and answered.  Set up by docs/applications.md.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from redis import Redis
 
 from tests.apps.conftest import STEPS
 from tests.apps.workers import Book, program, working
+from tests.support.pages import ROOT
 
 pytestmark = [pytest.mark.apps, pytest.mark.timeout(300)]
 AHEAD = 4  # jobs sent before the first of them must be done
@@ -67,12 +68,11 @@ def test_celery(place, book, jobs):
 
 
 def test_rq(place, book, jobs, tmp_path):
-    from rq import Queue, Retry
+    from rq import Retry
     from rq.registry import FinishedJobRegistry
 
     jobs = jobs("rq_jobs")
-    client = Redis.from_url(place.url)
-    queue = Queue("work", connection=client)
+    queue = place.set_up("from rq import")["queue"]
     words = [program("rq"), "worker", "--url", place.url, "--with-scheduler", "work"]
     with working(words, place.url, book) as worker:
         sent = []
@@ -168,7 +168,9 @@ def test_taskiq(place, book, jobs, kind):
 @contextlib.contextmanager
 def sending(words):
     """The side that sends, where it is a process of its own: give it a line, and it answers one."""
-    sender = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    sender = subprocess.Popen(
+        words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
     def send(word):
         print(word, file=sender.stdin, flush=True)
@@ -183,7 +185,7 @@ def sending(words):
 
 def test_arq(place, book, own_python):
     python = own_python("arq")
-    words = [python, "tests/apps/jobs/arq_jobs.py", place.url, str(book.path)]
+    words = [python, "-m", "tests.apps.jobs.arq_jobs", place.url, str(book.path)]
     with sending([*words, "send"]) as send, working([*words, "work"], place.url, book) as worker:
         for number in place.steps():
             assert send(number) == f"job{number}"
@@ -198,7 +200,7 @@ def test_prefect_redis(place, book, own_python):
     """Messages by a stream, beside locks, leases, results, a queue and an order of events."""
     Redis(place.host, place.port).flushall()
     python = own_python("prefect-redis")
-    words = [python, "tests/apps/jobs/prefect_jobs.py", place.url, str(book.path)]
+    words = [python, "-m", "tests.apps.jobs.prefect_jobs", place.url, str(book.path)]
     with sending([*words, "send"]) as send, working([*words, "work"], place.url, book) as worker:
         for number in place.steps():
             assert send(number) == "ok"
@@ -220,12 +222,9 @@ def scheduled(name: str) -> None:
 
 def test_apscheduler(place):
     """Its jobs survive the scheduler: each is run once, by the one that finds it due."""
-    from apscheduler.jobstores.redis import RedisJobStore
-    from apscheduler.schedulers.background import BackgroundScheduler
 
     def scheduler():
-        made = BackgroundScheduler()
-        made.add_jobstore(RedisJobStore(db=9, host=place.host, port=place.port))
+        made = place.set_up("from apscheduler")["scheduler"]
         made.start()
         return made
 

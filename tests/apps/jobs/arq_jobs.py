@@ -8,10 +8,11 @@ import asyncio
 import sys
 
 from arq import create_pool, run_worker
-from arq.connections import RedisSettings
+
+from tests.apps.page import set_up
 
 URL, PATH, KIND = sys.argv[1:]
-SETTINGS = RedisSettings.from_dsn(URL)
+WorkerSettings = set_up("from arq.connections", URL)["WorkerSettings"]
 
 
 async def square(context, number: int) -> int:
@@ -30,13 +31,11 @@ async def fail_once(context) -> str:
     return "done"
 
 
-class Worker:
-    functions = [square, fail_once]
-    redis_settings = SETTINGS
+WorkerSettings.functions = [square, fail_once]  # of a class above it arq sees nothing
 
 
 async def send() -> None:
-    pool = await create_pool(SETTINGS)
+    pool = await create_pool(WorkerSettings.redis_settings)
     jobs = []
     for line in sys.stdin:
         match line.strip():
@@ -52,6 +51,6 @@ async def send() -> None:
 
 
 if KIND == "work":
-    run_worker(Worker)
+    run_worker(WorkerSettings)
 else:
     asyncio.run(send())

@@ -1,12 +1,9 @@
 """Celery: broker and results in Redis."""
 
-from celery import Celery
-
 from tests.apps.jobs import book
+from tests.apps.page import set_up
 
-app = Celery("jobs", broker=f"{book.URL}/0", backend=f"{book.URL}/1")
-app.conf.broker_connection_retry_on_startup = True
-app.conf.worker_prefetch_multiplier = 1
+app = set_up("from celery import", book.URL)["app"]
 
 
 @app.task

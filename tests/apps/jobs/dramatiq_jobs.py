@@ -1,15 +1,11 @@
 """Dramatiq: broker and results in Redis."""
 
 import dramatiq
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.results import Results
-from dramatiq.results.backends import RedisBackend
 
 from tests.apps.jobs import book
+from tests.apps.page import set_up
 
-broker = RedisBroker(url=f"{book.URL}/0")
-broker.add_middleware(Results(backend=RedisBackend(url=f"{book.URL}/1")))
-dramatiq.set_broker(broker)
+broker = set_up("import dramatiq", book.URL)["broker"]
 
 
 @dramatiq.actor(store_results=True)

@@ -1,12 +1,9 @@
 """Huey: queue, schedule, results and locks in Redis."""
 
-from huey import RedisHuey
-
 from tests.apps.jobs import book
+from tests.apps.page import set_up
 
-# As huey is set by default the error of a try that is repeated stands as the result until the next
-# try's does, and who asks in between gets it: with Redis too.
-huey = RedisHuey("jobs", url=f"{book.URL}/0", store_intermediate_errors=False)
+huey = set_up("from huey import", book.URL)["huey"]
 
 
 @huey.task()

@@ -5,27 +5,36 @@ answers "ok"; for the word "end" it says what is left over.
 """
 
 import asyncio
+import copy
 import os
 import sys
-import uuid
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+from tests.apps.page import environment, set_up
 
 URL, PATH, KIND = sys.argv[1:]
+os.environ.update(environment("PREFECT_MESSAGING_BROKER", URL))
 os.environ["PREFECT_HOME"] = os.path.dirname(PATH)
-os.environ["PREFECT_REDIS_MESSAGING_URL"] = f"{URL}/0"
-os.environ["PREFECT_REDIS_WORKER_CLEANUP_QUEUE_URL"] = f"{URL}/1"
 os.environ["PREFECT_REDIS_MESSAGING_CONSUMER_TRIM_EVERY"] = "1"
 TOPIC = "numbers"
 
-from prefect.server.concurrency.lease_storage import ConcurrencyLimitLeaseMetadata  # noqa: E402
-from prefect.server.events.ordering import EventArrivedEarly  # noqa: E402
+# They read their settings as they are imported.
+from prefect.server.concurrency.lease_storage import (  # noqa: E402
+    ConcurrencyLeaseHolder,
+    ConcurrencyLimitLeaseMetadata,
+    get_concurrency_lease_storage,
+)
+from prefect.server.events.ordering import (  # noqa: E402
+    EventArrivedEarly,
+    get_triggers_causal_ordering,
+)
 from prefect.server.events.schemas.events import ReceivedEvent, Resource  # noqa: E402
-from prefect.types._concurrency import ConcurrencyLeaseHolder  # noqa: E402
-from prefect_redis import RedisDatabase, RedisLockManager  # noqa: E402
-from prefect_redis.cleanup_queue import WorkerCleanupQueue  # noqa: E402
-from prefect_redis.lease_storage import ConcurrencyLeaseStorage  # noqa: E402
-from prefect_redis.messaging import Cache, Consumer, Publisher  # noqa: E402
-from prefect_redis.ordering import CausalOrdering  # noqa: E402
+from prefect.server.utilities.messaging import create_consumer, create_publisher  # noqa: E402
+from prefect.server.worker_communication.cleanup_queue import (  # noqa: E402
+    get_worker_cleanup_queue,
+)
 
 
 async def work() -> None:
@@ -38,19 +47,29 @@ async def work() -> None:
             open(f"{PATH}.failed", "x").close()
             raise ValueError("the first time")
 
-    await asyncio.gather(*(Consumer(TOPIC, name=name).run(handle) for name in ("one", "other")))
+    await asyncio.gather(
+        *(create_consumer(TOPIC, name=name).run(handle) for name in ("one", "other"))
+    )
+
+
+IDS = count(1)
+
+
+def new_id() -> UUID:
+    return UUID(int=next(IDS))
 
 
 class Sender:
-    def __init__(self, publisher: Publisher):
+    def __init__(self, publisher):
+        settings = set_up("from prefect_redis import", URL)
         self._publisher = publisher
-        self._block = RedisDatabase.from_connection_string(f"{URL}/2")
-        self._locks = [RedisLockManager(**self._block.as_connection_params()) for _ in range(2)]
-        self._leases = ConcurrencyLeaseStorage()
-        self._limit = uuid.uuid4()
-        self._queue = WorkerCleanupQueue()
-        self._pool = uuid.uuid4()
-        self._events = CausalOrdering("test")
+        self._block = settings["results"]
+        self._locks = [settings["locks"], copy.copy(settings["locks"])]
+        self._leases = get_concurrency_lease_storage()
+        self._limit = new_id()
+        self._queue = get_worker_cleanup_queue()
+        self._pool = new_id()
+        self._events = get_triggers_causal_ordering()
 
     async def publish(self, word: str) -> None:
         for _ in range(2):  # the second is a duplicate
@@ -77,7 +96,7 @@ class Sender:
         assert await others.await_for_lock("key", timeout=10)
 
     async def _lease(self) -> None:
-        holder = ConcurrencyLeaseHolder(type="flow_run", id=uuid.uuid4())
+        holder = ConcurrencyLeaseHolder(type="flow_run", id=new_id())
         metadata = ConcurrencyLimitLeaseMetadata(slots=1, holder=holder)
         lease = await self._leases.create_lease([self._limit], timedelta(minutes=5), metadata)
         assert await self._leases.renew_lease(lease.id, timedelta(minutes=10))
@@ -88,7 +107,7 @@ class Sender:
         assert await self._leases.read_active_lease_ids() == []
 
     async def _clean_up(self, word: str) -> None:
-        message = uuid.uuid4()
+        message = new_id()
         for _ in range(2):
             await self._queue.enqueue(
                 message_id=message,
@@ -115,7 +134,7 @@ class Sender:
                 received=datetime.now(UTC),
                 event="happened",
                 resource=Resource.model_validate({"prefect.resource.id": "x"}),
-                id=uuid.uuid4(),
+                id=new_id(),
             )
             for _ in range(2)
         )
@@ -135,7 +154,8 @@ class Sender:
 
 
 async def send() -> None:
-    async with Publisher(TOPIC, Cache(TOPIC), deduplicate_by="id", batch_size=1) as publisher:
+    async with create_publisher(TOPIC, deduplicate_by="id") as publisher:
+        publisher.batch_size = 1
         sender = Sender(publisher)
         for line in sys.stdin:
             word = line.strip()

@@ -1,15 +1,10 @@
 """Taskiq: one broker over a list, one over a stream, results in Redis."""
 
-from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
-
 from tests.apps.jobs import book
+from tests.apps.page import set_up
 
-broker = ListQueueBroker(url=f"{book.URL}/0").with_result_backend(
-    RedisAsyncResultBackend(redis_url=f"{book.URL}/1")
-)
-stream_broker = RedisStreamBroker(url=f"{book.URL}/2").with_result_backend(
-    RedisAsyncResultBackend(redis_url=f"{book.URL}/3")
-)
+settings = set_up("from taskiq_redis import", book.URL)
+broker, stream_broker = settings["broker"], settings["stream_broker"]
 
 
 @broker.task
