@@ -96,6 +96,11 @@ class Command:
     def keys_of(self, args: Sequence[bytes]) -> list[bytes]:
         return [args[position] for position in self.key_positions(args)]
 
+    def keys_waited_for(self, args: Sequence[bytes]) -> list[bytes]:
+        """Where a command that waits finds something; where it puts that is none of them."""
+        found = self.keys_with_flags(args)
+        return [args[position] for position, flags in found if "insert" not in flags]
+
     def keys_with_flags(self, args: Sequence[bytes]) -> list[tuple[int, str]]:
         """The same positions, and what is done with the key there: where options decide, by what
         they say."""

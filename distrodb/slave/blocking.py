@@ -19,7 +19,8 @@ What always holds:
   consumers of one group): if nothing is there for one, nothing is for the others.  As long as one
   waits, a rival of it is being asked, or the line is told of the next change.  Rivals alone stand
   for one another: a list that comes while a taker from a sorted set is being asked is not for it;
-- one that is being asked when its time is over, or when it is unblocked, is answered by what comes.
+- one that is being asked when its time is over, or when it is unblocked, is answered by what comes;
+- whoever is told that there was nothing has been asked at least once, unless it was unblocked.
 
 How many rivals are asked: as many as there are elements, where this slave sees that (the leader's
 own clients, of lists and sorted sets); else one, and two more for each that took something.  Who
@@ -65,6 +66,7 @@ class Waiter:
         "size",
         "slot",
         "tell",
+        "was_asked",
     )
 
     def __init__(
@@ -85,6 +87,7 @@ class Waiter:
         self.blocking: Blocking | None = None  # None: it is over
         self.number = 0  # in the order in which they came
         self.is_asked = False  # its partition is, at the moment
+        self.was_asked = False  # at least once
         self.has_waited = False
         self.is_stuck = False  # at a value of another kind, so it tells nothing of what is there
         # Who takes from one another, by a name; None: it takes nothing from anybody.
@@ -206,12 +209,16 @@ class Blocking:
         """Whose time is over?"""
         for number in self._deadlines.take(now):
             waiter = self._by_number[number]
-            self.unblock(waiter, waiter.nothing)
+            if waiter.was_asked:
+                self.unblock(waiter, waiter.nothing)
+            else:  # it came behind others, and there may have been enough for all the time
+                waiter.end = waiter.nothing
+                self._ask(waiter)
 
     # -- asking ------------------------------------------------------------------------------
 
     def _ask(self, waiter: Waiter) -> None:
-        waiter.is_asked = True
+        waiter.is_asked = waiter.was_asked = True
         self._ask_partition(waiter, waiter.partition)
 
     def answered(self, waiter: Waiter, reply: Reply) -> None:

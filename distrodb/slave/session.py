@@ -571,7 +571,8 @@ class Session:
             self.waiter = None
             request.resolve(reply)
 
-        waiter = Waiter(args, where, call.place, keys, NULL_ARRAY, tell, row.is_write)
+        waited_for = row.keys_waited_for(args)
+        waiter = Waiter(args, where, call.place, waited_for, NULL_ARRAY, tell, row.is_write)
         # Consumers take entries from their own group (XREADGROUP GROUP name …), which counts them.
         waiter.is_counted = row.group != "stream"
         if row.is_write:

@@ -167,6 +167,31 @@ def test_one_that_is_asked_when_its_time_is_over_gets_what_comes():
     assert world.told(client) == took("a", "1")
 
 
+def test_one_that_came_behind_others_is_asked_before_it_is_told_that_there_was_nothing():
+    """The first takes from its other key, so what the second wants was there all the time."""
+    for is_gateway in (False, True):
+        world = Waiting(is_gateway)
+        first, second = world.waits(b"btake {a}1 {a}2 0"), world.connect()
+        world.writer.receive(b"mset {a}1 x {a}2 y\r\n")
+        second.receive(b"btake {a}2 1\r\n")
+        world.process.pass_time(2.0)
+        world.tell_clients()
+        world.settle()
+        assert world.told(first) == took("{a}1", "x") and world.told(second) == took("{a}2", "y")
+        world.write(b"set {a}2 z")
+        assert world.blocked == 0 and world.write(b"exists {a}2") == b":1\r\n"
+
+
+def test_where_an_element_is_moved_to_nobody_waits_for_it():
+    for is_gateway in (False, True):
+        world = Waiting(is_gateway)
+        mover = world.waits(b"blmove {a}1 {a}2 left right 0")
+        world.write(b"rpush {a}2 x")
+        assert world.told(world.waits(b"blpop {a}2 0")) == took("{a}2", "x")
+        world.write(b"rpush {a}1 y")
+        assert world.told(mover) == b"$1\r\ny\r\n" and world.blocked == 0
+
+
 def test_client_unblock():
     world = Waiting()
     client, other = world.waits(b"btake a 0"), world.waits(b"btake a 0")
