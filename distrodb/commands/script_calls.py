@@ -19,6 +19,7 @@ from distrodb.commands.command import Command
 from distrodb.commands.databases import database_index
 from distrodb.commands.error_replies import wrong_arity
 from distrodb.commands.pubsub import CHANNEL_BYTES_MAX, LONG_CHANNEL
+from distrodb.commands.stream_arguments import Wrong, parse_reading
 from distrodb.keyspace.context import Table
 from distrodb.keyspace.partition import Partition
 from distrodb.keyspace.place_number import place_of
@@ -232,6 +233,17 @@ class ScriptCalls:
         return 0
 
 
+def _reading(calls: ScriptCalls, words: Sequence[bytes]) -> Reply:
+    """Of streams: a script does not wait."""
+    try:
+        parse_reading(words, may_wait=False)
+    except Wrong as wrong:
+        return wrong.reply
+    row = calls._row(words)
+    assert row is not None
+    return calls._on_keys(row, words)
+
+
 _ENDS = b"the script ends"
 _OWN: dict[str, Callable[[ScriptCalls, Sequence[bytes]], Reply]] = {
     "ping": ScriptCalls._ping,
@@ -240,4 +252,6 @@ _OWN: dict[str, Callable[[ScriptCalls, Sequence[bytes]], Reply]] = {
     "select": ScriptCalls._select,
     "publish": ScriptCalls._publish,
     "spublish": ScriptCalls._publish,
+    "xread": _reading,
+    "xreadgroup": _reading,
 }

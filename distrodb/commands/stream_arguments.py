@@ -32,6 +32,7 @@ _UNBALANCED = error(  # also of XREADGROUP
     "ERR",
     "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
 )
+_NO_BLOCK = b" command is not allowed with BLOCK option from scripts"
 LIMIT = 100 * ENTRIES_MAX  # of what is trimmed "about" where nobody says
 
 
@@ -179,7 +180,7 @@ class Reading:
     streams: int = 0  # the position of the first key
 
 
-def parse_reading(args: Sequence[bytes]) -> Reading:
+def parse_reading(args: Sequence[bytes], may_wait: bool = True) -> Reading:
     """Raises ``Wrong``."""
     of_group = args[0].upper() == b"XREADGROUP"
     found = Reading()
@@ -188,6 +189,8 @@ def parse_reading(args: Sequence[bytes]) -> Reading:
     for place, word in words:
         option, more = word.upper(), len(args) - 1 - place
         if option == b"BLOCK" and more:
+            if not may_wait:
+                raise Wrong(ErrorReply(b"ERR " + args[0] + _NO_BLOCK))
             found.timeout_ms = _timeout(next(words)[1])
         elif option == b"COUNT" and more:
             found.count = max(0, integer(next(words)[1]))

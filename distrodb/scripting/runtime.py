@@ -23,6 +23,7 @@ import lupa.lua51 as lua
 from distrodb.resp.doubles import show_double
 from distrodb.resp.reply import (
     ErrorReply,
+    Named,
     NullArray,
     NumberText,
     Pairs,
@@ -260,6 +261,8 @@ class Runtime:
             if is_new:
                 return self._list(list(reply.items), size)
             return self._list([each for pair in reply.items for each in pair], size)
+        if kind is Named:
+            return self._pushed(dict(reply.items) if is_new else list(reply.items), size)
         raise TypeError(f"no reply for a script: {kind.__name__}")
 
     def _list(self, replies: Sequence[Reply], size: "_Size") -> Any:

@@ -1071,7 +1071,10 @@ local function flatten(v, out, depth)
     x = rawget(v, "ok")
     if type(x) == "string" then out[n + 1], out[n + 2] = "+", x return end
     x = rawget(v, "double")
-    if type(x) == "number" then out[n + 1], out[n + 2] = ",", x return end
+    if type(x) == "number" then -- that of -0 would be lost on the way
+      out[n + 1], out[n + 2] = ",", (x == 0 and 1 / x < 0) and "-0" or x
+      return
+    end
     x = rawget(v, "map")
     if type(x) == "table" then
       local count = 0
