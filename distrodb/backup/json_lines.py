@@ -27,12 +27,12 @@ from typing import Any, TypeAlias
 from distrodb.backup.json_streams import stream_from_plain, stream_to_plain
 from distrodb.backup.records import Record
 from distrodb.commands.numbers import INT_MAX
+from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.containers.sorted_set import SortedSet
 from distrodb.keyspace.containers.stream import Stream
-from distrodb.keyspace.dump import MOMENT_MS_MAX
 from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]

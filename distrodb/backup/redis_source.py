@@ -9,6 +9,8 @@ A password stands in the URL or, as for redis-cli, in ``REDISCLI_AUTH``, where n
 shows it.
 
 A string is read by GET, a container by its own command: a new kind is a line in ``_READERS``.
+Behind that HPEXPIRETIME tells when fields of hashes expire, where the server knows it (Redis 7.4,
+Valkey 9): one that was deleted in between is left out.
 Kinds that distrodb does not hold are counted, and left out.
 """
 
@@ -24,6 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from distrodb.backup.records import Record
 from distrodb.errors import ConfigError, UnavailableError
+from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
@@ -35,6 +38,7 @@ from distrodb.keyspace.values import Value
 from distrodb.master.connections import one_line
 
 SCAN_COUNT = 500  # keys a round trip, about
+FIELDS_MAX = 10_000  # asked for their expiry by one command
 REPLY_S_MAX = 30.0  # a server that saves, or has a slow command, may take so long
 GONE = -2  # PTTL of a key that is not there
 SCHEMES = ("redis://", "rediss://", "unix://")
@@ -126,6 +130,7 @@ class RedisSource:
             raise ConfigError(f"{self._name}: {one_line(error)}") from None
         self._options.setdefault("password", os.environ.get("REDISCLI_AUTH"))
         self._is_exact = True  # PEXPIRETIME is there
+        self._do_fields_expire = True  # as far as is known: HPEXPIRETIME is there
         self.left_out: Counter[bytes] = Counter()  # keys of kinds that are not held here
         self.left_out_first: bytes | None = None
 
@@ -191,6 +196,7 @@ class RedisSource:
             pipe.execute_command(name, *(others if KEY in words else [key, *others]))
         (seconds, us), *replies = pipe.execute(raise_on_error=False)
         base_ms = 0 if self._is_exact else int(seconds) * 1000 + int(us) // 1000
+        found: list[Record] = []
         for (key, _, make), number, reply in zip(wanted, replies[::2], replies[1::2], strict=True):
             for each in (number, reply):
                 if isinstance(each, Exception) and "WRONGTYPE" not in str(each):
@@ -200,7 +206,36 @@ class RedisSource:
                 continue
             value = None if reply is None else make(reply)
             if value is not None and number != GONE:
-                yield Record(database, key, value, None if number < 0 else base_ms + number)
+                found.append(Record(database, key, value, None if number < 0 else base_ms + number))
+        if self._do_fields_expire:
+            self._let_fields_expire(client, found)
+        yield from (each for each in found if not isinstance(each.value, Hash) or len(each.value))
+
+    def _let_fields_expire(self, client: redis.Redis, records: list[Record]) -> None:
+        asked = [
+            (each.key, each.value, some)
+            for each in records
+            if isinstance(each.value, Hash)
+            for some in _some_of(list(each.value.fields))
+        ]
+        pipe = client.pipeline(transaction=False)
+        for key, _, fields in asked:
+            pipe.execute_command("HPEXPIRETIME", key, "FIELDS", len(fields), *fields)
+        for (_, value, fields), reply in zip(
+            asked, pipe.execute(raise_on_error=False), strict=True
+        ):
+            if isinstance(reply, ResponseError) and "unknown command" in str(reply):
+                self._do_fields_expire = False
+                return
+            if isinstance(reply, Exception):
+                if "WRONGTYPE" in str(reply):  # it has come since: the hash was there before
+                    continue
+                raise reply
+            for field, at_ms in zip(fields, reply, strict=True):
+                if at_ms == GONE:
+                    value.delete(field)
+                elif at_ms > 0:
+                    value.expire_at(field, min(at_ms, MOMENT_MS_MAX))
 
     def _kinds(self, client: redis.Redis, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         pipe = client.pipeline(transaction=False)
@@ -212,6 +247,11 @@ class RedisSource:
                 self.left_out[kind] += 1
                 self.left_out_first = self.left_out_first or key
         return kinds
+
+
+def _some_of(fields: list[bytes]) -> Iterator[list[bytes]]:
+    for at in range(0, len(fields), FIELDS_MAX):
+        yield fields[at : at + FIELDS_MAX]
 
 
 def has_pexpiretime(client: redis.Redis) -> bool:

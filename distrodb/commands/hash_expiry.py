@@ -17,6 +17,7 @@ from distrodb.commands.hashes import over_field_limits
 from distrodb.commands.key_specs import READS, one
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.commands.string_options import EXPIRIES, invalid_moment
+from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import HASH, Keys
@@ -24,7 +25,6 @@ from distrodb.resp.reply import ErrorReply, Reply, error
 
 GONE, STAYS = -2, -1  # a field that is not there, or does not expire
 UNMET, DONE, DELETED = 0, 1, 2  # by HEXPIRE: the condition does not hold; its time was past already
-MOMENT_MS_MAX = 2**46 - 1  # Redis keeps no later one
 COUNT_MAX = 2**31 - 1
 
 NO_FIELDS = error("ERR", "Mandatory argument FIELDS is missing or not at the right position")

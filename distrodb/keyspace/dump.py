@@ -21,6 +21,7 @@ from typing import Any
 
 import anycrc
 
+from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
@@ -44,7 +45,6 @@ UNPACKED_BYTES_MAX = 1 << 27
 
 _STRING, _HASH, _HASH_ZIPLIST, _HASH_LISTPACK = 0, 4, 13, 16
 _HASH_EXPIRING, _HASH_LISTPACK_EXPIRING = 24, 25
-MOMENT_MS_MAX = (1 << 48) - 1  # at which a field expires in Redis
 # Plain, a ziplist, several of those, and several elements and listpacks.
 _LIST, _LIST_ZIPLIST, _LIST_ZIPLISTS, _LIST_QUICKLIST = 1, 10, 14, 18
 _SET, _SET_OF_INTEGERS, _SET_LISTPACK = 2, 11, 20

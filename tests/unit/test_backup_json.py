@@ -178,6 +178,7 @@ def test_text_that_looks_like_base64_stays_text():
         ('{"key": "a", "hash": [["f", "1", 5, 6]]}', "a hash is a list of pairs"),
         ('{"key": "a", "hash": [["f", "1", "5"]]}', "when a field expires is no number from 1"),
         ('{"key": "a", "hash": [["f", "1", 0]]}', "when a field expires is no number from 1"),
+        ('{"key": "a", "hash": [["f", "1", 70368744177664]]}', "to 70368744177663"),
         ('{"key": "a", "hash": [["f", "1"], ["f", "2"]]}', "a field twice in one hash"),
         ('{"key": "a", "zset": []}', "a sorted set is a list of pairs"),
         ('{"key": "a", "zset": [["m"]]}', "a sorted set is a list of pairs"),

@@ -212,6 +212,7 @@ def test_a_hash_with_fields_that_expire_comes_back_too(
         *(
             [2, b"a", b"1", 0],
             [1, b"a", b"1", b"0"],
+            [1, b"a", b"1", 2**46],
             [1, b"a", 1, 0],
             [1, b"a", b"1", 5, b"a", b"1", 5],
         ),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.containers.set import Set
@@ -232,7 +233,9 @@ def test_fields_that_expire_are_read(
 
 @given(
     st.dictionaries(
-        st.binary(max_size=5), st.tuples(st.binary(max_size=5), st.integers(0, 2**46)), min_size=1
+        st.binary(max_size=5),
+        st.tuples(st.binary(max_size=5), st.integers(0, MOMENT_MS_MAX)),
+        min_size=1,
     )
 )
 def test_fields_that_expire_are_written(contents: dict[bytes, tuple[bytes, int]]) -> None:
@@ -340,6 +343,7 @@ def test_so_are_changed_ones(data: str, draw: st.DataObject) -> None:
         (b"\x18" + b"\x80" * 8 + b"\x01\x05\x01a\x011", BadFormat),  # nor this
         (b"\x18" + bytes(8) + b"\x02" + 2 * b"\x00\x01a\x011", BadFormat),  # a field twice
         (b"\x18" + bytes(7), BadFormat),  # half a moment
+        (b"\x18" + (2**46).to_bytes(8, "little") + b"\x01\x01\x01a\x011", BadFormat),  # too late
         (b"\x00\x02a", BadFormat),  # too short
         (b"\x00\x01ab", BadFormat),  # too long
         (b"\x00\xc4", BadFormat),  # an unknown encoding

@@ -12,12 +12,16 @@ one drops the list, so choosing costs the whole hash once after that.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import msgpack
 
-from distrodb.keyspace.containers.field_expiries import EXPIRY_BYTES, FieldExpiries
+from distrodb.keyspace.containers.field_expiries import (
+    EXPIRY_BYTES,
+    MOMENT_MS_MAX,
+    FieldExpiries,
+)
 from distrodb.keyspace.containers.walk import Walk
 
 FIELD_BYTES = 16  # what a field costs beside its name and value, roughly
@@ -101,7 +105,7 @@ class Hash:
         self.persist(field)
         if self._expiries is None:
             self._expiries = FieldExpiries()
-        self._expiries.set(field, at_ms)
+        self._expiries.set(_held(self._fields, field), at_ms)
         self.size += EXPIRY_BYTES
 
     def persist(self, field: bytes) -> bool:
@@ -178,12 +182,37 @@ class Hash:
         return cast(bytes, msgpack.packb([fields, sorted(self._expiries.times().items())]))
 
 
+class _Probe:
+    """Equals one field, and remembers the object that it was found equal to."""
+
+    __slots__ = ("field", "found")
+
+    def __init__(self, field: bytes):
+        self.field = self.found = field
+
+    def __hash__(self) -> int:
+        return hash(self.field)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, bytes) or other != self.field:
+            return False
+        self.found = other
+        return True
+
+
+def _held(fields: Container[object], field: bytes) -> bytes:
+    """The field as a dictionary has it, if it does: so its bytes are in memory once, though a
+    command has brought them again."""
+    probe = _Probe(field)
+    return probe.found if probe in fields else field
+
+
 def fields_of_part(plain: list[Any]) -> Iterator[tuple[bytes, bytes, int]]:
     """Fields, values and when they expire, 0 if they do not.  Raises ``ValueError``."""
     if plain and plain[0] == EXPIRING and len(plain) > 1 and len(plain) % 3 == 1:
         fields, values, times = plain[1::3], plain[2::3], plain[3::3]
         is_known = set(map(type, fields + values)) == _BYTES and set(map(type, times)) == _INT
-        if is_known and min(times) >= 0:
+        if is_known and min(times) >= 0 and max(times) <= MOMENT_MS_MAX:
             return zip(fields, values, times, strict=True)
     if not plain or len(plain) % 2 or set(map(type, plain)) != _BYTES:
         raise ValueError("a part of a hash that is not fields and values")
