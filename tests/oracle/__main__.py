@@ -1,6 +1,7 @@
 """python -m tests.oracle [--family NAME] [--sequences N] [--seed N]: all differences at once.
 
-With --pages DIRECTORY instead: the examples of Redis' documentation (pages.py).
+With --pages DIRECTORY instead: the examples of Redis' documentation (pages.py); with --count: how
+many examples and differences there are (docs/testing.md has that).
 
 The tests stop at the first difference and shrink it; this goes on, and prints one example, the
 shortest, of each command and pair of replies, most frequent first.  For whoever writes a family.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from distrodb.commands.table import DISPATCHED
-from tests.oracle import compare, conversations, pages
+from tests.oracle import compare, conversations, examples, pages
 from tests.oracle.compare import Difference, Words
 from tests.oracle.conversations import OurClients, TheirClients
 from tests.oracle.families import (
@@ -38,7 +39,11 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=1000, help="of each family")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pages", type=Path, help="a directory with Redis' documentation")
+    parser.add_argument("--count", action="store_true", help="what is compared, in numbers")
     options = parser.parse_args()
+    if options.count:
+        print(examples.count())
+        return
     with contextlib.ExitStack() as stack:
         servers = {kind: stack.enter_context(redis_server(kind)) for kind in (True, False)}
         if options.pages is not None:
