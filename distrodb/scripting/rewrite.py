@@ -22,6 +22,7 @@ from distrodb.scripting.errors import CompileError
 
 PREFIX = b"__distrodb_"  # of the names that are ours, which no script may use
 CONCAT, KEY, REST = PREFIX + b"concat", PREFIX + b"key", PREFIX + b"rest"
+WEIGHT = PREFIX + b"weight"  # is called first by a text whose instructions count as more
 # Keys of metatables that let the collector of garbage be seen.
 _FORBIDDEN = frozenset({b"__mode", b"__gc"})
 _TOKEN = re.compile(

@@ -33,7 +33,7 @@ from distrodb.resp.reply import (
     Verbatim,
 )
 from distrodb.scripting import rewrite
-from distrodb.scripting.bytecode import without_tail_calls
+from distrodb.scripting.bytecode import PARAMETERS_MAX, prepared
 from distrodb.scripting.errors import CompileError
 from distrodb.scripting.native import FUNCTIONS, Table
 from distrodb.scripting.numbers import Random, whole
@@ -95,7 +95,7 @@ class Runtime:
         self._functions: dict[bytes, Any] = dict(FUNCTIONS)
         self._functions |= {
             b"rewrite": _rewritten,
-            b"bytecode": without_tail_calls,
+            b"bytecode": prepared,
             b"lower": bytes.lower,
             b"upper": bytes.upper,
             b"find": _find,
@@ -105,6 +105,7 @@ class Runtime:
                 b"concat": rewrite.CONCAT,
                 b"key": rewrite.KEY,
                 b"rest": rewrite.REST,
+                b"weight": rewrite.WEIGHT,
             }[name],
             b"sha1": lambda text: hashlib.sha1(text, usedforsecurity=False).hexdigest().encode(),
             b"call": lambda *words: self._call(words),
@@ -115,7 +116,9 @@ class Runtime:
             b"version": lambda: (REDIS_VERSION.encode(), _version_number(REDIS_VERSION)),
         }
         load = self._lua.compile
-        kit, compile_, run = load(_source("prelude"))(self._python, WORK_MAX, DEPTH_MAX)
+        kit, compile_, run = load(_source("prelude"))(
+            self._python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX
+        )
         self._reset_cjson = load(_source("cjson"))(kit)
         self._of_script, self._of_library, self._of_function = load(_source("redis"))(kit)
         self._compile, self._run = compile_, run

@@ -203,6 +203,7 @@ def test_nothing_of_python_gets_to_a_script() -> None:
 
 # -- it ends ---------------------------------------------------------------------------------------
 
+LOCALS = ", ".join(f"a{number}" for number in range(59))
 ENDLESS = [
     "while true do end",
     "repeat until false",
@@ -298,6 +299,8 @@ ENDLESS = [
     "return string.byte(('x'):rep(1e6), 1, -1)",
     "while true do string.reverse(('x'):rep(1e5)) end",
     "while true do string.upper(('\\255'):rep(1e5)) end",
+    f"local t = {{}} for i = 1, 1e7 do t[i] = {{{'nil,' * 200}}} end",
+    f"local t = {{}} for i = 1, 1e7 do local {LOCALS} t[i] = function() return {LOCALS} end end",
 ]
 
 
@@ -330,6 +333,61 @@ def test_every_script_ends(text: str) -> None:
 def test_no_script_goes_on_behind_its_limit(text: str) -> None:
     outcome = run(text)
     assert outcome.is_over and outcome.error == TOO_MUCH
+
+
+# -- faults of Lua 5.1 itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("begins", "name"),
+    [
+        ("local function f(a, b, c, d, ...) return a end return f()", "user_script:1"),
+        ("local t = {}\nfunction t:f(a, b, c, ...) end", "user_script:2"),
+        ("error(select(2, loadstring('local function f(a, b, c, d, ...) end', '@x')), 0)", "x:1"),
+    ],
+)
+def test_a_function_that_would_write_behind_its_stack_is_refused(begins: str, name: str) -> None:
+    """CVE-2014-5461: with dots, more parameters than arguments, and a stack that is just full."""
+    outcome = run(begins)
+    why = f"{name}: a function with '...' has 3 other parameters at most"
+    assert outcome.error is not None and outcome.error.removeprefix(b"ERR ") == why.encode()
+
+
+def test_one_with_few_parameters_works_wherever_the_stack_ends() -> None:
+    text = """
+    local adds = {}
+    adds.__add = function(a, b) return setmetatable({}, adds) end
+    local function f(a, b, c, ...)
+        local x = setmetatable({}, adds)
+        x = x + x
+        return a == nil and select("#", ...) == 0
+    end
+    local function deep(n) if n == 0 then return f() end return deep(n - 1) and f() end
+    local function wide(n) return unpack({}, 1, n) end
+    for n = 1, 300 do if not deep(n % 150) then return n end wide(n) end
+    return f() and not f(1)"""
+    assert value(text) == 1
+
+
+@pytest.mark.parametrize("bounds", ["2^31, 2", "-2^31, 2", "1, 2^31", "1/0, 1", "-2^53, 2^53"])
+def test_no_bounds_of_unpack_are_reckoned_as_what_they_are_not(bounds: str) -> None:
+    outcome = run(f"return {{unpack({{1, 2}}, {bounds})}}")
+    refused = b"ERR user_script:1: too many results to unpack"
+    assert outcome.reply == [] or outcome.error == refused
+
+
+def test_a_script_that_gets_no_memory_has_done_more_than_it_may(monkeypatch) -> None:
+    monkeypatch.setattr(module, "MEMORY_MAX", 16 << 20)
+    text = "local t = {} for i = 1, 1e6 do t[i] = {i} end"
+    outcome = Runtime().script(text.encode(), [], [], Nothing())
+    assert (outcome.error, outcome.is_over) == (TOO_MUCH, True)
+
+
+def test_instructions_that_do_much_count_as_more_in_the_whole_text() -> None:
+    loop = "local t for i = 1, 1e6 do t = {%s} end return 1"
+    assert value(loop % "1") == 1
+    assert run(loop % ("nil, " * 50)).is_over
+    assert value(loop % "2") == 1, "the text before counts"
 
 
 # -- the same everywhere ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 --
 -- Caveat: what counts as work decides whether a script ends, so a change here is one of the format
 -- of the log: slaves of two versions would differ (ring/levels.py).
-local python, WORK_MAX, DEPTH_MAX = ...
+local python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX = ...
 
 local type, error, rawpcall, rawnext = type, error, pcall, next
 local rawget, rawset, rawequal, select, unpack = rawget, rawset, rawequal, select, unpack
@@ -30,6 +30,7 @@ local PERIOD = 1000 -- instructions between two looks
 local LONG = 4096 -- bytes; longer strings make every instruction count more
 local LONG_NUMBER = 512 -- the same of strings that look like a number
 local SOURCES = { ["@user_script"] = true, ["@user_function"] = true }
+local INT_MAX = 2^31 - 1
 local LIMIT = "the script does more than it may"
 
 ---------------------------------------------------------------------------------------- counting
@@ -37,6 +38,7 @@ local COLLECT_BYTES = 32 * 1024 * 1024
 local collectgarbage, allocated = collectgarbage, 0
 local work, made, over, running = 0, 0, false, false
 local longest, longest_number, weight, period = 0, 0, 1, PERIOD
+local of_text = 1 -- the weight of the heaviest text that runs (scripting/bytecode.py)
 local slots = 0 -- entries that tables may have by now
 
 local function stop(why)
@@ -65,6 +67,16 @@ local function allocate(n)
   end
 end
 
+local function weigh()
+  local now = of_text * (1 + floor(longest / LONG) + floor(longest_number / LONG_NUMBER))
+  if now > weight then
+    weight = now
+    charge(PERIOD)
+    period = max(1, floor(PERIOD / weight))
+    sethook(tick, "", period)
+  end
+end
+
 -- A string that is new to the script: an instruction may compare it, or make a number of it.
 local function note(s)
   local n = #s
@@ -76,13 +88,7 @@ local function note(s)
       local _, e = find(s, "^[%s%x%.xX+-]*")
       if e > longest_number then longest_number = e end
     end
-    local now = 1 + floor(longest / LONG) + floor(longest_number / LONG_NUMBER)
-    if now > weight then
-      weight = now
-      charge(PERIOD)
-      period = max(1, floor(PERIOD / weight))
-      sethook(tick, "", period)
-    end
+    weigh()
   end
   return s
 end
@@ -294,12 +300,12 @@ function globals.tostring(...)
 end
 function globals.unpack(t, i, j)
   t = want_table(1, "unpack", t)
-  i = want_number(2, "unpack", i, 1)
-  j = want_number(3, "unpack", j, #t)
-  if j >= i then
-    if j - i >= 7990 then error("too many results to unpack", 2) end
-    charge(j - i + 1)
-  end
+  i = whole(want_number(2, "unpack", i, 1))
+  j = whole(want_number(3, "unpack", j, #t))
+  if j < i then return end
+  -- Lua itself adds and subtracts these as C's int, without a look at whether they fit.
+  if j - i >= 7990 or i < -INT_MAX or j > INT_MAX then error("too many results to unpack", 2) end
+  charge(j - i + 1)
   return unpack(t, i, j)
 end
 function globals.collectgarbage(what)
@@ -308,10 +314,24 @@ function globals.collectgarbage(what)
 end
 function globals.gcinfo() return 64 end
 
+local WEIGHT = python("name", "weight")
+globals[WEIGHT] = function(n)
+  if n > of_text then
+    of_text = n
+    weigh()
+  end
+end
 local function compile(text, name)
   local f, problem = loadstring(text, name)
   if not f then return nil, problem end
-  return setfenv(loadstring(python("bytecode", dump(f)), name), env)
+  local code, number = python("bytecode", dump(f))
+  if not code then
+    return nil, getinfo(f, "S").short_src .. ":" .. number .. ": a function with '...' has " .. PARAMETERS_MAX .. " other parameters at most"
+  end
+  if number > 1 then
+    code = python("bytecode", dump(loadstring(WEIGHT .. "(" .. number .. "); " .. text, name)))
+  end
+  return setfenv(loadstring(code, name), env)
 end
 local function loaded(text, name)
   local ok, changed = python("rewrite", text)
@@ -1042,7 +1062,7 @@ end
 
 local function begin()
   work, made, over, running, allocated = 0, 0, false, true, 0
-  longest, longest_number, weight, period = 0, 0, 1, PERIOD
+  longest, longest_number, weight, period, of_text = 0, 0, 1, PERIOD, 1
   slots, pending, named = 0, nil, 0
   names, plans = setmetatable({}, { __mode = "k" }), {} -- nothing is known of other scripts
   sethook(tick, "", PERIOD)
@@ -1133,6 +1153,7 @@ local function run(f, ...)
     return out
   end, handler)
   sethook()
+  if not ok and r == "not enough memory" then over = over or LIMIT end
   if over then return false, over, line_of_error, true end
   if ok then return true, r, 0, false end
   local text = r
