@@ -51,6 +51,8 @@ class Command:
     is_logged: bool = False  # it goes into the log, though Redis does not call it a write
     # Of one that may wait: what is asked before, and what makes of the reply what is asked then.
     begin_of: Callable[[Sequence[bytes]], Begin | None] | None = None
+    # Of one that may wait for entries that a group of consumers gives out: which group.
+    group_waited_for: Callable[[Sequence[bytes]], bytes] | None = None
     # Where the keys are if the specs cannot say; positions in the arguments.
     find_keys: Callable[[Sequence[bytes]], list[int]] | None = None
     subcommands: Mapping[bytes, "Command"] = field(default_factory=dict)  # by word in capitals
@@ -175,6 +177,7 @@ def data_row(
     level: int = 1,
     timeout_of: Callable[[Sequence[bytes]], float | ErrorReply | None] | None = None,
     begin_of: Callable[[Sequence[bytes]], Begin | None] | None = None,
+    group_waited_for: Callable[[Sequence[bytes]], bytes] | None = None,
     is_logged: bool = False,
 ) -> Command:
     """The row of a command on data: on keys, or on whole partitions.  ``flags`` as COMMAND shows
@@ -198,6 +201,7 @@ def data_row(
         level=level,
         timeout_of=timeout_of,
         begin_of=begin_of,
+        group_waited_for=group_waited_for,
         is_logged=is_logged,
     )
 

@@ -260,6 +260,13 @@ def _history(
     return told
 
 
+def _group_of_words(args: Sequence[bytes]) -> bytes:
+    """Wherever it stands among the options."""
+    group = parse_reading(args).group
+    assert group is not None  # who waits has been looked at
+    return b"group " + group[0]
+
+
 # -- rows ------------------------------------------------------------------------------------------
 
 
@@ -375,5 +382,6 @@ COMMANDS = (
         "5.0.0",
         cost=_reading_us,
         timeout_of=timeout_of,
+        group_waited_for=_group_of_words,
     ),
 )

@@ -54,7 +54,7 @@ class Waiter:
         "end",
         "has_waited",
         "is_asked",
-        "is_counted",
+        "is_of_group",
         "is_stuck",
         "is_write",
         "keys",
@@ -92,7 +92,9 @@ class Waiter:
         self.is_stuck = False  # at a value of another kind, so it tells nothing of what is there
         # Who takes from one another, by a name; None: it takes nothing from anybody.
         self.rivals: bytes | None = b"" if is_write else None
-        self.is_counted = True  # by ``count_at``: what it takes is an element of its key
+        # It takes what a group of consumers gives out: ``count_at`` does not count that, and where
+        # the group or its stream is gone, it is told what is there instead.
+        self.is_of_group = False
         # Makes of the first reply what is asked from then on: from where on it reads.
         self.begin: Callable[[Reply], Sequence[bytes]] | None = None
         self.end: Reply = None  # what it is answered if nothing comes, once its time is over
@@ -228,6 +230,7 @@ class Blocking:
             return
         waiter.is_asked = False
         is_other_kind = isinstance(reply, ErrorReply) and reply.code == "WRONGTYPE"
+        is_other_kind &= not waiter.is_of_group
         if reply is None or reply is NULL_ARRAY or (is_other_kind and waiter.has_waited):
             waiter.has_waited = True
             waiter.is_stuck = is_other_kind
@@ -255,7 +258,7 @@ class Blocking:
             rivals = waiter.rivals
             if rivals is None:
                 self._ask_if_idle(waiter)
-            elif left.setdefault(rivals, count if waiter.is_counted else uncounted) > 0:
+            elif left.setdefault(rivals, uncounted if waiter.is_of_group else count) > 0:
                 left[rivals] -= self._ask_if_idle(waiter)
         self._listen(line)
 

@@ -573,10 +573,10 @@ class Session:
 
         waited_for = row.keys_waited_for(args)
         waiter = Waiter(args, where, call.place, waited_for, NULL_ARRAY, tell, row.is_write)
-        # Consumers take entries from their own group (XREADGROUP GROUP name …), which counts them.
-        waiter.is_counted = row.group != "stream"
-        if row.is_write:
-            waiter.rivals = row.group.encode() + (b"" if waiter.is_counted else args[2])
+        if row.group_waited_for is not None:
+            waiter.rivals, waiter.is_of_group = row.group_waited_for(args), True
+        elif row.is_write:
+            waiter.rivals = row.group.encode()
         if row.begin_of is not None and (begin := row.begin_of(args)) is not None:
             waiter.args, waiter.begin = begin
         self.waiter = waiter

@@ -35,9 +35,9 @@ class Queue:
     asked: list[Waiter]
     answers: dict[Waiter, Reply]
 
-    def begin(self, rivals: bytes | None, is_counted: bool = True) -> Waiter:
+    def begin(self, rivals: bytes | None, is_of_group: bool = False) -> Waiter:
         waiter = Waiter([b"take"], 0, 0, [b"k"], None, lambda reply: self.tell(waiter, reply))
-        waiter.rivals, waiter.is_counted = rivals, is_counted
+        waiter.rivals, waiter.is_of_group = rivals, is_of_group
         self.blocking.begin(waiter, float("inf"))
         return waiter
 

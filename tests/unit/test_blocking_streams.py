@@ -69,6 +69,38 @@ def test_what_is_there_for_a_group_is_given_though_others_wait(is_gateway: bool)
 
 
 @BOTH
+def test_a_group_is_known_wherever_it_stands_among_the_options(is_gateway: bool) -> None:
+    """Who stands for whom goes by it: were all of these rivals, most of them would not be asked."""
+    world = Waiting(is_gateway)
+    for group in (b"g", b"h"):
+        world.write(b"xgroup create s " + group + b" $ mkstream")
+    for n in range(5):
+        world.waits(b"xreadgroup block 0 group g c%d streams s >" % n)
+    last = world.waits(b"xreadgroup block 0 group h c streams s >")
+    world.write(b"xadd s 1-0 f v")
+    assert world.told(last) == read(("1-0", "v")) and world.blocked == 4
+
+
+@BOTH
+def test_a_consumer_is_told_what_its_stream_has_become_and_a_reader_waits_on(
+    is_gateway: bool,
+) -> None:
+    """As since Redis 7.2, also where the group had to wait for others of it."""
+    world = Waiting(is_gateway)
+    for command, code in ((b"set s v", b"-WRONGTYPE "), (b"del s", b"-NOGROUP ")):
+        world.write(b"xgroup create s g $ mkstream")
+        clients = [world.waits(b"xreadgroup group g c%d block 0 streams s >" % n) for n in range(4)]
+        reader = world.waits(b"xread block 0 streams s $")
+        world.write(command)
+        assert [world.told(client).startswith(code) for client in clients] == [True] * 4
+        assert world.told(reader) == b"" and world.blocked == 1
+        world.write(b"del s")
+        world.write(b"xadd s 1-0 f v")
+        assert world.told(reader) == read(("1-0", "v"))
+        world.write(b"del s")
+
+
+@BOTH
 def test_it_ends_with_its_group_or_its_time(is_gateway: bool) -> None:
     world = Waiting(is_gateway)
     world.write(b"xgroup create s g $ mkstream")

@@ -14,20 +14,13 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
+from distrodb.keyspace.containers.sorted_copy import copy_of
+
 UNKNOWN = -1  # in place of how many entries a group has read
 NEVER = -1  # in place of a time
 # Bytes, about.
 GROUP_BYTES, CONSUMER_BYTES = 900, 500
 PENDING_BYTES = 290  # of an entry that is pending
-
-
-def copy_of(order: SortedList) -> SortedList:
-    """Its own ``copy`` sorts all again.  setup.cfg says for which version this is so."""
-    copy = SortedList()
-    copy._lists = [part.copy() for part in order._lists]
-    copy._maxes = order._maxes.copy()
-    copy._len = order._len
-    return copy
 
 
 class Pending(NamedTuple):
