@@ -1,15 +1,17 @@
 """A script's text, with what Lua itself does not count or bound handed to functions of ours.  Pure.
 
-Three things that a Lua program can do take time or memory without a bound for each instruction, or
+Four things that a Lua program can do take time or memory without a bound for each instruction, or
 differ between two processes; each is written in one way only, so a look at the tokens finds it:
 
     a .. b     a .. CONCAT .. b    strings grow: the bytes are counted (lua/prelude.lua)
     t[k]       t[KEY(k)]           what has no value but its address (a table, a function) is no
                                    key: the order of ``pairs`` would follow the address
     ...        REST(...)           all arguments are copied: they are counted
+    #t         LEN ^ #t            a table that is no list is searched: counted
 
 All else of the text stays, also its lines.  ``CONCAT`` is an object whose ``__concat`` keeps its
-right side for a moment, so operators keep their precedence.
+right side for a moment, and ``LEN`` one whose ``__pow`` gives it, so operators keep their
+precedence: no other one binds tighter than ``^``, on whose right there may be a ``#``.
 
 What always holds: a text that Lua might take otherwise than it is read here is refused: an
 unfinished string, bytes beyond ASCII outside of strings and comments.  It is given back with why,
@@ -21,7 +23,7 @@ import re
 from distrodb.scripting.errors import CompileError
 
 PREFIX = b"__distrodb_"  # of the names that are ours, which no script may use
-CONCAT, KEY, REST = PREFIX + b"concat", PREFIX + b"key", PREFIX + b"rest"
+CONCAT, KEY, REST, LEN = PREFIX + b"concat", PREFIX + b"key", PREFIX + b"rest", PREFIX + b"len"
 WEIGHT = PREFIX + b"weight"  # is called first by a text whose instructions count as more
 # Keys of metatables that let the collector of garbage be seen.
 _FORBIDDEN = frozenset({b"__mode", b"__gc"})
@@ -39,6 +41,12 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SMALL = re.compile(rb"[0-9]{1,5}")  # a number that is a key of a list
+_NEWLINE = re.compile(rb"\r\n|\n\r|\n|\r")
+_ESCAPE = re.compile(rb"\\([0-9]{1,3}|\r\n|\n\r|[\x00-\xff])", re.DOTALL)
+_ESCAPED = {
+    b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"
+}  # fmt: skip
 _PLAIN_KEY = re.compile(rb"[A-Za-z0-9_:. -]*")  # a literal that is no metamethod's name
 
 
@@ -52,9 +60,11 @@ class _Index:
         self.tokens: list[tuple[str, bytes]] = []  # the first two within
 
 
-def rewrite(text: bytes, name: str = "user_script") -> tuple[bytes, CompileError | None]:
+def rewrite(
+    text: bytes, name: str = "user_script", strings: set[bytes] | None = None
+) -> tuple[bytes, CompileError | None]:
     """The text to be compiled; and why it must not run, though it may be compiled.  ``name`` is how
-    errors call it.  Raises ``CompileError``."""
+    errors call it.  ``strings`` gets all names and strings in it.  Raises ``CompileError``."""
     pieces: list[bytes] = []
     indexes: list[_Index] = []
     in_parameters = awaits_parameters = False
@@ -91,6 +101,8 @@ def rewrite(text: bytes, name: str = "user_script") -> tuple[bytes, CompileError
         for index in indexes[-1:]:
             if len(index.tokens) < 2:
                 index.tokens.append((kind, token))
+        if strings is not None and kind in ("name", "string"):
+            strings.add(_value(token))
         if kind == "name":
             if token.startswith(PREFIX) or token in _FORBIDDEN:
                 what = f"'{token.decode()}' cannot be used here"
@@ -108,6 +120,8 @@ def rewrite(text: bytes, name: str = "user_script") -> tuple[bytes, CompileError
                 token = b" .." + CONCAT + b".. "
             elif not in_parameters:
                 token = REST + b"(...)"
+        elif token == b"#":
+            token = b" " + LEN + b"^#"
         pieces.append(token)
     return b"".join(pieces), None
 
@@ -115,13 +129,32 @@ def rewrite(text: bytes, name: str = "user_script") -> tuple[bytes, CompileError
 def _close(pieces: list[bytes], index: _Index) -> None:
     if len(index.tokens) == 1:
         kind, token = index.tokens[0]
-        if kind == "number":
+        if kind == "number" and _SMALL.fullmatch(token):
             return
         inner = token[1:-1]
         if kind == "string" and _PLAIN_KEY.fullmatch(inner) and not inner.startswith(b"__"):
             return
     pieces[index.at] = b"[" + KEY + b"("
     pieces.append(b")")
+
+
+def _value(token: bytes) -> bytes:
+    """Of a name or a string."""
+    if token.startswith(b"["):
+        inner = token[token.index(b"[", 1) + 1 : -token.index(b"[", 1) - 1]
+        inner = _NEWLINE.sub(b"\n", inner)
+        return inner[1:] if inner.startswith(b"\n") else inner
+    if not token.startswith((b'"', b"'")):
+        return token
+    inner = token[1:-1]
+    return _ESCAPE.sub(_escaped, inner) if b"\\" in inner else inner
+
+
+def _escaped(match: "re.Match[bytes]") -> bytes:
+    what = match[1]
+    if what.isdigit():
+        return bytes((int(what) & 0xFF,))
+    return _ESCAPED.get(what, b"\n" if what[:1] in b"\r\n" else what)
 
 
 def _line(text: bytes, at: int) -> int:

@@ -20,33 +20,24 @@ from typing import Any, NamedTuple, Protocol
 
 import lupa.lua51 as lua
 
-from distrodb.resp.doubles import show_double
-from distrodb.resp.reply import (
-    ErrorReply,
-    Named,
-    NullArray,
-    NumberText,
-    Pairs,
-    Reply,
-    SetReply,
-    Status,
-    Verbatim,
-)
+from distrodb.resp.reply import ErrorReply, Reply
 from distrodb.scripting import rewrite
 from distrodb.scripting.bytecode import PARAMETERS_MAX, prepared
+from distrodb.scripting.crowd import PENDING, WORK_MAX, Tally, TooMuch, worst_of
 from distrodb.scripting.errors import CompileError
 from distrodb.scripting.native import FUNCTIONS, Table
-from distrodb.scripting.numbers import Random, whole
+from distrodb.scripting.numbers import Random
+from distrodb.scripting.values import Pushing, Size, reply_of
 
-# Steps: an instruction of Lua is one, some 10 ns.  Beyond, a script ends.
-WORK_MAX = 10_000_000
 DEPTH_MAX = 1000  # calls within each other
 MEMORY_MAX = 1 << 30  # bytes of the whole runtime
 RECYCLE_BYTES = 64 << 20  # a runtime that has so many after a script is thrown away
 COMPILED_MAX = 500  # texts that are kept compiled
+ALIKE_MAX = 800  # of the names and strings of a text (crowd.py)
 TEXT_BYTES_MAX = 1 << 20  # of a script: it is read by the slave, a microsecond a token
 VALUE, ERROR, END = 0, 1, 2  # what a call gives: see lua/redis.lua
 SCRIPT, FUNCTION = b"user_script", b"user_function"  # as errors call what they are in
+ALIKE = "too many names or strings in it that are alike to Lua"
 TOO_MUCH = b"the script does more than it may"
 REDIS_VERSION = "7.4.0"
 
@@ -91,10 +82,18 @@ class Runtime:
         )
         self._table_from = self._lua.table_from
         self._calls: Calls | None = None
-        self._random, self._protocol = Random(), 2
+        self._random, self._tally = Random(), Tally(0)
+        self._pushing = Pushing(self._table_from)
         self._functions: dict[bytes, Any] = dict(FUNCTIONS)
         self._functions |= {
-            b"rewrite": _rewritten,
+            b"rewrite": self._rewritten,
+            b"strings": lambda *some: (self._tally.crowd.add(some), self._tally.worst),
+            b"numbers": lambda *some: (
+                self._tally.numbers(some),
+                self._tally.worst,
+                self._tally.crowd.worst_of_numbers,
+            ),
+            b"owed": lambda: self._tally.paid(),
             b"bytecode": prepared,
             b"lower": bytes.lower,
             b"upper": bytes.upper,
@@ -106,6 +105,7 @@ class Runtime:
                 b"key": rewrite.KEY,
                 b"rest": rewrite.REST,
                 b"weight": rewrite.WEIGHT,
+                b"len": rewrite.LEN,
             }[name],
             b"sha1": lambda text: hashlib.sha1(text, usedforsecurity=False).hexdigest().encode(),
             b"call": lambda *words: self._call(words),
@@ -117,30 +117,39 @@ class Runtime:
         }
         load = self._lua.compile
         kit, compile_, run = load(_source("prelude"))(
-            self._python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX
+            self._python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX, PENDING
         )
         self._reset_cjson = load(_source("cjson"))(kit)
         self._of_script, self._of_library, self._of_function = load(_source("redis"))(kit)
         self._compile, self._run = compile_, run
-        self._compiled: OrderedDict[tuple[bytes, bytes], Any] = OrderedDict()
+        self._compiled: OrderedDict[tuple[bytes, bytes], tuple[Any, int]] = OrderedDict()
 
     # -- texts ---------------------------------------------------------------------------------
 
     def compile(self, text: bytes, name: bytes = SCRIPT) -> Any:
         """A Lua function; ``name`` is how errors call the text.  Raises ``CompileError``."""
+        return self._found(text, name)[0]
+
+    def _found(self, text: bytes, name: bytes) -> tuple[Any, int]:
+        """And how much alike the strings in it are."""
         found = self._compiled.get((name, text))
         if found is not None:
             self._compiled.move_to_end((name, text))
             return found
         if len(text) > TEXT_BYTES_MAX:
             raise CompileError(f"the script is longer than {TEXT_BYTES_MAX} bytes")
-        changed, problem = rewrite.rewrite(_without_shebang(text), name.decode())
-        found = self._compile(changed, b"@" + name)
-        if isinstance(found, tuple):
-            raise CompileError(_readable(found[1]))
+        strings: set[bytes] = set()
+        changed, problem = rewrite.rewrite(_without_shebang(text), name.decode(), strings)
+        # Twice, since no call is needed to look one up.
+        alike = 2 * worst_of(strings) if len(strings) > PENDING else 0
+        if alike > ALIKE_MAX:
+            raise CompileError(ALIKE)
+        function = self._compile(changed, b"@" + name)
+        if isinstance(function, tuple):
+            raise CompileError(_readable(function[1]))
         if problem is not None:
             raise problem
-        self._compiled[name, text] = found
+        found = self._compiled[name, text] = function, alike
         if len(self._compiled) > COMPILED_MAX:
             self._compiled.popitem(last=False)
         return found
@@ -150,28 +159,37 @@ class Runtime:
     def script(
         self, text: bytes, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls
     ) -> Outcome:
-        return self._ran(self._of_script(self.compile(text)), keys, args, calls)
+        main, alike = self._found(text, SCRIPT)
+        return self._ran(self._of_script(main), keys, args, calls, alike)
 
     def library(self, text: bytes, calls: Calls) -> Outcome:
         """The reply is [[name, [flag, …], description], …]."""
-        return self._ran(self._of_library(self.compile(text, FUNCTION)), (), (), calls)
+        main, alike = self._found(text, FUNCTION)
+        return self._ran(self._of_library(main), (), (), calls, alike)
 
     def function(
         self, text: bytes, name: bytes, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls
     ) -> Outcome:
-        return self._ran(self._of_function(self.compile(text, FUNCTION), name), keys, args, calls)
+        main, alike = self._found(text, FUNCTION)
+        return self._ran(self._of_function(main, name), keys, args, calls, alike)
 
-    def _ran(self, f: Any, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls) -> Outcome:
-        self._calls, self._protocol = calls, 2
+    def _ran(
+        self, f: Any, keys: Sequence[bytes], args: Sequence[bytes], calls: Calls, alike: int
+    ) -> Outcome:
+        self._calls, self._tally = calls, Tally(alike)
+        self._pushing.begin(self._tally)
         self._random.seed(calls.seed())
         self._reset_cjson()
         try:
+            steps = self._tally.counted(keys) + self._tally.counted(args)
             is_good, found, line, is_over = self._run(
-                f, self._table_from(keys), self._table_from(args)
+                f, steps, self._tally.worst, self._table_from(keys), self._table_from(args)
             )
             if not is_good:
                 return Outcome(None, _bytes(found), int(line), bool(is_over))
-            return Outcome(self._reply(list(found.values())), None, 0, False)
+            return Outcome(reply_of(list(found.values()), self._pushing.protocol), None, 0, False)
+        except TooMuch:
+            return Outcome(None, TOO_MUCH, 0, True)
         except lua.LuaError:  # of memory: what bounds the work did not hold
             recycle()
             return Outcome(None, TOO_MUCH, 0, True)
@@ -188,153 +206,52 @@ class Runtime:
         """Never raises: an exception of Python would be an object within Lua."""
         try:
             found = self._functions[name](*args)
+            if isinstance(found, tuple):
+                return tuple(
+                    [self._pushing.table(item) if type(item) is Table else item for item in found]
+                )
+        except TooMuch:
+            return False
         except Exception as problem:
             if name.startswith((b"bit.", b"struct.", b"cmsgpack.")):
                 return (f"{name.decode()}: {type(problem).__name__}".encode(),)
-            return END, f"internal error: {type(problem).__name__}".encode(), 0
-        if isinstance(found, tuple):
-            return tuple([self._table(item) if type(item) is Table else item for item in found])
+            return END, f"internal error: {type(problem).__name__}".encode(), 0, 0
         return found
 
-    def _call(self, words: Sequence[bytes]) -> tuple[int, Any, int]:
+    def _call(self, words: Sequence[bytes]) -> tuple[int, Any, int, int]:
         if self._calls is None:
-            return END, b"no script runs", 0
+            return END, b"no script runs", 0, 0
         state, value, work = self._calls.call(words)
         if state == VALUE:
             if isinstance(value, ErrorReply):
-                return ERROR, value.text, work
-            size = _Size()
-            value = self._pushed(value, size)
+                return ERROR, value.text, work, self._tally.worst
+            size = Size()
+            try:
+                value = self._pushing.pushed(value, size)
+            except TooMuch:
+                return END, TOO_MUCH, 0, 0
             work += size.steps
-        return state, value, work
+        return state, value, work, self._tally.worst
 
-    def _may(self, *words: bytes) -> tuple[int, Any, int]:
+    def _may(self, *words: bytes) -> tuple[int, Any, int, int]:
         found = self._calls.may(words) if self._calls is not None else False
-        return (ERROR if isinstance(found, bytes) else VALUE), found, 300
+        return (ERROR if isinstance(found, bytes) else VALUE), found, 300, self._tally.worst
+
+    def _rewritten(self, text: bytes) -> tuple[bool, bytes, int, int]:
+        strings: set[bytes] = set()
+        try:
+            changed, problem = rewrite.rewrite(text, strings=strings)
+        except CompileError as wrong:
+            problem = wrong
+        if problem is not None:
+            return False, str(problem).encode(), 0, self._tally.worst
+        steps = self._tally.counted(sorted(strings))
+        if self._tally.crowd.worst > ALIKE_MAX:
+            return False, ALIKE.encode(), steps, self._tally.worst
+        return True, changed, steps, self._tally.worst
 
     def _set_protocol(self, protocol: int) -> None:
-        self._protocol = protocol
-
-    # -- replies to Lua ------------------------------------------------------------------------
-
-    def _pushed(self, reply: Any, size: "_Size") -> Any:
-        """As Redis makes Lua's values of replies."""
-        kind, is_new = type(reply), self._protocol == 3
-        size.steps += 20
-        if kind is bytes:
-            size.steps += len(reply) // 8
-            return reply
-        if kind is bool:
-            return reply if is_new else int(reply)
-        if kind is int:
-            return reply if -(1 << 53) <= reply <= 1 << 53 else float(reply)
-        if reply is None:
-            return None if is_new else False
-        if kind in (list, tuple):
-            return self._list(reply, size)
-        if kind is Status:
-            return self._table_from({b"ok": reply.text})
-        if kind is ErrorReply:
-            return self._table_from({b"err": reply.text})
-        if kind is dict:
-            if not is_new:
-                return self._list([each for pair in reply.items() for each in pair], size)
-            items = {self._key(key): self._pushed(item, size) for key, item in reply.items()}
-            return self._table_from({b"map": self._table_from(items)})
-        if kind is SetReply:
-            if not is_new:
-                return self._list(reply.items, size)
-            members = {self._key(item): True for item in reply.items}
-            size.steps += 20 * len(members)
-            return self._table_from({b"set": self._table_from(members)})
-        if kind is float:
-            if is_new:
-                return self._table_from({b"double": reply})
-            return show_double(reply)
-        if kind is NumberText:
-            return self._table_from({b"double": float(reply.text)}) if is_new else reply.text
-        if kind is Verbatim:
-            if not is_new:
-                return reply.text
-            inner = self._table_from({b"string": reply.text, b"format": b"txt"})
-            return self._table_from({b"verbatim_string": inner})
-        if kind is NullArray:
-            return None if is_new else False
-        if kind is Pairs:
-            if is_new:
-                return self._list(list(reply.items), size)
-            return self._list([each for pair in reply.items for each in pair], size)
-        if kind is Named:
-            return self._pushed(dict(reply.items) if is_new else list(reply.items), size)
-        raise TypeError(f"no reply for a script: {kind.__name__}")
-
-    def _list(self, replies: Sequence[Reply], size: "_Size") -> Any:
-        if set(map(type, replies)) == {bytes}:
-            size.steps += 20 * len(replies) + sum(map(len, replies)) // 8  # type: ignore[arg-type]
-            return self._table_from(replies)
-        items = [self._pushed(each, size) for each in replies]
-        if None in items:
-            return self._table_from(
-                {n: each for n, each in enumerate(items, 1) if each is not None}
-            )
-        return self._table_from(items)
-
-    @staticmethod
-    def _key(reply: Any) -> Any:
-        """Of a map or a set: a table cannot be one."""
-        if isinstance(reply, (bytes, int, float)):
-            return reply
-        return reply.text if isinstance(reply, Status) else repr(reply).encode()
-
-    def _table(self, table: Table) -> Any:
-        items = table.items
-        pairs = items.items() if isinstance(items, dict) else enumerate(items, 1)
-        return self._table_from(
-            {key: self._table(each) if type(each) is Table else each for key, each in pairs}
-        )
-
-    # -- and back ------------------------------------------------------------------------------
-
-    def _reply(self, pieces: list[Any]) -> Reply:
-        at = 0
-
-        def take() -> Any:
-            nonlocal at
-            kind, value = pieces[at], pieces[at + 1]
-            at += 2
-            if kind == b"$":
-                return value
-            if kind == b":":
-                return whole(value)
-            if kind == b"#":
-                return bool(value) if self._protocol == 3 else 1 if value else None
-            if kind == b"+":
-                return Status(_line(value))
-            if kind == b"-":
-                return ErrorReply(_line(value))
-            if kind == b"*":
-                return [take() for _ in range(int(value))]
-            if kind == b",":
-                return float(value)
-            if kind == b"%":
-                return {_hashable(take()): take() for _ in range(int(value))}
-            if kind == b"~":
-                return SetReply([take() for _ in range(int(value))])
-            if kind == b"=":
-                return Verbatim(value)
-            return value if kind == b"(" else None
-
-        reply: Reply = take()
-        return reply
-
-
-class _Size:
-    """Steps that it takes to make Lua's values."""
-
-    __slots__ = ("steps",)
-
-    def __init__(self) -> None:
-        self.steps = 0
+        self._pushing.protocol = protocol
 
 
 def _source(name: str) -> bytes:
@@ -343,14 +260,6 @@ def _source(name: str) -> bytes:
 
 def _deny(*_: object) -> None:
     raise AttributeError("not for scripts")
-
-
-def _rewritten(text: bytes) -> tuple[bool, bytes]:
-    try:
-        changed, problem = rewrite.rewrite(text)
-    except CompileError as wrong:
-        problem = wrong
-    return (True, changed) if problem is None else (False, str(problem).encode())
 
 
 def _find(text: bytes, wanted: bytes, init: int) -> tuple[int, int] | None:
@@ -376,17 +285,6 @@ def _bytes(text: Any) -> bytes:
 
 def _readable(text: Any) -> str:
     return _bytes(text).decode(errors="surrogateescape")
-
-
-def _line(text: bytes) -> bytes:
-    """One line, whatever it was."""
-    return text.strip(b"\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _hashable(reply: Any) -> Any:
-    if isinstance(reply, list):
-        return tuple(map(_hashable, reply))
-    return repr(reply).encode() if isinstance(reply, (dict, SetReply)) else reply
 
 
 _runtime: Runtime | None = None

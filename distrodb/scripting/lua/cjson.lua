@@ -142,7 +142,7 @@ local function string_at(s, at, expected, quote)
     end
     pieces = pieces or {}
     n = n + 1
-    pieces[n] = sub(s, at, e)
+    pieces[n] = kit.new(sub(s, at, e))
     if c == nil then failed(expected, "unexpected end of string", e + 1) end
     if c ~= 92 then
       if c < 32 then failed(expected, "invalid token", e + 1) end

@@ -9,7 +9,7 @@
 --
 -- Caveat: what counts as work decides whether a script ends, so a change here is one of the format
 -- of the log: slaves of two versions would differ (ring/levels.py).
-local python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX = ...
+local python, WORK_MAX, DEPTH_MAX, PARAMETERS_MAX, PENDING = ...
 
 local type, error, rawpcall, rawnext = type, error, pcall, next
 local rawget, rawset, rawequal, select, unpack = rawget, rawset, rawequal, select, unpack
@@ -28,17 +28,25 @@ local NULL = newproxy()
 
 local PERIOD = 1000 -- instructions between two looks
 local LONG = 4096 -- bytes; longer strings make every instruction count more
-local LONG_NUMBER = 512 -- the same of strings that look like a number
+local LONG_NUMBER = 64 -- the same of strings that look like a number
+local NUMBER = "^%s*[+-]?[%d%.]*[eE]?[+-]?%d*%s*"
+local HEX = "^%s*[+-]?0[xX][%x%.]*[pP]?[+-]?%d*%s*"
+local METATABLES = 8 -- one look into a table may look into as many as there are metatables, up to 100
 local SOURCES = { ["@user_script"] = true, ["@user_function"] = true }
 local INT_MAX = 2^31 - 1
+local ALIKE = 64 -- links of a chain that is looked through; where one is longer all counts more
+local SMALL = 65536 -- so far a number as a key is one of a list
 local LIMIT = "the script does more than it may"
 
 ---------------------------------------------------------------------------------------- counting
 local COLLECT_BYTES = 32 * 1024 * 1024
 local collectgarbage, allocated = collectgarbage, 0
-local work, made, over, running = 0, 0, false, false
+local work, over, running = 0, false, false
 local longest, longest_number, weight, period = 0, 0, 1, PERIOD
 local of_text = 1 -- the weight of the heaviest text that runs (scripting/bytecode.py)
+local alike, numbers_alike = 0, 0 -- see crowd.py
+local metatables, metatable_count = {}, 0 -- never walked
+local strings, string_count, numbers, number_count, numbers_seen = {}, 0, {}, 0, {} -- not counted yet
 local slots = 0 -- entries that tables may have by now
 
 local function stop(why)
@@ -68,13 +76,34 @@ local function allocate(n)
 end
 
 local function weigh()
-  local now = of_text * (1 + floor(longest / LONG) + floor(longest_number / LONG_NUMBER))
+  local now = of_text * (1 + floor(longest / LONG) + floor(longest_number / LONG_NUMBER)
+    + floor(alike / ALIKE) + floor(min(metatable_count, 100) / METATABLES))
   if now > weight then
     weight = now
     charge(PERIOD)
     period = max(1, floor(PERIOD / weight))
     sethook(tick, "", period)
   end
+end
+
+local function crowded(steps, now, of_numbers)
+  charge(steps)
+  numbers_alike = of_numbers or numbers_alike
+  if now > alike then
+    alike = now
+    weigh()
+  end
+end
+
+-- One that Lua may have to look for among others (crowd.py).
+local function new(s)
+  string_count = string_count + 1
+  strings[string_count] = s
+  if string_count == PENDING then
+    string_count = 0
+    crowded(python("strings", unpack(strings, 1, PENDING)))
+  end
+  return s
 end
 
 -- A string that is new to the script: an instruction may compare it, or make a number of it.
@@ -85,7 +114,9 @@ local function note(s)
     if n > longest then longest = n end
     if n > longest_number then
       charge(n / 64)
-      local _, e = find(s, "^[%s%x%.xX+-]*")
+      local _, e = find(s, NUMBER)
+      local _, of_hex = find(s, HEX)
+      e = max(e, of_hex or 0)
       if e > longest_number then longest_number = e end
     end
     weigh()
@@ -106,9 +137,8 @@ local function fail(text)
 end
 
 local function fresh(s) -- made by a script, of so many bytes
-  made = made + 1
-  charge(#s / 8 + made / 128)
-  return note(s)
+  charge(#s / 8)
+  return new(note(s))
 end
 
 local function key(k)
@@ -116,7 +146,17 @@ local function key(k)
   slots = slots + 1
   if t == "string" then
     if k == "__mode" or k == "__gc" then error("'" .. k .. "' cannot be used here", 2) end
-  elseif t ~= "number" and t ~= "boolean" and t ~= "nil" then
+  elseif t == "number" then
+    if (k > SMALL or k < 0 or k % 1 ~= 0) and k == k and not numbers_seen[k] then
+      numbers_seen[k] = true
+      number_count = number_count + 1
+      numbers[number_count] = k
+      if number_count == PENDING then
+        number_count = 0
+        crowded(python("numbers", unpack(numbers, 1, PENDING)))
+      end
+    end
+  elseif t ~= "boolean" and t ~= "nil" then
     error("a " .. t .. " cannot be the key of a table: it has no value that is the same everywhere", 2)
   end
   return k
@@ -139,10 +179,10 @@ local function of_concat(a, b)
   pending = nil
   local ta, tc = type(a), type(c)
   if (ta == "string" or ta == "number") and (tc == "string" or tc == "number") then
-    local n = (ta == "string" and #a or 16) + (tc == "string" and #c or 16)
-    made = made + 1
-    charge(n / 8 + made / 128)
-    return note(a .. c)
+    if ta == "number" then a = new(tostring(a)) end
+    if tc == "number" then c = new(tostring(c)) end
+    charge((#a + #c) / 8)
+    return new(note(a .. c))
   end
   local bad = (ta ~= "string" and ta ~= "number") and a or c
   local with = getmetatable(a)
@@ -160,6 +200,15 @@ end
 local concat_meta = { __concat = of_concat, __metatable = false }
 setmetatable(CONCAT, concat_meta)
 setmetatable(AGAIN, concat_meta)
+
+-- LEN ^ #t: Lua looks for the end of what is no list, key by key.
+local LEN = setmetatable({}, {
+  __metatable = false,
+  __pow = function(_, n)
+    charge(16 + 4 * numbers_alike)
+    return n
+  end,
+})
 
 --------------------------------------------------------------------------------- what is read-only
 local is_ours = setmetatable({}, { __mode = "k" }) -- never walked
@@ -208,6 +257,8 @@ local function settle(ok, ...)
     if type(e) == "table" then
       local err = rawget(e, "err")
       if err ~= nil then return false, err end
+    elseif type(e) == "string" then
+      new(e)
     end
     return false, e
   end
@@ -231,6 +282,8 @@ local function handled(handler, ok, ...)
   if type(e) == "table" then
     local err = rawget(e, "err")
     if err ~= nil then e = err end
+  elseif type(e) == "string" then
+    new(e)
   end
   return false, handler(e)
 end
@@ -275,6 +328,11 @@ function globals.setmetatable(t, m)
   if type(t) ~= "table" then want_table(1, "setmetatable", t) end
   if m ~= nil and type(m) ~= "table" then error("bad argument #2 to 'setmetatable' (nil or table expected)", 2) end
   if m and (rawget(m, "__mode") or rawget(m, "__gc")) then error("'__mode' cannot be used here", 2) end
+  if m and not metatables[m] then
+    metatables[m] = true
+    metatable_count = metatable_count + 1
+    weigh()
+  end
   return setmetatable(t, m)
 end
 function globals.tonumber(v, base)
@@ -292,6 +350,7 @@ function globals.tostring(...)
   if rawequal(v, NULL) then return "userdata: (nil)" end
   local m = getmetatable(v)
   if type(m) == "table" and rawget(m, "__tostring") ~= nil then return (rawget(m, "__tostring")(v)) end
+  charge(20)
   if not names[v] then
     named = named + 1
     names[v] = named
@@ -305,7 +364,7 @@ function globals.unpack(t, i, j)
   if j < i then return end
   -- Lua itself adds and subtracts these as C's int, without a look at whether they fit.
   if j - i >= 7990 or i < -INT_MAX or j > INT_MAX then error("too many results to unpack", 2) end
-  charge(j - i + 1)
+  charge((j - i + 1) * weight)
   return unpack(t, i, j)
 end
 function globals.collectgarbage(what)
@@ -334,7 +393,9 @@ local function compile(text, name)
   return setfenv(loadstring(code, name), env)
 end
 local function loaded(text, name)
-  local ok, changed = python("rewrite", text)
+  local ok, changed, steps, now = python("rewrite", text)
+  if changed == nil then stop() end
+  crowded(steps, now)
   if not ok then return nil, changed end
   return compile(changed, name or text)
 end
@@ -412,7 +473,7 @@ function lib_table.insert(t, ...)
   elseif count == 2 then
     local at, v = ...
     at = whole(want_number(2, "insert", at))
-    if at > n then n = at end
+    if at > n then n = key(at) end
     charge(max(0, n - at) / 2)
     for i = n, at + 1, -1 do t[i] = t[i - 1] end
     t[at] = v
@@ -445,9 +506,8 @@ function lib_table.concat(t, separator, i, j)
     else fail("invalid value (" .. (v == nil and "nil" or kind) .. ") at index " .. at .. " in table for 'concat'") end
   end
   if j >= i then bytes = bytes + #separator * (j - i) end
-  made = made + 1
-  charge(bytes / 8 + made / 128)
-  return note(concat(t, separator, i, j))
+  charge(bytes / 8 + (j - i) * (weight - 1))
+  return new(note(concat(t, separator, i, j)))
 end
 function lib_table.foreach(t, f)
   for k, v in globals.pairs(t) do
@@ -530,7 +590,7 @@ function lib_string.rep(s, n)
   s, n = want_string(1, "rep", s), whole(want_number(2, "rep", n))
   if n <= 0 then return "" end
   charge(n * #s / 8 + n / 8)
-  return note(rep(s, n))
+  return new(note(rep(s, n)))
 end
 function lib_string.reverse(s) return fresh(reverse(want_string(1, "reverse", s))) end
 function lib_string.lower(s) -- of ASCII alone, whatever the locale
@@ -568,7 +628,10 @@ function lib_string.format(f, ...)
   local n, bytes = select("#", ...), #f * 4
   for i = 1, n do
     local v = (select(i, ...))
-    bytes = bytes + (type(v) == "string" and #v * 4 or 400)
+    local kind = type(v)
+    if kind == "string" then bytes = bytes + #v * 4
+    elseif kind == "number" and (v > 1e15 or v < -1e15) then bytes = bytes + 8000 -- all its digits
+    else bytes = bytes + 400 end
   end
   charge(bytes / 8 + n * n)
   local ok, r = rawpcall(format, f, ...)
@@ -914,7 +977,7 @@ function lib_string.gsub(s, p, r, limit)
     if piece ~= "" then
       charge(#piece / 8 + 1)
       n = n + 1
-      pieces[n] = piece
+      pieces[n] = new(piece)
     end
   end
   local has_escape = kind == "string" and find(r, "%", 1, true)
@@ -931,7 +994,7 @@ function lib_string.gsub(s, p, r, limit)
         if not mark then break end
         charge((mark - from) / 8 + 2)
         k = k + 1
-        out[k] = sub(r, from, mark - 1)
+        out[k] = new(sub(r, from, mark - 1))
         local c = byte(r, mark + 1)
         k = k + 1
         if c == nil then
@@ -998,6 +1061,7 @@ for _, name in ipairs({ "max", "min" }) do
   end
 end
 function lib_math.random(...)
+  charge(50)
   local n, u = select("#", ...), python("random") / 2147483647
   if n == 0 then return u end
   local a, b = ...
@@ -1022,6 +1086,7 @@ for name, library in pairs(libraries) do globals[name] = protect(library) end
 globals[python("name", "concat")] = CONCAT
 globals[python("name", "key")] = key
 globals[python("name", "rest")] = rest
+globals[python("name", "len")] = LEN
 env = setmetatable({}, { __index = globals, __newindex = readonly, __metatable = false })
 is_ours[env] = globals
 globals._G = env
@@ -1035,6 +1100,7 @@ setmetatable(globals, {
 })
 
 local kit = {
+  new = new, crowded = crowded,
   python = python, charge = charge, fresh = fresh, note = note, stop = stop, protect = protect,
   globals = globals, NULL = NULL, is_ours = is_ours, env = env,
   settle = settle, getinfo = getinfo, fail = fail, over = function() return over end,
@@ -1061,7 +1127,10 @@ local function handler(e)
 end
 
 local function begin()
-  work, made, over, running, allocated = 0, 0, false, true, 0
+  work, over, running, allocated = 0, false, true, 0
+  alike, numbers_alike, string_count, number_count = 0, 0, 0, 0
+  strings, numbers, numbers_seen = {}, {}, {}
+  metatables, metatable_count = {}, 0
   longest, longest_number, weight, period, of_text = 0, 0, 1, PERIOD, 1
   slots, pending, named = 0, nil, 0
   names, plans = setmetatable({}, { __mode = "k" }), {} -- nothing is known of other scripts
@@ -1141,10 +1210,10 @@ local function flatten(v, out, depth)
 end
 
 -- Runs f(...) as a script: the pieces of its reply, or why it has none and on which line.
-local function run(f, ...)
+local function run(f, steps, now, a, b)
   begin()
-  local a, b = ...
   local ok, r = xpcall(function()
+    crowded(steps, now)
     for i = 1, #a do note(a[i]) end
     for i = 1, #b do note(b[i]) end
     local out = {}

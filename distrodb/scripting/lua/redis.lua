@@ -20,11 +20,11 @@ end
 
 -- Calls Python: what it gives is (state, value, work); state 0: a value, 1: an error's text, 2: the
 -- script ends.
-local function asked(state, value, cost)
-  charge(cost)
+local function asked(state, value, cost, alike)
+  kit.crowded(cost, alike)
   kit.allocate(cost * 8)
   if state == 2 then stop(value) end
-  if type(value) == "string" then note(value) end
+  if type(value) == "string" then kit.new(note(value)) end
   return state, value
 end
 
@@ -134,6 +134,7 @@ globals.redis = shown
 
 -- Of a library in Python, each function of which gives (text of an error or nil, results ...).
 local function given(problem, ...)
+  if problem == false then stop() end
   if problem then kit.fail(problem) end
   for i = 1, select("#", ...) do
     local v = (select(i, ...))
@@ -143,7 +144,7 @@ local function given(problem, ...)
 end
 -- What a table that goes to Python holds is counted first, as deep as it is looked at there.
 local function weigh(v, depth)
-  charge(20)
+  charge(type(v) == "table" and 200 or 20)
   if type(v) == "string" then
     charge(#v / 4)
   elseif type(v) == "table" and depth < 16 then
@@ -153,8 +154,13 @@ local function weigh(v, depth)
     end
   end
 end
+local function paid(...)
+  charge(python("owed"))
+  return ...
+end
 local function native(library, names)
-  local found = {}
+  local found, makes_tables = {}, library == "cmsgpack"
+  local flat, letter = library == "bit" and 100 or 300, library == "struct" and 60 or 0
   for name in names:gmatch("%S+") do
     local full = library .. "." .. name
     found[name] = function(...)
@@ -165,7 +171,10 @@ local function native(library, names)
         if type(v) == "string" then bytes = bytes + #v end
         if type(v) == "table" then weigh(v, 0) end
       end
-      charge(100 + 10 * n + n * n / 4 + bytes / 2)
+      local form = ...
+      if letter > 0 and type(form) == "string" then charge(letter * #form) end
+      charge(flat + 10 * n + n * n / 4 + bytes / 2)
+      if makes_tables then return paid(given(python(full, ...))) end
       return given(python(full, ...))
     end
   end
