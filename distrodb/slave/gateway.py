@@ -160,7 +160,7 @@ class Gateway(Service):
             return
 
         def finish(replies: Sequence[Reply]) -> None:
-            resolve(worst(replies) or whole(replies))
+            resolve(worst(replies, row.is_write) or whole(replies))
 
         gathering = Gathering(len(parts), finish)
         place = place_of(database, -1)

@@ -103,6 +103,8 @@ class Leadership:
             coming = [name for name in wanted if name not in raft.members]
             is_stuck = any(not self._is_near_us(name) for name in coming)
             again_at = now + (RETRY_S if is_stuck else STEP_S)
+            if is_stuck:  # for as long as that one is gone: its owner need not wait for it
+                again_at = min(again_at, self._return(now, group))
         else:
             again_at = self._return(now, group)
         if self._disk.is_slow:

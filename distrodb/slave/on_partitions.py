@@ -52,13 +52,14 @@ class OnPartitions:
         self._database, self._resolve = database, resolve
         self._tries = 0
         self._led: list[Led] = []
+        self._done: list[Reply] = []  # by partitions that were asked before it began anew
 
     def begin(self) -> None:
         core, routing, combine = self._core, self._core.routing, self._row.combine
         assert combine is not None, self._row.name
         if leaderless := routing.leaderless():
             if not core.wait_for_leaders(sum(map(len, self._args)), self.begin):
-                self._resolve(routing.no_leader(leaderless[0]))
+                self._fail([routing.no_leader(leaderless[0])])
             return
         self._tries += 1
         self._led = [Led(p.id, p.first, p.last) for p in core.map.partitions if routing.leads(p.id)]
@@ -78,6 +79,10 @@ class OnPartitions:
         if not codes:
             self._resolve(combine.whole(self._args, self._led, replies))
         elif codes == {"MOVED"} and self._tries < TRIES_MAX:
+            self._done += [reply for reply in replies if not isinstance(reply, ErrorReply)]
             self.begin()
         else:
-            self._resolve(worst(replies))
+            self._fail(replies)
+
+    def _fail(self, replies: Sequence[Reply]) -> None:
+        self._resolve(worst([*self._done, *replies], self._row.is_write))

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from distrodb.resp.reply import OK
+from distrodb.ring.clustermap import node_of
 from distrodb.slave.group_ids import MAP_GROUP
 from distrodb.storage.records import load_tombstone
 from tests.sim.checks import NEAR_ENTRIES
@@ -301,3 +302,24 @@ def test_the_map_s_own_group_is_healed_too(seed):
         cluster.run_until(cluster.is_healed, 60.0)
     members = cluster.controller().core.groups[MAP_GROUP].member.members
     assert len(members) >= 3 and all(cluster.is_up(name.partition("/")[0]) for name in members)
+
+
+def test_an_owner_leads_again_though_one_who_was_to_come_is_dead_too():
+    """Of six with five copies one dies, and the one that the map wants instead dies before it is
+    taken in: the members are not those that the map wants, for as long as both are gone."""
+    cluster = Simulation(3, nodes=6, partitions=1, replicas=5, dead_after_s=2)
+    cluster.run_until(cluster.is_healed, 60.0)
+    partition = the_map(cluster).partitions[0]
+    (spare,) = {*cluster.slaves} - {*partition.group}
+    dead = next(node for node in partition.group if node != partition.owner)
+    cluster.crash(dead)
+    cluster.at_once(lambda: spare in the_map(cluster).partitions[0].group)
+    cluster.crash(spare)
+    owner = the_map(cluster).partitions[0].owner
+    cluster.run(5.0)
+    cluster.crash(owner)
+    cluster.run_until(lambda: cluster.leader("a") is not None)
+    names = cluster.slaves[cluster.leader("a")].core.groups[0].member.members
+    assert dead in map(node_of, names) and spare not in map(node_of, names)
+    cluster.start(owner)
+    cluster.run_until(lambda: cluster.leader("a") == owner, 60.0)

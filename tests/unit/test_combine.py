@@ -108,7 +108,8 @@ def test_what_does_not_add_up_is_an_error_and_never_ok(
 def test_the_first_error_is_the_answer_and_unknown_before_others() -> None:
     world = World()
     for failed, expected in (
-        ([1, error("TRYAGAIN", "full"), 2], b"-TRYAGAIN"),
+        ([error("TRYAGAIN", "full"), error("TRYAGAIN", "full"), error("MOVED", "1 a:1")], b"-TRY"),
+        ([1, error("TRYAGAIN", "full"), 2], b"-UNKNOWN this write was done in part, and not where"),
         ([error("TRYAGAIN", "full"), error("UNKNOWN", "perhaps"), OK], b"-UNKNOWN"),
     ):
         world.session.receive(pack(b"FLUSHALL"))
