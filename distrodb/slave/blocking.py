@@ -33,6 +33,7 @@ feeds it.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from distrodb.keyspace.place_number import database_of, slot_at
 from distrodb.raft.interfaces import Request
@@ -58,6 +59,7 @@ class Waiter:
         "is_stuck",
         "is_write",
         "keys",
+        "lines",
         "nothing",
         "number",
         "partition",
@@ -85,6 +87,7 @@ class Waiter:
         self.slot, self.is_write, self.nothing, self.tell = slot_at(place), is_write, nothing, tell
         self.size = 32 + sum(map(len, args))
         self.blocking: Blocking | None = None  # None: it is over
+        self.lines: Sequence[_Line] = ()  # of its keys
         self.number = 0  # in the order in which they came
         self.is_asked = False  # its partition is, at the moment
         self.was_asked = False  # at least once
@@ -105,29 +108,56 @@ class Waiter:
             self.blocking.answered(self, reply)
 
 
+class _Rivals:
+    """Those of a line who take from one another, in the order in which they came.  Thousands may
+    wait for one key, so what is asked for each answer is counted, and not looked for."""
+
+    def __init__(self) -> None:
+        self.waiters: dict[Waiter, None] = {}
+        self.asked = 0  # how many of them are, at the moment
+
+    def to_ask(self, count: int) -> list[Waiter]:
+        """So many that are not asked, the first ones; none that is stuck."""
+        idle = len(self.waiters) - self.asked
+        if count <= 0 or not idle:
+            return []
+        found = (each for each in self.waiters if not (each.is_asked or each.is_stuck))
+        return list(islice(found, min(count, idle)))
+
+
 class _Line:
-    """Those who wait for one key, in the order in which they came; a ``Listener``."""
+    """Those who wait for one key; a ``Listener``."""
 
     def __init__(self, blocking: "Blocking", place: tuple[int, bytes]):
         self._blocking, self.at = blocking, place  # database, key
-        self.waiters: dict[Waiter, None] = {}
+        self.rivals: dict[bytes | None, _Rivals] = {}
+        self.stuck: dict[Waiter, None] = {}
         self.is_told = False  # of the next change
 
     @property
     def is_over(self) -> bool:
-        return not self.waiters
+        return not self.rivals
+
+    def add(self, waiter: Waiter) -> None:
+        self.rivals.setdefault(waiter.rivals, _Rivals()).waiters[waiter] = None
+
+    def remove(self, waiter: Waiter) -> None:
+        rivals = self.rivals[waiter.rivals]
+        del rivals.waiters[waiter]
+        self.stuck.pop(waiter, None)
+        if not rivals.waiters:
+            del self.rivals[waiter.rivals]
 
     def has(self, rivals: bytes | None) -> bool:
         """Whether one of these waits."""
-        return rivals is not None and any(each.rivals == rivals for each in self.waiters)
+        return rivals is not None and rivals in self.rivals
 
     @property
     def must_be_told(self) -> bool:
         """Of the next change: of one who waits no rival is being asked."""
-        asked = {each.rivals for each in self.waiters if each.is_asked}
         return any(
-            not each.is_asked and (each.rivals is None or each.rivals not in asked)
-            for each in self.waiters
+            each.asked < len(each.waiters) if name is None else not each.asked
+            for name, each in self.rivals.items()
         )
 
     def tell(self, keys: tuple[bytes, ...] | None) -> None:
@@ -160,10 +190,10 @@ class Blocking:
         self._number += 1
         waiter.blocking, waiter.number = self, self._number
         self._by_number[waiter.number] = waiter
-        lines = [self._line(waiter, key) for key in waiter.keys]
+        lines = waiter.lines = [self._line(waiter, key) for key in dict.fromkeys(waiter.keys)]
         are_rivals_before = bool(lines) and all(line.has(waiter.rivals) for line in lines)
         for line in lines:
-            line.waiters[waiter] = None
+            line.add(waiter)
         if until < math.inf:
             self._deadlines.put(waiter.number, until)
         if are_rivals_before:
@@ -179,18 +209,13 @@ class Blocking:
             self._tracking.listen(line)
         return line
 
-    def _lines_of(self, waiter: Waiter) -> list[_Line]:
-        database = database_of(waiter.place)
-        found = [self._lines.get((database, key)) for key in dict.fromkeys(waiter.keys)]
-        return [line for line in found if line is not None]
-
     def _end(self, waiter: Waiter, reply: Reply) -> None:
         waiter.blocking = None
         del self._by_number[waiter.number]
         self._deadlines.remove(waiter.number)
-        for line in self._lines_of(waiter):
-            line.waiters.pop(waiter, None)
-            if not line.waiters:
+        for line in waiter.lines:
+            line.remove(waiter)
+            if line.is_over:
                 del self._lines[line.at]
                 self._tracking.leave(line)
         waiter.tell(reply)
@@ -221,28 +246,33 @@ class Blocking:
 
     def _ask(self, waiter: Waiter) -> None:
         waiter.is_asked = waiter.was_asked = True
+        for line in waiter.lines:
+            line.rivals[waiter.rivals].asked += 1
         self._ask_partition(waiter, waiter.partition)
 
     def answered(self, waiter: Waiter, reply: Reply) -> None:
         if waiter.begin is not None and isinstance(reply, list):
             waiter.args, waiter.begin = waiter.begin(reply), None
-            self._ask(waiter)
+            self._ask_partition(waiter, waiter.partition)
             return
         waiter.is_asked = False
+        for line in waiter.lines:
+            line.rivals[waiter.rivals].asked -= 1
         is_other_kind = isinstance(reply, ErrorReply) and reply.code == "WRONGTYPE"
         is_other_kind &= not waiter.is_of_group
         if reply is None or reply is NULL_ARRAY or (is_other_kind and waiter.has_waited):
             waiter.has_waited = True
             waiter.is_stuck = is_other_kind
-            lines = self._lines_of(waiter)
             if waiter.end is not None:
                 self._end(waiter, waiter.end)
-            for line in lines:
+            elif is_other_kind:
+                for line in waiter.lines:
+                    line.stuck[waiter] = None
+            for line in waiter.lines:
                 self._ask_rivals(line, waiter.rivals, 1 if is_other_kind else 0)
             return
-        lines = self._lines_of(waiter)
         self._end(waiter, reply)
-        for line in lines:
+        for line in waiter.lines:
             self._ask_rivals(line, waiter.rivals, AFTER_ONE)
 
     def changed(self, line: _Line, is_lost: bool) -> None:
@@ -252,32 +282,30 @@ class Blocking:
         if self._count_at is not None:
             count = ALL if is_lost else self._count_at(*line.at)
             uncounted = ALL if count == ALL else 1
-        left: dict[bytes, int] = {}
-        for waiter in list(line.waiters):
+        for waiter in line.stuck:
             waiter.is_stuck = False
-            rivals = waiter.rivals
-            if rivals is None:
-                self._ask_if_idle(waiter)
-            elif left.setdefault(rivals, uncounted if waiter.is_of_group else count) > 0:
-                left[rivals] -= self._ask_if_idle(waiter)
+        line.stuck.clear()
+        chosen: list[Waiter] = []
+        for name, rivals in line.rivals.items():
+            is_of_group = next(iter(rivals.waiters)).is_of_group
+            chosen += rivals.to_ask(ALL if name is None else uncounted if is_of_group else count)
+        self._ask_idle(chosen)
         self._listen(line)
 
     def _ask_rivals(self, line: _Line, rivals: bytes | None, count: int) -> None:
         """So many of one's rivals, which has been answered."""
-        for waiter in list(line.waiters) if rivals is not None else ():
-            if count > 0 and waiter.rivals == rivals and not waiter.is_stuck:
-                count -= self._ask_if_idle(waiter)
+        if rivals is not None and rivals in line.rivals:
+            self._ask_idle(line.rivals[rivals].to_ask(count))
         self._listen(line)
 
-    def _ask_if_idle(self, waiter: Waiter) -> bool:
-        """False: it is being asked, or is over."""
-        if waiter.is_asked or waiter.blocking is None:
-            return False
-        self._ask(waiter)
-        return True
+    def _ask_idle(self, waiters: Sequence[Waiter]) -> None:
+        """But for one that is asked or over meanwhile: an answer may come at once."""
+        for waiter in waiters:
+            if not waiter.is_asked and waiter.blocking is not None:
+                self._ask(waiter)
 
     def _listen(self, line: _Line) -> None:
-        if line.waiters and not line.is_told and line.must_be_told:
+        if not line.is_told and line.must_be_told:
             line.is_told = True
             database, key = line.at
             self._tracking.wait_for(line, database, key)

@@ -1,6 +1,8 @@
 """Who of those who wait for a key stands for whom: while one is being asked, another one that wants
 something else must be told of what changes meanwhile."""
 
+from collections.abc import Iterator
+
 from distrodb.resp.reply import Reply, error
 from distrodb.slave.blocking import Blocking, Waiter, _Line
 
@@ -103,3 +105,37 @@ def test_one_consumer_of_each_group_is_asked() -> None:
     assert queue.asked == [groups[0][0], groups[1][0]]
     queue.answer(groups[0][0], [b"entry"])
     assert queue.asked == [groups[1][0], *groups[0][1:]]
+
+
+class Counting(dict[Waiter, None]):
+    """Of which it is counted how many have been looked at."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[Waiter]:
+        for each in super().__iter__():
+            self.looked_at += 1
+            yield each
+
+
+def test_thousands_who_wait_for_one_key_are_looked_at_a_few_times_each() -> None:
+    """When a slave loses the lead all are told where to go, one after another."""
+    count = 3000
+    queue = Queue()
+    queue.blocking = Blocking(
+        queue.told, lambda waiter, _: queue.asked.append(waiter), lambda database, key: 1
+    )
+    waiters = [queue.begin(b"list") for _ in range(count)]
+    queue.answer(waiters[0], None)
+    (line,) = queue.told.lines
+    rivals = line.rivals[b"list"]
+    counting = rivals.waiters = Counting(rivals.waiters)
+    for reply in (None, error("MOVED", "1 host:1")):
+        queue.told.lines.clear()
+        line.tell(None)
+        asked, queue.asked = queue.asked, []
+        assert asked == waiters
+        for waiter in asked:
+            waiter.resolve(reply)
+    assert len(queue.answers) == count and not queue.asked
+    assert counting.looked_at < 10 * count
