@@ -1,33 +1,67 @@
-"""Node's sessions and caches at their ordinary work through a gateway, while a leader dies."""
+"""Applications of Node at their ordinary work through a gateway, while a leader dies.
+
+Each is a program of its own (node/*.mjs), which sees to it that its outcome is right.
+"""
 
 import subprocess
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
-PROGRAM = str(Path(__file__).with_name("node.mjs"))
+PROGRAMS = Path(__file__).with_name("node")
 MORE = 30  # steps between two events
+END_S_MAX = 120.0
+long = [pytest.mark.apps, pytest.mark.timeout(300)]
+
+THROUGH_A_KILL = [
+    "connect_redis",
+    "keyv",
+    pytest.param("limiter", marks=long),
+    pytest.param("socketio pubsub", marks=long),
+    pytest.param("socketio sharded", marks=long),
+    pytest.param("socketio streams", marks=long),
+    pytest.param("bullmq", marks=long),
+    pytest.param("bullmq redis", marks=long),
+]
 
 
-@pytest.mark.parametrize("kind", ["connect-redis", "keyv"])
-def test_it_works_on_while_a_leader_dies(place, node, kind):
-    process = subprocess.Popen(
-        node(PROGRAM, kind, place.url),
+@pytest.mark.parametrize("words", THROUGH_A_KILL)
+def test_it_works_on_while_a_leader_dies(place, node, words):
+    with begun(place, node, words) as process:
+        try:
+            go_on(process)
+            place.kill()
+            go_on(process)
+            place.revive()
+            go_on(process)
+            ends_well(process)
+        finally:
+            process.kill()
+
+
+@pytest.mark.apps
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "words", ["bullmq_queue", "bullmq_workers", "bullmq_queue redis", "bullmq_workers redis"]
+)
+def test_it_has_all_that_it_asks_for(place, node, words):
+    with begun(place, node, words) as process:
+        try:
+            ends_well(process)
+        finally:
+            process.kill()
+
+
+def begun(place, node, words):
+    Redis(place.host, place.port).flushall()
+    name, *rest = words.split()
+    return subprocess.Popen(
+        node(str(PROGRAMS / f"{name}.mjs"), place.url, *rest),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
-        go_on(process)
-        place.kill()
-        go_on(process)
-        place.revive()
-        go_on(process)
-        output, _ = process.communicate(timeout=60)
-        assert output.splitlines()[-1] == "well", output[-500:]
-    finally:
-        process.kill()
-        process.wait()
 
 
 def go_on(process):
@@ -39,3 +73,8 @@ def go_on(process):
     for _ in range(MORE):
         line = process.stdout.readline()
         assert line.startswith("step "), line
+
+
+def ends_well(process):
+    output, _ = process.communicate(timeout=END_S_MAX)
+    assert output.splitlines()[-1:] == ["well"], output[-2000:]
