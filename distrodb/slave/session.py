@@ -286,11 +286,22 @@ class Session:
         users = self.slave.access.users
         self.guard = users.guard_of(self.user, self.has_logged_in)
         if self.user not in users.all or (self.guard is not None and not self._may_listen()):
-            if self._alone is not None and self._alone.reply is None:
+            if self._alone is not None and self._alone.reply is None and not self.is_waiting:
                 self.close()  # it may have deleted itself: it is told so
                 self.wake()
             else:
                 self.kill()
+        elif self.waiter is not None and self.guard is not None:
+            self._refuse_to_wait(self.guard, self.waiter)
+
+    def _refuse_to_wait(self, guard: Guarding, waiter: Waiter) -> None:
+        """If it may not take any more what it waits for: as since Redis 7.2."""
+        row = self.client.last_row
+        objection = None if row is None else guard.objection(row, waiter.args)
+        if objection is not None:
+            if objection.about:
+                self.slave.access.refused(self, objection.about, objection.what, self.user)
+            self.unblock(objection.reply)
 
     def _may_listen(self) -> bool:
         names = self.slave.subscriptions.names

@@ -293,3 +293,19 @@ def test_behind_a_gateway_they_wait_for_whoever_leads_next():
     for number in range(3):
         world.write(b"set a %d" % number)
     assert [world.told(client) for client in clients] == [took("a", str(n)) for n in range(3)]
+
+
+def test_who_may_not_take_it_any_more_waits_no_longer():
+    for is_gateway in (False, True):
+        world = Waiting(is_gateway)
+        world.write(b"acl setuser bob on nopass ~* +@all", b"acl setuser eve on nopass ~* +@all")
+        bob, eve = (world.waits(b"auth %b x" % name, b"btake a 0") for name in (b"bob", b"eve"))
+        assert world.told(bob) == world.told(eve) == b"+OK\r\n" and world.blocked == 2
+        world.write(b"acl setuser bob resetkeys ~b")
+        assert world.told(bob).startswith(b"-NOPERM ") and not bob.is_killed
+        world.write(b"acl deluser eve")
+        assert eve.is_killed
+        world.service.close_session(eve)  # as its connection does then
+        assert world.blocked == 0
+        world.write(b"set a 1")
+        assert world.write(b"exists a") == b":1\r\n"
