@@ -143,6 +143,15 @@ class SessionApi(Protocol):
     def is_waiting(self) -> bool:
         """In a command, until there is something."""
 
+    def wait_for_copies(
+        self,
+        timeout_ms: int,
+        is_enough: Callable[[bool, int], bool],
+        whole: Callable[[bool, int], Reply],
+    ) -> "Answer":
+        """Until enough copies have what it has written; 0: however long that takes.  Both are told
+        whether the leaders' own disks have it, and how many other copies."""
+
     def unblock(self, reply: Reply) -> bool:
         """If it waits in a command, answer that so; None: as when its time is over."""
 
@@ -292,6 +301,9 @@ class ProcessApi(Protocol):
     def random_bytes(self, count: int) -> bytes:
         """As many, that nobody can guess."""
 
+    def later(self, delay_s: float, what: Callable[[], None]) -> None:
+        """Call it then."""
+
 
 class PicturesApi(Protocol):
     """DISTRODB BACKUP; slave/pictures.py."""
@@ -363,10 +375,6 @@ class SlaveApi(Protocol):
     @property
     def times(self) -> "Mapping[str, Powers]":
         """How long commands execute, by name."""
-
-    @property
-    def majority(self) -> int:
-        """Copies that have a write when it is answered."""
 
     def applied_entries(self) -> int:
         """Of the partitions that are led here."""

@@ -1,13 +1,13 @@
 """What Redis says and does about replicas and files, where here it is otherwise.
 
-Every acknowledged write is on the disks of a majority of its partition's copies.  So WAIT, SAVE and
-their like are true at once, and what would make this slave another one's replica, or stream its
-data to one, is refused in Redis' words for a cluster.
+Every acknowledged write is on the disks of a majority of its partition's copies.  So SAVE and its
+like are true at once, and WAIT waits for the others (slave/copies.py).  What would make this slave
+another one's replica, or stream its data to one, is refused in Redis' words for a cluster.
 """
 
 from collections.abc import Callable, Sequence
 
-from distrodb.commands.api import SessionApi
+from distrodb.commands.api import Answer, SessionApi
 from distrodb.commands.command import Command, session_row
 from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.numbers import (
@@ -40,15 +40,19 @@ def _bad_timeout(word: bytes) -> ErrorReply | None:
     return NEGATIVE_TIMEOUT if timeout < 0 else None
 
 
-def wait(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """WAIT numreplicas timeout: as many copies elsewhere as have each write when it is answered."""
-    if parse_integer(args[1]) is None:
+def wait(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """WAIT numreplicas timeout: until so many copies beside the leaders' have what this connection
+    has written."""
+    wanted = parse_integer(args[1])
+    if wanted is None:
         return NOT_AN_INTEGER
-    return _bad_timeout(args[2]) or session.slave.majority - 1
+    return _bad_timeout(args[2]) or session.wait_for_copies(
+        int(args[2]), lambda is_here, copies: copies >= wanted, lambda is_here, copies: copies
+    )
 
 
-def waitaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
-    """WAITAOF numlocal numreplicas timeout: the same; those copies are on disks."""
+def waitaof(session: SessionApi, args: Sequence[bytes]) -> Answer:
+    """WAITAOF numlocal numreplicas timeout: the same; all copies are on disks."""
     local, replicas = parse_integer(args[1]), parse_integer(args[2])
     if local is None or replicas is None:
         return NOT_AN_INTEGER
@@ -56,7 +60,11 @@ def waitaof(session: SessionApi, args: Sequence[bytes]) -> Reply:
         return error("ERR", "value is out of range, value must between 0 and 1")
     if replicas < 0:
         return NOT_POSITIVE
-    return _bad_timeout(args[3]) or [1, session.slave.majority - 1]
+    return _bad_timeout(args[3]) or session.wait_for_copies(
+        int(args[3]),
+        lambda is_here, copies: is_here >= local and copies >= replicas,
+        lambda is_here, copies: [int(is_here), copies],
+    )
 
 
 def save(session: SessionApi, args: Sequence[bytes]) -> Reply:
@@ -85,7 +93,7 @@ def _refused(reply: Reply) -> Callable[[SessionApi, Sequence[bytes]], Reply]:
 
 def _row(
     name: str,
-    handler: Callable[[SessionApi, Sequence[bytes]], Reply],
+    handler: Callable[[SessionApi, Sequence[bytes]], Answer],
     arity: int,
     flags: str,
     summary: str,
@@ -117,7 +125,7 @@ COMMANDS = (
         3,
         "noscript",
         "connection",
-        "Tells how many replicas have the connection's writes.",
+        "Waits until replicas have the connection's writes.",
         "3.0.0",
         tips=("request_policy:all_shards", "response_policy:agg_min"),
     ),
@@ -127,7 +135,7 @@ COMMANDS = (
         4,
         "noscript",
         "connection",
-        "Tells on how many disks the connection's writes are.",
+        "Waits until the connection's writes are on disks.",
         "7.2.0",
         tips=("request_policy:all_shards", "response_policy:agg_min"),
     ),

@@ -153,6 +153,12 @@ class Member:
     def match_index(self, peer: str) -> int:
         return self._state.followers[peer].match
 
+    def copies_with(self, index: int) -> int:
+        """How many other members have this leader's log up to there, on disk."""
+        state = self._state
+        known = [state.followers[peer] for peer in state.voters if peer in state.followers]
+        return sum(progress.match >= index for progress in known)
+
     def is_near(self, peer: str) -> bool:
         """A follower has the log of this leader but for its very end."""
         return self._membership.is_near(peer)

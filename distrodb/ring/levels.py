@@ -9,7 +9,8 @@ the map have told a higher one than the map's, the controller raises that.
     1   0.6.0 and before
     2   the changes ``set_level``, ``set_replicas`` and ``set_addresses`` of the map; lists, sets;
         all commands on hashes;
-        scripts (``EVAL`` and its like); sorted sets; streams
+        scripts (``EVAL`` and its like); sorted sets; streams; slaves ask each other how many copies
+        have a write
 
 What always holds:
 
@@ -31,6 +32,7 @@ from distrodb.errors import VersionError
 LEVEL = 2  # that this version knows
 OF_REPLICAS = 2  # of maps that say how many copies there should be, and of smaller groups
 OF_MOVES = 2  # of addresses that change
+OF_COPIES = 2  # of slaves that ask each other how many copies have a write
 _FIRST = 1  # of who tells none
 _LEVEL_MAX = 999  # that is read
 

@@ -102,6 +102,13 @@ class Waiter:
         self.begin: Callable[[Reply], Sequence[bytes]] | None = None
         self.end: Reply = None  # what it is answered if nothing comes, once its time is over
 
+    def unblock(self, reply: Reply) -> bool:
+        """Let it wait no longer; None: as when its time is over.  False: it is over."""
+        if self.blocking is None:
+            return False
+        self.blocking.unblock(self, self.nothing if reply is None else reply)
+        return True
+
     def resolve(self, reply: Reply) -> None:
         """By its partition."""
         if self.blocking is not None:

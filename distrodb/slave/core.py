@@ -45,6 +45,7 @@ from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
 from distrodb.slave.clocks import Clocks
 from distrodb.slave.controller import Controller
+from distrodb.slave.copies import Copies
 from distrodb.slave.disk_speed import DiskSpeed
 from distrodb.slave.disk_writes import DiskWrites
 from distrodb.slave.dispatch import Dispatch
@@ -121,6 +122,8 @@ class Core:
         self._open = OpenGroups(self.maps, factory, on_disk)
         self.groups = self._open.all
         self.routing = Routing(self._open, self.peers)
+        self.copies = Copies(self.groups, self.routing, self.pubsub.questions)
+        self.pubsub.count_copies = self.copies.answer
         self._observing = Observing(self._open)
         self._script_messages = ScriptMessages(self.pubsub, self.routing.answers_for)
         self._observing.publish = self._script_messages.publish

@@ -18,9 +18,10 @@ from distrodb.slave.subscriptions import CHANNEL, SHARD, Subscriptions
 
 # The first field of what a frame holds: messages, by the name space of their channels; 2 answers a
 # question (questions.py); and questions: a message whose receivers are to be counted, how many
-# have subscribed to some names, and what anybody has subscribed to.
+# have subscribed to some names, what anybody has subscribed to; and how many copies have what was
+# written (copies.py), which has nothing to do with messages but is asked in the same way.
 PLAIN, SHARDED = range(2)
-COUNTED, SUBSCRIBERS, ACTIVE = range(3, 6)
+COUNTED, SUBSCRIBERS, ACTIVE, COPIES = range(3, 7)
 PARCEL_BYTES = 1 << 16  # gathered in one frame; a larger message goes alone
 MESSAGE_BYTES = 16  # of a message in a frame, beside its channel and text
 KINDS = range(3)  # of subscriptions
@@ -30,6 +31,7 @@ _FORMS: dict[int, list[type]] = {
     COUNTED: [int, int, int, bytes, bytes],
     SUBSCRIBERS: [int, int, int, list],
     ACTIVE: [int, int, int],
+    COPIES: [int, int, int, list],
 }
 
 
@@ -38,6 +40,7 @@ class Pubsub:
         """``peers``: the slaves that are linked at the moment."""
         self.subscriptions, self._outgoing, self.peers = subscriptions, outgoing, peers
         self.questions = Questions(outgoing, peers)
+        self.count_copies: Callable[[list[Any]], list[list[int]]] = lambda asked: []
         self.gathered: dict[str, _Parcel] = {}  # by peer: what ``send`` lets go
 
     def publish(self, channel: bytes, message: bytes, kind: int = CHANNEL) -> int:
@@ -134,6 +137,9 @@ class Pubsub:
         elif form == SUBSCRIBERS:
             names = [name for name in words[0] if type(name) is bytes]
             answer, size = self._counts(kind, names), MESSAGE_BYTES * len(names)
+        elif form == COPIES:
+            answer = self.count_copies(words[0])
+            size = MESSAGE_BYTES * len(answer)
         else:
             answer = list(self.subscriptions.active(kind))
             size = sum(map(len, answer))

@@ -40,10 +40,11 @@ class Questions:
         size: int,
         own: Any,
         done: Callable[[Answers], None],
+        peer: str | None = None,
     ) -> None:
         """``words``: the kind of the question, and what it needs; the number goes in between.
-        ``own``: this slave's answer."""
-        asked = _Open(self._peers, own, done)
+        ``own``: this slave's answer; ``peer``: the only one that is asked."""
+        asked = _Open([each for each in self._peers if peer in (None, each)], own, done)
         if not asked.missing:
             done(asked.answers)
             return

@@ -26,6 +26,7 @@ from distrodb.slave.access import Access
 from distrodb.slave.blocking import Blocking
 from distrodb.slave.client_memory import ClientMemory
 from distrodb.slave.cluster_replies import Topology
+from distrodb.slave.copies import Copies
 from distrodb.slave.core import Core
 from distrodb.slave.doctor.examination import Examination
 from distrodb.slave.features import Features
@@ -298,9 +299,8 @@ class Service:
         return self._info.sections
 
     @property
-    def majority(self) -> int:
-        copies = min((len(each.group) for each in self._core.map.partitions), default=1)
-        return copies // 2 + 1
+    def copies(self) -> Copies:
+        return self._core.copies
 
     def applied_entries(self) -> int:
         groups = self._core.view.partitions

@@ -31,7 +31,7 @@ from typing import Protocol
 
 from distrodb.commands.acl_guard import STRANGER, Guarding
 from distrodb.commands.acl_user import DEFAULT
-from distrodb.commands.api import Answer, Client, Pending, SlaveApi
+from distrodb.commands.api import PENDING, Answer, Client, Pending, SlaveApi
 from distrodb.commands.command import Command
 from distrodb.commands.error_replies import (
     not_for_subscribers,
@@ -52,6 +52,7 @@ from distrodb.slave.access import Access
 from distrodb.slave.blocking import Blocking, Waiter
 from distrodb.slave.burst import Part, share_out
 from distrodb.slave.client_input import ClientInput
+from distrodb.slave.copies import Copies, CopiesWait
 from distrodb.slave.cross_protocol import HTTP, is_http
 from distrodb.slave.features import Features
 from distrodb.slave.monitors import Monitors
@@ -81,6 +82,10 @@ class SessionSlave(SlaveApi, TransactionSlave, Protocol):
     pausing: Pausing
     monitors: Monitors
     blocking: Blocking
+
+    @property
+    def copies(self) -> Copies: ...
+
     calls: defaultdict[str, int]  # commands that began, by the names of their rows
     statistics: Statistics
 
@@ -141,7 +146,9 @@ class Session:
         self.kept_bytes = 0
         self.heard_at = 0.0  # seconds: when the client last sent or took something
         self.tracker: Tracker | None = None  # it is told when what it has read changes
-        self.waiter: Waiter | None = None  # the command that waits until there is something
+        # The command that waits until there is something.
+        self.waiter: Waiter | CopiesWait | None = None
+        self._written: set[int] = set()  # partitions that commands of it may have changed
         self._is_subscribed = False
         self._pending_max = slave.limits.input_pending_max
         self._table = slave.table
@@ -321,7 +328,8 @@ class Session:
             raise RuntimeError("no handler runs")
         return self._inside or call.resolve
 
-    def note_write(self) -> None:
+    def note_write(self, partition: int) -> None:
+        self._written.add(partition)
         if self._alone is not None:
             self._alone.is_write = True
 
@@ -456,6 +464,8 @@ class Session:
             for _ in range(begun):
                 self._backlog.popleft()
         for partition, part in parts.items():
+            if part.writes:
+                self._written.add(partition)
             self.slave.submit_burst(part, partition)
         return True
 
@@ -552,6 +562,8 @@ class Session:
                     self.tracker.read(place, row.keys_of(args))
                 return True
         call = self.replies.add(args, slot, self.database, is_write)
+        if is_write:
+            self._written.add(self.slave.partition_of(slot))
         if self.tracker is None:
             self.slave.submit(call)
         else:
@@ -583,6 +595,8 @@ class Session:
             request.resolve(reply)
 
         waited_for = row.keys_waited_for(args)
+        if row.is_write:
+            self._written.add(where)
         waiter = Waiter(args, where, call.place, waited_for, NULL_ARRAY, tell, row.is_write)
         if row.group_waited_for is not None:
             waiter.rivals, waiter.is_of_group = row.group_waited_for(args), True
@@ -597,11 +611,29 @@ class Session:
 
     def unblock(self, reply: Reply) -> bool:
         """If it waits in a command, answer that so; None: as when its time is over."""
-        waiter = self.waiter
-        if waiter is None or waiter.blocking is None:
-            return False
-        waiter.blocking.unblock(waiter, waiter.nothing if reply is None else reply)
-        return True
+        return self.waiter is not None and self.waiter.unblock(reply)
+
+    def wait_for_copies(
+        self,
+        timeout_ms: int,
+        is_enough: Callable[[bool, int], bool],
+        whole: Callable[[bool, int], Reply],
+    ) -> Answer:
+        resolve, process, copies = self.later(), self.slave.process, self.slave.copies
+        until = process.now() + timeout_ms / 1000 if timeout_ms else math.inf
+        may_wait = self._inside is None and not self._has_ended  # in a transaction it does not
+        if not may_wait:
+            until = process.now()
+
+        def tell(reply: Reply) -> None:
+            self.waiter = None
+            resolve(reply)
+
+        waiter = CopiesWait(copies, process, self._written, until, is_enough, whole, tell)
+        if may_wait:
+            self.waiter = waiter
+        waiter.look()
+        return PENDING
 
     def _may_run(self, weights: Weights, place: int, args: list[bytes]) -> bool:
         """A read of a copy, in this turn.  Others have theirs when this one took so long."""
@@ -620,12 +652,16 @@ class Session:
             self.answer(holder)
         elif holder is not None:
             call = self.replies.add(args, -1, self.database, row.is_write)
+            if row.is_write:
+                self._written.add(holder)
             tracker = self.tracker
             self.slave.submit_to(holder, tracker.follow(call, keys) if tracker else call)
         elif self.replies.unanswered:
             return False
         else:
             call = self._alone = self.replies.add(args, -1, self.database, row.is_write)
+            if row.is_write:
+                self._written.update(self.slave.partition_of(slot_of(key)) for key in keys)
             tracker = self.tracker
             resolve = tracker.follow_parts(call, keys) if tracker else call.resolve
             self.slave.run_on_partitions(row, args, self.database, resolve)
@@ -636,6 +672,8 @@ class Session:
         if self.tracker is not None and not row.name.startswith(BEFORE_READS):
             self.tracker.takes_next()
         if row.scope == "partition":
+            if row.is_write:
+                self._written.update(self.slave.copies.partitions)
             self.slave.run_on_partitions(row, args, self.database, call.resolve)
             return
         answer = row.handler(self, args)

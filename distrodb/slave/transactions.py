@@ -127,7 +127,7 @@ class TransactionSession(Protocol):
 
     def later(self) -> Callable[[Reply], None]: ...
 
-    def note_write(self) -> None:
+    def note_write(self, partition: int) -> None:
         """The command that runs now writes."""
 
     guard: Guarding | None
@@ -374,7 +374,7 @@ class Transactions:
             return PENDING
         is_write = writes or bool(watched)
         if is_write:
-            session.note_write()
+            session.note_write(slave.partition_of(slot))
         conditions = [
             Condition(token, place_of(database, at), key)
             for (database, at, key), token in watched.items()

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from distrodb import LocalCluster
+from distrodb.clock import monotonic
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,28 @@ def test_a_time_that_is_over_and_a_client_that_is_unblocked(cluster):
         (row,) = [row for row in slave.client_list() if "b" in row["flags"]]
         assert slave.client_unblock(row["id"], error=True) == 1
     assert "UNBLOCKED" in str(waiting.answered())
+
+
+def test_wait_waits_for_the_copy_that_lags(cluster):
+    """It hangs; what a majority has is answered: at the leader, and at another one's gateway."""
+    cluster.wait_healed()
+    leader = leader_of(cluster, b"waited")
+    behind, other = [node for node in cluster.running() if node != leader]
+    with cluster.connection(leader) as direct, gateway_of(cluster, other) as gateway:
+        for client in (direct, gateway):
+            client.set("waited", "0")
+            assert client.execute_command("WAIT", 2, 0) == 2
+        cluster.pause(behind)
+        try:
+            for client in (direct, gateway):
+                client.set("waited", "1")
+                begun = monotonic()
+                assert client.execute_command("WAIT", 1, 0) == 1
+                assert client.execute_command("WAIT", 2, 300) == 1
+                assert monotonic() - begun >= 0.3
+                assert client.execute_command("WAITAOF", 1, 1, 0) == [1, 1]
+            waiting = [Waiting(client, "WAIT", 2, 0) for client in (direct, gateway)]
+        finally:
+            cluster.resume(behind)
+        assert [each.answered() for each in waiting] == [2, 2]
+    cluster.wait_ready()

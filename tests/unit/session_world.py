@@ -18,6 +18,7 @@ from distrodb.ring.slots import slot_of, slot_ranges
 from distrodb.slave.blocking import Blocking
 from distrodb.slave.burst import Part
 from distrodb.slave.change_feed import ChangeFeed
+from distrodb.slave.copies import Copies
 from distrodb.slave.gateway_tracking import GatewayTracking, Interest
 from distrodb.slave.machine_factory import new_store
 from distrodb.slave.notifications import Notifications
@@ -130,7 +131,13 @@ class World:
         observing = Observing(SimpleNamespace(partitions=groups))  # type: ignore[arg-type]
         self.notifications = Notifications(self.pubsub, observing, self.answers_for)
         self.tracking = Tracking(keys_max=1000, observing=observing, routing=self)  # type: ignore[arg-type]
-        self.maps = SimpleNamespace(me="node1")
+        self.maps = SimpleNamespace(me="node1", map=self.map)
+        self.committed = 10  # entries of each partition; so many the others have of each:
+        self.matches = {number: [10, 10] for number in range(partitions)}
+        self.disk_has = 10  # and this slave's own disk
+        groups_led = {number: self._group(number) for number in self.led}
+        self.copies = Copies(groups_led, self, self.pubsub.questions)  # type: ignore[arg-type]
+        self.pubsub.count_copies = self.copies.answer
         self.answers_come_from: str | None = "node1"  # what a gateway has forwarded
         self.feed = ChangeFeed(observing, self, parcels)  # type: ignore[arg-type]
         forwarding = SimpleNamespace(
@@ -168,6 +175,26 @@ class World:
 
     def _woken(self) -> None:
         self.wakes += 1
+
+    def _group(self, number: int) -> SimpleNamespace:
+        world = self
+
+        class Member:
+            is_ready = True
+
+            @property
+            def commit_index(self) -> int:
+                return world.committed
+
+            def copies_with(self, index: int) -> int:
+                return sum(match >= index for match in world.matches[number])
+
+        class Log:
+            @property
+            def durable_index(self) -> int:
+                return world.disk_has
+
+        return SimpleNamespace(member=Member(), log=Log())
 
     # -- what the service asks of a core -------------------------------------------------------
 

@@ -288,9 +288,9 @@ def test_times_are_told_by_powers_of_two() -> None:
 # -- the rest ----------------------------------------------------------------------------------
 
 
-def test_a_write_is_known_to_be_where_a_majority_has_it() -> None:
+def test_a_write_is_known_to_be_where_the_copies_are() -> None:
     world = World()
-    assert ask(world, "WAIT", "2", "0") == 1 and ask(world, "WAITAOF", "1", "2", "0") == [1, 1]
+    assert ask(world, "WAIT", "2", "0") == 2 and ask(world, "WAITAOF", "1", "2", "0") == [1, 2]
     assert says(world, "WAIT 1 -1") == "ERR timeout is negative"
     assert says(world, "WAITAOF 2 1 0").startswith("ERR value is out of range")
     assert ask(world, "ROLE") == [b"master", 0, []]
