@@ -75,16 +75,20 @@ def drop_gone(value: Value, now_ms: int) -> bool:
     return not len(value)
 
 
-def open_to_write(keys: Keys, key: bytes, fields: Iterable[bytes], context: Context) -> Hash:
-    """The hash, without those of these fields whose time has come.  Whoever changes then when
-    fields expire, or deletes some, calls ``close`` in the end."""
+def open_to_write(
+    keys: Keys, key: bytes, fields: Iterable[bytes], context: Context, replaces: bool = False
+) -> Hash:
+    """The hash, without those of these fields whose time has come; that is told, unless a value
+    ``replaces`` each of them whatever it was.  Whoever changes then when fields expire, or deletes
+    some, calls ``close`` in the end."""
     written = keys.container_to_write(key, Hash)
     if written.soonest_ms <= context.now_ms:
         later_ms = context.now_ms + 1
         gone = [each for each in fields if (written.expiry(each) or later_ms) < later_ms]
         if sum(map(written.delete, gone)):
             keys.follow_fields(key)
-            keys.event(HASH, b"hexpired", key)
+            if not replaces:
+                keys.event(HASH, b"hexpired", key)
     return written
 
 

@@ -287,7 +287,8 @@ def hsetex(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     for field, value in pairs:
         if problem := over_field_limits(context, key, field, value):
             return problem
-    written = open_to_write(keys, key, [field for field, _ in pairs], context)
+    fields = [field for field, _ in pairs]
+    written = open_to_write(keys, key, fields, context, replaces=not options.condition)
     done = set()
     for field, value in pairs:
         written.set(field, value)

@@ -65,7 +65,7 @@ def _set(keys: Keys, args: Sequence[bytes], context: Context) -> int | ErrorRepl
     for field, value in pairs:
         if problem := over_field_limits(context, key, field, value):
             return problem
-    written = open_to_write(keys, key, args[2::2], context)
+    written = open_to_write(keys, key, args[2::2], context, replaces=True)
     count = sum(written.set(field, value) for field, value in pairs)
     if written.expiries is not None:
         for field, _ in pairs:
