@@ -15,7 +15,7 @@ from distrodb.commands.costs import LISTED_NS, Sizes
 from distrodb.commands.fields import all_in, count_gone, value_in
 from distrodb.commands.key_specs import READS
 from distrodb.commands.object import is_small
-from distrodb.commands.walking import fitting, parse_cursor, parse_steps, step, step_us
+from distrodb.commands.walking import Opened, fitting, opened, step, step_us
 from distrodb.keyspace.containers.hash import FIELD_BYTES, Hash
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import Keys
@@ -51,15 +51,10 @@ def _listed(keys: Keys, found: Hash | None, context: Context) -> Sequence[bytes]
 
 def hscan(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]"""
-    cursor = parse_cursor(args[2])
-    if isinstance(cursor, ErrorReply):
-        return cursor
-    found = keys.container(args[1], Hash)
-    if found is None:
-        return [b"0", []]
-    steps = parse_steps(args[3:], may_leave_values=True)
-    if isinstance(steps, ErrorReply):
-        return steps
+    walk = opened(keys, args, Hash, may_leave_values=True)
+    if not isinstance(walk, Opened):
+        return walk
+    found, cursor, steps = walk.found, walk.cursor, walk.steps
     if is_small(found):
         following, fields = b"0", fitting(list(found.fields), steps)
     else:

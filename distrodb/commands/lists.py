@@ -24,9 +24,10 @@ from distrodb.commands.numbers import (
     parse_integer,
 )
 from distrodb.commands.strings import over_limits
+from distrodb.commands.taken_away import taken_away
 from distrodb.keyspace.containers.list import List
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import GENERIC, LIST, Keys
+from distrodb.keyspace.keys import LIST, Keys
 from distrodb.resp.reply import NULL_ARRAY, OK, ErrorReply, Reply, error
 
 OUT_OF_RANGE = error("ERR", "index out of range")
@@ -81,15 +82,8 @@ def take(keys: Keys, key: bytes, count: int, is_left: bool) -> list[bytes]:
     else:
         taken = written.part(max(0, len(written) - count), len(written))[::-1]
         written.drop(count, False)
-    _removed(keys, key, b"lpop" if is_left else b"rpop")
+    taken_away(keys, key, LIST, b"lpop" if is_left else b"rpop")
     return taken
-
-
-def _removed(keys: Keys, key: bytes, event: bytes) -> None:
-    keys.event(LIST, event, key)
-    keys.drop_if_empty(key)
-    if key not in keys:
-        keys.event(GENERIC, b"del", key)
 
 
 def _pop(keys: Keys, args: Sequence[bytes], context: Context, *, is_left: bool) -> Reply:
@@ -115,7 +109,7 @@ def move(keys: Keys, source: bytes, target: bytes, from_left: bool, to_left: boo
     value = keys.container_to_write(source, List).pop(from_left)
     keys.container_to_write(target, List).push(value, to_left)
     keys.event(LIST, b"lpush" if to_left else b"rpush", target)
-    _removed(keys, source, b"lpop" if from_left else b"rpop")
+    taken_away(keys, source, LIST, b"lpop" if from_left else b"rpop")
     return value
 
 
@@ -236,7 +230,7 @@ def ltrim(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     written = keys.container_to_write(key, List)
     written.drop(count, False)
     written.drop(first, True)
-    _removed(keys, key, b"ltrim")
+    taken_away(keys, key, LIST, b"ltrim")
     return OK
 
 
@@ -250,7 +244,7 @@ def lrem(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return 0
     written = keys.container_to_write(key, List)
     removed = written.remove(value, abs(count) or len(written), count < 0)
-    _removed(keys, key, b"lrem")
+    taken_away(keys, key, LIST, b"lrem")
     return removed
 
 

@@ -21,7 +21,8 @@ from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.key_specs import DELETES, INSERTS, LOOKS, READS, KeySpec, one
 from distrodb.commands.numbers import NOT_POSITIVE, parse_integer
 from distrodb.commands.strings import over_limits
-from distrodb.commands.walking import fitting, parse_cursor, parse_steps
+from distrodb.commands.taken_away import taken_away
+from distrodb.commands.walking import Opened, fitting, opened
 from distrodb.keyspace.containers.set import Set
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, SET, Keys
@@ -70,15 +71,8 @@ def srem(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     if found is None or not any(member in found for member in members):
         return 0
     count = sum(map(keys.container_to_write(key, Set).remove, members))
-    _removed(keys, key, b"srem")
+    taken_away(keys, key, SET, b"srem")
     return count
-
-
-def _removed(keys: Keys, key: bytes, event: bytes) -> None:
-    keys.event(SET, event, key)
-    keys.drop_if_empty(key)
-    if key not in keys:
-        keys.event(GENERIC, b"del", key)
 
 
 def smove(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
@@ -95,7 +89,7 @@ def smove(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return 1
     is_new = other is None or member not in other
     keys.container_to_write(source, Set).remove(member)
-    _removed(keys, source, b"srem")
+    taken_away(keys, source, SET, b"srem")
     if is_new:
         keys.container_to_write(target, Set).add(member)
         keys.event(SET, b"sadd", target)
@@ -170,15 +164,10 @@ def srandmember(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 def sscan(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """SSCAN key cursor [MATCH pattern] [COUNT count]"""
-    cursor = parse_cursor(args[2])
-    if isinstance(cursor, ErrorReply):
-        return cursor
-    found = keys.container(args[1], Set)
-    if found is None:
-        return [b"0", []]
-    steps = parse_steps(args[3:])
-    if isinstance(steps, ErrorReply):
-        return steps
+    walk = opened(keys, args, Set)
+    if not isinstance(walk, Opened):
+        return walk
+    found, cursor, steps = walk.found, walk.cursor, walk.steps
     if is_small(found):
         following, members = 0, found.members
     else:

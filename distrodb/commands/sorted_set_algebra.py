@@ -221,33 +221,34 @@ def _asked(keys: Keys, words: Sequence[bytes], name: str) -> _Asked | ErrorReply
     return _Asked(words[1 : count + 1], [1.0] * count)
 
 
-def _read(keys: Keys, args: Sequence[bytes], context: Context, operation: str) -> Reply:
-    words = args[1:]
-    asked = _asked(keys, words, f"z{operation}")
+def _scores(
+    keys: Keys, words: Sequence[bytes], operation: str, stores: bool
+) -> tuple[_Asked, Scores] | ErrorReply:
+    """numkeys key [key ...] and options: what was asked, and what comes of it."""
+    asked = _asked(keys, words, f"z{operation}store" if stores else f"z{operation}")
     if isinstance(asked, ErrorReply):
         return asked
     rest = words[len(asked.keys) + 1 :]
-    if problem := _parse(rest, asked, operation == _DIFF, False):
+    if problem := _parse(rest, asked, operation == _DIFF, stores):
         return problem
     scores = _run(keys, asked, operation)
-    if isinstance(scores, ErrorReply):
-        return scores
+    return scores if isinstance(scores, ErrorReply) else (asked, scores)
+
+
+def _read(keys: Keys, args: Sequence[bytes], context: Context, operation: str) -> Reply:
+    found = _scores(keys, args[1:], operation, stores=False)
+    if isinstance(found, ErrorReply):
+        return found
+    asked, scores = found
     entries = sorted((score, member) for member, score in scores.items())
     return scored(entries) if asked.has_scores else [member for _, member in entries]
 
 
 def _store(keys: Keys, args: Sequence[bytes], context: Context, operation: str) -> Reply:
-    words = args[2:]
-    asked = _asked(keys, words, f"z{operation}store")
-    if isinstance(asked, ErrorReply):
-        return asked
-    rest = words[len(asked.keys) + 1 :]
-    if problem := _parse(rest, asked, operation == _DIFF, True):
-        return problem
-    scores = _run(keys, asked, operation)
-    if isinstance(scores, ErrorReply):
-        return scores
-    return store(keys, args[1], scores, b"z%bstore" % operation.encode(), context)
+    found = _scores(keys, args[2:], operation, stores=True)
+    if isinstance(found, ErrorReply):
+        return found
+    return store(keys, args[1], found[1], b"z%bstore" % operation.encode(), context)
 
 
 def zintercard(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:

@@ -21,8 +21,9 @@ from distrodb.commands.scores import (
     member_range,
     score_range,
 )
-from distrodb.commands.sorted_sets import drop_if_empty, members_in, scored
+from distrodb.commands.sorted_sets import members_in, scored
 from distrodb.commands.strings import over_limits
+from distrodb.commands.taken_away import drop_if_empty
 from distrodb.keyspace.containers.sorted_set import Entry, SortedSet
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import GENERIC, SORTED_SET, Keys

@@ -22,10 +22,11 @@ from distrodb.commands.numbers import (
 )
 from distrodb.commands.scores import NOT_A_NUMBER, parse_score
 from distrodb.commands.strings import over_limits
-from distrodb.commands.walking import fitting, parse_cursor, parse_steps, step, step_us
+from distrodb.commands.taken_away import drop_if_empty
+from distrodb.commands.walking import Opened, fitting, opened, step, step_us
 from distrodb.keyspace.containers.sorted_set import ENTRY_BYTES, Entry, SortedSet
 from distrodb.keyspace.context import Context
-from distrodb.keyspace.keys import GENERIC, SORTED_SET, Keys
+from distrodb.keyspace.keys import SORTED_SET, Keys
 from distrodb.resp.doubles import show_double
 from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Pairs, Reply, error
 
@@ -46,12 +47,6 @@ def is_small(value: SortedSet) -> bool:
     return len(value) <= LISTPACK_ENTRIES_MAX and all(
         len(member) <= LISTPACK_BYTES_MAX for _, member in value
     )
-
-
-def drop_if_empty(keys: Keys, key: bytes) -> None:
-    keys.drop_if_empty(key)
-    if key not in keys:
-        keys.event(GENERIC, b"del", key)
 
 
 def over_member_limits(context: Context, key: bytes, members: Iterable[bytes]) -> ErrorReply | None:
@@ -328,15 +323,10 @@ def zrandmember(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
 
 def zscan(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
     """ZSCAN key cursor [MATCH pattern] [COUNT count]"""
-    cursor = parse_cursor(args[2])
-    if isinstance(cursor, ErrorReply):
-        return cursor
-    found = keys.container(args[1], SortedSet)
-    if found is None:
-        return [b"0", []]
-    steps = parse_steps(args[3:])
-    if isinstance(steps, ErrorReply):
-        return steps
+    walk = opened(keys, args, SortedSet)
+    if not isinstance(walk, Opened):
+        return walk
+    found, cursor, steps = walk.found, walk.cursor, walk.steps
     if is_small(found):
         following, members = b"0", fitting([member for _, member in found], steps)
     else:

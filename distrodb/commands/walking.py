@@ -6,7 +6,7 @@ As in Redis a small container comes whole, whatever was asked for, and its walk 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from distrodb.commands.combine import INVALID_CURSOR, cursor_of
 from distrodb.commands.costs import Cost, Sizes
@@ -14,7 +14,11 @@ from distrodb.commands.error_replies import SYNTAX
 from distrodb.commands.numbers import NOT_AN_INTEGER, parse_integer
 from distrodb.keyspace.containers.walk import PLACES
 from distrodb.keyspace.glob import LONG_PATTERN, PATTERN_BYTES_MAX, glob
-from distrodb.resp.reply import ErrorReply
+from distrodb.keyspace.keys import Keys
+from distrodb.keyspace.values import Container
+from distrodb.resp.reply import ErrorReply, Reply
+
+C = TypeVar("C", bound=Container)
 
 COUNT = 10  # of elements, if none is said
 GIVEN_US, MADE_US = 2.0, 0.8  # of an element of a step, and of one of all when a walk begins
@@ -36,7 +40,29 @@ class Steps:
     is_without_values: bool = False  # NOVALUES of HSCAN
 
 
-def parse_steps(words: Sequence[bytes], may_leave_values: bool = False) -> Steps | ErrorReply:
+@dataclass(slots=True)
+class Opened(Generic[C]):
+    found: C
+    cursor: int
+    steps: Steps
+
+
+def opened(
+    keys: Keys, args: Sequence[bytes], kind: type[C], may_leave_values: bool = False
+) -> Opened[C] | Reply:
+    """name key cursor [MATCH pattern] [COUNT count]: what is meant, or what is answered at
+    once."""
+    cursor = cursor_of(args[2])
+    if cursor is None:
+        return INVALID_CURSOR
+    found = keys.container(args[1], kind)
+    if found is None:
+        return [b"0", []]
+    steps = _parse_steps(args[3:], may_leave_values)
+    return steps if isinstance(steps, ErrorReply) else Opened(found, cursor, steps)
+
+
+def _parse_steps(words: Sequence[bytes], may_leave_values: bool) -> Steps | ErrorReply:
     """[MATCH pattern] [COUNT count]"""
     steps, left = Steps(), deque(words)
     while left:
@@ -57,11 +83,6 @@ def parse_steps(words: Sequence[bytes], may_leave_values: bool = False) -> Steps
     if steps.pattern is not None and len(steps.pattern) > PATTERN_BYTES_MAX:
         return LONG_PATTERN
     return steps
-
-
-def parse_cursor(text: bytes) -> int | ErrorReply:
-    cursor = cursor_of(text)
-    return INVALID_CURSOR if cursor is None else cursor
 
 
 def step(found: Walked, cursor: int, steps: Steps) -> tuple[bytes, list[bytes]]:
