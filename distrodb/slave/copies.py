@@ -17,7 +17,7 @@ Caveats: it is found out within ``PAUSE_MAX_S``, not at once.  A partition witho
 copies as far as is known; it is waited for, for ``ANSWER_S`` where nothing else is waited for.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from distrodb.commands.api import ProcessApi
@@ -118,7 +118,9 @@ def _counts(answers: Iterable[Any]) -> Iterable[list[Any]]:
 
 
 class CopiesWait:
-    """One who waits; a ``Waiting`` (blocking.py) to its session."""
+    """One who waits: to its session as one who waits for keys (blocking.py)."""
+
+    args: Sequence[bytes] = (b"WAIT",)  # what else it says is of no matter to who may ask for it
 
     def __init__(
         self,

@@ -301,7 +301,7 @@ class Session:
         elif self.waiter is not None and self.guard is not None:
             self._refuse_to_wait(self.guard, self.waiter)
 
-    def _refuse_to_wait(self, guard: Guarding, waiter: Waiter) -> None:
+    def _refuse_to_wait(self, guard: Guarding, waiter: Waiter | CopiesWait) -> None:
         """If it may not take any more what it waits for: as since Redis 7.2."""
         row = self.client.last_row
         objection = None if row is None else guard.objection(row, waiter.args)

@@ -140,6 +140,19 @@ def test_who_is_gone_waits_no_more() -> None:
     assert not world.process.later_calls
 
 
+def test_who_may_not_wait_any_more_is_told_so() -> None:
+    world = lagging()
+    admin = world.connect()
+    world.say(admin, "acl setuser bob on nopass ~* +@all", "acl setuser eve on nopass ~* +@all")
+    bob, eve = (world.waits(f"auth {name} x", "set a 1", "wait 2 0") for name in ("bob", "eve"))
+    world.told(bob)
+    world.say(admin, "acl setuser bob resetkeys ~b")
+    assert bob.is_waiting, "that has nothing to do with keys"
+    world.say(admin, "acl setuser bob -wait", "acl deluser eve")
+    assert world.told(bob).startswith(b"-NOPERM ") and not bob.is_killed
+    assert eve.is_killed
+
+
 # -- where other slaves lead -----------------------------------------------------------------------
 
 
