@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -54,13 +55,16 @@ class Place:
         return found
 
     def steps(self) -> Iterator[int]:
-        """Numbers of steps, a leader's death and return between them."""
-        for number in range(STEPS):
-            if number == STEPS // 3:
-                self.kill()
-            elif number == 2 * STEPS // 3:
-                self.revive()
-            yield number
+        """Numbers of steps.  A leader dies while one of them is done, not between two, and is back
+        for the last of them."""
+        with ThreadPoolExecutor(1) as beside:
+            for number in range(STEPS):
+                if number == STEPS // 3:
+                    death = beside.submit(self.kill)
+                elif number == 2 * STEPS // 3:
+                    death.result()
+                    self.revive()
+                yield number
 
     def kill(self) -> None:
         self._dead = self.leader()
