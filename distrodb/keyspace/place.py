@@ -9,8 +9,8 @@ What is decided here, and nowhere else:
   anything.  A key without an entry since its expiry is *unsettled*: that is noted for the leader.
   The same goes for the fields of a hash (``is_past``; commands/fields.py asks).
 - **Copy on write.** A container to write to comes from here, of the newest generation.
-- **Who watches.** Whatever changes a key says so to the store's observer, if there is one; but for
-  what ``container_to_mark`` is for.
+- **Who watches.** Whatever changes a key says so to the store's observer, if there is one, and
+  notes when that was (``touched``); but for what ``container_to_mark`` is for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,10 +64,12 @@ class Shared:
         "hashes",
         "is_followed",
         "is_unsettled",
+        "moment",
         "now_ms",
         "observer",
         "open",
         "partition",
+        "touched",
         "undo",
         "usage",
     )
@@ -83,6 +85,8 @@ class Shared:
         self.is_followed = False  # there is one of the two, who must hear of each change
         self.now_ms = 0  # the newest entry's time
         self.clock_ms = 0  # that of the command that runs: a read may be ahead of the entries
+        self.moment = 0  # the newest entry's (watched.py)
+        self.touched = 0  # the last moment when what any place has may have been changed
         self.is_unsettled = False  # it has met a key whose expiry lies between the two
         self.generation = 0  # how many snapshots were begun
         self.expiries = ExpiryQueue()
@@ -114,13 +118,14 @@ class Shared:
 class Place:
     """What ``Keys`` says of its methods is not said here again."""
 
-    __slots__ = ("_expiries", "_number", "_shared", "_values", "chance")
+    __slots__ = ("_expiries", "_number", "_shared", "_values", "chance", "touched")
 
     def __init__(self, number: int, shared: Shared):
         """``number``: see place_number.py."""
         self._number, self._shared, self.chance = number, shared, shared.chance
         self._values: dict[bytes, Value] = {}
         self._expiries: dict[bytes, int] = {}  # milliseconds since the epoch
+        self.touched = 0  # the moment (watched.py) when one of its keys was changed last
 
     # -- to read -----------------------------------------------------------------------------
 
@@ -203,6 +208,7 @@ class Place:
             shared.replace(self._number, key, before, value)
         if self._expiries:
             self._forget_expiry(key)
+        self.touched = shared.moment
         if is_followed:
             self._changed(key)
             self.event(STRING, b"set", key)
@@ -320,6 +326,7 @@ class Place:
             self.event(NEW, b"new", key)
 
     def _changed(self, key: bytes) -> None:
+        self.touched = self._shared.moment
         if self._shared.observer is not None:
             self._shared.observer.changed(self._number, key)
 

@@ -52,7 +52,7 @@ from distrodb.keyspace.transaction import EXEC, EXEC_RO, commands_of
 from distrodb.keyspace.undo import Undo
 from distrodb.keyspace.usage import EXPIRY_BYTES
 from distrodb.keyspace.values import STRING, Value
-from distrodb.keyspace.watched import Watched
+from distrodb.keyspace.watched import Watched, last_moment, moment_behind, next_moment
 from distrodb.keyspace.weights import Weights, light_names
 from distrodb.resp.reply import Reply, error
 from distrodb.ring.slots import slot_of
@@ -84,7 +84,7 @@ class Store:
         self.publisher: Publisher | None = None  # of what scripts publish
         self._nowhere = Place(-1, self._shared)  # what is read where no key ever was
         self._chance = self.chance = self._shared.chance
-        self.watched = Watched(self._expires_by)
+        self.watched = Watched(self._expires_by, self._touched)
         self._observers = Observers()
         self.light = light_names(table)
 
@@ -125,6 +125,7 @@ class Store:
         shared = self._shared
         shared.chance.entry_count = 0
         shared.now_ms = max(shared.now_ms, now_ms)
+        shared.moment = next_moment(shared.moment, shared.now_ms)
         self._at(shared.now_ms)
         if not expire_max:
             return
@@ -271,7 +272,23 @@ class Store:
         for place, key in keys:
             self._places.get(place, self._nowhere).expiry(key)  # notes it if it has just expired
         self.observe(self.watched)
-        return self.watched.add(keys)
+        return self.watched.add(keys, self._moment_of_watch())
+
+    def _moment_of_watch(self) -> int:
+        """What is changed from now on is not changed before it; 0: that is not known."""
+        shared = self._shared
+        if shared.moment <= shared.touched:
+            return 0
+        # At an entry's own time it may be among its commands, some of which are still to come.
+        is_behind = shared.clock_ms > shared.now_ms
+        return moment_behind(shared.moment) if is_behind else shared.moment
+
+    def _touched_by(self, now_ms: int) -> None:
+        """A snapshot of this time does not say when its keys were changed, nor its moment."""
+        self._shared.moment = self._shared.touched = last_moment(now_ms)
+
+    def _touched(self, place: int) -> int:
+        return max(self._shared.touched, self._places.get(place, self._nowhere).touched)
 
     def _expires_by(self, place: int, key: bytes, at_ms: int) -> bool:
         return self._places.get(place, self._nowhere).expires_by(key, at_ms)
@@ -319,6 +336,7 @@ class Store:
                 and key in self._places.get(place, self._nowhere).all()
             )
         )
+        self._shared.touched = self._shared.moment
         if database is None:
             self._places = {}
             self._shared.expiries, self._shared.hashes = ExpiryQueue(), HashQueue()
@@ -369,7 +387,7 @@ class Store:
         contents = {number: place.copy() for number, place in places.items()}
 
         def put_back() -> None:
-            self._places = places
+            self._places, shared.touched = places, shared.moment
             for number, (values, expiries) in contents.items():
                 places[number].put_back_all(values, expiries)
             shared.usage.put_back(used)
@@ -486,6 +504,7 @@ class StoreBuilder:
             header = snapshot.decode_header(chunk)
             self._store = Store(header.first_slot, header.last_slot, self._table, self._limits)
             self._store.advance(header.now_ms, 0)
+            self._store._touched_by(header.now_ms)
             self._missing = header.key_count
             self._store.origins.opened = header.origins_opened
             self._missing_origins = header.origin_count

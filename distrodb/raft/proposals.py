@@ -180,7 +180,7 @@ class Proposals:
     ) -> tuple[list[Request | Burst], int]:
         """The next batch, and its bytes."""
         requests: list[Request | Burst] = []
-        queue, is_watched = self._queue, len(machine.watched)
+        queue = self._queue
         size = words = writes = 0
         took_us, weights = 0.0, None  # made for the first command that is to be weighed
         light, bytes_max = machine.light, self._options.batch_bytes_max
@@ -206,7 +206,7 @@ class Proposals:
                     continue
                 took_us += cost_us
             if request.is_write:
-                if is_watched and is_undecided(request.args):
+                if request.args[0] == EXEC and is_undecided(request.args):
                     if writes:  # what they do to the watched keys is seen when they are applied
                         break
                     _decide(request, time_ms, member, machine)

@@ -41,15 +41,35 @@ def started(seed: int = 3) -> tuple[Simulation, str]:
     return cluster, leader
 
 
-def test_a_watch_does_not_outlive_its_lead() -> None:
-    """Nobody touched the key, but the slave that leads again cannot know that."""
-    cluster, first = started()
-    client = Client(cluster, first)
-    assert client.ask("WATCH a", "GET a") == [OK, b"1"]
+def change_of_leader(cluster: Simulation, first: str) -> None:
+    """Another slave leads, and then the owner again, in a term of its own."""
     cluster.isolate(first)
     cluster.run_until(lambda: cluster.leader("a") not in (first, None))
     cluster.heal()
-    cluster.run_until(lambda: cluster.leader("a") == first)  # its owner
+    cluster.run_until(lambda: cluster.leader("a") == first)
+
+
+def test_a_watch_outlives_its_lead() -> None:
+    cluster, first = started()
+    client = Client(cluster, first)
+    assert client.ask("WATCH a", "GET a") == [OK, b"1"]
+    change_of_leader(cluster, first)
+    assert client.ask("MULTI", "SET a 2", "EXEC")[-1] == [OK]
+    assert client.ask("WATCH a", "MULTI", "SET a 3", "EXEC")[-1] == [OK]
+
+
+@pytest.mark.parametrize("change", ["SET a 1", "EXPIRE a 100", "DEL a", "FLUSHALL", "EVAL"])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_the_next_leader_knows_what_has_changed(change: str, is_before: bool) -> None:
+    cluster, first = started()
+    client = Client(cluster, first)
+    assert client.ask("WATCH a", "GET a") == [OK, b"1"]
+    line = change if change != "EVAL" else "EVAL redis.call('SET','a',1) 0"
+    if is_before:
+        assert not isinstance(Client(cluster, first).ask(line)[0], ErrorReply)
+    change_of_leader(cluster, first)
+    if not is_before:
+        assert not isinstance(Client(cluster, first).ask(line)[0], ErrorReply)
     assert client.ask("MULTI", "SET a 2", "EXEC")[-1] is None
     assert client.ask("WATCH a", "MULTI", "SET a 2", "EXEC")[-1] == [OK]
 

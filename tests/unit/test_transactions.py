@@ -9,9 +9,10 @@ from distrodb.commands.api import PENDING
 from distrodb.commands.command import session_row
 from distrodb.commands.table import DISPATCHED, MACHINE_COMMANDS
 from distrodb.errors import PeerError
+from distrodb.keyspace.store import StoreBuilder
 from distrodb.keyspace.transaction import Condition, parts_of
 from distrodb.keyspace.transaction import pack as pack_words
-from distrodb.keyspace.watched import KEYS_MAX, Watched
+from distrodb.keyspace.watched import KEYS_MAX, TERM_MAX, Watched
 from distrodb.resp.reply import OK, ErrorReply, Reply
 from distrodb.ring.slots import slot_of
 from distrodb.slave.forwarding.forwarded import Answers, Forwarded, Inbox
@@ -326,6 +327,137 @@ def test_an_expired_key_is_a_changed_one() -> None:
     assert not store.watched.holds(conditions, 1600)
     token = store.watch([(place, b"a")])  # it is not there
     assert store.watched.holds([(token, place, b"a")], 9999)
+
+
+class Copies:
+    """Two of one partition: the first leads at term 1, the other one at term 2."""
+
+    def __init__(self) -> None:
+        self.stores = [new_store(0, 16383), new_store(0, 16383)]
+        for term, store in enumerate(self.stores, 1):
+            store.watched.begin(term)
+        self.place = slot_of(b"a")
+
+    def entry(self, now_ms: int, *lines: bytes, expire_max: int = 0) -> None:
+        for store in self.stores:
+            store.advance(now_ms, expire_max)
+            for line in lines:
+                words = line.split()
+                at = slot_of(words[1]) if len(words) > 1 else -1
+                store.execute(at, words, store.now_ms)
+
+    def watch(self, at_ms: int) -> list[Condition]:
+        words = [b"WATCH", b"a"]
+        token = self.stores[0].read(self.place, words, at_ms)
+        return [Condition(token, self.place, b"a")]
+
+    def holds(self, conditions: list[Condition], now_ms: int = 2000) -> list[bool]:
+        return [store.watched.holds(conditions, now_ms) for store in self.stores]
+
+
+def test_the_next_leader_knows_what_was_not_touched() -> None:
+    copies = Copies()
+    copies.entry(1000, b"SET a 1")
+    watched = copies.watch(1001)
+    assert copies.holds(watched) == [True, True]
+    copies.entry(1000, b"SET other 1")  # of the same time, as a slow clock makes it
+    copies.entry(1002, b"SET other 1", b"GET a", b"DEL none")
+    assert copies.holds(watched) == [True, True]
+    copies.entry(1003, b"SET {a}b 1")  # of the same slot: another copy cannot tell
+    assert copies.holds(watched) == [True, False]
+
+
+@pytest.mark.parametrize(
+    "line", [b"SET a 1", b"EXPIRE a 9", b"APPEND a x", b"DEL a", b"RENAME a {a}b", b"FLUSHALL"]
+)
+@pytest.mark.parametrize("now_ms", [1000, 1001, 5000])
+@pytest.mark.parametrize("entries", range(1, 7))
+def test_the_next_leader_knows_what_was_touched(line: bytes, now_ms: int, entries: int) -> None:
+    """However many entries had the time of the one that changed it."""
+    copies = Copies()
+    copies.entry(1000, b"SET a 1")
+    for _ in range(entries):
+        watched = copies.watch(1001)
+        copies.entry(1000, b"SET other 1")
+    watched = copies.watch(1001)
+    for _ in range(entries):
+        copies.entry(1000, b"SET other 1")
+    copies.entry(now_ms, line)
+    assert copies.holds(watched, 1000) == [False, False]
+
+
+def test_the_next_leader_knows_what_expired() -> None:
+    copies = Copies()
+    copies.entry(1000, b"SET a 1 PX 500")
+    watched = copies.watch(1001)
+    assert copies.holds(watched, 1499) == [True, True]
+    assert copies.holds(watched, 1500) == [False, False]
+    copies.entry(1600, expire_max=9)
+    assert copies.holds(watched, 1600) == [False, False]
+
+
+def test_what_comes_later_in_the_entry_of_a_watch_touches() -> None:
+    copies = Copies()
+    copies.entry(1000, b"SET a 1")
+    copies.entry(1001)
+    watched = copies.watch(1001)  # at the entry's own time
+    copies.stores[1].execute(copies.place, [b"SET", b"a", b"1"], 1001)
+    assert not copies.stores[1].watched.holds(watched, 1001)
+
+
+def test_a_copy_that_was_restored_knows_what_came_since() -> None:
+    copies = Copies()
+    copies.entry(1000, b"SET a 1")
+    before = copies.watch(1001)
+    copies.entry(1000, b"SET other 1")
+    builder = StoreBuilder(MACHINE_COMMANDS)
+    for chunk in copies.stores[1].snapshot():
+        builder.add(chunk)
+    copies.stores[1] = builder.finish()
+    copies.stores[1].watched.begin(2)
+    assert copies.holds(before) == [True, False]  # it cannot know
+    copies.entry(1000, b"SET other 1")
+    assert copies.holds(copies.watch(1001)) == [True, False]
+    copies.entry(1001, b"SET other 1")
+    watched = copies.watch(1002)
+    assert copies.holds(watched) == [True, True]
+    copies.entry(1001, b"SET a 1")
+    assert copies.holds(watched) == [False, False]
+    # And as the one whose token it is.
+    copies.stores.reverse()
+    for term, store in enumerate(copies.stores, 3):
+        store.watched.begin(term)
+    watched = copies.watch(1002)
+    assert copies.holds(watched) == [True, True]
+    copies.entry(1001, b"SET a 1")
+    assert copies.holds(watched) == [False, False]
+
+
+def test_a_token_of_a_copy_that_was_just_restored_is_worth_something_in_its_lead_only() -> None:
+    """It does not know which entry of its millisecond its newest one is."""
+    copies = Copies()
+    copies.entry(1000, b"SET a 1")
+    builder = StoreBuilder(MACHINE_COMMANDS)
+    for chunk in copies.stores[0].snapshot():
+        builder.add(chunk)
+    copies.stores[0] = builder.finish()
+    copies.stores[0].watched.begin(1)
+    watched = copies.watch(1001)
+    assert copies.holds(watched) == [True, False]
+    copies.entry(1000, b"SET a 1")
+    assert copies.holds(watched) == [False, False]
+
+
+def test_a_token_that_would_be_too_long_is_worth_something_in_its_lead_only() -> None:
+    watched = Watched(touched=lambda place: 0)
+    for term, holds_later in ((1, True), (TERM_MAX, True), (TERM_MAX + 1, False)):
+        watched.begin(term)
+        token = watched.add([(1, b"a")], 1 << 43)
+        assert holds(watched, token, 1, b"a")
+        conditions = [Condition(token, 1, b"a")]
+        assert parts_of([b"EXEC", *pack_words([], conditions)]) == (conditions, [])
+        watched.begin(term + 1)
+        assert holds(watched, token, 1, b"a") == holds_later
 
 
 @pytest.mark.parametrize("command", [b"FLUSHALL", b"FLUSHDB"])
