@@ -91,8 +91,11 @@ def _stored(
     return len(members)
 
 
-def sintercard(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
-    """SINTERCARD numkeys key [key …] [LIMIT limit]; a limit of 0 is none."""
+def _counts(
+    keys: Keys, args: Sequence[bytes], context: Context, *, combine: Combine, may_guess: bool
+) -> Reply:
+    """numkeys key [key …] [LIMIT limit]; a limit of 0 is none.  ``may_guess``: [APPROX] too, by
+    which Redis may save time; ours is exact."""
     number, limit = parse_integer(args[1]), 0
     if number is None or number < 1:
         return NO_KEY_COUNT
@@ -100,16 +103,19 @@ def sintercard(keys: Keys, args: Sequence[bytes], context: Context) -> Reply:
         return TOO_MANY_KEYS
     words = deque(args[number + 2 :])
     while words:
-        if words.popleft().upper() != b"LIMIT" or not words:
+        word = words.popleft().upper()
+        if word == b"APPROX" and may_guess:
+            continue
+        if word != b"LIMIT" or not words:
             return SYNTAX
         said = parse_integer(words.popleft())
         if said is None or said < 0:
             return NEGATIVE_LIMIT
         limit = said
-    sets = _sets(keys, args[2 : number + 2], True)
+    sets = _sets(keys, args[2 : number + 2], combine is inter)
     if isinstance(sets, ErrorReply):
         return sets
-    count = len(inter(sets))
+    count = len(combine(sets))
     return min(count, limit) if limit else count
 
 
@@ -131,11 +137,12 @@ def _cost(first: int, is_stored: bool, least: bool = False) -> Cost:
     return cost
 
 
-def _counted_us(sizes: Sizes, args: Sequence[bytes]) -> float:
+def _counted_us(sizes: Sizes, args: Sequence[bytes], least: bool) -> float:
     number = parse_integer(args[1])
     names = args[2 : 2 + number] if number is not None and 0 < number < len(args) else ()
     lengths = [length_of(sizes, name) for name in names]
-    return min(lengths, default=0) * len(lengths) * LOOKED_AT_US
+    looked_at = min(lengths, default=0) * len(lengths) if least else sum(lengths)
+    return looked_at * LOOKED_AT_US
 
 
 _STORES = KeySpec("OW update"), *many("RO access", 2)
@@ -176,19 +183,26 @@ def _both(word: str) -> tuple[Command, Command]:
     )
 
 
-COMMANDS = (
-    *_both("inter"),
-    *_both("union"),
-    *_both("diff"),
-    _row(
-        "sintercard",
-        sintercard,
+def _counting(word: str, summary: str, since: str) -> Command:
+    combine = _ABOUT[word][0]
+    return _row(
+        f"s{word}card",
+        partial(_counts, combine=combine, may_guess=combine is union),
         -3,
         "readonly movablekeys",
         counted("RO access"),
         "set",
-        "Counts what all sets have.",
-        "7.0.0",
-        cost=_counted_us,
-    ),
+        summary,
+        since,
+        cost=partial(_counted_us, least=combine is inter),
+    )
+
+
+COMMANDS = (
+    *_both("inter"),
+    *_both("union"),
+    *_both("diff"),
+    _counting("inter", "Counts what all sets have.", "7.0.0"),
+    _counting("union", "Counts what sets have together.", "8.10.0"),
+    _counting("diff", "Counts what the first set has beside the others.", "8.10.0"),
 )

@@ -82,7 +82,9 @@ def _max(one: float, other: float) -> float:
     return other if other > one else one
 
 
-_AGGREGATES = {b"SUM": _sum, b"MIN": _min, b"MAX": _max}
+# By COUNT each of the sets counts by its weight, whatever the scores in it are.
+_COUNT = b"COUNT"
+_AGGREGATES = {b"SUM": _sum, b"MIN": _min, b"MAX": _max, _COUNT: _sum}
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class _Asked:
     keys: Sequence[bytes]
     weights: Sequence[float]
     aggregate: Callable[[float, float], float] = _sum
+    is_counting: bool = False
     has_scores: bool = False
     limit: int = 0  # 0: none
 
@@ -106,7 +109,7 @@ def _key_count(words: Sequence[bytes], name: str) -> int | ErrorReply:
 
 
 def _parse(words: Sequence[bytes], asked: _Asked, is_diff: bool, stores: bool) -> ErrorReply | None:
-    """[WEIGHTS weight ...] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]"""
+    """[WEIGHTS weight ...] [AGGREGATE (SUM | MIN | MAX | COUNT)] [WITHSCORES]"""
     left, count = deque(words), len(asked.keys)
     while left:
         word = left.popleft().upper()
@@ -119,7 +122,7 @@ def _parse(words: Sequence[bytes], asked: _Asked, is_diff: bool, stores: bool) -
             name = left.popleft().upper()
             if name not in _AGGREGATES:
                 return SYNTAX
-            asked.aggregate = _AGGREGATES[name]
+            asked.aggregate, asked.is_counting = _AGGREGATES[name], name == _COUNT
         elif word == b"WITHSCORES" and not stores:
             asked.has_scores = True
         else:
@@ -148,7 +151,7 @@ def _union(sources: Sequence[Source], asked: _Asked) -> Scores:
     aggregate = asked.aggregate
     for weight, source in _smallest_first(sources, asked.weights):
         for plain, member in source:
-            score = _weighed(plain, weight)
+            score = weight if asked.is_counting else _weighed(plain, weight)
             before = found.get(member)
             found[member] = score if before is None else aggregate(before, score)
     return found
@@ -158,12 +161,13 @@ def _inter(sources: Sequence[Source], asked: _Asked) -> Scores:
     found: Scores = {}
     (weight, first), *others = _smallest_first(sources, asked.weights)
     for plain, member in first:
-        score = _weighed(plain, weight)
+        score = weight if asked.is_counting else _weighed(plain, weight)
         for other_weight, other in others:
             value = other.score(member)
             if value is None:
                 break
-            score = asked.aggregate(score, value * other_weight)
+            other_score = other_weight if asked.is_counting else value * other_weight
+            score = asked.aggregate(score, other_score)
         else:
             found[member] = score
             if len(found) == asked.limit:

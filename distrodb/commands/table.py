@@ -45,6 +45,7 @@ from distrodb.commands import (
     stream_groups,
     stream_info,
     stream_pending,
+    stream_references,
     streams,
     strings,
     transactions,
@@ -55,7 +56,7 @@ from distrodb.commands.gateway import GATEWAY
 # The families of commands on data, and of those that a slave answers by itself.
 _STRINGS = (strings, counters, bits, bitfield, hyperloglog)
 _KEYS = (keys, keyspaces, expiry, dump, object, memory, sort)
-_STREAMS = (streams, stream_groups, stream_pending, stream_info)
+_STREAMS = (streams, stream_groups, stream_pending, stream_references, stream_info)
 _SCRIPTS = (scripts, functions)
 _SORTED_SETS = (sorted_sets, sorted_set_ranges, sorted_set_algebra, geo)
 _HASHES, _SETS = (hashes, hash_walks, hash_expiry), (sets, set_algebra)

@@ -941,8 +941,24 @@ HSETEX key FIELDS 1 field value
 HSETEX key (FNX|FXX) PX (1|2|3) FIELDS 2 field value field integer
 HSETEX key KEEPTTL FIELDS 2 field value field integer
 HSETEX key EXAT unix FIELDS 1 field value
+SADD key element element
+SUNIONCARD 2 key key [LIMIT small] [APPROX]
+SDIFFCARD (1|2|'x) key key [LIMIT small]
+ZADD key small element small element
+ZUNION 2 key key AGGREGATE COUNT [WEIGHTS small small] [WITHSCORES]
+ZINTER 2 key key AGGREGATE COUNT WITHSCORES
+ZUNIONSTORE key 2 key key AGGREGATE COUNT [WEIGHTS small small]
+ZINTERSTORE key 2 key key AGGREGATE COUNT [WEIGHTS small small]
+XADD key new_id field value
+XADD key new_id field value
+XGROUP CREATE key group 0 MKSTREAM
+XREADGROUP GROUP group consumer COUNT 2 STREAMS key '>
+XDELEX key (KEEPREF|DELREF|ACKED) 'IDS 2 new_id new_id
+XDELEX key 'IDS (1|0|2|'x) new_id
+XACKDEL key group (KEEPREF|DELREF|ACKED) 'IDS 1 new_id
+XACKDEL key group 'IDS (1|0|2|'x) new_id
 """
-NOT_COMPARED = [_family("fields that expire", NEWER, 0)]
+NOT_COMPARED = [_family("what is newer", NEWER, 0)]
 # Compared by the tests.
 SCRIPTS = """
 EVAL script 1 key
