@@ -92,6 +92,7 @@ def first_difference(
 
 
 def _same(words: Words, theirs: list[Frame], ours: list[Frame]) -> bool:
+    theirs, ours = (list(map(_with_keys_in_order, frames)) for frames in (theirs, ours))
     if theirs == ours:
         return True
     if len(theirs) != 1 or len(ours) != 1:
@@ -100,6 +101,14 @@ def _same(words: Words, theirs: list[Frame], ours: list[Frame]) -> bool:
         # Of several patterns the order is chance; and where prefixes overlap one message is enough.
         return {*map(repr, theirs)} == {*map(repr, ours)}
     return is_equal(words, theirs[0], ours[0])
+
+
+def _with_keys_in_order(frame: Frame) -> Frame:
+    """Several keys that one message tells of are in no order."""
+    kind, content = frame
+    if kind != b">" or content[0][1] != b"invalidate" or content[1][1] is None:
+        return frame
+    return kind, [content[0], (content[1][0], sorted(content[1][1]))]
 
 
 def _in_order(frames: list[Frame]) -> list[set[str]]:

@@ -67,13 +67,23 @@ POOLS = {
         *(b"*", b"{t}*", b"{t}?", b"{t}[ab]", b"{t}[^a]", b"{t}[a-c]", b"\\{t}a", b"none", b""),
         *(b"*a", b"{t}a", b"**", b"[", b"{t}[", b"{t}[b-a]", b"*[abc", b"\\"),
     ],
-    # DUMP of 10, hello world, a hundred a, an empty string, a hash of one field; then damaged ones.
+    # DUMP of 10, hello world, a hundred a, an empty string, a hash, a list, two sets, a sorted set
+    # and a stream with a group; then damaged ones.
     "payload": [
         b"\x00\xc0\n\n\x00n\x9fWE\x0e\xaec\xbb",
         b"\x00\x0bhello world\n\x00\x0b\xfcI\xb9\xa6\xc7\xa04",
         b"\x00\xc3\t@d\x01aa\xe0W\x00\x01aa\n\x00\xe8\xa3\xb5\x07\xb0m\xf2q",
         b"\x00\x00\n\x00]\x9b\\@\x0f\x7f\xa2\xda",
         b"\x10\x12\x12\x00\x00\x00\x04\x00\x81f\x02\x01\x01\x81g\x02\x81x\x02\xff\n\x00\xf2\xc5\xd7;[\x9b\xc3Z",
+        b"\x12\x01\x02\x0c\x0c\x00\x00\x00\x02\x00\x81a\x02\x01\x01\xff\n\x00\x94\x96+#\xac\x17\xaa\x85",
+        b"\x02\x02\x01b\x01a\n\x00u\xd9\x9d\x83^\xf8_e",
+        b"\x0b\x0c\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00\n\x00oy8\xb14\xeb .",
+        b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x831.5\x04\x81b\x02\x02\x01\xff\n\x00\xfa\x02\xb4%\xaf"
+        b"\x18\x87c",
+        b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x1d\x1d\x00\x00\x00"
+        b"\n\x00\x01\x01\x00\x01\x01\x01\x81f\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81v\x02\x04\x01\xff\x01"
+        b"\x01\x01\x01\x01\x00\x00\x01\x01\x01g\x00\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\n\x00"
+        b"\xff\x9a\xd3KH\xb2h\xce",
         b"\x00\xc0\n\n\x00n\x9fWE\x0e\xaec\xbc",
         b"\x00\xc0\n\xff\x00n\x9fWE\x0e\xaec\xbb",
         b"",
@@ -271,6 +281,39 @@ FLUSHALL [ASYNC|SYNC]
 EXPIREAT key unix
 PEXPIRETIME key
 GET key
+"""
+
+# What every kind of value has, of each kind.
+OF_EACH_KIND = """
+RESTORE key 0 payload [REPLACE]
+RESTORE key 0 payload REPLACE
+DUMP key
+COPY key key [REPLACE]
+COPY key key REPLACE
+TYPE key
+OBJECT (ENCODING|REFCOUNT) key
+MEMORY USAGE key [SAMPLES small]
+SORT key ALPHA [LIMIT small small]
+SORT_RO key [LIMIT small small]
+RENAME key key
+HINCRBY key 'a integer
+HGETALL key
+LPOP key
+RPUSH key float
+LRANGE key integer integer
+SREM key element
+SMEMBERS key
+ZINCRBY key float 'a
+ZRANGE key 0 -1 WITHSCORES
+ZADD key float 'a
+XADD key new_id 'f float
+XRANGE key '- '+
+XREADGROUP GROUP 'g 'c STREAMS key '>
+XPENDING key 'g
+XINFO GROUPS key
+SET key float
+GET key
+DEL key
 """
 
 EXPIRY = """
@@ -1000,6 +1043,7 @@ FAMILIES = [
     _family("hyperloglog", HYPERLOGLOG),
     _family("keys", KEYS),
     _family("dumping", DUMPING),
+    _family("of each kind", OF_EACH_KIND, kinds=GATEWAY),
     _family("expiry", EXPIRY),
     _family("hashes", HASHES),
     _family("lists", LISTS),

@@ -163,7 +163,9 @@ def words_of(name: str, arity: int, key: bytes) -> list[bytes]:
     for name_ in ("zunion", "zinter", "zdiff"):
         by_name |= {name_: [b"1", key], f"{name_}store": [b"s", b"1", key]}
     by_name |= {name_: [b"s", key] for name_ in ("sinterstore", "sunionstore", "sdiffstore")}
-    by_name |= {"zintercard": [b"1", key], "sintercard": [b"1", key], "smove": [key, b"1", b"1"]}
+    by_name |= {f"{name_}card": [b"1", key] for name_ in ("zinter", "sinter", "sunion", "sdiff")}
+    by_name |= {"smove": [key, b"1", b"1"], "xdelex": [key, b"IDS", b"1", b"1"]}
+    by_name |= {"xackdel": [key, b"g", b"IDS", b"1", b"1"]}
     return [name.encode(), *by_name.get(name, [key, *[b"1"] * (abs(arity) - 2)])]
 
 
