@@ -32,6 +32,7 @@ feeds it.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -186,6 +187,8 @@ class Blocking:
         self._by_number: dict[int, Waiter] = {}
         self._number = 0
         self._deadlines = Deadlines()
+        self._to_ask: deque[Waiter] = deque()
+        self._is_asking = False
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -242,12 +245,14 @@ class Blocking:
     def look(self, now: float) -> None:
         """Whose time is over?"""
         for number in self._deadlines.take(now):
-            waiter = self._by_number[number]
+            waiter = self._by_number.get(number)
+            if waiter is None:  # what became of one before ended it as well
+                continue
             if waiter.was_asked:
                 self.unblock(waiter, waiter.nothing)
             else:  # it came behind others, and there may have been enough for all the time
                 waiter.end = waiter.nothing
-                self._ask(waiter)
+                self._ask_idle([waiter])
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -306,10 +311,17 @@ class Blocking:
         self._listen(line)
 
     def _ask_idle(self, waiters: Sequence[Waiter]) -> None:
-        """But for one that is asked or over meanwhile: an answer may come at once."""
-        for waiter in waiters:
+        """But for one that is asked or over meanwhile: an answer may come at once, and lets others
+        be asked, thousands in a row.  So those stand in a queue, and not in one another's calls."""
+        self._to_ask += waiters
+        if self._is_asking:
+            return
+        self._is_asking = True
+        while self._to_ask:
+            waiter = self._to_ask.popleft()
             if not waiter.is_asked and waiter.blocking is not None:
                 self._ask(waiter)
+        self._is_asking = False
 
     def _listen(self, line: _Line) -> None:
         if not line.is_told and line.must_be_told:

@@ -1,6 +1,7 @@
 """Who of those who wait for a key stands for whom: while one is being asked, another one that wants
 something else must be told of what changes meanwhile."""
 
+import math
 from collections.abc import Iterator
 
 from distrodb.resp.reply import Reply, error
@@ -37,10 +38,12 @@ class Queue:
     asked: list[Waiter]
     answers: dict[Waiter, Reply]
 
-    def begin(self, rivals: bytes | None, is_of_group: bool = False) -> Waiter:
+    def begin(
+        self, rivals: bytes | None, is_of_group: bool = False, until: float = math.inf
+    ) -> Waiter:
         waiter = Waiter([b"take"], 0, 0, [b"k"], None, lambda reply: self.tell(waiter, reply))
         waiter.rivals, waiter.is_of_group = rivals, is_of_group
-        self.blocking.begin(waiter, float("inf"))
+        self.blocking.begin(waiter, until)
         return waiter
 
     def tell(self, waiter: Waiter, reply: Reply) -> None:
@@ -139,3 +142,29 @@ def test_thousands_who_wait_for_one_key_are_looked_at_a_few_times_each() -> None
             waiter.resolve(reply)
     assert len(queue.answers) == count and not queue.asked
     assert counting.looked_at < 10 * count
+
+
+MOVED = error("MOVED", "1 127.0.0.1:1")
+
+
+def of_another_slave(queue: Queue) -> None:
+    """From now on whoever asks is told at once to go elsewhere."""
+    queue.blocking._ask_partition = lambda waiter, _: waiter.resolve(MOVED)
+
+
+def test_thousands_are_told_at_once_where_to_go() -> None:
+    queue = Queue()
+    waiting = [queue.begin(b"list") for _ in range(5000)]
+    queue.answer(waiting[0], None)
+    of_another_slave(queue)
+    queue.told.change()
+    assert list(queue.answers) == waiting and not len(queue.blocking)
+
+
+def test_one_whose_time_is_over_may_be_told_where_to_go_by_another_s_end() -> None:
+    queue = Queue()
+    first, *others = [queue.begin(b"list", until=1.0) for _ in range(4)]
+    queue.answer(first, None)
+    of_another_slave(queue)
+    queue.blocking.look(2.0)
+    assert queue.answers == {first: None} | dict.fromkeys(others, MOVED)
