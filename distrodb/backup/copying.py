@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from distrodb.backup.files import Output
 from distrodb.backup.pictures import TRIES_MAX, PictureLost, gives_up, take
-from distrodb.backup.records import Record
+from distrodb.backup.records import Code, Record
 from distrodb.errors import CorruptionError
 from distrodb.master.client import Cluster
 
@@ -17,7 +17,7 @@ Show = Callable[[float, str], None]  # partitions that are done, and what to say
 Copy = Callable[[int, Iterator[bytes]], int]
 
 
-def told_of(partition: int, records: Iterator[Record]) -> Iterator[Record]:
+def told_of(partition: int, records: Iterator[Record | Code]) -> Iterator[Record | Code]:
     """The same; what is wrong with a piece is an error of one line."""
     try:
         yield from records

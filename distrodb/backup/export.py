@@ -1,4 +1,5 @@
-"""``distrodb export``: keys as lines of JSON, from a running cluster or out of a backup."""
+"""``distrodb export``: keys, scripts and functions as lines of JSON, from a running cluster or a
+backup."""
 
 import sys
 from argparse import Namespace
@@ -12,7 +13,7 @@ from distrodb.backup.format import Decoder
 from distrodb.backup.json_lines import line_of
 from distrodb.backup.pictures import status_of
 from distrodb.backup.progress import bar, plural
-from distrodb.backup.records import Picture, Reading, Record
+from distrodb.backup.records import Code, Picture, Reading, Record
 from distrodb.master.client import Cluster
 
 LINES = 1000  # that are written at once
@@ -53,7 +54,7 @@ def _from_backup(path: Path, output: Output) -> int:
         decoder = Decoder(str(path), file.read)
         reading = Reading(decoder)
 
-        def shown() -> Iterator[Record]:
+        def shown() -> Iterator[Record | Code]:
             for number, record in enumerate(reading.records()):
                 if number % LINES == 0:
                     show(decoder.at, f"{number:,} keys")
@@ -64,7 +65,7 @@ def _from_backup(path: Path, output: Output) -> int:
         return reading.keys
 
 
-def _write(output: Output, records: Iterable[Record]) -> None:
+def _write(output: Output, records: Iterable[Record | Code]) -> None:
     lines: list[str] = []
     for record in records:
         lines.append(line_of(record))

@@ -17,7 +17,7 @@ from distrodb.backup.files import opened
 from distrodb.backup.json_lines import record_of
 from distrodb.backup.loading import Loader
 from distrodb.backup.progress import bar, plural
-from distrodb.backup.records import Record
+from distrodb.backup.records import Code, Record
 from distrodb.backup.redis_source import SCHEMES, RedisSource, name_of
 from distrodb.clock import monotonic
 from distrodb.errors import ConfigError, DistrodbError, UnavailableError
@@ -54,7 +54,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _load(loader: Loader, records: Iterable[Record], total: int | None) -> None:
+def _load(loader: Loader, records: Iterable[Record | Code], total: int | None) -> None:
     with bar("Importing", total) as show:
         for number, record in enumerate(records):
             loader.add(record)
@@ -81,7 +81,7 @@ def _from_file(name: str, loader: Loader) -> tuple[Counter[bytes], bytes | None]
     return Counter(), None
 
 
-def lines_of(name: str, file: BinaryIO) -> Iterator[Record]:
+def lines_of(name: str, file: BinaryIO) -> Iterator[Record | Code]:
     """Raises ``ConfigError`` with the number of a line that is wrong."""
     number = 0
     while line := file.readline(LINE_BYTES_MAX):

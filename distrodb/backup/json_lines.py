@@ -8,6 +8,11 @@
     {"key": "s", "set": ["one", "another"]}
     {"key": "x", "stream": {"entries": [["1-1", "field", "value"]], …}}     (json_streams.py)
 
+A library of functions, and a script of SCRIPT LOAD, are lines of their own:
+
+    {"function_library": "#!lua name=…"}
+    {"script": "return 1"}
+
 A string is UTF-8 text; what is not UTF-8 is an object with its bytes in Base64.  So no string is
 ever taken for bytes, nor the other way round, and whatever is exported comes back as it was.
 A field of a hash that expires has its time behind its value.
@@ -25,7 +30,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from distrodb.backup.json_streams import stream_from_plain, stream_to_plain
-from distrodb.backup.records import Record
+from distrodb.backup.records import Code, Record
 from distrodb.commands.numbers import INT_MAX
 from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
@@ -36,10 +41,14 @@ from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.values import Value
 
 Text: TypeAlias = str | dict[str, str]
+LIBRARY, SCRIPT = "function_library", "script"
 _DATABASES_MAX = 1024  # that an option allows
 
 
-def line_of(record: Record) -> str:
+def line_of(record: Record | Code) -> str:
+    if isinstance(record, Code):
+        name = LIBRARY if record.is_library else SCRIPT
+        return json.dumps({name: _text(record.text)}, ensure_ascii=False)
     name, (to_plain, _) = _name_of(record.value)
     plain: dict[str, Any] = {"key": _text(record.key), name: to_plain(record.value)}
     if record.expires_at_ms is not None:
@@ -49,7 +58,7 @@ def line_of(record: Record) -> str:
     return json.dumps(plain, ensure_ascii=False, separators=(", ", ": "))
 
 
-def record_of(line: str) -> Record:
+def record_of(line: str) -> Record | Code:
     """Raises ``ValueError`` with what is wrong."""
     try:
         plain = json.loads(line, object_pairs_hook=_object)
@@ -59,6 +68,8 @@ def record_of(line: str) -> Record:
         raise ValueError(f"no JSON: {problem.msg} at column {problem.colno}") from None
     if not isinstance(plain, dict):
         raise ValueError("no JSON object")
+    if plain.keys() in ({LIBRARY}, {SCRIPT}):
+        return Code(LIBRARY in plain, _bytes(plain.get(LIBRARY, plain.get(SCRIPT))))
     names = [name for name in plain if name in _KINDS]
     if unknown := set(plain) - set(_KINDS) - {"key", "expires_at_ms", "database"}:
         raise ValueError(f"{min(unknown)!a:.40} is not known")

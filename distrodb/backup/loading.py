@@ -4,7 +4,7 @@ Commands are made so that they may run again (writes.py), so whatever becomes of
 what is not answered is sent again; ``DistrodbError`` when that is in vain.
 """
 
-from distrodb.backup.records import Record
+from distrodb.backup.records import Code, Record
 from distrodb.backup.writes import Command, commands_of
 from distrodb.errors import DistrodbError, UnavailableError
 from distrodb.master.client import Cluster
@@ -22,7 +22,11 @@ class Loader:
         self._bytes = self._database = 0
         self.written = 0  # keys that are surely there
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record | Code) -> None:
+        if isinstance(record, Code):
+            self.flush()
+            self._load(record)
+            return
         if record.database != self._database or record.key in self._keys:
             self.flush()
             self._database = record.database
@@ -48,6 +52,15 @@ class Loader:
     def _run(self, commands: list[Command]) -> list[object]:
         return self._cluster(self._database).run_again_and_again(commands)
 
+    def _load(self, code: Code) -> None:
+        """To all partitions, by way of their leaders; again if one of these is another one now."""
+        words = ("FUNCTION", "LOAD", "REPLACE") if code.is_library else ("SCRIPT", "LOAD")
+        cluster, before = self._cluster(0), list[str | None]()
+        while (leaders := _leaders(cluster)) != before:
+            before = leaders
+            for leader in dict.fromkeys(leaders):
+                cluster.ask_leader(leaders.index(leader), *words, code.text)
+
     def are_there(self, keys: list[tuple[int, bytes]]) -> bool:
         """Databases and keys: all of them."""
         return all(
@@ -59,6 +72,11 @@ class Loader:
         if database not in self._clusters:
             self._clusters[database] = Cluster(self._connect, database)
         return self._clusters[database]
+
+
+def _leaders(cluster: Cluster) -> list[str | None]:
+    """Of each partition."""
+    return [partition["leader"] for partition in cluster.status()["partitions"]]
 
 
 def again(error: DistrodbError) -> DistrodbError:

@@ -12,7 +12,7 @@ from distrodb.backup.files import NewFile, made
 from distrodb.backup.format import Encoder, Facts
 from distrodb.backup.pictures import PictureLost, status_of
 from distrodb.backup.progress import bar, bytes_of, plural
-from distrodb.backup.records import Picture, Record
+from distrodb.backup.records import Code, Picture, Record
 from distrodb.clock import monotonic, wall_ms
 from distrodb.errors import ConfigError
 from distrodb.master.client import Cluster
@@ -71,6 +71,6 @@ class _Backup:
         return picture.keys
 
 
-def read_through(number: int, records: Iterator[Record]) -> None:
+def read_through(number: int, records: Iterator[Record | Code]) -> None:
     for _ in told_of(number, records):
         pass

@@ -1,4 +1,5 @@
-"""What stands in a backup: keys and their values, out of the chunks of partitions.  Pure.
+"""What stands in a backup: keys and their values, scripts that were loaded and libraries of
+functions, out of the chunks of partitions.  Pure.
 
 A large container comes in several parts, of one chunk or of several that follow each other; its
 record is given when its last part has come.
@@ -11,6 +12,7 @@ from distrodb.backup.format import PARTITION, Decoder, Frame
 from distrodb.errors import CorruptionError
 from distrodb.keyspace.containers.kinds import CONTAINERS
 from distrodb.keyspace.place_number import database_of, slot_at
+from distrodb.keyspace.scripts import LIBRARY, LOADED
 from distrodb.keyspace.snapshot import (
     Header,
     OriginRow,
@@ -33,6 +35,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """What is in all partitions."""
+
+    is_library: bool  # of functions; else a script
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Open:
     """A container of which more parts may come."""
 
@@ -48,6 +58,7 @@ class Picture:
     def __init__(self) -> None:
         self._header: Header | None = None
         self._open: _Open | None = None
+        self._missing_scripts: int | None = None
         self.keys = 0
 
     @property
@@ -55,7 +66,7 @@ class Picture:
         """A container waits: more of its parts may come."""
         return self._open is not None
 
-    def add(self, chunk: bytes) -> Iterator[Record]:
+    def add(self, chunk: bytes) -> Iterator[Record | Code]:
         if self._header is None:
             self._header = decode_header(chunk)
             return
@@ -63,10 +74,20 @@ class Picture:
             if isinstance(row, OriginRow):
                 raise ValueError("numbers of a gateway, which no backup has")
             if isinstance(row, ScriptRows):
-                raise ValueError("scripts, which no backup has")
+                yield from self._scripts(row)
+                continue
             if not self._header.first_slot <= slot_at(row.place) <= self._header.last_slot:
                 raise ValueError(f"slot {slot_at(row.place)}, outside its own range")
             yield from self._strings(row) if row.tag == STRING else self._containers(row)
+
+    def _scripts(self, rows: ScriptRows) -> Iterator[Code]:
+        if self._missing_scripts is None:
+            self._missing_scripts = rows.whole_count
+        for kind, _, text in rows.rows:
+            if kind not in (LOADED, LIBRARY) or type(text) is not bytes:
+                raise ValueError("scripts, which no backup has")
+            self._missing_scripts -= 1
+            yield Code(kind == LIBRARY, text)
 
     def _strings(self, row: Row) -> Iterator[Record]:
         yield from self._close()
@@ -98,6 +119,8 @@ class Picture:
         """What was open; the picture must be whole then."""
         if self._header is None:
             raise ValueError("a partition without a header")
+        if self._missing_scripts:
+            raise ValueError(f"a partition that lacks {self._missing_scripts} scripts")
         if self.keys != self._header.key_count:
             wanted = self._header.key_count
             raise ValueError(f"a partition of {self.keys} keys that should have {wanted}")
@@ -118,7 +141,7 @@ class Reading:
         # frame and misses none.
         self.safe_frame = from_frame
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record | Code]:
         for frame in self._decoder.frames():
             yield from self._given(frame, self._add(frame))
             is_open = self._picture is not None and self._picture.has_open
@@ -133,7 +156,7 @@ class Reading:
                 f" {self._decoder.keys}"
             )
 
-    def _given(self, frame: Frame, records: Iterator[Record]) -> Iterator[Record]:
+    def _given(self, frame: Frame, records: Iterator[Record | Code]) -> Iterator[Record | Code]:
         try:
             for record in records:
                 if frame.number >= self._from_frame:
@@ -141,7 +164,7 @@ class Reading:
         except ValueError as problem:
             raise self._decoder.damaged(frame, str(problem)) from None
 
-    def _add(self, frame: Frame) -> Iterator[Record]:
+    def _add(self, frame: Frame) -> Iterator[Record | Code]:
         if frame.kind == PARTITION:
             yield from self._finish()
             self._picture = Picture()

@@ -131,21 +131,29 @@ def _write_all(
     encoder = Encoder(facts)
     with bar("Recovering", count) as show:
         file.write(encoder.begin())
+        has_scripts = True  # until the first partition that is left has given them
         for partition, verdict in zip(cluster_map.partitions, verdicts, strict=True):
             show(partition.id, f"{keys:,} keys")
             holder = None if verdict.best is None else by_member[verdict.best.holder]
-            keys += _write(partition, holder, encoder, file)
+            keys += _write(partition, holder, has_scripts, encoder, file)
+            has_scripts = has_scripts and holder is None
         file.write(encoder.end(count, keys))
     return keys
 
 
-def _write(partition: Partition, holder: Survivor | None, encoder: Encoder, file: NewFile) -> int:
+def _write(
+    partition: Partition,
+    holder: Survivor | None,
+    has_scripts: bool,
+    encoder: Encoder,
+    file: NewFile,
+) -> int:
     if holder is None:
         store = new_store(partition.first, partition.last)
     else:
         store = holder.store_of(partition)
     file.write(encoder.partition(partition.id))
-    for chunk in store.picture():
+    for chunk in store.picture(has_scripts):
         file.write(encoder.chunk(chunk))
     return store.key_count()
 

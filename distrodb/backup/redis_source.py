@@ -24,7 +24,7 @@ import redis
 from redis.connection import parse_url
 from redis.exceptions import RedisError, ResponseError
 
-from distrodb.backup.records import Record
+from distrodb.backup.records import Code, Record
 from distrodb.errors import ConfigError, UnavailableError
 from distrodb.keyspace.containers.field_expiries import MOMENT_MS_MAX
 from distrodb.keyspace.containers.hash import Hash
@@ -139,10 +139,12 @@ class RedisSource:
         with self._told():
             return sum(count for _, _, count in self._shares())
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record | Code]:
         with self._told():
-            for client, database, _ in self._shares():
+            for number, (client, database, _) in enumerate(self._shares()):
                 with client:
+                    if number == 0:
+                        yield from _libraries(client)
                     yield from self._scan(client, database)
 
     @contextmanager
@@ -252,6 +254,18 @@ class RedisSource:
 def _some_of(fields: list[bytes]) -> Iterator[list[bytes]]:
     for at in range(0, len(fields), FIELDS_MAX):
         yield fields[at : at + FIELDS_MAX]
+
+
+def _libraries(client: redis.Redis) -> Iterator[Code]:
+    """Of functions, which are there since Redis 7."""
+    try:
+        rows = client.execute_command("FUNCTION", "LIST", "WITHCODE")
+    except ResponseError as error:
+        if "unknown command" in str(error).lower():
+            return
+        raise
+    for row in rows:
+        yield Code(True, (row if isinstance(row, dict) else _pairs(row))[b"library_code"])
 
 
 def has_pexpiretime(client: redis.Redis) -> bool:

@@ -16,7 +16,7 @@ from distrodb.backup.loading import Loader, again
 from distrodb.backup.note import Note, Sample
 from distrodb.backup.pictures import key_count, status_of
 from distrodb.backup.progress import bar, plural
-from distrodb.backup.records import Reading
+from distrodb.backup.records import Code, Reading
 from distrodb.backup.verify import Checked, check
 from distrodb.clock import monotonic, wall_ms
 from distrodb.errors import DistrodbError
@@ -78,6 +78,8 @@ class _Restore:
             flushed = 0
             for record in reading.records():
                 loader.add(record)
+                if isinstance(record, Code):
+                    continue
                 sample = Sample(record.database, record.key, record.expires_at_ms)
                 self._newest = [*self._newest[1 - SAMPLE_KEYS :], sample]
                 if loader.written != flushed:

@@ -33,6 +33,9 @@ COMMANDS_MAX = 50_000_000
 CALL, KEY, WORD_BYTES, REPLY_BYTES = 300, 30, 16, 8
 ELEMENT, STRING_BYTES = 50, 8  # of a value that is walked; bytes a step
 COPIED = 10  # an element, so that it can be undone
+ALL_SLOTS = 160_000  # are looked at, whether there are keys or not: which had some is no state
+# What is unpacked and packed whole for each command, and a word of what reads and writes bits.
+HYPERLOGLOG, RUN, BITS_WORD = 50_000, 15, 300
 
 NOT_ALLOWED = b"ERR This Redis command is not allowed from script"
 UNKNOWN = b"ERR Unknown Redis command called from script"
@@ -172,6 +175,10 @@ class ScriptCalls:
     def _cost(self, row: Command, words: Sequence[bytes], keys: Sequence[bytes], place: int) -> int:
         steps = CALL + KEY * len(keys) + sum(map(len, words)) // WORD_BYTES + 5 * len(words)
         if row.cost is not None:
+            if row.group == "hyperloglog":
+                steps += (HYPERLOGLOG + RUN * len(words)) * len(keys)
+            elif row.name.startswith("bitfield"):
+                steps += BITS_WORD * len(words)
             for key in keys:
                 steps += ELEMENT * self._partition.elements(place, key)
         return steps
@@ -180,7 +187,7 @@ class ScriptCalls:
         if not self.is_whole or row.combine is None:
             return ErrorReply(ON_ALL % row.name.encode())
         led = [Led(0, self._partition.first_slot, self._partition.last_slot)]
-        if self._spend(CALL + 50 * self._partition.key_count()):
+        if self._spend(CALL + ALL_SLOTS + ELEMENT * self._partition.key_count()):
             return _ENDS
         parts = row.combine.parts(words, led)
         replies: list[Reply] = []

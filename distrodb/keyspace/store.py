@@ -44,7 +44,7 @@ from distrodb.keyspace.observers import Observers
 from distrodb.keyspace.origins import Mark, NoReply, Origins, Unseen
 from distrodb.keyspace.place import Observer, Place, Shared, WrongType
 from distrodb.keyspace.place_number import database_of, place_of, slot_at
-from distrodb.keyspace.scripts import Scripts
+from distrodb.keyspace.scripts import SCRIPT, Scripts
 from distrodb.keyspace.share import Share
 from distrodb.keyspace.snapshot import Kept, ScriptRow
 from distrodb.keyspace.spread import Spread, all_slots_of
@@ -427,9 +427,13 @@ class Store:
         """The state now, as chunks that are encoded while they are taken (in any thread)."""
         return self._encoded(self.origins.counts, self.origins.rows(), self.scripts.rows())
 
-    def picture(self) -> Iterator[bytes]:
-        """The same of its keys alone: what concerns nobody but this partition is left out."""
-        return self._encoded((0, 0), (), ())
+    def picture(self, has_scripts: bool | None = None) -> Iterator[bytes]:
+        """The same of its keys: what concerns nobody but this partition is left out.  Scripts that
+        were loaded, and libraries, are in all partitions, so one gives them: the first one, if it
+        is not said which."""
+        gives = self.first_slot == 0 if has_scripts is None else has_scripts
+        scripts = [row for row in self.scripts.rows() if row[0] != SCRIPT] if gives else []
+        return self._encoded((0, 0), (), scripts)
 
     def _encoded(
         self, origin_counts: tuple[int, int], origins: Kept, scripts: Sequence[ScriptRow]

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import time
 from argparse import Namespace
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import redis
 from distrodb import LocalCluster
 from distrodb.backup import loading, make, pictures, redis_source, restore
 from distrodb.backup.json_lines import record_of
+from distrodb.backup.records import Code
 from distrodb.backup.redis_source import RedisSource
 from distrodb.clock import monotonic, sleep
 from tests.e2e.load import load
@@ -23,6 +25,9 @@ from tests.e2e.test_terminal import Terminal
 from tests.oracle.redis_server import redis_server
 
 HOUR_MS = 3_600_000
+SCRIPT = "return 'of a script'"
+SHA = sha1(SCRIPT.encode()).hexdigest()
+LIBRARY = "#!lua name=l\nredis.register_function('f', function() return 'of a function' end)"
 BYTES = bytes(range(256))
 
 
@@ -83,6 +88,20 @@ def fill(cluster) -> None:
         pipe.execute()
         third.set("k1", "of the third")
         third.hset("h1", "f", "third")
+        client.script_load(SCRIPT)
+        client.function_load(LIBRARY)
+        client.eval("return 'not kept'", 0)
+
+
+def has_code(cluster, has_script: bool = True) -> None:
+    """In all partitions."""
+    with gateway(cluster) as client:
+        for number in range(50):
+            assert client.fcall("f", 1, f"k{number}") == b"of a function"
+            if has_script:
+                assert client.evalsha(SHA, 1, f"k{number}") == b"of a script"
+        client.function_flush()
+        client.script_flush()
 
 
 def export(cluster, *more: str) -> dict[tuple[int, bytes], str]:
@@ -90,11 +109,16 @@ def export(cluster, *more: str) -> dict[tuple[int, bytes], str]:
     done = distrodb("export", *(at(cluster) if cluster else ()), *more, "-")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    found = {}
+    found, code = {}, []
     for line in lines:
         record = record_of(line)
-        found[record.database, record.key] = line
-    assert len(found) == len(lines), "a key twice"
+        if isinstance(record, Code):
+            code.append(record)
+        else:
+            found[record.database, record.key] = line
+    assert len(found) + len(code) == len(lines), "a key twice"
+    known = [Code(False, SCRIPT.encode()), Code(True, LIBRARY.encode())]
+    assert code == [each for each in known if each in code]
     return found
 
 
@@ -109,11 +133,13 @@ def test_what_was_backed_up_comes_back_into_five_slaves_of_other_partitions(sour
     said = distrodb("verify", str(backup))
     wanted = "whole: 6 partitions, 5,405 keys (201 with an expiry, 202 that are no strings)"
     assert said.returncode == 0 and wanted in said.stdout and "in 2 databases" in said.stdout
+    assert "databases, 1 library of functions, 1 script, " in said.stdout
     there = export(source)
     assert len(there) == 5405 and there == export(None, "--from", str(backup))
     done = distrodb("restore", *at(target), str(backup))
     assert (done.returncode, done.stderr) == (0, "") and "5,405 keys restored" in done.stdout
     assert export(target) == there
+    has_code(target)
     assert list(backup.parent.iterdir()) == [backup], "no note is left"
     with gateway(target) as client, gateway(target, 3) as third:
         assert client.get(BYTES) == BYTES and client.get("large") == b"\xfe" * 3_000_000
@@ -359,6 +385,7 @@ def test_what_is_exported_is_imported(source, target, tmp_path):
         done = distrodb("import", *at(target), str(file))
         assert done.returncode == 0 and "5,405 keys imported" in done.stdout
         assert export(target) == export(source)
+    has_code(target)
     lines = '{"key": "new", "value": "1"}\n\n{"key": "new", "value": "2"}\n'
     assert distrodb("import", *at(target), "-", lines=lines).returncode == 0
     with gateway(target) as client:
@@ -380,6 +407,7 @@ def fill_redis(address: str) -> None:
         client.sadd("wide set", *(f"member {n}" * 30 for n in range(5000)))
         client.xadd("x", {"a": 1})
         client.zadd("z", {"a": 1})
+        client.function_load(LIBRARY)
     with redis.Redis(unix_socket_path=address, db=2) as second:
         second.set("two", "2")
 
@@ -395,6 +423,7 @@ def has_what_redis_had(cluster, with_second: bool = True) -> None:
         assert client.smembers("s") == {b"1", BYTES} and client.scard("wide set") == 5000
         assert client.llen("long") == 5000 and client.lindex("long", -1) == b"element 4999" * 30
         assert second.get("two") == (b"2" if with_second else None)
+    has_code(cluster, has_script=False)
 
 
 def test_keys_come_from_a_running_redis_and_again(target, monkeypatch):

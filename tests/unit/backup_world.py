@@ -3,7 +3,7 @@
 import io
 
 from distrodb.backup.format import Decoder, Encoder, Facts
-from distrodb.backup.records import Reading, Record
+from distrodb.backup.records import Code, Reading, Record
 from distrodb.keyspace.store import Store
 
 FACTS = Facts(id=0x1234567890ABCDEF, made_ms=1, made_by="0", slaves=["node1"], partitions=2)
@@ -24,4 +24,8 @@ def reading_of(data: bytes, from_frame: int = 0) -> Reading:
 
 
 def records_of(data: bytes) -> list[Record]:
-    return list(reading_of(data).records())
+    return [each for each in reading_of(data).records() if not isinstance(each, Code)]
+
+
+def code_of(data: bytes) -> list[Code]:
+    return [each for each in reading_of(data).records() if isinstance(each, Code)]

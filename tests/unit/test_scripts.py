@@ -373,3 +373,22 @@ def test_a_script_that_is_for_no_cluster_runs_where_one_partition_has_all() -> N
     assert text_of(eval_(half, text, "a")) == (
         "ERR Can not run script on cluster, 'no-cluster' flag is set."
     )
+
+
+@pytest.mark.parametrize(
+    "text, most",
+    [
+        ("redis.call('PFADD', 'p', 1) while true do redis.call('PFCOUNT', 'p') end", 1000),
+        ("while true do redis.call('BITFIELD', 'b', 'INCRBY', 'u8', 0, 1) end", 30_000),
+        ("while true do redis.call('DBSIZE') end", 312),
+    ],
+)
+def test_what_takes_long_however_small_it_is_counts(
+    text: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PFCOUNT of one element took 90 s: it is unpacked each time."""
+    store, runs = new_store(), []
+    execute = store.execute
+    monkeypatch.setattr(store, "execute", lambda *args: runs.append(1) or execute(*args))
+    assert "does more than it may" in text_of(eval_(store, text))
+    assert 0 < len(runs) <= most
