@@ -59,7 +59,9 @@ from distrodb.storage.lmdb_store import LmdbStore
 from distrodb.storage.records import DeleteRange, LargePut, Put, Reference, SealedPut
 from distrodb.storage.segment_files import RealFolder
 from distrodb.storage.snapshot_files import SnapshotFiles
+from tests.fuzz import scripts
 from tests.library.slaves import Slaves
+from tests.oracle.test_scripts import SCRIPTS
 from tests.unit.backup_world import FACTS
 from tests.unit.session_world import World
 from tests.unit.test_backup_format import WHOLE
@@ -82,6 +84,7 @@ class Target:
         object
     ] = ()  # what inputs stand for, where that can be said: these are changed,
     pack: Callable[[Any], bytes] = msgpack.packb  # and packed
+    share: int = 1  # one in so many inputs of the others: what takes longer
     memory: int = 1 << 20
     memory_per_byte: int = 400
 
@@ -708,6 +711,17 @@ _ENTRIES = [
     for marks in ((), [(0, 1, 2, 3)])
 ]
 
+_LUA = [
+    b" .. ", b"#", b"[", b"]", b"{", b"}", b"(", b")", b"...", b"nil", b" and ", b" or ", b"not ",
+    b"function() ", b" end ", b"return ", b"local t = {} ", b"pcall(", b"error(", b"unpack(",
+    b"2^31", b"while true do ", b"for i = 1, 1e9 do ", b"coroutine.wrap(", b"setmetatable({}, ",
+    b"__index", b"redis.call('SET', KEYS[1], ARGV[1]) ", b"redis.pcall(", b"KEYS[1]", b"ARGV[2]",
+    b"_G", b"1/0", b"string.rep('x', 1e6)", b":gsub('.-', ", b"string.format('%s', ",
+    b"tostring(", b"loadstring(", b"cjson.decode(", b"cjson.encode(", b"cmsgpack.pack(",
+    b"cmsgpack.unpack(", b"struct.pack('<i4'", b"struct.unpack(", b"bit.bor(",
+    b"redis.setresp(3) ", b"table.sort(", b"math.random(", b"-0/0",
+    b"redis.call('HGETALL', KEYS[1])", b"redis.call('SORT', KEYS[1])", b"\x00", b"\\255", b"__gc",
+]  # fmt: skip
 _ROWS_OF_TARGETS = [
     Target("parse", _parse, _COMMANDS, words=_RESP),
     Target(
@@ -876,5 +890,13 @@ _ROWS_OF_TARGETS = [
         (ConfigError,),
     ),
     Target("password_file", _password_file, [b"a password\r\n"], (ConfigError,)),
+    Target(
+        "script",
+        scripts.read,
+        [each.encode() for each in SCRIPTS[::4]],
+        words=_LUA,
+        share=5,
+        memory=64 << 20,
+    ),
 ]
 TARGETS = {target.name: target for target in _ROWS_OF_TARGETS}
