@@ -24,12 +24,15 @@ from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply, error
 NO_TIMEOUT = error("ERR", "timeout is not a float or out of range")
 LONG_TIMEOUT = error("ERR", "timeout is out of range")
 TIMEOUT_MS_MAX = 2**63 - 1
+PLAIN_DIGITS_MAX = 9  # of a number that is in range whatever it is
 
 Handler: TypeAlias = Callable[[Keys, Sequence[bytes], Context], Reply]
 
 
 def timeout_s(word: bytes) -> float | ErrorReply:
     """Seconds; 0 is for ever."""
+    if word.isdigit() and len(word) <= PLAIN_DIGITS_MAX:  # mostly, and each time that it is asked
+        return float(word)
     seconds = parse_long_double(word)
     if seconds is None:
         return NO_TIMEOUT

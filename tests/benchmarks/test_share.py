@@ -28,9 +28,19 @@ def record() -> dict:
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
 def test_our_share_of_redis_is_what_it_was():
-    now = share.measured()
+    now = share.measured(record()["shares"])
     assert set(now) == set(record()["shares"]) and all(each > 0 for each in now.values())
     warn(now, record())
+
+
+def test_what_is_well_is_not_measured_again():
+    kept = {"a": 0.3, "b": 0.3}
+    loads = {"a": ("1",), "b": ("2",), "new": ("3",)}
+    assert share.wanted(loads, {"a": [], "b": []}, kept) == loads
+    found = {"a": [0.21], "b": [0.19], "new": [0.1]}
+    assert share.wanted(loads, found, kept) == {"b": ("2",)}
+    assert share.wanted(loads, {**found, "b": [0.19, 0.25]}, kept) == {}
+    assert share.wanted(loads, found, None) == loads
 
 
 def test_a_share_that_fell_by_a_third_is_a_warning_that_names_it():
