@@ -2,7 +2,8 @@
 
 python -m tests.sim --seed 7                  replay one seed; prints what it covered
 python -m tests.sim --soak 600 --report FILE  fresh seeds for so many seconds; appends to FILE
-  with --healing: the runs in which slaves die for good, join and are removed
+  with --kind NAME: other runs (kinds.py), such as healing, containers, queues; "all": each kind in
+  turn, a tenth of the time at once
 python -m tests.sim --without "read rounds"   how many seeds until a removed cure is noticed
 python -m tests.sim --speed                   how fast it is, without faults
 """
@@ -14,18 +15,18 @@ from dataclasses import asdict
 from time import process_time
 
 from distrodb.clock import monotonic
-from tests.sim.chaos import VIRTUAL_S, Chaos
+from tests.sim.chaos import VIRTUAL_S
 from tests.sim.coverage import Coverage
-from tests.sim.healing_chaos import HealingChaos
+from tests.sim.kinds import KINDS
 from tests.sim.removed_cures import CURES, SHOWN_ELSEWHERE, seeds_until_noticed
 from tests.sim.simulation import Simulation
 from tests.sim.workload import Client
 
 
 def soak(
-    seconds: float, virtual_s: float, first: int, report: str | None, is_healing: bool = False
+    seconds: float, virtual_s: float, first: int, report: str | None, kind: str = "chaos"
 ) -> int:
-    started, seed, coverage = monotonic(), first, Coverage(is_healing)
+    started, seed, coverage = monotonic(), first, Coverage(kind)
     failed: list[str] = []
     while monotonic() - started < seconds:
         try:
@@ -37,12 +38,23 @@ def soak(
             print(failed[-1], flush=True)
         seed += 1
     line = {**coverage.line(), "failed": len(failed)}
-    print(json.dumps(line))
+    print(json.dumps(line), flush=True)
     if report:
         with open(report, "a") as file:
             file.write(json.dumps(line) + "\n")
             file.writelines(f"# {problem.splitlines()[0]}\n" for problem in failed)
     return 1 if failed else 0
+
+
+def soak_all(seconds: float, virtual_s: float, first: int, report: str | None) -> int:
+    """All kinds in turn, so that each has had its share whenever it is ended."""
+    started, failed, rounds = monotonic(), 0, 0
+    share_s = max(seconds / 10 / len(KINDS), 1.0)
+    while monotonic() - started < seconds:
+        for kind in KINDS:
+            failed |= soak(share_s, virtual_s, first + rounds * 10_000, report, kind)
+        rounds += 1
+    return failed
 
 
 def speed(virtual_s: float = 200.0) -> float:
@@ -60,7 +72,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one")
     parser.add_argument("--seconds", type=float, default=VIRTUAL_S, help="virtual, under faults")
     parser.add_argument("--soak", type=float, metavar="S", help="run fresh seeds for S seconds")
-    parser.add_argument("--healing", action="store_true", help="with deaths, joins and removals")
+    parser.add_argument("--kind", choices=[*KINDS, "all"], default="chaos", help="of runs")
     parser.add_argument("--first", type=int, help="the soak's first seed (random unless given)")
     parser.add_argument("--report", help="file to append to")
     parser.add_argument("--without", choices=[*CURES, *SHOWN_ELSEWHERE], help="remove a cure")
@@ -76,9 +88,12 @@ def main() -> int:
         return 0
     if options.soak is not None:
         first = int.from_bytes(os.urandom(4), "big") if options.first is None else options.first
-        return soak(options.soak, options.seconds, first, options.report, options.healing)
-    kind = HealingChaos if options.healing else Chaos
-    print(json.dumps(asdict(kind(options.seed or 0).run(options.seconds))))
+        if options.kind == "all":
+            return soak_all(options.soak, options.seconds, first, options.report)
+        return soak(options.soak, options.seconds, first, options.report, options.kind)
+    if options.kind == "all":
+        parser.error("a seed is of one kind")
+    print(json.dumps(asdict(KINDS[options.kind](options.seed or 0, options.seconds))))
     return 0
 
 

@@ -8,6 +8,7 @@ at a time: two copies of three that are lost for good are beyond what three copi
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from distrodb.commands import script_calls
 from distrodb.keyspace import snapshot
 from distrodb.raft import progress, proposals, replication, snapshot_transfer, write_set
 from tests.sim.simulation import Simulation
@@ -36,6 +37,7 @@ BOUNDS = [
 ]
 DELETED_ENTRIES_MAX = write_set.DELETED_ENTRIES_MAX
 WRITE_BYTES = write_set.LARGE_BYTES, write_set.COMMIT_BYTES
+SCRIPT_STEPS = script_calls.COMMANDS_MAX
 # "slow disk" is one more, in test_slow_disks.py alone: so the seeds here stay what they are.
 FAULTS = {
     "crash": 6,
@@ -71,6 +73,7 @@ class Report:
 class Chaos:
     SHAPES = SHAPES
     WRITE_BYTES = [WRITE_BYTES]  # what is large, and how much a commit has; by the seed
+    SCRIPT_STEPS = SCRIPT_STEPS  # of its commands: then a script is ended
     CLIENT: type[Client] = Client
     GATEWAY_CLIENT: type[Client] = GatewayClient
 
@@ -80,6 +83,7 @@ class Chaos:
         self._faults = faults
         sizes = self.WRITE_BYTES[seed % len(self.WRITE_BYTES)]
         write_set.LARGE_BYTES, write_set.COMMIT_BYTES = sizes
+        script_calls.COMMANDS_MAX = self.SCRIPT_STEPS
         nodes, partitions, replicas, snapshot_log_bytes = self.SHAPES[seed % len(self.SHAPES)]
         raft.setdefault("snapshot_log_bytes", snapshot_log_bytes)
         self.cluster = Simulation(seed, nodes, partitions, replicas, dead_after_s=2, **raft)
@@ -118,6 +122,7 @@ class Chaos:
                 setattr(module, name, large)
             write_set.DELETED_ENTRIES_MAX = DELETED_ENTRIES_MAX
             write_set.LARGE_BYTES, write_set.COMMIT_BYTES = WRITE_BYTES
+            script_calls.COMMANDS_MAX = SCRIPT_STEPS
 
     def _run(self, virtual_s: float) -> Report:
         cluster, choose = self.cluster, self._choose
@@ -246,14 +251,23 @@ class Chaos:
         for key in sorted(
             {key for operation in self.history for key in keys_of(operation.command)}
         ):
-            command = ("HGETALL" if key.startswith("hash") else "GET", key)
-            if key.startswith("board"):
-                command = ("ZRANGE", key, "0", "-1")
+            command = self.CLIENT.reading(key)
+            if command is None:
+                continue
             called = cluster.now
             reply = cluster.ask(*command)
             self.history.append(Operation(-1, called, cluster.now, command, reply))
+        cluster.run_until(self._is_level)
         cluster.run(2.0)
         cluster.checks.all_digests()
+
+    def _is_level(self) -> bool:
+        """All copies of each group are at one index, so that their states can be compared."""
+        applied: dict[int, set[int]] = {}
+        for slave in self.cluster.slaves.values():
+            for group_id, group in slave.core.groups.items() if slave.core else ():
+                applied.setdefault(group_id, set()).add(group.member.applied_index)
+        return all(len(indexes) == 1 for indexes in applied.values())
 
     def _judge(self) -> None:
         report = self.report

@@ -4,15 +4,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from distrodb.clock import monotonic
-from tests.sim.chaos import VIRTUAL_S, Chaos, Report
-from tests.sim.healing_chaos import HealingChaos
+from tests.sim.chaos import VIRTUAL_S, Report
+from tests.sim.kinds import KINDS
 
 
 @dataclass
 class Coverage:
     """Of the seeds of one kind."""
 
-    is_healing: bool = False  # runs of healing_chaos.py
+    kind: str = "chaos"  # of KINDS
     seeds: list[int] = field(default_factory=list)
     seconds: float = 0.0  # real ones
     totals: Counter[str] = field(default_factory=Counter)
@@ -23,8 +23,7 @@ class Coverage:
         started = monotonic()
         self.seeds.append(seed)
         try:
-            kind = HealingChaos if self.is_healing else Chaos
-            report = kind(seed).run(virtual_s)
+            report = KINDS[self.kind](seed, virtual_s)
         except Exception as problem:
             problem.add_note(f"replay it with: {self.replay(seed, virtual_s)}")
             raise
@@ -36,12 +35,13 @@ class Coverage:
         return report
 
     def replay(self, seed: int, virtual_s: float) -> str:
-        healing = " --healing" if self.is_healing else ""
-        return f"python -m tests.sim{healing} --seed {seed} --seconds {virtual_s:g}"
+        kind = "" if self.kind == "chaos" else f" --kind {self.kind}"
+        return f"python -m tests.sim{kind} --seed {seed} --seconds {virtual_s:g}"
 
     def line(self) -> dict[str, object]:
         hours = self.totals["virtual_s"] / 3600
         return {
+            "kind": self.kind,
             "first_seed": self.seeds[0] if self.seeds else None,
             "seeds": len(self.seeds),
             "virtual_hours": round(hours, 2),
@@ -53,7 +53,7 @@ class Coverage:
         }
 
 
-chaos, healing = Coverage(), Coverage(is_healing=True)
+chaos, healing = Coverage(), Coverage("healing")
 
 
 def lines() -> list[str]:

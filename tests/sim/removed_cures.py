@@ -6,13 +6,21 @@ guard progress and not safety, and have tests of their own.
 """
 
 import contextlib
+import itertools
 import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
+from distrodb.keyspace.chance import Chance
 from distrodb.keyspace.containers.hash import Hash
+from distrodb.keyspace.containers.list import List
+from distrodb.keyspace.containers.set import Set
+from distrodb.keyspace.containers.sorted_set import SortedSet
+from distrodb.keyspace.scripts import Scripts
 from distrodb.keyspace.store import Store
+from distrodb.keyspace.undo import Undo
 from distrodb.keyspace.watched import Watched
 from distrodb.raft import log as raft_log
 from distrodb.raft.elections import Elections
@@ -25,21 +33,24 @@ from distrodb.raft.replication import Replication
 from distrodb.raft.snapshots import Snapshots
 from distrodb.raft.state import MemberState
 from distrodb.raft.write_set import WriteSet
-from distrodb.slave import birth, open_groups
+from distrodb.slave import birth, blocking, open_groups
 from distrodb.slave import own_records as slave_records
+from distrodb.slave.blocking import Blocking
 from distrodb.slave.failure_detector import FailureDetector
+from distrodb.slave.gateway_tracking import GatewayTracking
 from distrodb.slave.heartbeats import Heartbeats
 from distrodb.slave.outgoing import Outgoing
+from distrodb.slave.tracking import Tracking
 from distrodb.storage import records
 from distrodb.storage.records import Operation
 from tests.sim.chaos import FAULTS, VIRTUAL_S, Chaos
+from tests.sim.containers import ContainerChaos
 from tests.sim.healing_chaos import FAULTS as HEALING_FAULTS
 from tests.sim.healing_chaos import HealingChaos
 from tests.sim.large_values import LargeChaos
 from tests.sim.replicas_chaos import FAULTS as REPLICAS_FAULTS
 from tests.sim.replicas_chaos import ReplicasChaos
 from tests.sim.transactions import TransactionChaos
-from tests.sim.workload import HashingClient
 
 Replacement = tuple[Any, str, Any]  # owner, name, new
 
@@ -265,9 +276,31 @@ def _down_by_one_word(
     return node != self._me and any(self._is_silent(o, node, now - after_s) for o in others)
 
 
-def _clone_nothing(self: Hash, generation: int) -> Hash:
+def _clone_nothing(self: object, generation: int) -> object:
     """A snapshot's copy shares what is written to afterwards."""
     return self
+
+
+_numbers = itertools.count()
+
+
+def _number_of_its_own(self: Chance) -> int:
+    """Each replica chooses for itself."""
+    return zlib.crc32(b"%d" % next(_numbers))
+
+
+def _undo_nothing(self: Undo) -> None:
+    """What a script has done before its limit ended it stays."""
+    self._steps.clear()
+
+
+def _listen_to_nothing(self: Blocking, line: object) -> None:
+    """Whoever has found nothing is not asked again."""
+
+
+def _rows_of_no_scripts(self: Scripts) -> list:
+    """A snapshot has no scripts and no libraries."""
+    return []
 
 
 def _holds_anyway(self: Watched, conditions: Any, now_ms: int) -> bool:
@@ -287,10 +320,6 @@ def _run_again(self: Store, mark: Any, place: int, args: Any, now_ms: int) -> An
 def _leave_unasked(self: Membership) -> None:
     """The map's word alone is enough to forget a group."""
     self.removed_at = self._state.log.configuration.index
-
-
-class HashingChaos(Chaos):
-    CLIENT = HashingClient
 
 
 class Cure(NamedTuple):
@@ -332,11 +361,11 @@ CURES = {
     "the configuration is in the log": Cure(
         [(Membership, "use_configuration", _keep_configuration)], 10
     ),
-    "containers are copied on write": Cure(
-        [(Hash, "clone", _clone_nothing)],
-        10,
-        {"lost directory": 2, "slow link": 4, "crash": 1, "heal": 1},
-        HashingChaos,
+    "chance is in the entry": Cure(
+        [(Chance, "number_for_all", _number_of_its_own)], 4, FAULTS, ContainerChaos
+    ),
+    "of a script that is ended nothing is left": Cure(
+        [(Undo, "undo", _undo_nothing)], 4, FAULTS, ContainerChaos
     ),
     "a watched key that was touched stops its transaction": Cure(
         [(Watched, "holds", _holds_anyway)], 6, FAULTS, TransactionChaos
@@ -359,6 +388,30 @@ CURES = {
 }
 # Name: what replaces it, and the test that notices.
 SHOWN_ELSEWHERE: dict[str, tuple[list[Replacement], str]] = {
+    **{
+        f"{kind.__name__}: containers are copied on write": (
+            [(kind, "clone", _clone_nothing)],
+            "test_a_member_that_gets_a_snapshot_meanwhile_agrees",
+        )
+        for kind in (Hash, List, Set, SortedSet)
+    },
+    "scripts are in snapshots": (
+        [(Scripts, "rows", _rows_of_no_scripts)],
+        "test_a_member_that_gets_a_snapshot_meanwhile_agrees",
+    ),
+    "when one has taken something others are asked": (
+        [(blocking, "AFTER_ONE", 0)],
+        "guards speed: what one takes is a change of the key, of which the next in line is told",
+    ),
+    "who waits at a gateway is told of changes by then": (
+        [(GatewayTracking, "wait_for", Tracking.wait_for)],
+        "tests/unit/test_gateway_tracking.py: takes a link that brings what was sent later first,"
+        " as TCP never does",
+    ),
+    "who waits is told of the next change": (
+        [(Blocking, "_listen", _listen_to_nothing)],
+        "test_the_same_with_consumers_of_every_kind_at_once",
+    ),
     "a retry is told from a first try": (
         [(Store, "execute_once", _run_again)],
         "test_a_counter_is_exact_and_nobody_sees_an_error: takes a leader that goes between a"

@@ -14,6 +14,7 @@ import pytest
 from tests.sim import coverage
 from tests.sim.__main__ import soak
 from tests.sim.chaos import VIRTUAL_S, Chaos
+from tests.sim.kinds import KINDS
 from tests.sim.seeds import CHAOS, HEALING
 
 
@@ -44,8 +45,8 @@ def test_a_seed_replays_exactly_in_another_process_and_under_another_hash_seed()
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("is_healing", [False, True], ids=["chaos", "healing"])
-def test_nothing_is_lost_for_long_with_fresh_seeds(is_healing):
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost_for_long_with_fresh_seeds(kind):
     seconds = float(os.environ.get("DISTRODB_SOAK_S", "300"))
     first = int.from_bytes(os.urandom(4), "big")
-    assert soak(seconds, VIRTUAL_S, first, os.environ.get("DISTRODB_REPORT"), is_healing) == 0
+    assert soak(seconds, VIRTUAL_S, first, os.environ.get("DISTRODB_REPORT"), kind) == 0

@@ -2,7 +2,11 @@
 
 import pytest
 
+from tests.sim.queues import every_kind
 from tests.sim.removed_cures import CURES, seeds_until_noticed
+from tests.sim.test_containers import (
+    test_a_member_that_gets_a_snapshot_meanwhile_agrees as copied_meanwhile,
+)
 from tests.sim.test_expiry import (
     test_a_key_that_was_seen_expired_never_comes_back as seen_expired,
 )
@@ -29,6 +33,10 @@ from tests.sim.test_scenarios import (
 FIRST_SEED = 1000
 
 
+def served(seed: int) -> object:
+    return every_kind(seed).run()
+
+
 @pytest.mark.parametrize("cure", CURES)
 def test_a_removed_cure_is_noticed(cure):
     seeds_max = CURES[cure].seeds_max
@@ -41,6 +49,12 @@ def test_a_removed_cure_is_noticed(cure):
     ("cure", "story", "first_seed"),
     [
         ("a retry is told from a first try", counts_are_exact, 0),
+        ("Hash: containers are copied on write", copied_meanwhile, 0),
+        ("List: containers are copied on write", copied_meanwhile, 0),
+        ("Set: containers are copied on write", copied_meanwhile, 0),
+        ("SortedSet: containers are copied on write", copied_meanwhile, 0),
+        ("scripts are in snapshots", copied_meanwhile, 0),
+        ("who waits is told of the next change", served, 4),
         ("pre-votes", nobody_is_unseated, 0),
         ("what is read as expired is in the log", seen_expired, 0),
         ("a birth on which all agree", two_wiped_slaves, 0),

@@ -51,6 +51,10 @@ class TransactingClient(Client):
         self.is_waiting = True
         _Talk(self, self._simulation, node, command)
 
+    def after_watching(self, key: str, unique: str) -> list[Command]:
+        """What becomes of a key that nobody else has changed meanwhile."""
+        return [("GET", key), ("SET", key, unique)]
+
     # -- what a talk tells ---------------------------------------------------------------------
 
     def ended(self, node: str, is_well: bool) -> None:
@@ -71,8 +75,10 @@ class _Talk:
         self._connection = Connection(self._slave, chance, is_to_gateway)
         if command[0] == "WATCHED":
             _, key, unique = command
-            done = partial(self._watched, key, unique)
-            self._ask([("WATCH", key), ("GET", key)], ("GET", key), done)
+            read = client.reading(key)
+            assert read is not None
+            done = partial(self._watched, read, unique)
+            self._ask([("WATCH", key), read], read, done)
         elif command[0] == "EXEC":
             self._execute(command)
         else:
@@ -116,13 +122,14 @@ class _Talk:
         self._client._record(operation, self._called, reply)
         self._client.ended(self._node, not isinstance(reply, ErrorReply))
 
-    def _watched(self, key: str, unique: str, replies: list[Reply]) -> None:
-        watched, value = replies
+    def _watched(self, read: Command, unique: str, replies: list[Reply]) -> None:
+        key, (watched, value) = read[1], replies
         if watched != OK or isinstance(value, ErrorReply):
-            return self._settle(("GET", key), value if watched == OK else watched)
-        self._client._record(("GET", key), self._called, value)
-        condition = (key,) if value is None else (key, value.decode())
-        operation = transaction([("GET", key), ("SET", key, unique)], [condition])
+            return self._settle(read, value if watched == OK else watched)
+        self._client._record(read, self._called, value)
+        found = value if isinstance(value, list) else [] if value is None else [value]
+        condition = (key, *(each.decode() for each in found))
+        operation = transaction(self._client.after_watching(key, unique), [condition])
         delay_s = self._simulation.random.uniform(0.0, THOUGHT_S_MAX)
         self._simulation.at(delay_s, partial(self._execute, operation))
 

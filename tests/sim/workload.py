@@ -98,6 +98,13 @@ class Client:
             ]
         )
 
+    @staticmethod
+    def reading(key: str) -> tuple[str, ...] | None:
+        """All that the key holds, asked for in the end; None where that cannot be read."""
+        if key.startswith("board"):
+            return ("ZRANGE", key, "0", "-1")
+        return ("HGETALL" if key.startswith("hash") else "GET", key)
+
     def _choose_slave(self, key: str) -> str | None:
         """The one that answered last, be it an old leader; else the newest leader, or one of those
         that take themselves for it; now and then anybody."""

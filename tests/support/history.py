@@ -16,8 +16,11 @@ that watched keys must have at its moment.  One that was answered with null did 
 not recorded.  Whoever watches a key must write values to it that are never written twice.
 
 Keys are independent of each other, so each is searched alone, but those that appear together in
-one command are searched together.  The model below is written anew, on purpose: it shares nothing
-with ``distrodb.keyspace``.
+one command are searched together.  The model below, and that of containers and scripts
+(containers_model.py), are written anew, on purpose: they share nothing with ``distrodb.keyspace``.
+
+What chance decides (SPOP) is what was answered, if that is possible at its moment; of an unknown
+outcome it is one of several commands, of which one at most took place.
 
 What keeps the search small (each keeps at least one valid order, if there is any):
 - what was tried once, the same operations in any order leading to the same values, is not tried
@@ -35,6 +38,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from tests.support import containers_model as containers
+from tests.support.containers_model import ERROR, NEVER, Expiring, plain
 
 # Of one component.  Far above what a linearizable history of thousands of operations takes (a few
 # for each operation), and some 20 s of work.
@@ -80,14 +86,15 @@ def check(operations: Iterable[Operation]) -> None:
 
 
 _BLANK = "\x1f"  # between the words of a command within a transaction
-_IF = "(if)"  # in place of a command's name: a key, and the value that it must have, if any
+_IF = "(if)"  # in place of a command's name: a key, and what it must hold: nothing, a value, or
+# the elements of a list
 
 
 def transaction(
     commands: Iterable[tuple[str, ...]], conditions: Iterable[tuple[str, ...]] = ()
 ) -> tuple[str, ...]:
-    """The command of a transaction's operation; a condition is a key and its value, or a key alone
-    that must not be there."""
+    """The command of a transaction's operation; a condition is a key and its value, or elements, or
+    a key alone that must not be there."""
     words = [(_IF, *condition) for condition in conditions] + list(commands)
     return ("EXEC", *(_BLANK.join(each) for each in words))
 
@@ -107,37 +114,33 @@ def _within(command: tuple[str, ...]) -> list[tuple[str, ...]]:
 def with_vanishing(operations: Iterable[Operation]) -> list[Operation]:
     """The operations, and that each key with an expiry may go."""
     operations = list(operations)
-    return operations + [
+    keys = [
         Operation(operation.process, operation.called, None, (VANISHES, operation.command[1]))
         for operation in operations
         if _lets_expire(operation.command) and not _changes_nothing(operation)
     ]
+    fields = [
+        Operation(operation.process, operation.called, None, (VANISHES, key, field))
+        for operation in operations
+        if not _changes_nothing(operation)
+        for key in operation.command[1:2]
+        for field in containers.expiring_fields(operation.command)
+    ]
+    return operations + keys + fields
 
 
 # -- the model: what a single Redis answers ------------------------------------------------------
 
-# Of a hash, sorted; or of a sorted set: members, and their scores as bytes.
-Fields = tuple[tuple[bytes, bytes], ...]
-
-
-class _Expiring(NamedTuple):
-    """A value whose key expires, whenever that is."""
-
-    value: bytes | Fields
-
-
-Value = bytes | Fields | _Expiring | None  # _Expiring is a tuple too: ask for it first
+Value = bytes | tuple[Any, ...] | Expiring | None  # Expiring is a tuple too: ask for it first
 Values = tuple[Value, ...]  # one for each key of a component
 Step = Callable[[Values], tuple[Values, object]]  # new values, reply
 
 _OK = "OK"
-_NEVER = object()  # no reply: at that moment it cannot have happened
-_ERROR = object()  # any error reply that a command deserves by itself (not an integer)
 _HOLDS = object()  # of a condition
 _SOME = object()  # any number from 0 on
 VANISHES = "(vanishes)"  # in place of a command's name
-_READS = {"GET", "MGET", "EXISTS", "TOUCH", "STRLEN", "HGET", "HGETALL", "HLEN"}
-_READS |= {"TTL", "PTTL", "PEXPIRETIME", "ZRANGE", "ZSCORE", "ZRANK"}
+_READS = {"GET", "MGET", "EXISTS", "TOUCH", "STRLEN", "TTL", "PTTL", "PEXPIRETIME"}
+_READS |= containers.READS
 _TTLS = ("TTL", "PTTL", "PEXPIRETIME")
 _EXPIRING = {"EXPIRE", "PEXPIRE"}
 _COUNTING = {"INCR", "INCRBY", "DECRBY"}
@@ -152,7 +155,9 @@ def keys_of(command: tuple[str, ...]) -> tuple[str, ...]:
         return command[1::2]
     if name == "COPY":
         return command[1:3]
-    return command[1:] if name in _OF_MANY else command[1:2]
+    if name in _OF_MANY:
+        return command[1:]
+    return containers.keys_of(command) or command[1:2]
 
 
 def _lets_expire(command: tuple[str, ...]) -> bool:
@@ -172,27 +177,25 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
     def put(values: Values, place: int, value: Value) -> Values:
         return (*values[:place], value, *values[place + 1 :])
 
-    def update(values: Values, value: bytes | Fields) -> Values:
+    def update(values: Values, value: bytes) -> Values:
         """The key still expires, if it did."""
-        return put(values, first, _Expiring(value) if _expires(values[first]) else value)
+        return put(values, first, Expiring(value) if _expires(values[first]) else value)
 
-    if name.startswith("H"):
-        return _hash_step(name, command, first, put, update)
-    if name.startswith("Z"):
-        return _sorted_set_step(name, command, first, put, update)
+    if containers.is_modelled(name):
+        return _container_step(name, command, at)
     if name in _EXPIRING or name in ("PERSIST", *_TTLS, VANISHES.upper()):
         return _expiry_step(name, command, first, put)
     if command[0] == _IF:
-        wanted = command[2].encode() if len(command) > 2 else None
-        return lambda v: (v, _HOLDS if _plain(v[first]) == wanted else _NEVER)
+        wanted = tuple(word.encode() for word in command[2:])
+        return lambda v: (v, _HOLDS if _contents(plain(v[first])) == wanted else NEVER)
     if name == "GET":
-        return lambda values: (values, _plain(values[first]))
+        return lambda values: (values, plain(values[first]))
     if name == "MGET":
-        return lambda values: (values, [_plain(values[place]) for place in at])
+        return lambda values: (values, [plain(values[place]) for place in at])
     if name in ("EXISTS", "TOUCH"):
         return lambda values: (values, sum(values[place] is not None for place in at))
     if name == "STRLEN":
-        return lambda values: (values, len(_plain(values[first]) or b""))
+        return lambda values: (values, len(plain(values[first]) or b""))
     if name in ("DEL", "UNLINK"):
 
         def delete(values: Values) -> tuple[Values, object]:
@@ -213,11 +216,11 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
     if name == "GETEX":
 
         def get_and_expire(values: Values) -> tuple[Values, object]:
-            value = _plain(values[first])
+            value = plain(values[first])
             if value is None:
                 return values, None
             return put(
-                values, first, value if command[2:] == ("PERSIST",) else _Expiring(value)
+                values, first, value if command[2:] == ("PERSIST",) else Expiring(value)
             ), value
 
         return get_and_expire
@@ -234,7 +237,7 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         tail = command[2].encode()
 
         def append(values: Values) -> tuple[Values, object]:
-            value = (_plain(values[first]) or b"") + tail
+            value = (plain(values[first]) or b"") + tail
             return update(values, value), len(value)
 
         return append
@@ -243,9 +246,9 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
         delta = -delta if name == "DECRBY" else delta
 
         def count(values: Values) -> tuple[Values, object]:
-            number = _integer(b"0" if values[first] is None else _plain(values[first]))
+            number = _integer(b"0" if values[first] is None else plain(values[first]))
             if number is None or not -(2**63) <= number + delta < 2**63:
-                return values, _ERROR
+                return values, ERROR
             return update(values, b"%d" % (number + delta)), number + delta
 
         return count
@@ -259,16 +262,20 @@ def _step(command: tuple[str, ...], places: dict[str, int]) -> Step:
             raise ValueError(f"SET with {sorted(options)}: not in the model")
 
         def set_(values: Values) -> tuple[Values, object]:
-            before = _plain(values[first])
+            before = plain(values[first])
             blocked = "NX" in options if before is not None else "XX" in options
             reply = before if "GET" in options else None if blocked else _OK
             if blocked:
                 return values, reply
             is_to_go = expires or (keeps and _expires(values[first]))
-            return put(values, first, _Expiring(new) if is_to_go else new), reply
+            return put(values, first, Expiring(new) if is_to_go else new), reply
 
         return set_
     raise ValueError(f"{name}: not in the model")
+
+
+def _contents(value: Any) -> tuple[bytes, ...]:
+    return (value,) if isinstance(value, bytes) else value or ()
 
 
 def _transaction_step(steps: list[Step]) -> Step:
@@ -276,115 +283,59 @@ def _transaction_step(steps: list[Step]) -> Step:
         before, replies = values, []
         for step in steps:
             values, reply = step(values)
-            if reply is _NEVER:
-                return before, _NEVER
+            if reply is NEVER:
+                return before, NEVER
             if reply is not _HOLDS:
                 replies.append(reply)
-        return values, _Each(replies)
+        return values, replies
 
     return run
 
 
 def _expires(value: Value) -> bool:
-    return isinstance(value, _Expiring)
+    return isinstance(value, Expiring)
 
 
-def _plain(value: Value) -> Any:
-    return value.value if isinstance(value, _Expiring) else value
+def _container_step(name: str, command: tuple[str, ...], at: list[int]) -> Step:
+    step, may_keep = containers.step_of(command), containers.keeps_expiry(name)
 
+    def run(values: Values) -> tuple[Values, object]:
+        before = [plain(values[place]) for place in at]
+        after, reply = step(before)
+        new = list(values)
+        for place, was, value in zip(at, before, after, strict=False):
+            if value != was:
+                keeps = may_keep and _expires(values[place])
+                new[place] = (Expiring(value) if keeps else value) if value else None
+        return tuple(new), reply
 
-def _hash_step(
-    name: str,
-    command: tuple[str, ...],
-    first: int,
-    put: Callable[[Values, int, Value], Values],
-    update: Callable[[Values, bytes | Fields], Values],
-) -> Step:
-    words = [word.encode() for word in command[2:]]
-
-    def step(values: Values) -> tuple[Values, object]:
-        value = _plain(values[first])
-        if isinstance(value, bytes):
-            return values, _ERROR
-        fields = dict(value or ())
-        if name == "HGET":
-            return values, fields.get(words[0])
-        if name == "HLEN":
-            return values, len(fields)
-        if name == "HGETALL":
-            return values, fields
-        before = len(fields)
-        if name == "HSET":
-            fields.update(zip(words[::2], words[1::2], strict=True))
-            return update(values, tuple(sorted(fields.items()))), len(fields) - before
-        if name != "HDEL":
-            raise ValueError(f"{name}: not in the model")
-        fields = {field: value for field, value in fields.items() if field not in words}
-        if len(fields) == before:
-            return values, 0
-        after = (
-            update(values, tuple(sorted(fields.items()))) if fields else put(values, first, None)
-        )
-        return after, before - len(fields)
-
-    return step
-
-
-def _sorted_set_step(
-    name: str,
-    command: tuple[str, ...],
-    first: int,
-    put: Callable[[Values, int, Value], Values],
-    update: Callable[[Values, bytes | Fields], Values],
-) -> Step:
-    words = [word.encode() for word in command[2:]]
-
-    def step(values: Values) -> tuple[Values, object]:
-        value = _plain(values[first])
-        if isinstance(value, bytes):
-            return values, _ERROR
-        scores = {member: float(score) for member, score in value or ()}
-        order = sorted(scores, key=lambda member: (scores[member], member))
-        if name == "ZRANGE":  # of all
-            return values, order
-        if name == "ZSCORE":
-            return values, b"%g" % scores[words[0]] if words[0] in scores else None
-        if name == "ZRANK":
-            return values, order.index(words[0]) if words[0] in scores else None
-        before, reply = len(scores), object()
-        if name == "ZADD":
-            scores |= {m: float(s) for s, m in zip(words[::2], words[1::2], strict=True)}
-            reply = len(scores) - before
-        elif name == "ZINCRBY":
-            scores[words[1]] = scores.get(words[1], 0.0) + float(words[0])
-            reply = b"%g" % scores[words[1]]
-        elif name == "ZREM":
-            scores = {member: score for member, score in scores.items() if member not in words}
-            reply = before - len(scores)
-        elif name == "ZPOPMIN":
-            reply = [order[0], b"%g" % scores.pop(order[0])] if order else []
-        else:
-            raise ValueError(f"{name}: not in the model")
-        after = tuple((member, b"%g" % score) for member, score in sorted(scores.items()))
-        return (update(values, after) if after else put(values, first, None)), reply
-
-    return step
+    return run
 
 
 def _expiry_step(
     name: str, command: tuple[str, ...], first: int, put: Callable[[Values, int, Value], Values]
 ) -> Step:
+    def _without_field(values: Values, value: Value, field: bytes) -> Values:
+        fields = dict(plain(value) or ())
+        if not _expires(fields.get(field)):
+            return values
+        del fields[field]
+        left = tuple(sorted(fields.items())) or None
+        return put(values, first, Expiring(left) if left and _expires(value) else left)
+
     def step(values: Values) -> tuple[Values, object]:
         value = values[first]
         if name == VANISHES.upper():
+            if len(command) > 2:
+                return _without_field(values, value, command[2].encode()), None
             return (put(values, first, None) if _expires(value) else values), None
         if name in _TTLS:
             return values, -2 if value is None else _SOME if _expires(value) else -1
         if name == "PERSIST":
-            return put(values, first, _plain(value)), int(_expires(value))
+            return put(values, first, plain(value)), int(_expires(value))
         if value is None:
             return values, 0
-        after = _Expiring(_plain(value)) if int(command[2]) > 0 else None
+        after = Expiring(plain(value)) if int(command[2]) > 0 else None
         return put(values, first, after), 1
 
     return step
@@ -398,23 +349,24 @@ def _integer(text: bytes) -> int | None:
     return number if b"%d" % number == text and -(2**63) <= number < 2**63 else None
 
 
-class _Each(list[object]):
-    """What the replies of a transaction must fit."""
-
-
 def _fits(expected: object, reply: object) -> bool:
-    if isinstance(expected, _Each):
+    if isinstance(expected, list):
         replies = reply if isinstance(reply, list) else []
         return len(expected) == len(replies) and all(map(_fits, expected, replies))
-    if expected is _NEVER:
+    if isinstance(expected, containers.OneOf):
+        return reply in expected or (reply is None and not expected)
+    if isinstance(expected, frozenset):
+        members = reply if isinstance(reply, (list, set)) else [None]
+        return len(members) == len(expected) and expected == {*members}
+    if expected is NEVER:
         return False
-    if expected is _ERROR:
+    if expected is ERROR:
         return isinstance(reply, Exception)
     if expected is _OK:  # redis-py makes True of it
         return reply is True or reply in ("OK", b"OK")
     if expected is None or reply is None:
         return expected is reply
-    if expected is _SOME:
+    if expected is _SOME or expected is containers.EACH_ANY:
         return type(reply) is int and reply >= 0
     if isinstance(expected, dict) and isinstance(reply, list):  # RESP2
         return len(reply) == 2 * len(expected) and expected == dict(
@@ -432,7 +384,9 @@ def _changes_nothing(operation: Operation) -> bool:
         return all(each[0].upper() in _READS for each in _within(operation.command))
     if operation.returned is None:
         return False
-    if name in ("SETNX", "DEL", "UNLINK", "HDEL", "PERSIST", "COPY", *_EXPIRING):
+    if containers.changes_nothing(name, reply):
+        return True
+    if name in ("SETNX", "DEL", "UNLINK", "PERSIST", "COPY", *_EXPIRING):
         return reply == 0
     if name == "GETEX":
         return reply is None
@@ -483,10 +437,17 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
     names = {each[0].upper() for o in operations for each in _within(o.command)}
     shown = {text for operation in operations for text in _texts(operation.reply)}
     shown |= {
-        each[2].encode()
+        word.encode()
         for operation in operations
         for each in _within(operation.command)
-        if each[0] == _IF and len(each) > 2
+        if each[0] == _IF
+        for word in each[2:]
+    }
+    shown |= {
+        word.encode()
+        for operation in operations
+        for each in _within(operation.command)
+        for word in containers.mentioned(each)
     }
     representatives: dict[int, str] = {}
     cache: dict[str, str] = {}
@@ -507,10 +468,18 @@ def _blurred(operations: list[Operation]) -> list[tuple[str, ...]]:
             command[2::2] = [blur(value) for value in command[2::2]]
         elif name == "HSET":
             command[3::2] = [blur(value) for value in command[3::2]]
+        elif name in ("LPUSH", "RPUSH"):
+            command[2:] = [blur(value) for value in command[2:]]
         elif name in ("SET", "SETNX", "APPEND"):
             command[2] = blur(command[2])
         result.append(tuple(command))
     return result
+
+
+def _members_of_sets(operations: Iterable[Operation]) -> set[str]:
+    """That any of them can have."""
+    added = [each for o in operations for each in _within(o.command) if each[0] == "SADD"]
+    return {member for command in added for member in command[2:]} | {*containers.ROLLED}
 
 
 def _texts(reply: object) -> Iterator[bytes]:
@@ -572,6 +541,7 @@ class _Search:
     def __init__(self, keys: tuple[str, ...], operations: list[Operation]):
         self._keys = keys
         operations = sorted(operations, key=lambda operation: operation.called)
+        members = _members_of_sets(operations)
         places = {key: place for place, key in enumerate(keys)}
         self._known: list[Operation] = []
         self._unknown: list[Operation] = []
@@ -579,21 +549,29 @@ class _Search:
         # Unknown operations that are the same are of one kind; the one called first goes first.
         self._kinds: list[int] = []  # of each unknown one
         self._kind_steps: list[Step] = []
-        self._same_before: list[int] = []  # for each unknown one: a bit for the same before it
+        # For each unknown one: bits for the same before it, and for what else it can have been; one
+        # of each is placed at most.  Those of the same before it count as one.
+        self._same_before: list[int] = []
+        self._instead: list[int] = []
         kinds: dict[tuple[str, ...], int] = {}
         last: dict[tuple[str, ...], int] = {}
         for operation, command in zip(operations, _blurred(operations), strict=True):
             if operation.returned is not None:
+                (command,) = containers.with_choice(command, operation.reply, True, members)
                 self._known.append(operation)
                 self._known_steps.append(_step(command, places))
                 continue
-            if command not in kinds:
-                kinds[command] = len(kinds)
-                self._kind_steps.append(_step(command, places))
-            self._kinds.append(kinds[command])
-            self._same_before.append(1 << last[command] if command in last else 0)
-            last[command] = len(self._unknown)
-            self._unknown.append(operation)
+            choices = containers.with_choice(command, None, False, members)
+            together = ((1 << len(choices)) - 1) << len(self._unknown)
+            for choice in choices:
+                if choice not in kinds:
+                    kinds[choice] = len(kinds)
+                    self._kind_steps.append(_step(choice, places))
+                self._kinds.append(kinds[choice])
+                self._same_before.append(last.get(choice, 0))
+                self._instead.append(together)
+                self._unknown.append(operation)
+            last.update(dict.fromkeys(choices, together))
         self._returned = [operation.returned or 0.0 for operation in self._known]
         self._is_read = [_changes_nothing(operation) for operation in self._known]
 
@@ -650,7 +628,8 @@ class _Search:
         for n, operation in enumerate(self._unknown):
             if operation.called > horizon:
                 break
-            if unknown >> n & 1 or self._same_before[n] & ~unknown:
+            before = self._same_before[n]
+            if unknown & self._instead[n] or (before and not unknown & before):
                 continue
             kind = self._kinds[n]
             after, _ = self._kind_steps[kind](values)
