@@ -12,6 +12,7 @@ from distrodb.commands.numbers import (
     parse_integer,
 )
 from distrodb.keyspace.containers.stream_block import ENTRIES_MAX
+from distrodb.keyspace.containers.stream_trimming import References
 from distrodb.keyspace.stream_ids import ID_MAX, SEQUENCE_MAX, parse_id
 from distrodb.resp.reply import ErrorReply, error
 
@@ -33,6 +34,7 @@ _UNBALANCED = error(  # also of XREADGROUP
     "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
 )
 _NO_BLOCK = b" command is not allowed with BLOCK option from scripts"
+REFERENCES = {each.value: each for each in References}
 LIMIT = 100 * ENTRIES_MAX  # of what is trimmed "about" where nobody says
 
 
@@ -102,6 +104,7 @@ class Trimming:
     limit: int = 0
     is_asked: bool = False  # else nothing is trimmed
     no_stream: bool = False  # NOMKSTREAM
+    references: References | None = None  # None: kept
     end: int = 0  # the position of what is no option
 
 
@@ -120,6 +123,10 @@ def parse_trimming(args: Sequence[bytes], is_adding: bool) -> Trimming:
             place += 1
         elif is_adding and word == b"NOMKSTREAM":
             found.no_stream = True
+        elif word in REFERENCES:
+            if found.references is not None:
+                raise Wrong(SYNTAX)
+            found.references = REFERENCES[word]
         elif is_adding:
             parse_new_id(args[place])
             break

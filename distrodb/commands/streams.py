@@ -33,12 +33,14 @@ from distrodb.commands.strings import over_limits
 from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.containers.stream_block import OVERHEAD_BYTES, Entry
 from distrodb.keyspace.containers.stream_parts import add_part
+from distrodb.keyspace.containers.stream_trimming import References, trim
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import STREAM, Keys
 from distrodb.keyspace.stream_ids import ID_MAX, SEQUENCE_MAX, make_id, show_id
 from distrodb.resp.reply import NULL_ARRAY, OK, ErrorReply, Named, Reply, error
 
 GIVEN_US, GIVEN_NS = 4.0, 4.0  # of an entry of a reply, and of a byte of it
+LOOKED_FOR_US = 2.0  # of an entry, in one group
 OPENED_US = 60.0  # of a block that is read and written anew
 PART_NS = 200.0  # of a byte of a part of a backup
 ENTRY_BYTES_MIN = 6  # of an entry in its block
@@ -121,7 +123,9 @@ def _next_id(last: int, given: tuple[int, bool] | None, now_ms: int) -> int | Er
 def _trim(stream: Stream, trimming: Trimming) -> int:
     if not trimming.is_asked:
         return 0
-    return stream.trim(trimming.length, trimming.first, trimming.is_about, trimming.limit)
+    references = trimming.references or References.KEEP
+    bounds = trimming.length, trimming.first, trimming.is_about, trimming.limit
+    return trim(stream, *bounds, references)
 
 
 @refusing
@@ -383,8 +387,17 @@ def _opened_us(sizes: Sizes, args: Sequence[bytes]) -> float:
 
 def _trimmed_us(sizes: Sizes, args: Sequence[bytes]) -> float:
     """All its blocks may go."""
+    walked = 0.0  # of its entries each may be looked for in all groups
+    if any(word.upper() in (b"DELREF", b"ACKED") for word in args[2:9]):
+        walked = entries_in(sizes, args[1], 0, ID_MAX) * looked_for_us(sizes, args[1])
     sizes.grow(args[1], sizes.size(args[1]) + sum(map(len, args)) + OVERHEAD_BYTES)
-    return OPENED_US + sizes.size(args[1]) / OVERHEAD_BYTES
+    return OPENED_US + sizes.size(args[1]) / OVERHEAD_BYTES + walked
+
+
+def looked_for_us(sizes: Sizes, key: bytes) -> float:
+    """Of one entry, in what is pending for all groups."""
+    found = sizes.value(key)
+    return GIVEN_US + (len(found.groups) if isinstance(found, Stream) else 1) * LOOKED_FOR_US
 
 
 _row = partial(data_row, level=2)

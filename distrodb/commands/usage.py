@@ -335,8 +335,8 @@ zunionstore: destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AG
   MAX | COUNT)]  # O(N)+O(M log(M))
 xack: key group id [id ...]  # O(1)
 xackdel: key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]  # O(1)
-xadd: key [NOMKSTREAM] [(MAXLEN | MINID) [= | ~] threshold [LIMIT count]] (* | id) field value
-  [field value ...]  # O(1)
+xadd: key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [(MAXLEN | MINID) [= | ~] threshold [LIMIT count]]
+  (* | id) field value [field value ...]  # O(1)
 xautoclaim: key group consumer min-idle-time start [COUNT count] [JUSTID]  # O(1)
 xclaim: key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds]
   [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]  # O(log N)
@@ -359,7 +359,7 @@ xreadgroup: GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STRE
   [id ...]  # O(M)
 xrevrange: key end start [COUNT count]  # O(N)
 xsetid: key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]  # O(1)
-xtrim: key (MAXLEN | MINID) [= | ~] threshold [LIMIT count]  # O(N)
+xtrim: key (MAXLEN | MINID) [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]  # O(N)
 """
 
 

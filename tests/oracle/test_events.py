@@ -9,7 +9,7 @@ from tests.oracle.ours import PureServer
 from tests.oracle.redis_server import RedisServer
 
 # Commands that Redis 7.0 does not know, with the events that their documentation names.
-NEWER = {"delex", "msetex", "hsetex", "hgetex", "hgetdel", "hpersist"}
+NEWER = {"xdelex", "xackdel", "delex", "msetex", "hsetex", "hgetex", "hgetdel", "hpersist"}
 NEWER |= {"hexpire", "hpexpire", "hexpireat", "hpexpireat"}  # tests/unit/test_field_expiry.py
 BY_NAME = {"evalsha", "fcall"}  # of what was loaded before: they run as EVAL does
 OURS = {"xpart"}  # by which a stream comes back from a backup; tests/unit/test_streams.py

@@ -336,3 +336,71 @@ def test_a_group_belongs_to_its_stream() -> None:
     for part in ([3, b"g", b"c", 1, 1], [4, b"g", 1, 1, b"c", 1, 1], [2, b"g", -1, 0, 0], [9], []):
         with pytest.raises(ValueError, match="a part of a stream"):
             add_part(Stream(0), part, is_again=False)
+
+
+# -- what groups have of entries that are deleted -------------------------------------------------
+
+
+def grouped(count: int) -> Store:
+    """Entries, all given to two groups but the last one."""
+    store = new_store(0, 0)
+    for n in range(count):
+        ask(store, f"XADD s {n + 1}-0 f v")
+    for group in "gh":
+        ask(store, f"XGROUP CREATE s {group} 0")
+        ask(store, f"XREADGROUP GROUP {group} c COUNT {count - 1} STREAMS s >")
+    return store
+
+
+@pytest.mark.parametrize("about", ["=", "~"])
+def test_what_no_group_needs_is_trimmed_and_nothing_else(about: str) -> None:
+    store = grouped(250)
+    assert ask(store, f"XTRIM s MAXLEN {about} 0 ACKED") == 0, "all are pending, or were not read"
+    for n in range(1, 250):
+        if n % 10:
+            ask(store, f"XACK s g {n}-0")
+            ask(store, f"XACK s h {n}-0")
+    ask(store, "XACK s g 10-0")
+    assert ask(store, f"XTRIM s MAXLEN {about} 150 ACKED") == (100 if about == "=" else 90)
+    for n in (120, 130, 250):
+        assert ask(store, f"XRANGE s {n}-0 {n}-0") != [], "it is pending, or was not read"
+    assert ask(store, f"XTRIM s MINID {about} 1000 ACKED") > 0
+    left = {show_id(n << 64) for n in (*range(10, 250, 10), 250)}
+    told: Any = ask(store, "XRANGE s - +")
+    assert {number for number, _ in told} == left
+    copy = restored(store.snapshot())
+    assert store.digest() == copy.digest()
+
+
+@pytest.mark.parametrize("about", ["=", "~"])
+def test_what_is_trimmed_is_pending_for_nobody_if_asked_for(about: str) -> None:
+    store, kept = grouped(250), grouped(250)
+    count = ask(kept, f"XTRIM s MAXLEN {about} 60")
+    assert count == (190 if about == "=" else 100)
+    assert ask(kept, "XPENDING s g")[0] == 249
+    assert ask(store, f"XTRIM s MAXLEN {about} 60 DELREF") == count
+    for group in "gh":
+        assert ask(store, f"XPENDING s {group}")[0] == 249 - count
+    assert ask(store, "XRANGE s - +") == ask(kept, "XRANGE s - +")
+    assert stream_of(store).size < stream_of(kept).size
+
+
+def test_who_has_all_is_told_how_far_it_is_where_some_in_between_are_gone() -> None:
+    """A group that began among them cannot be told, so it is not told a wrong number."""
+    store = grouped(6)
+    for group in "gh":
+        ask(store, f"XACK s {group} 2-0 4-0")
+    ask(store, "XTRIM s MAXLEN 0 ACKED")
+    ask(store, "XGROUP CREATE s late 3-0")
+    rows: Any = ask(store, "XINFO GROUPS s")
+    assert {row[b"name"]: row[b"lag"] for row in rows} == {b"g": 1, b"h": 1, b"late": None}
+
+
+def test_a_deletion_is_seen_by_those_who_watch_only_if_something_is_deleted() -> None:
+    store = grouped(3)
+    before = stream_of(store).canonical()
+    assert ask(store, "XDELEX s ACKED IDS 2 1-0 9-0") == [2, -1]
+    assert stream_of(store).canonical() == before
+    assert ask(store, "XACKDEL s g ACKED IDS 1 1-0") == [2]
+    assert ask(store, "XDELEX s DELREF IDS 1 2-0") == [1]
+    assert ask(store, "XPENDING s g") == [0, None, None, NULL_ARRAY]

@@ -175,6 +175,26 @@ class Stream:
     def trim(self, length: int, first: int, whole_blocks: bool, limit: int) -> int:
         """Remove from the beginning what is more than ``length`` or before ``first``; how many.
         ``whole_blocks``: and nothing else; ``limit``: at most so many, if not 0."""
+        places, count, more = self._cut(length, first, whole_blocks, limit)
+        self._block_bytes -= sum(block.size for block in self._blocks[:places])
+        del self._blocks[:places]
+        self._length -= count
+        if more:
+            block = self._block_to_write(0)
+            self._block_bytes -= block.size
+            block.drop_first(more)
+            self._block_bytes += block.size
+            self._length -= more
+        return count + more
+
+    def count_to_trim(self, length: int, first: int, whole_blocks: bool, limit: int) -> int:
+        """How many entries ``trim`` would remove."""
+        _, count, more = self._cut(length, first, whole_blocks, limit)
+        return count + more
+
+    def _cut(self, length: int, first: int, whole_blocks: bool, limit: int) -> tuple[int, int, int]:
+        """How many blocks go whole, how many entries are in them, and how many more go of the next
+        one, which stays."""
         count = places = 0
         for block in self._blocks:
             if self._length - count <= length and block.first >= first:
@@ -185,22 +205,13 @@ class Stream:
                 break
             count += block.count
             places += 1
-        self._block_bytes -= sum(block.size for block in self._blocks[:places])
-        del self._blocks[:places]
-        self._length -= count
-        if whole_blocks or not self._blocks:
-            return count
-        more = max(0, self._length - length)
-        block = self._blocks[0]
+        if whole_blocks or places == len(self._blocks):
+            return places, count, 0
+        more = max(0, self._length - count - length)
+        block = self._blocks[places]
         if block.first < first:
             more = max(more, sum(number < first for number, _ in block.entries()))
-        if more:
-            block = self._block_to_write(0)
-            self._block_bytes -= block.size
-            block.drop_first(more)
-            self._block_bytes += block.size
-            self._length -= more
-        return count + more
+        return places, count, more
 
     def add_blocks(self, blocks: list[Block]) -> None:
         """Behind all others, in their order; they are the stream's own from now on."""
