@@ -3,7 +3,7 @@ XACKDEL, as since Redis 8.2.
 
 A group refers to an entry that is pending in it, and to one that it has not read yet.  KEEPREF
 deletes whatever refers to it; DELREF takes it out of all groups too; ACKED deletes what no group
-refers to, and nothing of a stream without groups, for which somebody may still come.
+refers to, so anything of a stream without groups, as XTRIM does (stream_trimming.py).
 """
 
 from collections.abc import Collection, Sequence
@@ -20,6 +20,7 @@ from distrodb.keyspace.containers.stream import Stream
 from distrodb.keyspace.containers.stream_group import GROUP_BYTES
 from distrodb.keyspace.context import Context
 from distrodb.keyspace.keys import STREAM, Keys
+from distrodb.keyspace.stream_ids import ID_MAX
 from distrodb.resp.reply import Reply, error
 
 KEEP, DROP, ACKED = b"KEEPREF", b"DELREF", b"ACKED"
@@ -57,7 +58,7 @@ def _parse(args: Sequence[bytes]) -> tuple[bytes, list[int]]:
 def _referred_to(stream: Stream, numbers: Collection[int], but: bytes | None = None) -> set[int]:
     """Those of these that a group refers to; ``but``: whatever is pending in this one."""
     groups = stream.groups.values()
-    least = min((group.last_id for group in groups), default=-1)
+    least = min((group.last_id for group in groups), default=ID_MAX)
     found = {number for number in numbers if number > least}
     for group in groups:
         if group.name != but:
