@@ -9,12 +9,11 @@ leaves that is gone for good, another one claims.
 import pytest
 
 from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply
+from tests.sim.chaos import Report
+from tests.sim.queues import GATEWAYS, QUEUES, Books, Story, Worker
 from tests.sim.simulation import Simulation
-from tests.sim.test_queues import QUEUES, Books, Worker, disturb
 
 GROUP = b"g"
-# In every second one links lose, repeat and reorder.
-SOAKED = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 12)]
 
 
 class Producer(Worker):
@@ -23,7 +22,7 @@ class Producer(Worker):
     last = (0, 0)
 
     def words(self) -> list[bytes]:
-        return [b"XADD", self.queue, b"*", b"number", self.books.number()]
+        return [b"XADD", self.queue.encode(), b"*", b"number", self.books.number()]
 
     def known(self, words: list[bytes], reply: Reply) -> None:
         if isinstance(reply, ErrorReply):
@@ -42,23 +41,24 @@ class Producer(Worker):
 class Consumer(Worker):
     """Takes, notes, acknowledges; where it did not hear it asks for what it may have been given."""
 
-    def __init__(
-        self, cluster: Simulation, books: Books, queue: bytes, node: str | None, name: str
-    ):
+    def __init__(self, cluster: Simulation, books: Books, queue: str, node: str | None, name: str):
         self.name, self.to_acknowledge = name.encode(), {}
         self.may_have_more = False
-        super().__init__(cluster, books, queue, node)
+        super().__init__(cluster, books, queue, node, "")
 
     to_acknowledge: dict[bytes, bytes]  # numbers by id: taken
 
     def words(self) -> list[bytes]:
         if self.to_acknowledge:
-            return [b"XACK", self.queue, GROUP, *self.to_acknowledge]
-        begin = [b"XREADGROUP", b"GROUP", GROUP, self.name, b"COUNT", b"2"]
+            return [b"XACK", self.queue.encode(), GROUP, *self.to_acknowledge]
+        queue, begin = (
+            self.queue.encode(),
+            [b"XREADGROUP", b"GROUP", GROUP, self.name, b"COUNT", b"2"],
+        )
         if self.may_have_more:
-            return [*begin, b"STREAMS", self.queue, b"0"]
+            return [*begin, b"STREAMS", queue, b"0"]
         wait = self.cluster.random.choice([b"0", b"0", b"300", b"2000"])
-        return [*begin, b"BLOCK", wait, b"STREAMS", self.queue, b">"]
+        return [*begin, b"BLOCK", wait, b"STREAMS", queue, b">"]
 
     def known(self, words: list[bytes], reply: Reply) -> None:
         if words[0] == b"XACK":
@@ -88,7 +88,7 @@ class Reader(Worker):
 
     def words(self) -> list[bytes]:
         wait = self.cluster.random.choice([b"0", b"300", b"2000"])
-        return [b"XREAD", b"BLOCK", wait, b"STREAMS", self.queue, self.last]
+        return [b"XREAD", b"BLOCK", wait, b"STREAMS", self.queue.encode(), self.last]
 
     def known(self, words: list[bytes], reply: Reply) -> None:
         for id_, number in entries_of(reply):
@@ -108,25 +108,21 @@ def entries_of(reply: Reply) -> list[tuple[bytes, bytes]]:
     return [(id_, fields[1]) for id_, fields in entries]
 
 
-def run(seed: int, gateways: tuple[str, ...]) -> tuple[Simulation, Books]:
-    cluster = Simulation(seed, nodes=5, partitions=4, snapshot_log_bytes=4096)
-    cluster.run_until(cluster.is_whole)
-    if gateways and seed % 2:
-        cluster.network.quality.loss = 0.01
-        cluster.network.quality.duplication = cluster.network.quality.reordering = 0.05
+def run(seed: int, gateways: tuple[str, ...]) -> None:
+    story = Story(seed, gateways, pushing=(), waiting=())  # its faults, and workers of our own
+    cluster, books = story.cluster, story.books
     for queue in QUEUES:
-        name = queue.decode()
-        cluster.ask("XGROUP", "CREATE", name, "g", "0", "MKSTREAM", key=name)
-    books = Books()
-    places = [(queue, node) for queue in QUEUES for node in gateways or (None, None)]
-    producers = [Producer(cluster, books, *place) for place in places]
+        cluster.ask("XGROUP", "CREATE", queue, "g", "0", "MKSTREAM", key=queue)
+    ways: list[str | None] = [*gateways] or [None, None]
+    places = [(queue, way) for queue in QUEUES for way in ways]
+    producers = [Producer(cluster, books, *place, "") for place in places]
     consumers = [
         Consumer(cluster, books, *place, f"c{number}") for number, place in enumerate(places * 2)
     ]
-    readers = [Reader(cluster, books, queue, (*gateways, None)[0]) for queue in QUEUES]
+    readers = [Reader(cluster, books, queue, ways[0], "") for queue in QUEUES]
     cluster.run(2.0)
     consumers[0].is_stopped = True  # for good, with what it holds
-    disturb(cluster, gateways)
+    story._disturb(Report(seed))
     for worker in producers:
         worker.is_stopped = True
     cluster.run_until(lambda: not any(worker.is_waiting for worker in producers))
@@ -134,30 +130,31 @@ def run(seed: int, gateways: tuple[str, ...]) -> tuple[Simulation, Books]:
     for worker in (*consumers, *readers):
         worker.is_stopped = True
     taken = {number for each in consumers for number in each.to_acknowledge.values()}
-    books.taken += [each for each in claimed(cluster, consumers[0].queue) if each not in taken]
-    if gateways:
-        assert not books.maybe_pushed
+    left = claimed(cluster, consumers[0].queue)
+    books.taken += [number for number in left if number not in taken]
+    assert not (gateways and books.maybe_pushed)
     assert len(set(books.taken)) == len(books.taken), "a number was handed out twice"
     assert books.pushed <= set(books.taken) <= books.pushed | books.maybe_pushed
     for reader in readers:
-        entries = cluster.ask("XRANGE", reader.queue.decode(), "-", "+")
+        entries = cluster.ask("XRANGE", reader.queue, "-", "+")
         assert [fields[1] for _, fields in entries] == reader.seen
     assert len(books.taken) > 100
     cluster.checks.all_digests()
-    return cluster, books
 
 
-def claimed(cluster: Simulation, queue: bytes) -> list[bytes]:
+def claimed(cluster: Simulation, queue: str) -> list[bytes]:
     """What was given to one that is gone, and was not taken by it: another one gets it."""
-    reply = cluster.ask("XAUTOCLAIM", queue.decode(), "g", "heir", "0", "0", "COUNT", "1000")
+    reply = cluster.ask("XAUTOCLAIM", queue, "g", "heir", "0", "0", "COUNT", "1000")
     return [fields[1] for _, fields in reply[1]]
 
 
-@pytest.mark.parametrize("seed", [1, *SOAKED])
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(12))
 def test_through_gateways_each_entry_comes_once(seed: int) -> None:
-    run(seed, ("node1", "node2"))
+    run(seed, GATEWAYS)
 
 
-@pytest.mark.parametrize("seed", [0, *SOAKED])
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(12))
 def test_at_the_leaders_each_entry_comes_once(seed: int) -> None:
     run(seed, ())
