@@ -41,7 +41,10 @@ Key = tuple[int, bytes]  # place (place_number.py) and name
 def next_moment(moment: int, now_ms: int) -> int:
     """That of an entry of this time, behind the one of ``moment``; the last of a millisecond is
     that of all entries that follow in it."""
-    return max(now_ms << 2, min(moment + 1, moment | 3))
+    at = now_ms << 2
+    if at > moment:
+        return at
+    return moment if moment & 3 == 3 else moment + 1
 
 
 def last_moment(now_ms: int) -> int:
