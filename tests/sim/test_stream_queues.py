@@ -149,12 +149,14 @@ def claimed(cluster: Simulation, queue: str) -> list[bytes]:
 
 
 @pytest.mark.soak
+# In every second one links lose, repeat and reorder.
 @pytest.mark.parametrize("seed", range(12))
 def test_through_gateways_each_entry_comes_once(seed: int) -> None:
     run(seed, GATEWAYS)
 
 
 @pytest.mark.soak
+# Each has other faults at other times.
 @pytest.mark.parametrize("seed", range(12))
 def test_at_the_leaders_each_entry_comes_once(seed: int) -> None:
     run(seed, ())
