@@ -33,7 +33,7 @@ ROW_BYTES = 16  # of a partition in a frame
 
 
 class Count(NamedTuple):
-    upto: int  # the index of the last entry that is asked for
+    upto: int  # the index of the last entry that is asked for; 0: that is not known
     copies: int  # beside the leader's
     is_here: bool  # the leader's own disk has them too
 
@@ -98,7 +98,7 @@ class Copies:
     ) -> None:
         asked = [partition for partition, _ in rows]
         if self._routing.maps.map.level < OF_COPIES:  # it may not know the question
-            done(asked, {each: Count(1, (self.all_count + 1) // 2, True) for each in asked})
+            done(asked, {each: Count(0, (self.all_count + 1) // 2, True) for each in asked})
             return
 
         def answered(answers: list[Any]) -> None:

@@ -9,19 +9,18 @@ is moved to another list (BLMOVE) is there once more, whatever its consumer has 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply
+from distrodb.resp.reply import NULL_ARRAY
 from tests.sim.chaos import Report
-from tests.sim.connection import Connection
 from tests.sim.simulation import Simulation
+from tests.sim.worker import PAUSE_S_MAX, Worker, disturb, lose_frames, ways_of
 
 QUEUES = ["queue.0", "queue.1", "queue.2"]
 GATEWAYS = ("node1", "node2")
-PAUSE_S_MAX = 0.05  # between two steps
 IDLE_S_MAX = 1.0  # between two pushes, now and then: all consumers come to wait
-CALM_S_MAX = 1.5  # between two faults
 PEACE_S = 5.0  # behind the last one: nothing but what is pushed wakes those who wait
-PATIENCE_S = 10.0  # a command of which nothing is heard for so long has an unknown outcome
+FAULT_COUNT = 8
 FAULTS = ["crash", "isolate", "pause", "break"]
 ALL_FAULTS = [*FAULTS, "wipe", "slow disk"]
 # What consumers ask of a queue, its urgent list and its sorted set, and where their elements go.
@@ -78,80 +77,21 @@ class Books:
         assert len(lost) <= self.maybe_taken, f"{len(lost)} lost, of {self.maybe_taken} at most"
 
 
-class Worker:
-    """One connection that goes on with a step as soon as the last is answered."""
+class OnQueue(Worker):
+    """A worker with a command for the names of its queue."""
 
     def __init__(
         self, cluster: Simulation, books: Books, queue: str, node: str | None, template: str
     ):
-        """``node``: whose gateway it uses; None: it goes to who leads its queue."""
-        self.cluster, self.books, self.queue, self.node = cluster, books, queue, node
-        self.names, self.template = names_of(queue), template
-        self._gateway: Connection | None = None  # one for good, since its slave stays
-        if node is not None:
-            self._gateway = Connection(cluster.slaves[node], cluster.random_for_clients, True)
-        self._asked = 0
-        self.is_stopped = self.is_waiting = False
-        self._step()
-
-    def _step(self) -> None:
-        if self.is_stopped:
-            return
-        connection = self._connect()
-        if connection is None:
-            self.cluster.at(0.1, self._step)
-            return
-        self.is_waiting, self._asked = True, self._asked + 1
-        number, words = self._asked, self.words()
-
-        def done(reply: Reply) -> None:
-            if number == self._asked and self.is_waiting:
-                self.is_waiting = False
-                self._answered(words, reply)
-
-        def give_up() -> None:
-            if number == self._asked and self.is_waiting:
-                connection.close()
-                self.is_waiting = False
-                self._answered(words, ErrorReply(b"UNKNOWN nothing was heard"))
-
-        connection.ask(words, done)
-        if self.node is None:
-            self.cluster.at(PATIENCE_S, give_up)
-
-    def _connect(self) -> Connection | None:
-        if self._gateway is not None:
-            return self._gateway
-        node = self.cluster.leader(self.queue)
-        if node is None or not self.cluster.is_up(node):
-            return None
-        return Connection(self.cluster.slaves[node], self.cluster.random_for_clients)
-
-    def _answered(self, words: list[bytes], reply: Reply) -> None:
-        if isinstance(reply, ErrorReply):
-            assert self.node is None, reply
-            if reply.code == "UNKNOWN":
-                self.books.unknown += 1
-                self.unknown(words)
-        else:
-            self.known(words, reply)
-        self.cluster.at(self.cluster.random.uniform(0.0, self.pause_s_max()), self._step)
-
-    def pause_s_max(self) -> float:
-        return PAUSE_S_MAX
-
-    def words(self) -> list[bytes]: ...
-
-    def known(self, words: list[bytes], reply: Reply) -> None: ...
-
-    def unknown(self, words: list[bytes]) -> None: ...
+        super().__init__(cluster, books, queue, node)
+        self.books, self.names, self.template = books, names_of(queue), template
 
 
-class Producer(Worker):
+class Producer(OnQueue):
     def pause_s_max(self) -> float:
         return self.cluster.random.choice([PAUSE_S_MAX, PAUSE_S_MAX, IDLE_S_MAX])
 
-    def words(self) -> list[bytes]:
+    def words(self) -> list[Any]:
         count = self.cluster.random.choice([1, 1, 1, 2, 5])
         numbers = [self.books.number() for _ in range(count)]
         words = self.template.format(**self.names).encode().split()
@@ -159,22 +99,22 @@ class Producer(Worker):
             return [*words, *(word for number in numbers for word in (number, number))]
         return [*words, *numbers]
 
-    def known(self, words: list[bytes], reply: Reply) -> None:
+    def known(self, words: list[Any], reply: Any) -> None:
         assert type(reply) is int
         self.books.pushed.update(words[2:])
 
-    def unknown(self, words: list[bytes]) -> None:
+    def unknown(self, words: list[Any]) -> None:
         self.books.maybe_pushed.update(words[2:])
 
 
-class Consumer(Worker):
-    def words(self) -> list[bytes]:
+class Consumer(OnQueue):
+    def words(self) -> list[Any]:
         """In every second run they wait for ever: whoever is not woken is not served."""
         timeouts = [0, 0, 0.3, 2] if self.cluster.seed % 2 else [0]
         timeout = f"{self.cluster.random.choice(timeouts):g}"
         return self.template.format(timeout=timeout, **self.names).encode().split()
 
-    def known(self, words: list[bytes], reply: Reply) -> None:
+    def known(self, words: list[Any], reply: Any) -> None:
         if reply is None or reply is NULL_ARRAY:
             return
         if isinstance(reply, bytes):  # it was moved
@@ -188,7 +128,7 @@ class Consumer(Worker):
             assert isinstance(element, bytes)
             self.books.taken.append(element)
 
-    def unknown(self, words: list[bytes]) -> None:
+    def unknown(self, words: list[Any]) -> None:
         """What it has moved is in another list, or was not moved."""
         if words[0] not in (b"BLMOVE", b"BRPOPLPUSH"):
             self.books.maybe_taken += 2 if b"COUNT" in words else 1
@@ -211,21 +151,22 @@ class Story:
         cluster.run_until(cluster.is_whole)
         self.books = books = Books()
         if seed % 2 and gateways:
-            cluster.network.quality.loss = 0.01
-            cluster.network.quality.duplication = cluster.network.quality.reordering = 0.05
-        ways: list[str | None] = [*gateways] or [None] * 2
+            lose_frames(cluster)
+        ways = ways_of(gateways)
         places = [(queue, way) for queue in queues for way in ways]
-        self.producers: list[Worker] = [
+        self.producers: list[OnQueue] = [
             Producer(cluster, books, *place, PUSHING[kind]) for kind in pushing for place in places
         ]
-        self.consumers: list[Worker] = [
+        self.consumers: list[OnQueue] = [
             Consumer(cluster, books, *place, WAITING[kind]) for kind in waiting for place in places
         ]
 
     def run(self) -> Report:
         """Raises ``AssertionError`` for whatever must not be."""
         report = Report(self.seed)
-        self._disturb(report)
+        faults = disturb(self.cluster, self.gateways, self.queues, self.faults, FAULT_COUNT)
+        for fault in faults:
+            report.faults[fault] = report.faults.get(fault, 0) + 1
         self._drain()
         books, cluster = self.books, self.cluster
         books.judge()
@@ -238,39 +179,6 @@ class Story:
         report.virtual_s, report.trace = cluster.now, cluster.trace
         report.operations, report.unknown = len(books.pushed) + len(books.taken), books.unknown
         return report
-
-    def _disturb(self, report: Report) -> None:
-        """One fault after another, each of which ends."""
-        cluster, choose = self.cluster, self.cluster.random
-        others = [node for node in cluster.slaves if node not in self.gateways]
-        for _ in range(8):
-            cluster.run(choose.uniform(0.1, CALM_S_MAX))
-            leader = cluster.leader(choose.choice(self.queues))
-            if leader is None:
-                continue
-            fault = choose.choice(self.faults)
-            if fault == "slow disk":
-                cluster.slaves[leader].slow_sync_s = choose.choice([0.1, 0.5, 2.0])
-            elif leader in self.gateways or fault == "break":  # its clients would be gone with it
-                fault = "break"
-                other = choose.choice([node for node in others if node != leader])
-                cluster.network.break_link(leader, other)
-            elif fault == "crash":
-                cluster.crash(leader)
-            elif fault == "wipe":
-                cluster.wipe(leader)
-            elif fault == "isolate":
-                cluster.isolate(leader)
-            else:
-                cluster.pause(leader, choose.uniform(0.05, 3.0))
-            report.faults[fault] = report.faults.get(fault, 0) + 1
-            cluster.run(choose.uniform(0.1, CALM_S_MAX))
-            cluster.heal()
-            for node in cluster.slaves:
-                cluster.slaves[node].slow_sync_s = 0.0
-                if not cluster.is_up(node):
-                    cluster.start(node)
-            cluster.run_until(cluster.is_whole)
 
     def _drain(self) -> None:
         """All that was pushed and not taken is taken now; also where all who wait do so for ever,

@@ -1,5 +1,5 @@
 """Queues made of streams: producers add numbers that are added once, the consumers of a group read,
-acknowledge, forget and claim them, while leaders die, hang and are cut off.
+acknowledge, forget and claim them, and a reader follows, while leaders die, hang and are cut off.
 
 A group keeps what it has given to whom, so **nothing is lost, whoever's outcome is not known**: it
 is still pending, and claimed in the end.  No number is new to a group twice, and none changes hands
@@ -12,17 +12,14 @@ just one command.
 from collections.abc import Sequence
 from typing import Any
 
-from distrodb.resp.reply import NULL_ARRAY, ErrorReply, Reply
-from tests.sim.connection import Connection
+from distrodb.resp.reply import NULL_ARRAY
 from tests.sim.simulation import Simulation
+from tests.sim.worker import Worker, disturb, lose_frames, ways_of
 
 QUEUES = ["queue.0", "queue.1", "queue.2"]
 GATEWAYS = ("node1", "node2")
 CONSUMERS = 2  # of each queue and gateway
-PAUSE_S_MAX = 0.05  # between two commands
-FAULTS = 8
-CALM_S_MAX = 1.5  # between two faults
-PATIENCE_S = 10.0  # a command of which nothing is heard for so long has an unknown outcome
+FAULTS = ["crash", "isolate", "pause", "break"]
 FORGOTTEN = 0.2  # of what is read: its consumer does not acknowledge it
 IDLE_MS = 400  # that is claimed
 
@@ -65,84 +62,33 @@ class Books:
         self.claims += 1
 
 
-class Worker:
-    """One connection that goes on with a step as soon as the last is answered."""
-
+class OnStream(Worker):
     def __init__(self, cluster: Simulation, books: Books, queue: str, node: str | None):
-        """``node``: whose gateway it uses; None: it goes to who leads its queue."""
-        self.cluster, self.books, self.queue, self.node = cluster, books, queue, node
-        self._gateway: Connection | None = None  # one for good, since its slave stays
-        if node is not None:
-            self._gateway = Connection(cluster.slaves[node], cluster.random_for_clients, True)
-        self._steps = 0
-        self.asked_at = 0.0
-        self.is_stopped = self.is_waiting = False
-        cluster.at(0.0, self._step)
-
-    def _step(self) -> None:
-        if self.is_stopped:
-            return
-        connection = self._connect()
-        if connection is None:
-            self.cluster.at(0.1, self._step)
-            return
-        self.is_waiting, self._steps, self.asked_at = True, self._steps + 1, self.cluster.now
-        step, words = self._steps, self.words()
-
-        def answered(reply: Reply) -> None:
-            if step == self._steps and self.is_waiting:
-                self.is_waiting = False
-                self._answered(words, reply)
-
-        def give_up() -> None:
-            if step == self._steps and self.is_waiting:
-                connection.close()
-                answered(ErrorReply(b"UNKNOWN nothing was heard"))
-
-        connection.ask(
-            [each.encode() if isinstance(each, str) else each for each in words], answered
-        )
-        if self.node is None:
-            self.cluster.at(PATIENCE_S, give_up)
-
-    def _connect(self) -> Connection | None:
-        if self._gateway is not None:
-            return self._gateway
-        node = self.cluster.leader(self.queue)
-        if node is None or not self.cluster.is_up(node):
-            return None
-        return Connection(self.cluster.slaves[node], self.cluster.random_for_clients)
-
-    def _answered(self, words: list[Any], reply: Reply) -> None:
-        if not isinstance(reply, ErrorReply):
-            self.known(words, reply)
-        else:
-            assert self.node is None, reply
-            if reply.code == "UNKNOWN":
-                self.books.unknown += 1
-                self.unknown(words)
-        self.cluster.at(self.cluster.random.uniform(0.0, PAUSE_S_MAX), self._step)
-
-    def words(self) -> list[Any]: ...
-
-    def known(self, words: list[Any], reply: Any) -> None: ...
-
-    def unknown(self, words: list[Any]) -> None: ...
+        super().__init__(cluster, books, queue, node)
+        self.books = books
 
 
-class Producer(Worker):
+class Producer(OnStream):
+    """Its entries stand in the order in which it was told of them."""
+
+    last = (0, 0)
+
     def words(self) -> list[Any]:
         return ["XADD", self.queue, "*", "n", self.books.number()]
 
     def known(self, words: list[Any], reply: Any) -> None:
         assert isinstance(reply, bytes)
+        milliseconds, _, sequence = reply.partition(b"-")
+        at = int(milliseconds), int(sequence)
+        assert at > self.last, "an entry before one that was there"
+        self.last = at
         self.books.added[words[-1]] = reply
 
     def unknown(self, words: list[Any]) -> None:
         self.books.maybe_added.add(words[-1])
 
 
-class Consumer(Worker):
+class Consumer(OnStream):
     def __init__(self, cluster: Simulation, books: Books, queue: str, node: str | None, name: str):
         self.name = name.encode()
         self._held: list[bytes] = []  # ids that it will acknowledge now
@@ -198,35 +144,59 @@ class Consumer(Worker):
             self.books.maybe_claimed.add(self.name)
 
 
+class Reader(OnStream):
+    """Follows a stream from its first entry on, without a group."""
+
+    def __init__(self, cluster: Simulation, books: Books, queue: str, node: str | None):
+        super().__init__(cluster, books, queue, node)
+        self.seen: list[bytes] = []  # numbers
+        self.last = b"0-0"
+
+    def words(self) -> list[Any]:
+        wait_ms = self.cluster.random.choice([0, 300, 2000])
+        return ["XREAD", "BLOCK", str(wait_ms), "STREAMS", self.queue, self.last]
+
+    def known(self, words: list[Any], reply: Any) -> None:
+        if reply is None or reply is NULL_ARRAY:
+            return
+        ((_, entries),) = reply
+        for id_, (_, number) in entries:
+            self.seen.append(number)
+            self.last = id_
+
+
 class Story:
-    def __init__(self, seed: int, gateways: Sequence[str] = (), faults: int = FAULTS):
+    def __init__(self, seed: int, gateways: Sequence[str] = (), fault_count: int = 8):
         """``gateways``: the slaves whose gateways the workers use, which stay; none: the workers go
         to the leaders."""
-        self.gateways, self.books, self._faults = gateways, Books(), faults
+        self.gateways, self.books, self._count = gateways, Books(), fault_count
         self.cluster = cluster = Simulation(seed, nodes=5, partitions=4, snapshot_log_bytes=4096)
         cluster.run_until(cluster.is_whole)
         for queue in QUEUES:
             cluster.ask("XGROUP", "CREATE", queue, "workers", "0", "MKSTREAM", key=queue)
         if seed % 2 and gateways:
-            cluster.network.quality.loss = 0.01
-            cluster.network.quality.duplication = cluster.network.quality.reordering = 0.05
-        ways: list[str | None] = [*gateways] or [None] * 2
+            lose_frames(cluster)
+        ways = ways_of(gateways)
         places = [(queue, way) for queue in QUEUES for way in ways]
         self.producers = [Producer(cluster, self.books, *place) for place in places]
         self.consumers = [
             Consumer(cluster, self.books, *place, f"consumer{number}")
             for number, place in enumerate(places * CONSUMERS)
         ]
+        self.readers = [Reader(cluster, self.books, queue, ways[0]) for queue in QUEUES]
 
     def run(self) -> None:
         """Raises ``AssertionError`` for whatever must not be."""
-        self._disturb()
+        for _ in disturb(self.cluster, self.gateways, QUEUES, FAULTS, self._count):
+            pass
         self._drain()
         books = self.books
         stored: dict[bytes, bytes] = {}
-        for queue in QUEUES:
+        for queue, reader in zip(QUEUES, self.readers, strict=True):
             self._finish(queue)
-            stored |= self._stored(queue)
+            found = self._stored(queue)
+            assert list(found) == reader.seen, "a reader has missed an entry, or another order"
+            stored |= found
         assert {**stored, **books.added} == stored, "an entry is gone, or has another number"
         assert stored.keys() <= books.added.keys() | books.maybe_added, "nobody added this"
         assert books.holders.keys() == stored.keys(), "an entry was given to nobody"
@@ -238,32 +208,6 @@ class Story:
         assert len(stored) > 100 and books.claims > 0
         self.cluster.checks.all_digests()
 
-    def _disturb(self) -> None:
-        """One fault after another, each of which ends."""
-        cluster, choose = self.cluster, self.cluster.random
-        others = [node for node in cluster.slaves if node not in self.gateways]
-        for _ in range(self._faults):
-            cluster.run(choose.uniform(0.1, CALM_S_MAX))
-            leader = cluster.leader(choose.choice(QUEUES))
-            if leader is None:
-                continue
-            fault = choose.choice(["crash", "isolate", "pause", "break"])
-            if leader in self.gateways or fault == "break":  # its clients would be gone with it
-                other = choose.choice([node for node in others if node != leader])
-                cluster.network.break_link(leader, other)
-            elif fault == "crash":
-                cluster.crash(leader)
-            elif fault == "isolate":
-                cluster.isolate(leader)
-            else:
-                cluster.pause(leader, choose.uniform(0.05, 3.0))
-            cluster.run(choose.uniform(0.1, CALM_S_MAX))
-            cluster.heal()
-            for node in others:
-                if not cluster.is_up(node):
-                    cluster.start(node)
-            cluster.run_until(cluster.is_whole)
-
     def _drain(self) -> None:
         """Consumers that wait get all that was added, though nothing more is."""
         cluster = self.cluster
@@ -272,8 +216,8 @@ class Story:
         cluster.run_until(lambda: not any(each.is_waiting for each in self.producers))
         cluster.run_until(lambda: all(self._lag(queue) == 0 for queue in QUEUES), 60.0)
         cluster.run(15.0)  # a reply that a link has lost is asked for again after some seconds
-        for consumer in self.consumers:
-            consumer.is_stopped = True
+        for worker in (*self.consumers, *self.readers):
+            worker.is_stopped = True
         cluster.run(1.0)  # one that waits no more may have begun its last command
 
     def _lag(self, queue: str) -> Any:

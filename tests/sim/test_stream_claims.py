@@ -10,7 +10,7 @@ SOAKED = range(2, 12)
 
 
 def test_each_entry_is_acknowledged_by_one_command() -> None:
-    Story(1, GATEWAYS, faults=3).run()
+    Story(1, GATEWAYS, fault_count=3).run()
 
 
 @pytest.mark.soak

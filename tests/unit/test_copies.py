@@ -223,6 +223,14 @@ def test_who_may_not_know_the_question_is_not_asked() -> None:
     assert not asked.questions() and asked.replies == [1]
 
 
+def test_what_was_reckoned_for_it_is_not_taken_for_an_answer() -> None:
+    """An index that nobody has told would be one that all copies have."""
+    asked = Asked(until=100.0, level=1)
+    asked.world.map.level = 2
+    asked.world.process.pass_time(PAUSE_MAX_S)
+    assert asked.questions() == [(COPIES, 1, 0, [[4, 0], [7, 0]])] and not asked.replies
+
+
 def test_what_is_led_here_is_told_to_who_asks() -> None:
     world = World(led=(1,))
     world.matches[1] = [9, 8]

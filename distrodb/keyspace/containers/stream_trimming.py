@@ -1,5 +1,6 @@
-"""What groups of consumers have to do with entries that are trimmed: an entry is referenced by a
-group that has yet to read it, or for which it is pending.  Pure.
+"""What groups of consumers have to do with entries that go (XADD, XTRIM, XDELEX, XACKDEL, as since
+Redis 8.2): an entry is referenced by a group that has yet to read it, or for which it is pending.
+Without groups none is.  Pure.
 """
 
 from enum import Enum
@@ -17,9 +18,11 @@ class References(Enum):
     ACKED = b"ACKED"  # an entry that is referenced stays
 
 
-def is_referenced(stream: Stream, number: int) -> bool:
+def is_referenced(stream: Stream, number: int, but: bytes | None = None) -> bool:
+    """``but``: whatever is pending for this group."""
     return any(
-        number > group.last_id or number in group.pending for group in stream.groups.values()
+        number > group.last_id or (group.name != but and number in group.pending)
+        for group in stream.groups.values()
     )
 
 
